@@ -1,0 +1,18 @@
+//! EventStreams: Kafka topics to Server-Sent Events, read once, rendered once, nothing lost.
+//!
+//! The library behind the `eventstreams` binary. The modules, from what an operator types to what a client reads:
+//!
+//! * [`config`]: the operator's file, turned into what the program needs.
+//! * [`stream`]: which streams exist, their topics, and who may see them.
+//! * [`event`]: one event, from Kafka's bytes to the bytes on the wire (pure).
+//! * [`cursor`]: where a subscriber is: Last-Event-ID, `since`, the event id (pure).
+//! * [`kafka`]: the only module that talks to Kafka: live consumer, replay, offset look-ups.
+//! * [`fanout`]: the hub, feeds, memory log and subscriptions; knows no HTTP and no Kafka.
+//! * [`http`]: routes, headers, problems, the body that carries a subscription to its socket.
+//! * [`dev_broker`]: an embedded broker with sample events, for `eventstreams dev` and the tests.
+//!
+//! ARCHITECTURE.md tells how an event and a request walk through them.
+
+pub mod cursor;
+pub mod event;
+pub mod stream;
