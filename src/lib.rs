@@ -13,6 +13,7 @@
 //!
 //! ARCHITECTURE.md tells how an event and a request walk through them.
 
+pub mod config;
 pub mod cursor;
 pub mod event;
 pub mod stream;

@@ -1,0 +1,172 @@
+//! What the operator typed, turned into what the program needs.
+//!
+//! [`Config::parse`] takes the text of a file and the environment and answers with a complete, checked [`Config`] or with every problem at once.
+//! The file is the one that the Node service's Helm chart renders, unchanged, or a plain map of `conf`'s keys (protocol §6). On its way it is
+//! read as YAML, brought to one flat layout, overlaid by the environment, checked key by key against ONE table, and then read into the types.
+//! Nothing here opens a file, a socket or a clock.
+//!
+//! * `keys`: the one table of keys: kind, bounds, default, documentation.
+//! * `yaml`: text to a tree, and from a path back to its line.
+//! * `layout`: the two forms of the file brought to one.
+//! * `env`: `EVENTSTREAMS__...` variables over the file.
+//! * `check`, `maps`: values against the table.
+//! * `http`, `kafka`, `streams`, `limits`, `telemetry`: the typed result.
+//! * `error`: what is wrong and where.
+//! * `check_config`: the text that `check-config` prints.
+//!
+//! Quirks, each with the test that locks it:
+//!
+//! * A variable's name has no dots: after `EVENTSTREAMS__KAFKA__` each `_` stands for a dot, which is unambiguous because no librdkafka property
+//!   that can be written in a file has an underscore (`underscores_of_a_kafka_variable_are_dots`). Other maps are set as a whole, in JSON or YAML.
+//! * A value for a librdkafka property that must stay ours is ignored and named, not refused
+//!   (`kafka_properties_that_are_ours_are_named_and_not_taken`).
+//! * `null` and an empty value mean the default (`an_empty_value_is_the_default`), 0 and `off` mean no limit (`zero_and_off_are_no_limit`).
+//! * A page title that YAML reads as a fraction or as nothing is an error: it would silently not be redacted
+//!   (`a_page_title_that_yaml_would_change_is_an_error`).
+
+mod check;
+pub mod check_config;
+mod env;
+mod error;
+mod http;
+mod kafka;
+mod keys;
+mod layout;
+mod limits;
+mod maps;
+mod streams;
+mod telemetry;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use error::Findings;
+pub use error::{ConfigError, Problem};
+pub use http::HttpConfig;
+pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES};
+pub use keys::{KEYS, Key, Kind, Place, find};
+use layout::Layout;
+pub use limits::Limits;
+pub use streams::{SchemasConfig, StreamsConfig, UriOptions};
+pub use telemetry::{Level, LogFormat, Logging};
+pub(crate) use yaml::parse as parse_yaml;
+
+/// Page titles as the operator wrote them, by domain (`ru.wikipedia.org`). Normalising them is the redaction's business.
+pub type RedactedPages = BTreeMap<String, Vec<String>>;
+
+/// Everything that the program needs to know from its operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The service's name in logs, metrics and `/_info`.
+    pub service_name: String,
+    /// How the program logs.
+    pub logging: Logging,
+    /// URL of an OpenTelemetry collector, when traces are wanted.
+    pub otlp_endpoint: Option<String>,
+    /// Listening, headers, who may connect.
+    pub http: HttpConfig,
+    /// How Kafka is reached and read.
+    pub kafka: KafkaConfig,
+    /// Where the configuration of streams comes from, and which of them are public.
+    pub streams: StreamsConfig,
+    /// Where the schemas of streams are read.
+    pub schemas: SchemasConfig,
+    /// Pages whose editors are not shown (protocol §4).
+    pub redacted_pages: RedactedPages,
+    /// Bounds of memory and time.
+    pub limits: Limits,
+    /// Paths of keys that were given and mean nothing here, in the order of the file: named once at start.
+    pub ignored_keys: Vec<String>,
+    /// Names of the environment variables that were laid over the file, sorted.
+    pub env_overrides: Vec<String>,
+}
+
+/// What is left when each part has its own.
+#[derive(Deserialize)]
+struct Rest {
+    service_name: String,
+    otlp_endpoint: Option<String>,
+    mediawiki_redacted_pages: RedactedPages,
+}
+
+impl Config {
+    /// Reads the operator's file and lays the environment over it.
+    ///
+    /// `text` is YAML or JSON in one of the two forms; an empty text is a file of defaults. Of `env`, only variables that begin with
+    /// `EVENTSTREAMS__` are looked at; of two with one name, the last wins, so that command line options can be chained behind the real ones.
+    ///
+    /// # Errors
+    /// Every problem of file and environment together; only a text that is no YAML is told alone.
+    pub fn parse(text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let document = yaml::parse(text).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        let mut findings = Findings::default();
+        let mut layout = Layout::read(document, &mut findings);
+        let env_overrides = env::apply(env, &mut layout, &mut findings);
+        let mut checked = check::check(&layout, &mut findings);
+        take_admin_port_from_metrics(&layout, &mut checked);
+        let config = Self::from_checked(&checked, &layout, &mut findings);
+        match config {
+            Some(mut config) if findings.problems.is_empty() => {
+                config.ignored_keys = findings.ignored;
+                config.env_overrides = env_overrides;
+                Ok(config)
+            }
+            _ => Err(placed(findings.problems, text)),
+        }
+    }
+
+    fn from_checked(checked: &Map<String, Value>, layout: &Layout, findings: &mut Findings) -> Option<Self> {
+        let rest: Rest = typed(checked, findings)?;
+        let http: HttpConfig = typed(checked, findings)?;
+        if http.admin_port == Some(http.port) && http.port != 0 {
+            let path = layout.path(if layout.values.contains_key("admin_port") { "admin_port" } else { "port" });
+            findings.problem(path, format!("port and admin_port are both {}; give one of them another", http.port));
+        }
+        let mut kafka: KafkaConfig = typed(checked, findings)?;
+        kafka.set_defaults(&rest.service_name, &http.user_agent);
+        Some(Self {
+            service_name: rest.service_name,
+            logging: typed(checked, findings)?,
+            otlp_endpoint: rest.otlp_endpoint,
+            http,
+            kafka,
+            streams: typed(checked, findings)?,
+            schemas: typed(checked, findings)?,
+            redacted_pages: rest.mediawiki_redacted_pages,
+            limits: typed(checked, findings)?,
+            ignored_keys: Vec::new(),
+            env_overrides: Vec::new(),
+        })
+    }
+}
+
+/// The service runner's metrics port is the admin port, unless `admin_port` is given too.
+fn take_admin_port_from_metrics(layout: &Layout, checked: &mut Map<String, Value>) {
+    let has_port = |metrics: &Value| metrics.as_u64().is_some();
+    if !layout.values.contains_key("admin_port") && checked.get("metrics").is_some_and(has_port) {
+        let port = checked["metrics"].clone();
+        checked.insert("admin_port".to_owned(), port);
+    }
+}
+
+/// One part of the configuration, from the checked keys that it names.
+fn typed<T: DeserializeOwned>(checked: &Map<String, Value>, findings: &mut Findings) -> Option<T> {
+    // The table has checked kinds and bounds; what fails here is a table that does not fit its types, and is told like any problem.
+    T::deserialize(checked).map_err(|error| findings.problem("", error.to_string())).ok()
+}
+
+fn placed(mut problems: Vec<Problem>, text: &str) -> ConfigError {
+    let lines = yaml::lines(text);
+    for problem in &mut problems {
+        problem.line = problem.line.or_else(|| lines.get(&problem.path).copied());
+    }
+    // Those of the environment, which have no line, come last.
+    problems.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
+    ConfigError { problems }
+}

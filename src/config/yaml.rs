@@ -1,0 +1,174 @@
+//! YAML text to a tree, and from a path back to its line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_saphyr::{DuplicateKeyPolicy, Spanned};
+
+use super::error::Problem;
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        // YAML 1.2, as the Node service's parser reads it: `no` and `off` are text.
+        strict_booleans: true,
+        // `007` is a page's title, not 7.
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        with_snippet: false,
+    }
+}
+
+/// Reads one YAML (or JSON) document.
+///
+/// # Errors
+/// A text that is no YAML, or gives a key twice in one map: with the line.
+pub(crate) fn parse(text: &str) -> Result<Value, Problem> {
+    // A file of nothing but comments is a file without keys; the parser has its own idea of it, depending on the target type.
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Value::Null);
+    }
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| Problem {
+        path: String::new(),
+        line: error.location().map(|location| location.line()),
+        what: error.to_string(),
+    })
+}
+
+/// The line of each key and list entry of `text`, by its path: `services[0].conf.port`.
+///
+/// Read a second time, and only when there is a problem to place; empty for a text that [`parse`] refuses.
+pub(super) fn lines(text: &str) -> BTreeMap<String, u64> {
+    let mut lines = BTreeMap::new();
+    if let Ok(node) = serde_saphyr::from_str_with_options::<Node>(text, options()) {
+        node.collect("", &mut lines);
+    }
+    lines
+}
+
+/// The path of `key` inside the map at `path`.
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// Only the shape of a document, with places.
+enum Node {
+    Leaf,
+    List(Vec<Spanned<Node>>),
+    Map(Vec<(Spanned<String>, Node)>),
+}
+
+impl Node {
+    fn collect(&self, path: &str, lines: &mut BTreeMap<String, u64>) {
+        match self {
+            Self::Leaf => {}
+            Self::List(entries) => {
+                for (index, entry) in entries.iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    entry.value.collect(&path, lines);
+                    lines.insert(path, entry.referenced.line());
+                }
+            }
+            Self::Map(entries) => {
+                for (key, node) in entries {
+                    let path = join(path, &key.value);
+                    node.collect(&path, lines);
+                    lines.insert(path, key.referenced.line());
+                }
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+macro_rules! leaves {
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E>(self, _: $type) -> Result<Node, E> {
+            Ok(Node::Leaf)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML")
+    }
+
+    leaves!(visit_bool: bool, visit_i64: i64, visit_i128: i128, visit_u64: u64, visit_u128: u128, visit_f64: f64, visit_str: &str);
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Node::Leaf)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_element()? {
+            entries.push(entry);
+        }
+        Ok(Node::List(entries))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Node::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn scalars_are_read_as_yaml_1_2() {
+        let read = parse("a: no\nb: true\nc: 10485760\nd: 007\ne: 1_000\nf: ~\ng: '5'\n").unwrap();
+        assert_eq!(read, json!({"a": "no", "b": true, "c": 10_485_760, "d": "007", "e": "1_000", "f": null, "g": "5"}));
+    }
+
+    #[test]
+    fn a_key_given_twice_is_an_error_with_the_line_of_the_second() {
+        let problem = parse("port: 1\ncors: '*'\nport: 2\n").unwrap_err();
+        assert_eq!(problem.line, Some(3));
+        assert!(problem.what.contains("port"), "{problem}");
+    }
+
+    #[test]
+    fn a_text_that_is_no_yaml_is_an_error_with_its_line() {
+        assert!(parse("port: 1\ncors: [a\n").unwrap_err().line.is_some());
+    }
+
+    #[test]
+    fn a_file_of_comments_only_has_no_keys() {
+        assert_eq!(parse("# nothing\n\n").unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn every_key_and_list_entry_has_its_line() {
+        let lines = lines("a: 1\nb:\n  - c: 2\n    d:\n      e.f: 3\n  - x\n");
+        let expected = [("a", 1), ("b", 2), ("b[0]", 3), ("b[0].c", 3), ("b[0].d", 4), ("b[0].d.e.f", 5), ("b[1]", 6)];
+        assert_eq!(lines, expected.map(|(path, line)| (path.to_owned(), line)).into());
+    }
+}

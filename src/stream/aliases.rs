@@ -1,0 +1,34 @@
+//! The other names of public streams.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::settings::can_be_asked_for;
+use super::{Stream, StreamError, StreamName, StreamProblem};
+
+/// Every alias with its stream. A clash is an error: whom an alias means must not depend on an order.
+///
+/// Only public streams count: a stream that nobody may ask for takes no name away.
+pub(super) fn collect(
+    streams: &BTreeMap<StreamName, Arc<Stream>>,
+    errors: &mut Vec<StreamError>,
+) -> BTreeMap<String, Arc<Stream>> {
+    let mut aliases: BTreeMap<String, Arc<Stream>> = BTreeMap::new();
+    for stream in streams.values() {
+        for alias in &stream.aliases {
+            let alias = alias.clone();
+            let problem = if !can_be_asked_for(&alias) {
+                StreamProblem::AliasName { alias }
+            } else if streams.contains_key(alias.as_str()) {
+                StreamProblem::AliasIsStream { alias }
+            } else if let Some(other) = aliases.get(&alias) {
+                StreamProblem::AliasTwice { alias, other: other.name.clone() }
+            } else {
+                aliases.insert(alias, Arc::clone(stream));
+                continue;
+            };
+            errors.push(StreamError { stream: stream.name.to_string(), problem });
+        }
+    }
+    aliases
+}
