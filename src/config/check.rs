@@ -45,20 +45,17 @@ fn check_one(key: &Key, value: &Value, layout: &Layout, findings: &mut Findings)
         Kind::Metrics => return check_metrics(value, path, findings),
         Kind::Names => return check_list(value, path, findings, |entry| text(entry).map(Value::String)),
         Kind::Networks => return check_list(value, path, findings, network),
+        // Templates leave empty text where there is nothing to say.
+        Kind::Text | Kind::HttpUrl if key.default == "null" && value == "" => Ok(Value::Null),
         Kind::Text => text(value).map(Value::String),
-        Kind::HeaderValue => text(value).and_then(|text| match HeaderValue::from_str(&text) {
-            Ok(_) => Ok(Value::String(text)),
-            Err(_) => Err(format!("{text:?} cannot stand in an HTTP header")),
-        }),
+        // The Node service takes `false`; a header of the text "off" is nobody's wish.
+        Kind::HeaderValueOrOff if *value == Value::Bool(false) || value == "off" => Ok(Value::Null),
+        Kind::HeaderValue | Kind::HeaderValueOrOff => header_value(value),
         Kind::HeaderName => text(value).and_then(|text| match HeaderName::try_from(&text) {
             Ok(name) => Ok(json!(name.as_str())),
             Err(_) => Err(format!("{text:?} is no name of an HTTP header")),
         }),
-        Kind::HttpUrl => text(value).and_then(|text| {
-            let has_host =
-                ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|host| !host.is_empty()));
-            if has_host { Ok(Value::String(text)) } else { Err(format!("{text:?} is no http:// or https:// URL")) }
-        }),
+        Kind::HttpUrl => http_url(value),
         Kind::Flag => flag(value),
         Kind::Number { min, max } => number(value, min, max),
         Kind::NumberOrOff { max } => number_or_off(value, max),
@@ -85,6 +82,24 @@ pub(super) fn shape(value: &Value) -> String {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a map".to_owned(),
         scalar => scalar.to_string(),
+    }
+}
+
+fn header_value(value: &Value) -> Result<Value, String> {
+    let text = text(value)?;
+    match HeaderValue::from_str(&text) {
+        Ok(_) => Ok(Value::String(text)),
+        Err(_) => Err(format!("{text:?} cannot stand in an HTTP header")),
+    }
+}
+
+fn http_url(value: &Value) -> Result<Value, String> {
+    let text = text(value)?;
+    let has_host = |scheme| text.strip_prefix(scheme).is_some_and(|host| !host.is_empty());
+    if has_host("http://") || has_host("https://") {
+        Ok(Value::String(text))
+    } else {
+        Err(format!("{text:?} is no http:// or https:// URL"))
     }
 }
 

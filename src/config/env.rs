@@ -50,7 +50,16 @@ fn apply_one(variable: &str, text: &str, layout: &mut Layout, findings: &mut Fin
                 format!("no single entry of this key can be set; set {whole} to the whole value, as JSON or YAML"),
             );
         }
-        (Kind::Text | Kind::HeaderValue | Kind::HeaderName | Kind::HttpUrl | Kind::Interface | Kind::Choice(_), None) => {
+        (
+            Kind::Text
+            | Kind::HeaderValue
+            | Kind::HeaderValueOrOff
+            | Kind::HeaderName
+            | Kind::HttpUrl
+            | Kind::Interface
+            | Kind::Choice(_),
+            None,
+        ) => {
             layout.set(name, variable, Value::String(text.to_owned()));
         }
         (_, None) => match yaml::parse(text) {

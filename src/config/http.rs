@@ -16,10 +16,10 @@ pub struct HttpConfig {
     pub admin_port: Option<u16>,
     /// Address that metrics and health listen on.
     pub admin_interface: IpAddr,
-    /// The header `access-control-allow-origin`; a valid header value.
-    pub cors: String,
-    /// The header `content-security-policy`; a valid header value.
-    pub csp: String,
+    /// The header `access-control-allow-origin`, if it is sent; a valid header value.
+    pub cors: Option<String>,
+    /// The header `content-security-policy`, if it is sent; a valid header value.
+    pub csp: Option<String>,
     /// Our name towards HTTP servers; a valid header value.
     pub user_agent: String,
     /// Whether the web page is served.

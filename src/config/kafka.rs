@@ -1,6 +1,7 @@
 //! What Kafka's clients are made with.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ pub const OWN_PROPERTIES: &[(&str, &str)] = &[
 ];
 
 /// How Kafka is reached and read.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct KafkaConfig {
     /// librdkafka properties: the operator's, without [`OWN_PROPERTIES`], and with `group.id` and `client.id` when he gave none.
     /// `bootstrap.servers` is under its other name, [`BROKERS`].
@@ -40,6 +41,13 @@ pub struct KafkaConfig {
     pub replay_places_max: usize,
     /// Milliseconds that a request waits for such a place.
     pub replay_wait_ms: u64,
+}
+
+impl fmt::Debug for KafkaConfig {
+    /// Only the names of the properties: their values may be secrets, and a log is read by many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaConfig").field("properties", &self.properties.keys()).finish_non_exhaustive()
+    }
 }
 
 impl KafkaConfig {
@@ -70,7 +78,8 @@ pub(super) fn canonical(property: &str) -> &str {
 
 /// The value of property `name` as it may be shown: passwords, keys and tokens are not.
 pub(super) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    let secret = ["password", "secret", "oauthbearer.config", "key.pem", "token"].iter().any(|word| name.contains(word));
+    let secret =
+        ["password", "passphrase", "secret", "oauthbearer.config", "key.pem", "token"].iter().any(|word| name.contains(word));
     if secret { "(not shown)" } else { value }
 }
 

@@ -35,6 +35,8 @@ pub enum Kind {
     Text,
     /// Text that can stand in an HTTP header (RFC 9110 section 5.5).
     HeaderValue,
+    /// The same, or `false` or `off` for none.
+    HeaderValueOrOff,
     /// The name of an HTTP header (RFC 9110 section 5.1).
     HeaderName,
     /// An `http:` or `https:` URL.
@@ -134,12 +136,12 @@ pub static KEYS: &[Key] = &[
     conf("admin_port", Kind::NumberOrOff { max: 65_535 }, "9102", "TCP port of metrics and health; `off` for none."),
     conf("admin_interface", Kind::Interface, "all", "IP address that metrics and health listen on."),
     // What answers say.
-    conf("cors", Kind::HeaderValue, "'*'", "The header `access-control-allow-origin`."),
+    conf("cors", Kind::HeaderValueOrOff, "'*'", "The header `access-control-allow-origin`; `off` for none."),
     conf(
         "csp",
-        Kind::HeaderValue,
+        Kind::HeaderValueOrOff,
         "\"default-src 'self'; object-src 'none'; media-src *; img-src *; style-src *; frame-ancestors 'self'\"",
-        "The header `content-security-policy`.",
+        "The header `content-security-policy`; `off` for none.",
     ),
     conf("user_agent", Kind::HeaderValue, "eventstreams", "Our name towards Kafka (client.id) and HTTP servers."),
     conf("stream_ui_enabled", Kind::Flag, "true", "Serve the web page at `/v2/ui/`."),

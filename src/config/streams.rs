@@ -1,6 +1,7 @@
 //! Where the configuration of streams and their schemas comes from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -34,7 +35,7 @@ pub struct StreamsConfig {
 }
 
 /// How a URL is asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct UriOptions {
     /// Headers of the request, `Host` among them; valid names and values.
     #[serde(default)]
@@ -42,6 +43,13 @@ pub struct UriOptions {
     /// Milliseconds that one attempt may take; `None`: the client's own default.
     #[serde(default, rename = "timeout")]
     pub timeout_ms: Option<u64>,
+}
+
+impl fmt::Debug for UriOptions {
+    /// Only the names of the headers: `Authorization` may be among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UriOptions").field("headers", &self.headers.keys()).field("timeout_ms", &self.timeout_ms).finish()
+    }
 }
 
 /// Where the schemas of streams are read for the documentation.

@@ -1,5 +1,8 @@
 //! Sentences about what an operator may type and what becomes of it.
 
+mod environment;
+mod table;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -208,6 +211,73 @@ fn all_problems_of_a_file_are_told_together() {
 }
 
 #[test]
+fn bounds_are_part_of_what_is_taken() {
+    for key in KEYS {
+        let (min, max) = match key.kind {
+            Kind::Number { min, max } => (min, max),
+            Kind::NumberOrOff { max } => (1, max),
+            _ => continue,
+        };
+        for (number, taken) in [(min, true), (max, true), (max + 1, false)] {
+            assert_eq!(parse(&format!("{}: {number}", key.name)).is_ok(), taken, "{} {number}", key.name);
+            assert_eq!(parse(&format!("{}: '{number}'", key.name)).is_ok(), taken, "{} '{number}'", key.name);
+        }
+        let below = parse(&format!("{}: {}", key.name, i128::from(min) - 1));
+        assert_eq!(below.is_ok(), matches!(key.kind, Kind::NumberOrOff { .. }), "{} below {min}", key.name);
+    }
+}
+
+#[test]
+fn headers_of_answers_can_be_left_out() {
+    let http = parse("cors: false\ncsp: off\n").unwrap().http;
+    assert_eq!((http.cors, http.csp), (None, None));
+}
+
+#[test]
+fn empty_text_is_nothing_where_nothing_is_the_default() {
+    let streams = parse("stream_config_uri: ''\nstream_config_object_path: ''\notlp_endpoint: ''\n").unwrap().streams;
+    assert_eq!((streams.uri, streams.object_path), (None, None));
+}
+
+#[test]
+fn secrets_do_not_get_into_a_log() {
+    let config = parse("kafka: {sasl.password: hunter2}\nschema_uri_options: {headers: {Authorization: hunter2}}").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(format!("{config:?}").contains("sasl.password"));
+}
+
+#[test]
+fn a_url_of_a_collector_is_http() {
+    assert_eq!(parse("otlp_endpoint: https://c:4318").unwrap().otlp_endpoint.as_deref(), Some("https://c:4318"));
+    for wrong in ["c:4318", "http://", "ftp://c"] {
+        assert!(told(&format!("otlp_endpoint: '{wrong}'")).contains("is no http:// or https:// URL"), "{wrong}");
+    }
+}
+
+#[test]
+fn options_of_requests_are_headers_and_a_timeout() {
+    let options = parse("stream_config_uri_options: {headers: {X-A: 1}, timeout: 500, method: get}").unwrap();
+    assert_eq!(
+        options.streams.uri_options,
+        UriOptions { headers: [("X-A".to_owned(), "1".to_owned())].into(), timeout_ms: Some(500) }
+    );
+    assert_eq!(options.ignored_keys, ["stream_config_uri_options.method"]);
+    for (wrong, expected) in [
+        ("{headers: {'a b': x}}", "line 1, stream_config_uri_options.headers.a b: is no name of an HTTP header"),
+        ("{headers: {a: \"x\\ny\"}}", "line 1, stream_config_uri_options.headers.a: cannot stand in an HTTP header"),
+        ("{timeout: 0}", "line 1, stream_config_uri_options.timeout: must be milliseconds from 1 to 3600000, is 0"),
+    ] {
+        assert_eq!(told(&format!("stream_config_uri_options: {wrong}")), expected);
+    }
+}
+
+#[test]
+fn streams_in_the_file_are_maps_of_settings() {
+    assert_eq!(Value::from(parse("stream_config_defaults: {a: }").unwrap().streams.defaults), json!({"a": {}}));
+    assert!(told("stream_config_defaults: {a: [b]}").contains("must be a map of the stream's settings, is a list"));
+}
+
+#[test]
 fn a_key_given_twice_is_an_error_with_the_line() {
     assert!(told("port: 1\nport: 2\n").starts_with("line 2: "), "{}", told("port: 1\nport: 2\n"));
 }
@@ -251,138 +321,6 @@ fn admin_port_goes_over_the_service_runners_metrics_port() {
     let config = parse("metrics: [{type: statsd, host: x}, {type: prometheus, port: 9100, name: y}]").unwrap();
     assert_eq!(config.http.admin_port, Some(9100));
     assert_eq!(config.ignored_keys, ["metrics[0]", "metrics[1].name"]);
-}
-
-mod environment {
-    use super::*;
-
-    #[test]
-    fn any_key_can_be_set_and_is_named() {
-        let env = [
-            ("EVENTSTREAMS__PORT", "8094"),
-            ("EVENTSTREAMS__ALLOWED_STREAMS", r#"["a", b]"#),
-            ("EVENTSTREAMS__STREAM_CONFIG_OVERRIDES", "{a: {topics: [x]}}"),
-            ("EVENTSTREAMS__LOGGING__LEVEL", "debug"),
-            ("EVENTSTREAMS__REQUIRE_USER_AGENT", "true"),
-            ("EVENTSTREAMS_SERVICE_HOST", "10.0.0.1"),
-        ];
-        let config = parse_with(RENDERED, &env).unwrap();
-        assert_eq!((config.http.port, config.logging.level, config.http.require_user_agent), (8094, Level::Debug, true));
-        assert_eq!(config.streams.allowed_streams.unwrap(), ["a", "b"]);
-        assert_eq!(Value::from(config.streams.overrides), json!({"a": {"topics": ["x"]}}));
-        assert_eq!(config.env_overrides.len(), 5);
-    }
-
-    #[test]
-    fn underscores_of_a_kafka_variable_are_dots() {
-        let env = [
-            ("EVENTSTREAMS__KAFKA__METADATA_BROKER_LIST", "other:9092"),
-            ("EVENTSTREAMS__KAFKA__ENABLE_SSL_CERTIFICATE_VERIFICATION", "false"),
-            ("EVENTSTREAMS__KAFKA__SASL_PASSWORD", "{0123: "),
-        ];
-        let properties = parse_with(RENDERED, &env).unwrap().kafka.properties;
-        assert_eq!(properties["metadata.broker.list"], "other:9092");
-        assert_eq!(properties["enable.ssl.certificate.verification"], "false");
-        // Verbatim: no YAML is read into it.
-        assert_eq!(properties["sasl.password"], "{0123: ");
-        assert_eq!(properties["security.protocol"], "ssl");
-    }
-
-    #[test]
-    fn a_whole_map_is_replaced_before_its_entries_are_set() {
-        let env = [("EVENTSTREAMS__KAFKA__CLIENT_ID", "c"), ("EVENTSTREAMS__KAFKA", "{metadata.broker.list: 'x:1'}")];
-        let kafka = parse_with(RENDERED, &env).unwrap().kafka;
-        assert_eq!((kafka.brokers(), kafka.properties["client.id"].as_str()), (Some("x:1"), "c"));
-        assert!(!kafka.properties.contains_key("security.protocol"));
-    }
-
-    #[test]
-    fn of_two_with_one_name_the_last_wins() {
-        let env = [("EVENTSTREAMS__PORT", "1"), ("EVENTSTREAMS__PORT", "2")];
-        assert_eq!(parse_with("", &env).unwrap().http.port, 2);
-    }
-
-    #[test]
-    fn text_is_taken_verbatim() {
-        let config = parse_with("", &[("EVENTSTREAMS__USER_AGENT", "yes: [no"), ("EVENTSTREAMS__SERVICE_NAME", "007")]).unwrap();
-        assert_eq!((config.http.user_agent.as_str(), config.service_name.as_str()), ("yes: [no", "007"));
-    }
-
-    #[test]
-    fn a_null_takes_a_value_of_the_file_back() {
-        let config = parse_with(RENDERED, &[("EVENTSTREAMS__ALLOWED_STREAMS", "null")]).unwrap();
-        assert_eq!(config.streams.allowed_streams, None);
-    }
-
-    #[test]
-    fn what_is_wrong_names_the_variable() {
-        for (variable, value, expected) in [
-            ("EVENTSTREAMS__PROT", "1", "unknown key; the nearest valid key is `port`"),
-            ("EVENTSTREAMS__PORT", "many", "must be a whole number from 0 to 65535, is \"many\""),
-            ("EVENTSTREAMS__LOGGING__LEVEL", "loud", "must be one of trace, debug, info, warn, error, fatal; is \"loud\""),
-            ("EVENTSTREAMS__KAFKA__A__B", "1", "must be EVENTSTREAMS__KAFKA__ and a property's name with `_` for each dot"),
-            (
-                "EVENTSTREAMS__STREAM_CONFIG_OVERRIDES__A",
-                "1",
-                "no single entry of this key can be set; set EVENTSTREAMS__STREAM_CONFIG_OVERRIDES to the whole value, as JSON or YAML",
-            ),
-        ] {
-            let error = parse_with("", &[(variable, value)]).unwrap_err();
-            assert_eq!(error.to_string(), format!("{variable}: {expected}"));
-        }
-        let error = parse_with("", &[("EVENTSTREAMS__ALLOWED_STREAMS", "[a")]).unwrap_err().to_string();
-        assert!(error.starts_with("EVENTSTREAMS__ALLOWED_STREAMS: is no JSON or YAML value: "), "{error}");
-    }
-}
-
-mod table {
-    use super::*;
-
-    const PRODUCTION: &str = include_str!("../../config/production.yaml");
-
-    fn documented() -> impl Iterator<Item = &'static Key> {
-        KEYS.iter().filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
-    }
-
-    #[test]
-    fn every_default_is_yaml_and_passes_its_own_check() {
-        for key in KEYS {
-            check::default(key);
-        }
-    }
-
-    #[test]
-    fn every_key_has_one_row() {
-        for (index, key) in KEYS.iter().enumerate() {
-            assert!(KEYS[..index].iter().all(|other| other.name != key.name), "{} is there twice", key.name);
-        }
-    }
-
-    #[test]
-    fn production_yaml_shows_every_key_with_its_line_of_documentation_and_its_default_or_example() {
-        let Value::Object(shown) = yaml::parse(PRODUCTION).unwrap() else { panic!("not a map") };
-        let expected: Vec<_> = documented().map(|key| key.name).collect();
-        assert_eq!(shown.keys().collect::<Vec<_>>(), expected, "the same keys in the same order as the table");
-        for key in documented() {
-            let value = yaml::parse(key.example.unwrap_or(key.default)).unwrap();
-            assert_eq!(shown[key.name], value, "{}", key.name);
-            assert!(
-                PRODUCTION.contains(&format!("\n# {}\n{}: ", key.doc, key.name)),
-                "{} is not documented as in the table",
-                key.name
-            );
-        }
-    }
-
-    #[test]
-    fn production_yaml_can_be_used_and_is_the_defaults_but_for_its_examples() {
-        let shown = parse(PRODUCTION).unwrap();
-        let mut defaults = parse("").unwrap();
-        defaults.kafka.set_brokers("localhost:9092");
-        defaults.streams = shown.streams.clone();
-        defaults.redacted_pages.clone_from(&shown.redacted_pages);
-        assert_eq!(shown, defaults);
-    }
 }
 
 /// Small trees whose keys are often real ones, so that checks deep inside are reached.

@@ -66,7 +66,7 @@ async fn fetch_with_pauses(
     for _ in 1..ATTEMPTS {
         match attempt(&client, url, options).await {
             Err(error) if error.is_passing() => {
-                tracing::debug!(url, %error, "asking again");
+                tracing::debug!(%error, "asking again for a document");
                 tokio::time::sleep(pause + pause.mul_f64(rand::random_range(0.0..0.5))).await;
                 pause *= 2;
             }

@@ -1,0 +1,49 @@
+//! The table of keys, and what is compared with it.
+
+use super::*;
+
+const PRODUCTION: &str = include_str!("../../../config/production.yaml");
+
+fn documented() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
+}
+
+#[test]
+fn every_default_is_yaml_and_passes_its_own_check() {
+    for key in KEYS {
+        check::default(key);
+    }
+}
+
+#[test]
+fn every_key_has_one_row() {
+    for (index, key) in KEYS.iter().enumerate() {
+        assert!(KEYS[..index].iter().all(|other| other.name != key.name), "{} is there twice", key.name);
+    }
+}
+
+#[test]
+fn production_yaml_shows_every_key_with_its_line_of_documentation_and_its_default_or_example() {
+    let Value::Object(shown) = yaml::parse(PRODUCTION).unwrap() else { panic!("not a map") };
+    let expected: Vec<_> = documented().map(|key| key.name).collect();
+    assert_eq!(shown.keys().collect::<Vec<_>>(), expected, "the same keys in the same order as the table");
+    for key in documented() {
+        let value = yaml::parse(key.example.unwrap_or(key.default)).unwrap();
+        assert_eq!(shown[key.name], value, "{}", key.name);
+        assert!(
+            PRODUCTION.contains(&format!("\n# {}\n{}: ", key.doc, key.name)),
+            "{} is not documented as in the table",
+            key.name
+        );
+    }
+}
+
+#[test]
+fn production_yaml_can_be_used_and_is_the_defaults_but_for_its_examples() {
+    let shown = parse(PRODUCTION).unwrap();
+    let mut defaults = parse("").unwrap();
+    defaults.kafka.set_brokers("localhost:9092");
+    defaults.streams = shown.streams.clone();
+    defaults.redacted_pages.clone_from(&shown.redacted_pages);
+    assert_eq!(shown, defaults);
+}
