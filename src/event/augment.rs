@@ -1,0 +1,116 @@
+//! Adds to `meta` where in Kafka an event lies, and leaves every other byte of the producer as it is (protocol §4).
+
+use std::ops::Range;
+
+use serde::de::IgnoredAny;
+
+use super::object::{Cuts, each_member, span};
+use super::redact::{RedactionRules, Suspicion};
+use super::{Record, SkipReason};
+
+/// What one pass over an event's text found out: where Kafka's fields go, and whether the event is to be redacted.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Members of `meta` that Kafka's fields replace: left out.
+    cuts: Vec<Range<usize>>,
+    /// The text up to here, then `opening`, Kafka's fields and `closing`, then the text from `resume` on.
+    at: usize,
+    opening: &'static [u8],
+    closing: &'static [u8],
+    resume: usize,
+    /// Whether the event is of a page that the rules name.
+    pub(super) redact: bool,
+}
+
+/// Looks once over the event: finds `meta`, the fields in it to replace, its domain, and the page's title.
+///
+/// Of several members `meta` the last counts, as for most JSON parsers; the others stay as they are. The rules look at all
+/// of them, and at all titles, so that no choice of duplicates escapes redaction.
+///
+/// # Errors
+///
+/// [`SkipReason::NotJson`], [`SkipReason::NotObject`], [`SkipReason::MetaNotObject`], in this order.
+pub(super) fn scan(text: &str, has_key: bool, rules: &RedactionRules) -> Result<Scan, SkipReason> {
+    if !text.starts_with('{') {
+        let json = serde_json::from_str::<IgnoredAny>(text);
+        return Err(if json.is_ok() { SkipReason::NotObject } else { SkipReason::NotJson });
+    }
+    let mut suspicion = Suspicion::new(rules);
+    let mut members = Cuts::new(text, text);
+    let mut meta: Option<Result<Scan, SkipReason>> = None;
+    each_member(text, |member| {
+        members.keep(text, member);
+        let name = member.name();
+        if name == "meta" {
+            meta = Some(scan_meta(text, member.value, has_key, &mut suspicion));
+        } else {
+            suspicion.see_member(&name, member);
+        }
+    })
+    .map_err(|_| SkipReason::NotJson)?;
+    let mut scan = meta.unwrap_or_else(|| {
+        let opening: &[u8] = if members.any_kept { br#","meta":{"# } else { br#""meta":{"# };
+        Ok(Scan { cuts: Vec::new(), at: members.end, opening, closing: b"}", resume: members.end, redact: false })
+    })?;
+    scan.redact = suspicion.is_confirmed();
+    Ok(scan)
+}
+
+/// Where Kafka's fields go in this `meta`, a slice of `text` and valid JSON.
+fn scan_meta<'a>(text: &str, meta: &'a str, has_key: bool, suspicion: &mut Suspicion<'a, '_>) -> Result<Scan, SkipReason> {
+    let place = span(text, meta);
+    if meta == "null" {
+        return Ok(Scan { cuts: Vec::new(), at: place.start, opening: b"{", closing: b"}", resume: place.end, redact: false });
+    }
+    let mut cuts = Cuts::new(text, meta);
+    each_member(meta, |member| match &*member.name() {
+        "topic" | "partition" | "offset" => cuts.cut(text, member),
+        "key" if has_key => cuts.cut(text, member),
+        name => {
+            if name == "domain" {
+                suspicion.see_domain(member.value);
+            }
+            cuts.keep(text, member);
+        }
+    })
+    .map_err(|_| SkipReason::MetaNotObject)?;
+    let opening: &[u8] = if cuts.any_kept { b"," } else { b"" };
+    Ok(Scan { cuts: cuts.ranges, at: cuts.end, opening, closing: b"", resume: cuts.end, redact: false })
+}
+
+/// The event's text with the record's topic, partition, offset and key in its `meta`.
+pub(super) fn splice(text: &str, scan: &Scan, record: &Record<'_>) -> Vec<u8> {
+    const FIELDS_BYTES: usize = 96; // names, punctuation and both numbers at their longest
+    let key_bytes = record.key.map_or(0, |key| key.len() + key.len() / 4);
+    let mut out = Vec::with_capacity(text.len() + FIELDS_BYTES + record.topic.as_str().len() + key_bytes);
+    let text = text.as_bytes();
+    let mut from = 0;
+    for cut in &scan.cuts {
+        out.extend_from_slice(&text[from..cut.start]);
+        from = cut.end;
+    }
+    out.extend_from_slice(&text[from..scan.at]);
+    out.extend_from_slice(scan.opening);
+    write_fields(&mut out, record);
+    out.extend_from_slice(scan.closing);
+    out.extend_from_slice(&text[scan.resume..]);
+    out
+}
+
+/// Kafka's fields, without braces. A key that is not UTF-8 gets U+FFFD for what is not.
+fn write_fields(out: &mut Vec<u8>, record: &Record<'_>) {
+    out.extend_from_slice(br#""topic":"#);
+    write_string(out, record.topic.as_str());
+    out.extend_from_slice(br#","partition":"#);
+    out.extend_from_slice(itoa::Buffer::new().format(record.partition.0).as_bytes());
+    out.extend_from_slice(br#","offset":"#);
+    out.extend_from_slice(itoa::Buffer::new().format(record.offset.0).as_bytes());
+    if let Some(key) = record.key {
+        out.extend_from_slice(br#","key":"#);
+        write_string(out, &String::from_utf8_lossy(key));
+    }
+}
+
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(&mut *out, text).expect("a string is written to memory");
+}

@@ -1,0 +1,105 @@
+//! An event's bytes on the wire, in each format (protocol §1).
+//!
+//! Server-Sent Events are the format of the WHATWG HTML standard, section "Server-sent events": lines end at CR, LF or
+//! CRLF, an empty line ends a frame, and a line that begins with `:` is a comment.
+
+use bytes::{Bytes, BytesMut};
+
+use super::PublicEvent;
+
+/// How a subscriber wants its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// Server-Sent Events: `text/event-stream`.
+    Sse,
+    /// Newline-delimited JSON, without ids: `application/x-ndjson`.
+    Ndjson,
+}
+
+impl Format {
+    /// The first bytes of a response, sent at once so that proxies and clients open.
+    pub fn opening(self) -> &'static [u8] {
+        match self {
+            Self::Sse => b":ok\n\n",
+            Self::Ndjson => b"\n",
+        }
+    }
+
+    /// What is sent when there was nothing to send for a while; clients ignore it.
+    pub fn heartbeat(self) -> &'static [u8] {
+        match self {
+            Self::Sse => b":\n\n",
+            Self::Ndjson => b"\n",
+        }
+    }
+}
+
+const EVENT: &[u8] = b"event: message\nid: ";
+const DATA: &[u8] = b"\ndata: ";
+const END: &[u8] = b"\n\n";
+
+/// One event as one frame: `event: message\nid: {id}\ndata: {json}\n\n`, or `{json}\n`.
+///
+/// `id`: the JSON array of [`crate::cursor::EventId`], without line breaks; NDJSON has no place for it.
+pub fn render(format: Format, id: &[u8], event: &PublicEvent) -> Bytes {
+    let mut out = BytesMut::with_capacity(rendered_bytes(format, id, event));
+    append_to(&mut out, format, id, event);
+    out.freeze()
+}
+
+/// Writes the frame of [`render`] behind what `out` holds.
+pub fn append_to(out: &mut BytesMut, format: Format, id: &[u8], event: &PublicEvent) {
+    debug_assert!(memchr::memchr3(b'\n', b'\r', 0, id).is_none(), "an id is one line without NUL");
+    out.reserve(rendered_bytes(format, id, event));
+    match format {
+        Format::Sse => {
+            for part in [EVENT, id, DATA, event.json(), END] {
+                out.extend_from_slice(part);
+            }
+        }
+        Format::Ndjson => {
+            out.extend_from_slice(event.json());
+            out.extend_from_slice(b"\n");
+        }
+    }
+}
+
+/// The length of the frame of [`render`], in bytes.
+pub fn rendered_bytes(format: Format, id: &[u8], event: &PublicEvent) -> usize {
+    match format {
+        Format::Sse => EVENT.len() + id.len() + DATA.len() + event.json().len() + END.len(),
+        Format::Ndjson => event.json().len() + 1,
+    }
+}
+
+/// An SSE comment, for people and logs; a text of several lines becomes a comment of several lines.
+pub fn comment(text: &str) -> Bytes {
+    let mut out = BytesMut::with_capacity(text.len() + 4);
+    append_lines(&mut out, b": ", text);
+    out.extend_from_slice(b"\n");
+    out.freeze()
+}
+
+/// The last SSE frame of a stream that fails after its first byte: `event: error` with a problem's JSON (protocol §3). It
+/// carries no id, so that a client comes back with that of its last event.
+pub fn error_event(json: &str) -> Bytes {
+    let mut out = BytesMut::with_capacity(json.len() + 24);
+    out.extend_from_slice(b"event: error\n");
+    append_lines(&mut out, b"data: ", json);
+    out.extend_from_slice(b"\n");
+    out.freeze()
+}
+
+/// Tells an SSE client how many milliseconds to wait before it comes back.
+pub fn retry(ms: u64) -> Bytes {
+    Bytes::from(format!("retry: {ms}\n\n"))
+}
+
+/// Writes each line of `text` behind `field`. No line of `text` can become a field or end the frame.
+fn append_lines(out: &mut BytesMut, field: &[u8], text: &str) {
+    for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
+        out.extend_from_slice(field);
+        out.extend_from_slice(line.as_bytes());
+        out.extend_from_slice(b"\n");
+    }
+}

@@ -1,0 +1,181 @@
+//! A JSON object's members as slices of its text, and how to cut some of them out.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// One member of an object: both parts exactly as the producer wrote them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member<'a> {
+    /// The key, quotes included.
+    pub(super) key: &'a str,
+    /// The value, without white space around it.
+    pub(super) value: &'a str,
+}
+
+impl<'a> Member<'a> {
+    /// The key's meaning: escapes resolved, no quotes.
+    pub(super) fn name(&self) -> Cow<'a, str> {
+        string_content(self.key)
+    }
+
+    /// Whether the value is an object (values are known to be valid JSON: the first byte decides).
+    pub(super) fn is_object(&self) -> bool {
+        self.value.starts_with('{')
+    }
+}
+
+/// What a JSON string means, given with its quotes; anything else, and a string with lone surrogate escapes, which no
+/// Unicode text can mean, comes back as it is written.
+pub(super) fn string_content(raw: &str) -> Cow<'_, str> {
+    let Some(inner) = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')) else {
+        return Cow::Borrowed(raw);
+    };
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    serde_json::from_str(raw).map_or(Cow::Borrowed(inner), Cow::Owned)
+}
+
+/// Calls `visit` with each member of the object that `text` is, in order, duplicates included.
+///
+/// Values are checked in full, but nothing is built from them; the check keeps its own stack on the heap, so that no
+/// depth of nesting is refused or overflows.
+///
+/// # Errors
+///
+/// When `text` is not one JSON object and nothing else. Members before the error have been visited by then.
+pub(super) fn each_member<'a>(text: &'a str, visit: impl FnMut(Member<'a>)) -> serde_json::Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.deserialize_map(Members(visit))?;
+    deserializer.end()
+}
+
+struct Members<F>(F);
+
+impl<'a, F: FnMut(Member<'a>)> Visitor<'a> for Members<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            (self.0)(Member { key: key.get(), value: value.get() });
+        }
+        Ok(())
+    }
+}
+
+/// Where `part` lies in `whole`, of which it must be a slice.
+pub(super) fn span(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
+}
+
+/// The ranges of a text to leave out so that some members of one object are gone and its commas still fit.
+#[derive(Debug)]
+pub(super) struct Cuts {
+    /// In ascending order, apart from each other.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// Where a new member can be written: behind the last one, or behind the brace.
+    pub(super) end: usize,
+    /// Whether any member stays, so that a new one needs a comma before it.
+    pub(super) any_kept: bool,
+}
+
+impl Cuts {
+    /// For the object that `object`, a slice of `text`, is.
+    pub(super) fn new(text: &str, object: &str) -> Self {
+        Self { ranges: Vec::new(), end: span(text, object).start + 1, any_kept: false }
+    }
+
+    /// The next member stays.
+    pub(super) fn keep(&mut self, text: &str, member: Member<'_>) {
+        if !self.any_kept
+            && let Some(leading) = self.ranges.last_mut()
+        {
+            // The comma and white space between the cut members and the first that stays.
+            leading.end = span(text, member.key).start;
+        }
+        self.any_kept = true;
+        self.end = span(text, member.value).end;
+    }
+
+    /// The next member goes: with the comma before it when a member before it stays, else with the one behind it.
+    pub(super) fn cut(&mut self, text: &str, member: Member<'_>) {
+        let value_end = span(text, member.value).end;
+        match self.ranges.last_mut() {
+            Some(last) if last.end == self.end => last.end = value_end,
+            _ if self.any_kept => self.ranges.push(self.end..value_end),
+            _ => self.ranges.push(span(text, member.key).start..value_end),
+        }
+        self.end = value_end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(text: &str, names: &[&str]) -> (String, bool) {
+        let mut cuts = Cuts::new(text, text);
+        each_member(
+            text,
+            |member| {
+                if names.contains(&&*member.name()) { cuts.cut(text, member) } else { cuts.keep(text, member) }
+            },
+        )
+        .unwrap();
+        let mut out = text.to_owned();
+        for range in cuts.ranges.into_iter().rev() {
+            out.replace_range(range, "");
+        }
+        (out, cuts.any_kept)
+    }
+
+    #[test]
+    fn commas_fit_wherever_the_cut_members_stand() {
+        let text = r#"{ "a" : 1 , "b":2,  "c":3 , "d": 4 }"#;
+        for (names, rest) in [
+            (&["a"][..], r#"{ "b":2,  "c":3 , "d": 4 }"#),
+            (&["b"], r#"{ "a" : 1,  "c":3 , "d": 4 }"#),
+            (&["d"], r#"{ "a" : 1 , "b":2,  "c":3 }"#),
+            (&["a", "b"], r#"{ "c":3 , "d": 4 }"#),
+            (&["b", "c"], r#"{ "a" : 1 , "d": 4 }"#),
+            (&["c", "d"], r#"{ "a" : 1 , "b":2 }"#),
+            (&["a", "c"], r#"{ "b":2 , "d": 4 }"#),
+            (&["a", "d"], r#"{ "b":2,  "c":3 }"#),
+            (&["a", "b", "d"], r#"{ "c":3 }"#),
+        ] {
+            assert_eq!(without(text, names), (rest.to_owned(), true), "without {names:?}");
+        }
+        assert_eq!(without(text, &["a", "b", "c", "d"]), ("{  }".to_owned(), false));
+        assert_eq!(without("{}", &["a"]), ("{}".to_owned(), false));
+    }
+
+    #[test]
+    fn duplicates_and_escaped_spellings_are_cut_as_well() {
+        assert_eq!(without(r#"{"a":1,"\u0061":2,"b":3,"a":{"a":4}}"#, &["a"]).0, r#"{"b":3}"#);
+    }
+
+    #[test]
+    fn keys_of_lone_surrogates_are_kept_as_written() {
+        let text = r#"{"\ud800":1,"a\udc00":2}"#;
+        assert_eq!(without(text, &["a"]).0, text);
+    }
+
+    #[test]
+    fn only_one_whole_object_has_members() {
+        for text in
+            ["", "{", "[]", "1", "\"x\"", "{}{}", "{} x", "{\"a\":01}", "{\"a\":1,}", "{'a':1}", "{\"a\":[1}}", "{\"a\":\"\t\"}"]
+        {
+            assert!(each_member(text, |_| ()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! From a Kafka record to an event that may be shown to anybody: the only way there is.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::augment::{scan, splice};
+use super::redact::redact;
+use super::text::one_line;
+use super::{Record, RedactionKind, RedactionRules, SkipReason};
+
+/// An event as clients get it: one JSON object on one line (no CR, no LF), augmented, and redacted where it had to be.
+///
+/// Only [`prepare`] makes one, so that whatever takes a `PublicEvent` cannot be given unredacted bytes. Clones share
+/// the bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicEvent {
+    json: Bytes,
+}
+
+impl PublicEvent {
+    /// The object's text, UTF-8.
+    pub fn json(&self) -> &Bytes {
+        &self.json
+    }
+}
+
+impl fmt::Debug for PublicEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PublicEvent").field(&String::from_utf8_lossy(&self.json)).finish()
+    }
+}
+
+/// An event, ready to be framed, and what was done to it.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The event.
+    pub event: PublicEvent,
+    /// Whether it is of a page that the redaction rules name.
+    pub redacted: bool,
+}
+
+/// Checks a record's value and makes the event of it (protocol §4): `meta` gains `topic`, `partition`, `offset` and, when
+/// the record has one, `key`; the rules' pages lose what `kind` says; every other byte of the producer stays.
+///
+/// `event_bytes_max` bounds the value as it lies in Kafka.
+///
+/// # Errors
+///
+/// The [`SkipReason`] when the record is not to be delivered.
+pub fn prepare(
+    record: &Record<'_>,
+    redaction: &RedactionRules,
+    kind: RedactionKind,
+    event_bytes_max: usize,
+) -> Result<Prepared, SkipReason> {
+    let text = one_line(record.value, event_bytes_max)?;
+    let has_key = record.key.is_some();
+    let found = scan(&text, has_key, redaction)?;
+    let json = if found.redact {
+        // So few events are of named pages that a pass of its own is cheaper than a word about redaction in every splice.
+        let text = redact(&text, kind).map_err(|_| SkipReason::NotJson)?;
+        splice(&text, &scan(&text, has_key, &RedactionRules::default())?, record)
+    } else {
+        splice(&text, &found, record)
+    };
+    Ok(Prepared { event: PublicEvent { json: json.into() }, redacted: found.redact })
+}
