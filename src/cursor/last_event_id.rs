@@ -1,0 +1,249 @@
+//! The one parser of `Last-Event-ID`: untrusted text in, positions asked for out, or an error that says what is wrong where.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Offset, Partition, TimestampMs};
+use crate::stream::Topic;
+
+/// The longest id that is read, in bytes. One entry is about 100 bytes long: this is room for 600 partitions, where
+/// all public streams of Wikimedia together have some 70, and more than most servers and proxies let into one header.
+pub const ID_BYTES_MAX: usize = 64 * 1024;
+
+/// The most entries that an id may have. Only plain topic names are short enough to come near.
+pub const ID_ENTRIES_MAX: usize = 4096;
+
+/// What a client's id asks for: a checked list of entries, at most one for each topic and partition. Whether the topics and
+/// partitions exist and may be read is not known here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastEventId {
+    entries: Vec<AskedEntry>,
+}
+
+/// What an id says of one partition, or of a whole topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedEntry {
+    /// The topic: any string but an empty one.
+    pub topic: Topic,
+    /// The partition, not negative. `None` when only the topic is named; then `position` is `Unset`.
+    pub partition: Option<Partition>,
+    /// Where to begin.
+    pub position: AskedPosition,
+}
+
+/// Where an id asks to begin in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedPosition {
+    /// Named without a position: at `since` when that is given, else live.
+    Unset,
+    /// Live: what comes from now on (`offset: -1`).
+    Live,
+    /// At the start of the log (`offset: -2`).
+    Earliest,
+    /// At this offset: the next to read, not negative.
+    Offset(Offset),
+    /// At the first record whose timestamp is not earlier than this; not negative.
+    Timestamp(TimestampMs),
+    /// At the offset where the log is the one that the id was written for, else at the timestamp; neither negative.
+    Both {
+        /// The next offset to read.
+        next: Offset,
+        /// The time from which reading another log misses nothing.
+        timestamp: TimestampMs,
+    },
+}
+
+/// Why an id is refused: the detail of the problem that the client gets (protocol §3, `invalid_last_event_id`, status 400).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LastEventIdError {
+    /// Longer than [`ID_BYTES_MAX`].
+    #[error("the id is {bytes} bytes long; at most {ID_BYTES_MAX} are read")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not JSON.
+    #[error("the id is not JSON ({0}); send back the `id` of the last event as it came, or an array like {EXAMPLE}")]
+    NotJson(String),
+    /// JSON, but no array.
+    #[error("the id is not a JSON array; send back the `id` of the last event as it came, or an array like {EXAMPLE}")]
+    NotArray,
+    /// More than [`ID_ENTRIES_MAX`].
+    #[error("the id has {entries} entries; at most {ID_ENTRIES_MAX} are read")]
+    TooManyEntries {
+        /// How many.
+        entries: usize,
+    },
+    /// An entry is wrong.
+    #[error("entry {index} of the id (counted from 0): {error}")]
+    Entry {
+        /// Which, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: EntryError,
+    },
+}
+
+const EXAMPLE: &str = r#"[{"topic":"eqiad.mediawiki.recentchange","partition":0,"offset":42}]"#;
+
+/// What is wrong with one entry of an id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Neither an object nor a string.
+    #[error("it is neither an object nor the name of a topic")]
+    NotEntry,
+    /// An object in which a name stands twice or cannot be read.
+    #[error("it cannot be read: {0}")]
+    Malformed(String),
+    /// No `topic`, or one that is no string or empty.
+    #[error("`topic` must be the name of a topic")]
+    NoTopic,
+    /// A number that is none, or no integer of 64 bits (`partition`: 32).
+    #[error("`{0}` must be an integer")]
+    NotInteger(&'static str),
+    /// A negative partition.
+    #[error("`partition` must not be negative")]
+    NegativePartition,
+    /// A negative offset that means nothing.
+    #[error("`offset` must be the next offset to read, or -1 for live, or -2 for the earliest")]
+    NegativeOffset,
+    /// A negative timestamp.
+    #[error("`timestamp` must not be negative; it counts milliseconds since 1970")]
+    NegativeTimestamp,
+    /// `offset` or `timestamp`, but no `partition`.
+    #[error("a position needs a `partition`")]
+    NoPartition,
+    /// Another entry says something else of the same partition.
+    #[error("entry {first} gives another position for the same topic and partition")]
+    Conflict {
+        /// The other entry, counted from 0.
+        first: usize,
+    },
+}
+
+impl LastEventId {
+    /// Reads an id as a client sent it (protocol §2): a JSON array of `{topic, partition, offset, timestamp}` with both or one
+    /// of the positions, or none, or of plain topic names, in any mixture.
+    ///
+    /// * Any order of keys; unknown keys are ignored; `null` counts as not there.
+    /// * Integers may be spelled as JSON allows (`42`, `42.0`, `4.2e1`): JSON libraries without integers write such.
+    /// * `offset` -1 is live and -2 the earliest. A `timestamp` beside -1 counts: beginning there misses what live would.
+    ///   Beside -2 it does not: the start of the log misses nothing either.
+    /// * The same partition twice is an error, unless both entries say the same; then the second is dropped.
+    /// * An empty text and an empty array name nothing, which is no error: it is as if there were no id. Clients that have
+    ///   not yet received an event send such.
+    ///
+    /// # Errors
+    ///
+    /// [`LastEventIdError`], for the first fault from the left.
+    pub fn parse(text: &str) -> Result<Self, LastEventIdError> {
+        let text = text.trim_ascii();
+        if text.len() > ID_BYTES_MAX {
+            return Err(LastEventIdError::TooLong { bytes: text.len() });
+        }
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| LastEventIdError::NotJson(error.to_string()))?;
+        let raws: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| LastEventIdError::NotArray)?;
+        if raws.len() > ID_ENTRIES_MAX {
+            return Err(LastEventIdError::TooManyEntries { entries: raws.len() });
+        }
+        let mut entries: Vec<AskedEntry> = Vec::with_capacity(raws.len());
+        let mut seen: HashMap<(Topic, Option<Partition>), (usize, AskedPosition)> = HashMap::with_capacity(raws.len());
+        for (index, raw) in raws.into_iter().enumerate() {
+            let at = |error| LastEventIdError::Entry { index, error };
+            let entry = parse_entry(raw.get()).map_err(at)?;
+            match seen.get(&(entry.topic.clone(), entry.partition)) {
+                None => {
+                    seen.insert((entry.topic.clone(), entry.partition), (index, entry.position));
+                    entries.push(entry);
+                }
+                Some(&(_, position)) if position == entry.position => {}
+                Some(&(first, _)) => return Err(at(EntryError::Conflict { first })),
+            }
+        }
+        Ok(Self { entries })
+    }
+
+    /// The entries in the order in which the id has them.
+    pub fn entries(&self) -> &[AskedEntry] {
+        &self.entries
+    }
+
+    /// Whether nothing is named.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// An entry's members, not yet understood; `null` reads as absent, unknown ones are skipped.
+#[derive(Deserialize)]
+struct RawEntry<'a> {
+    #[serde(borrow)]
+    topic: Option<&'a RawValue>,
+    #[serde(borrow)]
+    partition: Option<&'a RawValue>,
+    #[serde(borrow)]
+    offset: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+}
+
+fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
+    if raw.starts_with('"') {
+        return Ok(AskedEntry { topic: parse_topic(raw)?, partition: None, position: AskedPosition::Unset });
+    }
+    if !raw.starts_with('{') {
+        return Err(EntryError::NotEntry);
+    }
+    let entry: RawEntry<'_> = serde_json::from_str(raw).map_err(|error| EntryError::Malformed(error.to_string()))?;
+    let topic = parse_topic(entry.topic.map_or("", RawValue::get))?;
+    let partition = match parse_integer("partition", entry.partition)? {
+        None => None,
+        Some(..0) => return Err(EntryError::NegativePartition),
+        Some(number) => Some(Partition(number.try_into().map_err(|_| EntryError::NotInteger("partition"))?)),
+    };
+    let offset = parse_integer("offset", entry.offset)?;
+    let timestamp = match parse_integer("timestamp", entry.timestamp)? {
+        Some(..0) => return Err(EntryError::NegativeTimestamp),
+        timestamp => timestamp.map(TimestampMs),
+    };
+    let position = match (offset, timestamp) {
+        (Some(..-2), _) => return Err(EntryError::NegativeOffset),
+        (None, None) => AskedPosition::Unset,
+        (Some(-1), None) => AskedPosition::Live,
+        (Some(-2), _) => AskedPosition::Earliest,
+        (None | Some(-1), Some(timestamp)) => AskedPosition::Timestamp(timestamp),
+        (Some(offset), None) => AskedPosition::Offset(Offset(offset)),
+        (Some(offset), Some(timestamp)) => AskedPosition::Both { next: Offset(offset), timestamp },
+    };
+    if partition.is_none() && position != AskedPosition::Unset {
+        return Err(EntryError::NoPartition);
+    }
+    Ok(AskedEntry { topic, partition, position })
+}
+
+fn parse_topic(raw: &str) -> Result<Topic, EntryError> {
+    let topic: String = serde_json::from_str(raw).map_err(|_| EntryError::NoTopic)?;
+    if topic.is_empty() { Err(EntryError::NoTopic) } else { Ok(topic.into()) }
+}
+
+fn parse_integer(name: &'static str, raw: Option<&RawValue>) -> Result<Option<i64>, EntryError> {
+    /// Up to here every integer is exactly one f64, and the other way round.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let Some(raw) = raw else { return Ok(None) };
+    if let Ok(integer) = serde_json::from_str::<i64>(raw.get()) {
+        return Ok(Some(integer));
+    }
+    match serde_json::from_str::<f64>(raw.get()) {
+        #[allow(clippy::cast_possible_truncation, reason = "an integer within the range where f64 is exact")]
+        Ok(number) if number.fract() == 0.0 && number.abs() <= EXACT_MAX => Ok(Some(number as i64)),
+        _ => Err(EntryError::NotInteger(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn entry(partition: Option<i32>, position: AskedPosition) -> AskedEntry {
+    AskedEntry { topic: "a".into(), partition: partition.map(Partition), position }
+}
+
+fn entries(text: &str) -> Vec<AskedEntry> {
+    LastEventId::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).entries().to_vec()
+}
+
+fn both(next: i64, timestamp: i64) -> AskedPosition {
+    AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(timestamp) }
+}
+
+#[test]
+fn every_form_of_an_entry_is_read() {
+    for (text, expected) in [
+        (r#""a""#, entry(None, AskedPosition::Unset)),
+        (r#"{"topic":"a"}"#, entry(None, AskedPosition::Unset)),
+        (r#"{"topic":"a","partition":0}"#, entry(Some(0), AskedPosition::Unset)),
+        (r#"{"topic":"a","partition":0,"offset":42}"#, entry(Some(0), AskedPosition::Offset(Offset(42)))),
+        (r#"{"topic":"a","partition":2,"timestamp":7}"#, entry(Some(2), AskedPosition::Timestamp(TimestampMs(7)))),
+        (r#"{"topic":"a","partition":0,"offset":42,"timestamp":7}"#, entry(Some(0), both(42, 7))),
+        (r#"{"timestamp":7,"x":[{}],"offset":0,"partition":0,"topic":"\u0061"}"#, entry(Some(0), both(0, 7))),
+        (r#"{"topic":"a","partition":0,"offset":-1}"#, entry(Some(0), AskedPosition::Live)),
+        (r#"{"topic":"a","partition":0,"offset":-2}"#, entry(Some(0), AskedPosition::Earliest)),
+        (r#"{"topic":"a","partition":0,"offset":null,"timestamp":null}"#, entry(Some(0), AskedPosition::Unset)),
+        (r#"{"topic":"a","partition":null}"#, entry(None, AskedPosition::Unset)),
+        (r#"{"topic":"a","partition":0.0,"offset":42.0,"timestamp":1.7e12}"#, entry(Some(0), both(42, 1_700_000_000_000))),
+    ] {
+        assert_eq!(entries(&format!("[{text}]")), [expected], "{text}");
+    }
+}
+
+#[test]
+fn a_timestamp_beside_live_counts_and_beside_the_earliest_does_not() {
+    let beside = |offset| entries(&format!(r#"[{{"topic":"a","partition":0,"offset":{offset},"timestamp":7}}]"#));
+    assert_eq!(beside(-1), [entry(Some(0), AskedPosition::Timestamp(TimestampMs(7)))]);
+    assert_eq!(beside(-2), [entry(Some(0), AskedPosition::Earliest)]);
+}
+
+#[test]
+fn an_id_of_the_node_service_is_read() {
+    let text = include_str!("../../../tests/fixtures/event_ids/node_service.json");
+    let topic = |prefix: &str| Topic::from(format!("{prefix}.mediawiki.recentchange"));
+    let (live, time) = (AskedPosition::Live, AskedPosition::Timestamp(TimestampMs(1_700_000_100_012)));
+    assert_eq!(
+        entries(text),
+        [
+            AskedEntry { topic: topic("codfw"), partition: Some(Partition(0)), position: live },
+            AskedEntry { topic: topic("eqiad"), partition: Some(Partition(0)), position: time },
+        ]
+    );
+}
+
+#[test]
+fn no_text_and_an_empty_array_name_nothing() {
+    for text in ["", "  ", "[]", " [ ]\n"] {
+        assert!(LastEventId::parse(text).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn the_same_partition_twice_is_an_error_unless_both_say_the_same() {
+    let same = r#"["a",{"topic":"a","partition":0,"offset":1},{"offset":1,"topic":"a","partition":0},"a"]"#;
+    assert_eq!(entries(same), [entry(None, AskedPosition::Unset), entry(Some(0), AskedPosition::Offset(Offset(1)))]);
+    let other = r#"["b",{"topic":"a","partition":0,"offset":1},{"topic":"a","partition":0,"offset":2}]"#;
+    let error = EntryError::Conflict { first: 1 };
+    assert_eq!(LastEventId::parse(other), Err(LastEventIdError::Entry { index: 2, error }));
+}
+
+#[test]
+fn what_is_no_array_is_refused() {
+    for text in ["{}", "null", "42", "\"a\""] {
+        assert_eq!(LastEventId::parse(text), Err(LastEventIdError::NotArray), "{text}");
+    }
+    for text in ["a", "[", "[}", "[\"a\",]", "[] []", "['a']", "\u{feff}[]"] {
+        assert!(matches!(LastEventId::parse(text), Err(LastEventIdError::NotJson(_))), "{text}");
+    }
+}
+
+#[test]
+fn faulty_entries_are_refused_with_their_index() {
+    use EntryError as Error;
+    for (text, expected) in [
+        ("1", Error::NotEntry),
+        ("null", Error::NotEntry),
+        ("[]", Error::NotEntry),
+        ("{}", Error::NoTopic),
+        (r#""""#, Error::NoTopic),
+        (r#""\ud800""#, Error::NoTopic),
+        (r#"{"topic":"","partition":0}"#, Error::NoTopic),
+        (r#"{"topic":1,"partition":0}"#, Error::NoTopic),
+        (r#"{"topic":null,"partition":0}"#, Error::NoTopic),
+        (r#"{"topic":"a","partition":"0"}"#, Error::NotInteger("partition")),
+        (r#"{"topic":"a","partition":0.5}"#, Error::NotInteger("partition")),
+        (r#"{"topic":"a","partition":2147483648}"#, Error::NotInteger("partition")),
+        (r#"{"topic":"a","partition":-1}"#, Error::NegativePartition),
+        (r#"{"topic":"a","partition":0,"offset":"1"}"#, Error::NotInteger("offset")),
+        (r#"{"topic":"a","partition":0,"offset":1.5}"#, Error::NotInteger("offset")),
+        (r#"{"topic":"a","partition":0,"offset":9223372036854775808}"#, Error::NotInteger("offset")),
+        (r#"{"topic":"a","partition":0,"offset":true}"#, Error::NotInteger("offset")),
+        (r#"{"topic":"a","partition":0,"offset":-3}"#, Error::NegativeOffset),
+        (r#"{"topic":"a","partition":0,"offset":-9223372036854775808,"timestamp":1}"#, Error::NegativeOffset),
+        (r#"{"topic":"a","partition":0,"timestamp":"2026-11-23"}"#, Error::NotInteger("timestamp")),
+        (r#"{"topic":"a","partition":0,"timestamp":-1}"#, Error::NegativeTimestamp),
+        (r#"{"topic":"a","offset":1}"#, Error::NoPartition),
+        (r#"{"topic":"a","timestamp":1}"#, Error::NoPartition),
+    ] {
+        let error = LastEventId::parse(&format!(r#"["b",{text}]"#));
+        assert_eq!(error, Err(LastEventIdError::Entry { index: 1, error: expected }), "{text}");
+    }
+    let twice = LastEventId::parse(r#"[{"topic":"a","topic":"b"}]"#);
+    assert!(matches!(twice, Err(LastEventIdError::Entry { index: 0, error: Error::Malformed(_) })));
+}
+
+#[test]
+fn the_detail_says_what_is_wrong_and_where() {
+    let detail = |text| LastEventId::parse(text).unwrap_err().to_string();
+    assert_eq!(
+        detail(r#"["b",{"topic":"a","partition":0,"offset":-3}]"#),
+        "entry 1 of the id (counted from 0): `offset` must be the next offset to read, or -1 for live, or -2 for the earliest"
+    );
+    assert!(detail("{}").contains(EXAMPLE));
+}
+
+#[test]
+fn ids_are_bounded_in_bytes_and_entries() {
+    let names = |count: usize| format!("[{}]", (0..count).map(|n| format!("\"{n:x}\"")).collect::<Vec<_>>().join(","));
+    assert_eq!(entries(&names(ID_ENTRIES_MAX)).len(), ID_ENTRIES_MAX);
+    let entries = ID_ENTRIES_MAX + 1;
+    assert_eq!(LastEventId::parse(&names(entries)), Err(LastEventIdError::TooManyEntries { entries }));
+    let long = |bytes: usize| format!("[\"{}\"]", "a".repeat(bytes - 4));
+    assert!(LastEventId::parse(&long(ID_BYTES_MAX)).is_ok());
+    let bytes = ID_BYTES_MAX + 1;
+    assert_eq!(LastEventId::parse(&long(bytes)), Err(LastEventIdError::TooLong { bytes }));
+    assert!(matches!(LastEventId::parse(&"[".repeat(ID_BYTES_MAX)), Err(LastEventIdError::NotJson(_))));
+}
+
+proptest! {
+    #[test]
+    fn no_string_makes_parse_panic(text in any::<String>()) {
+        let _ = LastEventId::parse(&text);
+    }
+
+    #[test]
+    fn what_is_nearly_an_id_is_read_to_checked_entries_or_refused(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "[", "]", "{", "}", ",", ":", "\"topic\"", "\"partition\"", "\"offset\"", "\"timestamp\"", "\"a\"", "0", "-1", "-2",
+            "42", "1e3", "0.5", "null", "{\"topic\":\"a\",\"partition\":0,\"offset\":", "[\"a\",",
+        ]), 0..12),
+    ) {
+        if let Ok(id) = LastEventId::parse(&pieces.concat()) {
+            for entry in id.entries() {
+                prop_assert!(entry.partition.is_some() || entry.position == AskedPosition::Unset);
+                prop_assert!(entry.partition.is_none_or(|partition| partition.0 >= 0));
+                if let AskedPosition::Offset(next) | AskedPosition::Both { next, .. } = entry.position {
+                    prop_assert!(next.0 >= 0);
+                }
+            }
+        }
+    }
+}

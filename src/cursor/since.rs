@@ -1,0 +1,182 @@
+//! `since`: the time from which a client asks for events.
+
+use jiff::civil::Time;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset as UtcOffset;
+
+use super::TimestampMs;
+
+/// The longest text that is tried, in bytes: longer than any time is.
+const SINCE_BYTES_MAX: usize = 64;
+
+/// Why a `since` is refused: the detail of the problem that the client gets (protocol §3, `invalid_timestamp`, status 400).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SinceError {
+    /// Nothing between `since=` and what follows.
+    #[error("`since` is empty; {FORMS}")]
+    Empty,
+    /// Longer than any time.
+    #[error("`since` is {bytes} bytes long; {FORMS}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// More milliseconds than fit into 63 bits.
+    #[error("`since` is too far in the future; {FORMS}")]
+    TooLarge,
+    /// No time.
+    #[error("`since` is no time ({0}); {FORMS}")]
+    NotTime(String),
+    /// A time zone by name: only offsets are understood.
+    #[error("`since` names a time zone; {FORMS}")]
+    NamedZone,
+}
+
+const FORMS: &str = "give an ISO 8601 date or date-time (2026-11-23, 2026-11-23T10:00:00Z, 2026-11-23T11:00:00.250+01:00) \
+                     or milliseconds since 1970 as digits";
+
+/// Reads the value of the query's `since`, percent-decoded (protocol §2).
+///
+/// * Only digits: milliseconds since 1970-01-01T00:00:00Z. So `20261123` is a time on 1 January 1970, and no date; dates
+///   need their hyphens.
+/// * A date: midnight UTC, at which it begins.
+/// * A date-time, extended or basic (`20261123T100000Z`), `T` or a space between, fraction of a second or not (cut to
+///   milliseconds); with `Z`, an offset, or neither, which means UTC.
+/// * Where a `+` came unescaped and was decoded to a space (`2026-11-23T11:00:00 01:00`), it is read as `+`: after a time
+///   nothing else can be meant.
+/// * Times before 1970 are 1970: no event is older.
+///
+/// # Errors
+///
+/// [`SinceError`].
+pub fn parse(text: &str) -> Result<TimestampMs, SinceError> {
+    let text = text.trim_ascii();
+    if text.is_empty() {
+        return Err(SinceError::Empty);
+    }
+    if text.len() > SINCE_BYTES_MAX {
+        return Err(SinceError::TooLong { bytes: text.len() });
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().map(TimestampMs).map_err(|_| SinceError::TooLarge);
+    }
+    let text = with_plus(text);
+    let not_time = |error: jiff::Error| SinceError::NotTime(error.to_string());
+    let pieces = Pieces::parse(&text).map_err(not_time)?;
+    if pieces.time_zone_annotation().is_some() {
+        return Err(SinceError::NamedZone);
+    }
+    let time = pieces.time().unwrap_or(Time::midnight());
+    let offset = pieces.to_numeric_offset().unwrap_or(UtcOffset::UTC);
+    let instant = offset.to_timestamp(pieces.date().to_datetime(time)).map_err(not_time)?;
+    Ok(TimestampMs(instant.as_millisecond().max(0)))
+}
+
+/// The text with `+` for a space that follows a time.
+fn with_plus(text: &str) -> String {
+    match text.rfind(' ') {
+        Some(space) if text[..space].contains([' ', 'T', 't']) => format!("{}+{}", &text[..space], &text[space + 1..]),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// 2026-11-23T00:00:00Z
+    const DAY: i64 = 1_795_392_000_000;
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn every_form_of_a_time_is_read() {
+        for (text, ms) in [
+            ("2026-11-23", DAY),
+            ("2026-11-23T10:00:00Z", DAY + 10 * HOUR),
+            ("2026-11-23t10:00:00z", DAY + 10 * HOUR),
+            ("2026-11-23T10:00:00", DAY + 10 * HOUR),
+            ("2026-11-23T10:00", DAY + 10 * HOUR),
+            ("2026-11-23 10:00:00", DAY + 10 * HOUR),
+            ("2026-11-23 10:00:00Z", DAY + 10 * HOUR),
+            ("2026-11-23T10:00:00+01:00", DAY + 9 * HOUR),
+            ("2026-11-23T10:00:00-0130", DAY + 11 * HOUR + HOUR / 2),
+            ("2026-11-23T10:00:00.25Z", DAY + 10 * HOUR + 250),
+            ("2026-11-23T10:00:00,250Z", DAY + 10 * HOUR + 250),
+            ("20261123T100000Z", DAY + 10 * HOUR),
+            (" 2026-11-23 ", DAY),
+        ] {
+            assert_eq!(parse(text), Ok(TimestampMs(ms)), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_are_milliseconds_even_when_they_look_like_a_date() {
+        assert_eq!(parse("1795392000000"), Ok(TimestampMs(DAY)));
+        assert_eq!(parse("20261123"), Ok(TimestampMs(20_261_123)));
+        assert_eq!(parse("0"), Ok(TimestampMs(0)));
+        assert_eq!(parse("9223372036854775807"), Ok(TimestampMs(i64::MAX)));
+        assert_eq!(parse("9223372036854775808"), Err(SinceError::TooLarge));
+    }
+
+    #[test]
+    fn a_plus_that_was_decoded_to_a_space_is_a_plus() {
+        for text in ["2026-11-23T10:00:00 01:00", "2026-11-23 10:00:00 01:00", "2026-11-23T10:00:00 0100"] {
+            assert_eq!(parse(text), Ok(TimestampMs(DAY + 9 * HOUR)), "{text}");
+        }
+    }
+
+    #[test]
+    fn fractions_below_a_millisecond_are_cut() {
+        assert_eq!(parse("2026-11-23T00:00:00.0009999Z"), Ok(TimestampMs(DAY)));
+    }
+
+    #[test]
+    fn times_before_1970_are_1970() {
+        assert_eq!(parse("1969-07-20T20:17:40Z"), Ok(TimestampMs(0)));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_the_forms_that_are() {
+        for text in [
+            "now",
+            "-5",
+            "1.5",
+            "2026-11",
+            "2026-13-01",
+            "2026-11-31",
+            "2026-11-23T25:00:00Z",
+            "23.11.2026",
+            "10:00",
+            "٣",
+            "2026-11-23T10:00:00Z x",
+            "2026-11-23T10:00:00+99:00",
+            "2026-11-23T",
+            "2026-11-23x",
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(matches!(error, SinceError::NotTime(_)), "{text}: {error:?}");
+            assert!(error.to_string().ends_with(FORMS), "{error}");
+        }
+        assert_eq!(parse(" "), Err(SinceError::Empty));
+        assert_eq!(parse(&"1".repeat(65)), Err(SinceError::TooLong { bytes: 65 }));
+        assert_eq!(parse("2026-11-23T10:00:00+01:00[Europe/Paris]"), Err(SinceError::NamedZone));
+    }
+
+    proptest! {
+        #[test]
+        fn no_string_makes_parse_panic_or_a_negative_time(text in "\\PC{0,70}|[0-9TtZz:+., -]{0,40}") {
+            if let Ok(time) = parse(&text) {
+                prop_assert!(time.0 >= 0);
+            }
+        }
+
+        #[test]
+        fn a_printed_time_is_read_back(ms in 0..4_102_444_800_000_i64) {
+            let printed = jiff::Timestamp::from_millisecond(ms).unwrap().to_string();
+            prop_assert_eq!(parse(&printed), Ok(TimestampMs(ms)));
+            prop_assert_eq!(parse(&ms.to_string()), Ok(TimestampMs(ms)));
+        }
+    }
+}
