@@ -16,4 +16,11 @@
 pub mod config;
 pub mod cursor;
 pub mod event;
+pub mod fanout;
+pub mod http;
+pub mod kafka;
+pub mod limits;
+pub mod metrics;
+pub mod server;
+pub mod shutdown;
 pub mod stream;

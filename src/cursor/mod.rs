@@ -8,6 +8,7 @@
 //! * `position`: partition, offset and timestamp, and the pair that an event id carries for each partition.
 //! * `event_id`: the id of a feed, always rendered.
 //! * `last_event_id`: the one parser of ids that clients send.
+//! * `resolve`: where reading of a partition begins, from what was asked and what its log says.
 //! * [`since`]: the time from which a client asks for events.
 //! * [`witness`]: how a pair of offset and timestamp shows whether it was written for this log.
 //!
@@ -24,11 +25,13 @@
 mod event_id;
 mod last_event_id;
 mod position;
+mod resolve;
 pub mod since;
 pub mod witness;
 
 pub use event_id::EventId;
 pub use last_event_id::{AskedEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError};
 pub use position::{Offset, Partition, Position, TimestampMs};
+pub use resolve::{Decision, LogAnswer, LogQuestion, MovedReason, decide, question};
 pub use since::SinceError;
-pub use witness::RunClock;
+pub use witness::{RUN_MAX, RunClock};

@@ -1,0 +1,71 @@
+//! Every bound in the program that is not the operator's to set, with its reason.
+
+use std::time::Duration;
+
+/// Entries that one turn takes out of a partition's memory log while catching up: enough to make the lock's cost small,
+/// few enough that a subscriber never holds much more than a socket buffer's worth of events alive.
+pub const MEMORY_READ_ENTRIES_MAX: usize = 64;
+
+/// Bytes of event values that one request to a replay consumer reads: large enough that the seek before it (a few
+/// milliseconds) does not count, small enough that `replay_places_max` of them fit into memory and nobody waits long.
+pub const REPLAY_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of frames that a subscriber is handed at once while catching up: about a socket buffer.
+pub const CATCH_UP_WRITE_BYTES: usize = 128 * 1024;
+
+/// Bytes of shared frames that a live subscriber is handed at once.
+pub const LIVE_WRITE_BYTES: usize = 256 * 1024;
+
+/// Pause before Kafka is asked again for a replay that it could not serve.
+pub const REPLAY_RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Requests of one kind that may wait for a Kafka consumer: above it the asker is told "not now".
+pub const UPSTREAM_QUEUE_MAX: usize = 4096;
+
+/// How long one look-up (offsets, watermarks) may take before the asker gets 503.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a replay consumer waits for the first record of a range before it gives up for this time.
+pub const REPLAY_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Threads that look offsets up: each look-up is a round trip or two, and they must not wait behind replays.
+pub const LOOKUP_THREADS: usize = 2;
+
+/// Records that the live consumer publishes at once at the most: one wake-up of every feed for so many events when there
+/// is much, one each when there is little.
+pub const LIVE_BATCH_RECORDS_MAX: usize = 256;
+
+/// Bytes of values that the live consumer publishes at once at the most.
+pub const LIVE_BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Named streams, titles and the like in one problem's `detail`: the client gets all of its bad names, not a book.
+pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
+
+/// Log lines per second about records that were skipped.
+pub const SKIP_LOG_PER_SECOND: u32 = 1;
+
+/// Pauses while an id names a partition that is not known here: a process that refreshed its metadata earlier may have
+/// handed it out. Together about two seconds, then the id is wrong.
+pub const PARTITION_DISCOVERY_PAUSES: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(300),
+    Duration::from_millis(500),
+    Duration::from_millis(1000),
+];
+
+/// What streams that end because the server leaves tell their clients to wait before they come back: apart from each other,
+/// and long enough for a rolling restart's next process to listen.
+pub const LEAVING_RETRY_MS: std::ops::Range<u64> = 500..3000;
+
+/// Bytes of a socket's send buffer: a stalled client holds no more of the kernel's memory than this (the kernel doubles it).
+pub const SOCKET_SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Pause after an accept that failed because no file descriptor was left.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long connections may stay open after the last stream was told to end: what a slow client still has in its socket.
+pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
+
+/// Subscribers that may wait for a replay place; further ones get 503.
+pub const REPLAY_QUEUE_MAX: usize = 1024;
