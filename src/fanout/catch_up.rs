@@ -1,0 +1,230 @@
+//! What comes after a cursor, until the feed's end is reached: out of the memory log, else out of Kafka, merged by time.
+//!
+//! The handoff: each step takes the feed's [`Tail`]: its sequence number S and its position in every partition, the target T.
+//! What lies in `[own, T)` is delivered; once own equals T everywhere, reading goes on at S. Nothing is spliced: no gap and no
+//! repeat by construction. A cursor can also be AHEAD of the feed (a client comes from a process that had read further): then
+//! the subscriber keeps its own ids and waits until the feed has come as far.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::feed::{Slot, Tail};
+use super::hub::Hub;
+use super::partition_log::LogEntry;
+use super::places::ReplayPlace;
+use super::upstream::{ReplayRange, UpstreamUnavailable};
+use crate::cursor::{EventId, MovedReason, Offset, Position, RunClock};
+use crate::event::frame::{self, Format};
+use crate::limits;
+
+use super::subscription::Moved;
+
+/// The state of a subscriber that is not live.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    hub: Arc<Hub>,
+    format: Format,
+    /// The id that this subscriber's frames carry: its own cursor, not the feed's.
+    event_id: EventId,
+    lanes: Vec<Lane>,
+    place: Option<ReplayPlace>,
+}
+
+/// What was fetched of one slot and not delivered yet.
+#[derive(Debug)]
+struct Lane {
+    entries: VecDeque<LogEntry>,
+    /// The offset up to which the log was fetched into `entries`.
+    fetched: Offset,
+    /// The run clock at `fetched` while fetching from Kafka.
+    clock: Option<RunClock>,
+}
+
+/// What one step came to.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Whole frames, ready to be sent.
+    Frames { bytes: Bytes, events: usize },
+    /// The cursor is the feed's: go on live at this sequence number.
+    Live(u64),
+    /// Nothing to send (records that were skipped, holes), but there is more: step again.
+    Again,
+    /// The cursor is ahead of the feed: wait until the feed moves.
+    Wait,
+    /// A partition's log was gone below where reading should have gone on.
+    Moved(Moved),
+    /// Kafka must be read, and a place is needed first.
+    PlaceNeeded,
+    /// Kafka could not be read in time.
+    Unavailable,
+}
+
+impl CatchUp {
+    pub(super) fn new(hub: Arc<Hub>, format: Format) -> Self {
+        Self { hub, format, event_id: EventId::default(), lanes: Vec::new(), place: None }
+    }
+
+    /// Gives it the place that [`Step::PlaceNeeded`] asked for.
+    pub(super) fn take_place(&mut self, place: ReplayPlace) {
+        self.place = Some(place);
+    }
+
+    /// One step towards `tail`. The cursor only moves past what the returned step hands out, so a step that is dropped half
+    /// done has lost nothing.
+    pub(super) async fn step(&mut self, tail: &Tail, cursor: &mut Vec<Position>) -> Step {
+        self.align(tail, cursor);
+        match self.fetch(tail, cursor).await {
+            Ok(None) => {}
+            Ok(Some(step)) => return step,
+            Err(UpstreamUnavailable) => return Step::Unavailable,
+        }
+        let (bytes, events) = self.emit(tail, cursor);
+        if events > 0 {
+            return Step::Frames { bytes, events };
+        }
+        let reached = |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
+        if tail.slots.iter().zip(cursor.iter()).all(reached) {
+            return Step::Live(tail.next);
+        }
+        let more = self
+            .lanes
+            .iter()
+            .zip(&tail.slots)
+            .any(|(lane, slot)| !lane.entries.is_empty() || !slot.has_been_passed_by(lane.fetched));
+        if more { Step::Again } else { Step::Wait }
+    }
+
+    /// Takes in slots that the feed gained, and leaves out those it lost.
+    fn align(&mut self, tail: &Tail, cursor: &mut Vec<Position>) {
+        for (index, slot) in tail.slots.iter().enumerate() {
+            if index == cursor.len() {
+                cursor.push(slot.start);
+            }
+            if index == self.lanes.len() {
+                let own = cursor[index];
+                self.event_id.push_slot(slot.partition.topic.clone(), slot.partition.partition, own);
+                self.lanes.push(Lane { entries: VecDeque::new(), fetched: own.next, clock: None });
+            }
+            if slot.retired {
+                self.event_id.retire(index);
+                self.lanes[index].entries.clear();
+            }
+        }
+    }
+
+    /// Fills every lane that has nothing to give although its target is not reached.
+    async fn fetch(&mut self, tail: &Tail, cursor: &mut [Position]) -> Result<Option<Step>, UpstreamUnavailable> {
+        let mut from_kafka = false;
+        for (index, slot) in tail.slots.iter().enumerate() {
+            let lane = &mut self.lanes[index];
+            if !lane.entries.is_empty() || slot.has_been_passed_by(lane.fetched) {
+                continue;
+            }
+            let target = slot.position.next;
+            if lane.read_memory(slot, target) {
+                continue;
+            }
+            from_kafka = true;
+            if self.place.is_none() {
+                match self.hub.places.take() {
+                    Some(place) => self.place = Some(place),
+                    None => return Ok(Some(Step::PlaceNeeded)),
+                }
+            }
+            let range = ReplayRange {
+                topic: slot.partition.topic.clone(),
+                partition: slot.partition.partition,
+                from: lane.fetched,
+                to: slot.partition.memory_start().min(target).max(Offset(lane.fetched.0 + 1)),
+                clock: lane.clock,
+            };
+            let read = self.hub.upstream.replay(range, limits::REPLAY_READ_BYTES_MAX).await?;
+            let asked = lane.fetched;
+            lane.entries.extend(read.entries);
+            lane.fetched = read.next;
+            lane.clock = read.clock;
+            if let Some(log_start) = read.log_start.filter(|start| *start > asked) {
+                cursor[index].next = log_start;
+                return Ok(Some(Step::Moved(Moved {
+                    topic: slot.partition.topic.clone(),
+                    partition: slot.partition.partition,
+                    asked,
+                    actual: log_start,
+                    reason: MovedReason::BelowLogStart,
+                })));
+            }
+        }
+        if !from_kafka && self.lanes.iter().all(|lane| lane.clock.is_none()) {
+            self.place = None;
+        }
+        Ok(None)
+    }
+
+    /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry.
+    fn emit(&mut self, tail: &Tail, cursor: &mut [Position]) -> (Bytes, usize) {
+        let mut buffer = BytesMut::new();
+        let mut events = 0;
+        while buffer.len() < limits::CATCH_UP_WRITE_BYTES {
+            let mut earliest: Option<usize> = None;
+            for (index, lane) in self.lanes.iter().enumerate() {
+                let Some(entry) = lane.entries.front() else {
+                    if tail.slots[index].has_been_passed_by(lane.fetched) {
+                        continue;
+                    }
+                    return (buffer.freeze(), events);
+                };
+                let first = earliest.and_then(|other| self.lanes[other].entries.front());
+                if first.is_none_or(|other| entry.timestamp < other.timestamp) {
+                    earliest = Some(index);
+                }
+            }
+            let Some(index) = earliest else { break };
+            let Some(entry) = self.lanes[index].entries.pop_front() else { break };
+            cursor[index] = entry.position_after();
+            self.event_id.set(index, cursor[index]);
+            if let Some(event) = &entry.event {
+                frame::append_to(&mut buffer, self.format, self.event_id.as_bytes(), event);
+                events += 1;
+            }
+        }
+        self.pass_holes(cursor);
+        (buffer.freeze(), events)
+    }
+
+    /// Moves the cursor over offsets that hold no record (compacted, or a transaction's marks).
+    fn pass_holes(&mut self, cursor: &mut [Position]) {
+        for (index, lane) in self.lanes.iter().enumerate() {
+            if lane.entries.is_empty() && lane.fetched > cursor[index].next {
+                cursor[index].next = lane.fetched;
+                self.event_id.set(index, cursor[index]);
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// Fetches out of the memory log; `false` when it does not reach back that far.
+    fn read_memory(&mut self, slot: &Slot, target: Offset) -> bool {
+        let before = self.entries.len();
+        let count = limits::MEMORY_READ_ENTRIES_MAX;
+        if !slot.partition.log.read().read(self.fetched, target, count, &mut self.entries) {
+            return false;
+        }
+        let complete = self.entries.len() - before < count;
+        self.fetched = match self.entries.back() {
+            Some(last) if !complete => Offset(last.offset.0 + 1),
+            _ => target,
+        };
+        self.clock = None;
+        true
+    }
+}
+
+impl Slot {
+    /// Whether nothing of this slot is left to fetch for somebody who has it up to `fetched`.
+    fn has_been_passed_by(&self, fetched: Offset) -> bool {
+        self.retired || fetched >= self.position.next
+    }
+}

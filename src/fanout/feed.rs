@@ -1,0 +1,201 @@
+//! A feed: the newest events of one set of topics in one format, rendered once for all its subscribers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::hub::HubPartition;
+use super::partition_log::LogEntry;
+use crate::cursor::{EventId, Position};
+use crate::event::frame::{self, Format};
+use crate::stream::Topic;
+
+/// What subscribers share: the topics (sorted, each once) and the format.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FeedKey {
+    /// The topics of the subscription.
+    pub topics: Arc<[Topic]>,
+    /// The format of its frames.
+    pub format: Format,
+}
+
+/// A ring of rendered frames, bounded in bytes, with the cursor after the newest of them.
+#[derive(Debug)]
+pub struct Feed {
+    key: FeedKey,
+    bytes_max: usize,
+    ring: Mutex<Ring>,
+    /// The sequence number that the next frame gets; subscribers wait for it to change.
+    wake: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    slots: Vec<Slot>,
+    event_id: EventId,
+    frames: VecDeque<FeedFrame>,
+    /// Sequence number of `frames[0]`.
+    first: u64,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct FeedFrame {
+    bytes: Bytes,
+    slot: usize,
+    position: Position,
+}
+
+/// One partition of a feed. Slots are only ever added, so that a slot's number stays true for every cursor.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// The partition.
+    pub partition: Arc<HubPartition>,
+    /// Where the feed is in it.
+    pub position: Position,
+    /// Where the feed began in it: a subscriber that has never seen the slot begins here too.
+    pub start: Position,
+    /// The partition is no more (its topic was deleted); it is left out of ids.
+    pub retired: bool,
+}
+
+/// The end of a feed at one instant: what a subscriber has to reach to go on live at `next`.
+#[derive(Debug)]
+pub struct Tail {
+    /// Sequence number of the next frame.
+    pub next: u64,
+    /// Every partition with the feed's position in it.
+    pub slots: Vec<Slot>,
+}
+
+/// What [`Feed::read`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedRead {
+    /// Frames were handed out; go on reading here.
+    Frames(u64),
+    /// Nothing new.
+    Nothing,
+    /// The frames asked for have left the ring.
+    Behind,
+}
+
+impl Feed {
+    pub(super) fn new(key: FeedKey, bytes_max: usize, partitions: impl Iterator<Item = Arc<HubPartition>>) -> Self {
+        let feed = Self {
+            key,
+            bytes_max,
+            ring: Mutex::new(Ring {
+                slots: Vec::new(),
+                event_id: EventId::default(),
+                frames: VecDeque::new(),
+                first: 0,
+                bytes: 0,
+            }),
+            wake: watch::Sender::new(0),
+        };
+        for partition in partitions {
+            let end = partition.log.read().end();
+            feed.add_partition(partition, end);
+        }
+        feed
+    }
+
+    /// What its subscribers share.
+    #[must_use]
+    pub fn key(&self) -> &FeedKey {
+        &self.key
+    }
+
+    /// Follows one more partition from `start` on.
+    pub(super) fn add_partition(&self, partition: Arc<HubPartition>, start: Position) {
+        let mut ring = self.ring.lock();
+        ring.event_id.push_slot(partition.topic.clone(), partition.partition, start);
+        ring.slots.push(Slot { partition, position: start, start, retired: false });
+    }
+
+    /// Leaves a partition that is no more out of ids.
+    pub(super) fn retire_partition(&self, partition: &Arc<HubPartition>) {
+        let mut ring = self.ring.lock();
+        if let Some(slot) = ring.slot_of(partition) {
+            ring.slots[slot].retired = true;
+            ring.event_id.retire(slot);
+        }
+    }
+
+    /// Renders one event at the end of the ring. Subscribers are woken by [`Feed::wake`].
+    pub(super) fn push(&self, partition: &Arc<HubPartition>, entry: &LogEntry) {
+        let mut ring = self.ring.lock();
+        let Some(slot) = ring.slot_of(partition) else { return };
+        let position = entry.position_after();
+        ring.slots[slot].position = position;
+        ring.event_id.set(slot, position);
+        let Some(event) = &entry.event else { return };
+        let bytes = frame::render(self.key.format, ring.event_id.as_bytes(), event);
+        ring.bytes += bytes.len();
+        ring.frames.push_back(FeedFrame { bytes, slot, position });
+        while ring.bytes > self.bytes_max && ring.frames.len() > 1 {
+            if let Some(oldest) = ring.frames.pop_front() {
+                ring.bytes -= oldest.bytes.len();
+                ring.first += 1;
+            }
+        }
+    }
+
+    /// Wakes the subscribers that wait for what was pushed.
+    pub(super) fn wake(&self) {
+        let next = self.ring.lock().next();
+        self.wake.send_replace(next);
+    }
+
+    /// Something to wait on: it changes with each [`Feed::wake`].
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.wake.subscribe()
+    }
+
+    /// The end of the feed now.
+    #[must_use]
+    pub fn tail(&self) -> Tail {
+        let ring = self.ring.lock();
+        Tail { next: ring.next(), slots: ring.slots.clone() }
+    }
+
+    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, and moves `cursor` past them.
+    #[must_use]
+    pub fn read(&self, from: u64, bytes_max: usize, cursor: &mut Vec<Position>, frames: &mut Vec<Bytes>) -> FeedRead {
+        let ring = self.ring.lock();
+        if from < ring.first {
+            return FeedRead::Behind;
+        }
+        let known = cursor.len();
+        cursor.extend(ring.slots.iter().skip(known).map(|slot| slot.start));
+        let mut bytes = 0;
+        let before = frames.len();
+        let skip = usize::try_from(from - ring.first).unwrap_or(usize::MAX);
+        for frame in ring.frames.iter().skip(skip) {
+            if bytes > 0 && bytes + frame.bytes.len() > bytes_max {
+                break;
+            }
+            bytes += frame.bytes.len();
+            cursor[frame.slot] = frame.position;
+            frames.push(frame.bytes.clone());
+        }
+        match frames.len() - before {
+            0 => FeedRead::Nothing,
+            count => FeedRead::Frames(from + count as u64),
+        }
+    }
+}
+
+impl Ring {
+    fn next(&self) -> u64 {
+        self.first + self.frames.len() as u64
+    }
+
+    fn slot_of(&self, partition: &Arc<HubPartition>) -> Option<usize> {
+        self.slots.iter().position(|slot| Arc::ptr_eq(&slot.partition, partition))
+    }
+}

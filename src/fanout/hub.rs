@@ -1,0 +1,285 @@
+//! The hub: where events come in once and go out to every feed that follows their partition.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use super::feed::{Feed, FeedKey};
+use super::partition_log::{LogStart, PartitionLog};
+use super::places::ReplayPlaces;
+use super::upstream::Upstream;
+use crate::cursor::{Offset, Partition, Position, TimestampMs};
+use crate::event::PublicEvent;
+use crate::metrics::Metrics;
+use crate::stream::Topic;
+
+/// The hub's bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct HubLimits {
+    /// Bytes that all memory logs together may hold.
+    pub memory_log_bytes_max: usize,
+    /// Bytes that one feed's ring may hold.
+    pub feed_bytes_max: usize,
+    /// How many subscribers may be replayed from Kafka at once.
+    pub replay_places_max: usize,
+    /// How many more may wait for a place.
+    pub replay_queue_max: usize,
+}
+
+/// A partition that is read, with its memory log. A topic that is deleted and made anew gets new ones.
+#[derive(Debug)]
+pub struct HubPartition {
+    /// The topic.
+    pub topic: Topic,
+    /// Its partition.
+    pub partition: Partition,
+    pub(super) log: RwLock<PartitionLog>,
+}
+
+/// A record as it comes from the live consumer; `event` is `None` when it was skipped.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Where it was read.
+    pub partition: Arc<HubPartition>,
+    /// Its own offset.
+    pub offset: Offset,
+    /// Kafka's timestamp.
+    pub timestamp: TimestampMs,
+    /// What a client sees.
+    pub event: Option<PublicEvent>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Hub {
+    routes: RwLock<Routes>,
+    /// What the memory logs hold, oldest arrival first. Only the live consumer's thread takes it.
+    retention: Mutex<Retention>,
+    ready: watch::Sender<bool>,
+    limits: HubLimits,
+    pub(super) places: ReplayPlaces,
+    pub(super) upstream: Upstream,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct Routes {
+    partitions: HashMap<Topic, Vec<Arc<HubPartition>>>,
+    feeds: HashMap<FeedKey, Arc<FeedUse>>,
+    /// The feeds that follow a topic.
+    by_topic: HashMap<Topic, Vec<Arc<FeedUse>>>,
+}
+
+/// A feed and how many subscribers it has; it goes with the last of them.
+#[derive(Debug)]
+struct FeedUse {
+    feed: Arc<Feed>,
+    subscribers: Mutex<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Retention {
+    arrivals: VecDeque<(Arc<HubPartition>, usize)>,
+    bytes: usize,
+}
+
+impl Hub {
+    /// A hub that nothing is read into yet.
+    #[must_use]
+    pub fn new(limits: HubLimits, upstream: Upstream, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            routes: RwLock::default(),
+            retention: Mutex::default(),
+            ready: watch::Sender::new(false),
+            limits,
+            places: ReplayPlaces::new(limits.replay_places_max, limits.replay_queue_max),
+            upstream,
+            metrics,
+        })
+    }
+
+    /// Says whether every partition was read up to where it ended at start: only then may anyone subscribe.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.send_if_modified(|now| std::mem::replace(now, ready) != ready);
+    }
+
+    /// Whether subscribers are taken.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Something to wait on until the hub is ready.
+    #[must_use]
+    pub fn watch_ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// The server's metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Whether Kafka has the topic.
+    #[must_use]
+    pub fn has_topic(&self, topic: &Topic) -> bool {
+        self.routes.read().partitions.contains_key(topic)
+    }
+
+    /// The partitions of a topic that are read now.
+    #[must_use]
+    pub fn partitions(&self, topic: &Topic) -> Vec<Arc<HubPartition>> {
+        self.routes.read().partitions.get(topic).cloned().unwrap_or_default()
+    }
+
+    /// Reads one more partition. Feeds of its topic follow it from the start of its log on: when the hub was ready already, it
+    /// is new, and all it holds is new to their subscribers.
+    pub fn add_partition(&self, topic: &Topic, partition: Partition, start: LogStart) -> Arc<HubPartition> {
+        let log = PartitionLog::new(start);
+        let position = log.end();
+        let added = Arc::new(HubPartition { topic: topic.clone(), partition, log: RwLock::new(log) });
+        let mut routes = self.routes.write();
+        routes.partitions.entry(topic.clone()).or_default().push(Arc::clone(&added));
+        for used in routes.by_topic.get(topic).into_iter().flatten() {
+            used.feed.add_partition(Arc::clone(&added), position);
+        }
+        added
+    }
+
+    /// Reads a partition no more: its topic was deleted, or made anew.
+    pub fn retire_partition(&self, retired: &Arc<HubPartition>) {
+        let mut routes = self.routes.write();
+        if let Some(partitions) = routes.partitions.get_mut(&retired.topic) {
+            partitions.retain(|partition| !Arc::ptr_eq(partition, retired));
+            if partitions.is_empty() {
+                routes.partitions.remove(&retired.topic);
+            }
+        }
+        for used in routes.by_topic.get(&retired.topic).into_iter().flatten() {
+            used.feed.retire_partition(retired);
+            used.feed.wake();
+        }
+    }
+
+    /// Takes in a batch from the live consumer: memory log first, then every feed that follows, then one wake-up for each.
+    /// Never waits for a subscriber.
+    pub fn publish(&self, batch: Vec<Arrival>) {
+        let routes = self.routes.read();
+        let mut retention = self.retention.lock();
+        let mut touched: Vec<&Arc<FeedUse>> = Vec::new();
+        for arrival in batch {
+            let mut log = arrival.partition.log.write();
+            let Some(entry) = log.append(arrival.offset, arrival.timestamp, arrival.event) else { continue };
+            let cost = entry.cost();
+            for used in routes.by_topic.get(&arrival.partition.topic).into_iter().flatten() {
+                used.feed.push(&arrival.partition, entry);
+                if !touched.iter().any(|other| Arc::ptr_eq(other, used)) {
+                    touched.push(used);
+                }
+            }
+            drop(log);
+            retention.arrivals.push_back((arrival.partition, cost));
+            retention.bytes += cost;
+        }
+        for used in touched {
+            used.feed.wake();
+        }
+        retention.trim(self.limits.memory_log_bytes_max);
+        self.metrics.memory_log_bytes.set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Joins the feed of `key`, which is made if it is the first subscriber's.
+    #[must_use]
+    pub fn join(self: &Arc<Self>, key: &FeedKey) -> FeedMembership {
+        let mut routes = self.routes.write();
+        let used = if let Some(used) = routes.feeds.get(key) {
+            Arc::clone(used)
+        } else {
+            let partitions = key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten().cloned();
+            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, partitions));
+            let used = Arc::new(FeedUse { feed, subscribers: Mutex::new(0) });
+            for topic in key.topics.iter() {
+                routes.by_topic.entry(topic.clone()).or_default().push(Arc::clone(&used));
+            }
+            routes.feeds.insert(key.clone(), Arc::clone(&used));
+            used
+        };
+        *used.subscribers.lock() += 1;
+        self.metrics.feeds.set(i64::try_from(routes.feeds.len()).unwrap_or(i64::MAX));
+        FeedMembership { hub: Arc::clone(self), used }
+    }
+
+    fn leave(&self, used: &Arc<FeedUse>) {
+        let mut routes = self.routes.write();
+        let left = {
+            let mut subscribers = used.subscribers.lock();
+            *subscribers -= 1;
+            *subscribers
+        };
+        if left > 0 {
+            return;
+        }
+        let key = used.feed.key();
+        routes.feeds.remove(key);
+        for topic in key.topics.iter() {
+            if let Some(followers) = routes.by_topic.get_mut(topic) {
+                followers.retain(|other| !Arc::ptr_eq(other, used));
+            }
+        }
+        self.metrics.feeds.set(i64::try_from(routes.feeds.len()).unwrap_or(i64::MAX));
+    }
+}
+
+impl HubPartition {
+    /// Where the next record goes, and what an id says there.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        self.log.read().end()
+    }
+
+    /// The first offset of the memory log.
+    #[must_use]
+    pub fn memory_start(&self) -> Offset {
+        self.log.read().start()
+    }
+}
+
+impl Retention {
+    fn trim(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max {
+            let Some((partition, cost)) = self.arrivals.pop_front() else { return };
+            self.bytes -= cost;
+            partition.log.write().forget_oldest();
+        }
+    }
+}
+
+/// A subscriber's hold on its feed.
+#[derive(Debug)]
+pub struct FeedMembership {
+    hub: Arc<Hub>,
+    used: Arc<FeedUse>,
+}
+
+impl FeedMembership {
+    /// The feed.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.used.feed
+    }
+
+    /// The hub it belongs to.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+}
+
+impl Drop for FeedMembership {
+    fn drop(&mut self) {
+        self.hub.leave(&self.used);
+    }
+}

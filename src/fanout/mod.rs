@@ -1,0 +1,35 @@
+//! From one reader of Kafka to every subscriber. Knows no HTTP and no Kafka.
+//!
+//! A subscriber is a cursor and nothing else. What comes after a cursor is found in three tiers that the caller of
+//! [`Subscription::next`] cannot tell apart: the feed (rendered frames, shared), the memory log (the last minutes of every
+//! partition) and Kafka (through [`upstream`]).
+//!
+//! * `hub`: where events come in once and go out to the feeds; who follows what.
+//! * `feed`: the ring of rendered frames of one set of topics and one format.
+//! * `partition_log`: the memory log of one partition.
+//! * `start`: where a subscription begins.
+//! * `subscription`: the loop that every subscriber pulls.
+//! * `catch_up`: what comes before the feed: merge by time, handoff.
+//! * `places`: the bounded places for replays out of Kafka.
+//! * `upstream`: what is asked of Kafka, over bounded queues.
+//!
+//! Quirks, each with the test that locks it:
+//!
+//! * The memory log says nothing about a time at or below its floor, although it may hold later records only:
+//!   `a_time_that_may_lie_in_kafka_only_is_not_answered`.
+//! * Records before a log's start are read for the run clock alone: `records_before_the_start_only_set_the_clock`.
+
+mod catch_up;
+mod feed;
+mod hub;
+mod partition_log;
+mod places;
+mod start;
+mod subscription;
+pub mod upstream;
+
+pub use feed::FeedKey;
+pub use hub::{Arrival, Hub, HubLimits, HubPartition};
+pub use partition_log::{LogEntry, LogStart};
+pub use start::{Asked, Started, SubscribeError, subscribe};
+pub use subscription::{Batch, Moved, Subscription};

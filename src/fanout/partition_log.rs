@@ -1,0 +1,240 @@
+//! The memory log of one partition: its newest events, in offset order, found by offset or by time.
+
+use std::collections::VecDeque;
+
+use crate::cursor::{Offset, Position, RunClock, TimestampMs};
+use crate::event::PublicEvent;
+
+/// One record that was read, ready to be delivered; `event` is `None` for a record that was skipped.
+#[derive(Clone, Debug)]
+pub struct LogEntry {
+    /// The record's own offset.
+    pub offset: Offset,
+    /// Kafka's timestamp, by which partitions are merged.
+    pub timestamp: TimestampMs,
+    /// The timestamp that an id names after this record ([`RunClock`]).
+    pub witness: TimestampMs,
+    /// What a client sees of it.
+    pub event: Option<PublicEvent>,
+}
+
+impl LogEntry {
+    /// Where a subscriber is once it has this entry.
+    #[must_use]
+    pub fn position_after(&self) -> Position {
+        Position { next: Offset(self.offset.0 + 1), timestamp: self.witness }
+    }
+
+    /// Bytes that keeping this entry costs, about.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        ENTRY_OVERHEAD_BYTES + self.event.as_ref().map_or(0, |event| event.json().len())
+    }
+}
+
+/// What an entry costs beside its JSON: the entry, its allocation and its place in the retention queue.
+const ENTRY_OVERHEAD_BYTES: usize = 128;
+
+/// Where the memory log of a partition begins, as the consumer found it.
+#[derive(Clone, Copy, Debug)]
+pub struct LogStart {
+    /// The first offset kept. The consumer may begin to read up to [`crate::cursor::RUN_MAX`] + 1 records earlier, so
+    /// that the run clock is right from the first kept record on.
+    pub offset: Offset,
+    /// Every record below `offset` has a timestamp below this one.
+    pub floor: TimestampMs,
+    /// There is no record below `offset` in Kafka at all.
+    pub is_log_start: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct PartitionLog {
+    entries: VecDeque<Kept>,
+    start: Offset,
+    end: Offset,
+    /// The id timestamp of the record before `start`, where it is known.
+    before_start: Option<TimestampMs>,
+    /// Every record below `start` has a timestamp of at most this.
+    floor: TimestampMs,
+    clock: RunClock,
+}
+
+#[derive(Debug)]
+struct Kept {
+    entry: LogEntry,
+    /// The largest timestamp of this and all earlier records, by which a time is found although records are not in time order.
+    max_timestamp: TimestampMs,
+}
+
+impl PartitionLog {
+    /// An empty log that begins at `start`.
+    #[must_use]
+    pub fn new(start: LogStart) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            start: start.offset,
+            end: start.offset,
+            before_start: start.is_log_start.then_some(TimestampMs(0)),
+            floor: TimestampMs(start.floor.0.saturating_sub(1)),
+            clock: RunClock::default(),
+        }
+    }
+
+    /// Takes the next record in. `None` for one before the log's start or one that was taken already.
+    pub fn append(&mut self, offset: Offset, timestamp: TimestampMs, event: Option<PublicEvent>) -> Option<&LogEntry> {
+        if offset < self.start && self.entries.is_empty() {
+            self.before_start = Some(self.clock.observe(timestamp));
+            return None;
+        }
+        if offset < self.end {
+            return None;
+        }
+        let witness = self.clock.observe(timestamp);
+        let max_timestamp = self.entries.back().map_or(self.floor, |kept| kept.max_timestamp).max(timestamp);
+        self.end = Offset(offset.0 + 1);
+        self.entries.push_back(Kept { entry: LogEntry { offset, timestamp, witness, event }, max_timestamp });
+        self.entries.back().map(|kept| &kept.entry)
+    }
+
+    /// Forgets the oldest entry.
+    pub fn forget_oldest(&mut self) {
+        if let Some(kept) = self.entries.pop_front() {
+            self.start = Offset(kept.entry.offset.0 + 1);
+            self.before_start = Some(kept.entry.witness);
+            self.floor = kept.max_timestamp;
+        }
+    }
+
+    /// The first offset that can be read here.
+    #[must_use]
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// Where the next record goes, and what an id says there.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        let timestamp = self.witness_before(self.end).unwrap_or(TimestampMs(0));
+        Position { next: self.end, timestamp }
+    }
+
+    /// Whether everything from `next` up to the end is here.
+    #[must_use]
+    pub fn covers(&self, next: Offset) -> bool {
+        self.start <= next && next <= self.end
+    }
+
+    /// The id timestamp of the last record before `next`; `None` when it is not here.
+    #[must_use]
+    pub fn witness_before(&self, next: Offset) -> Option<TimestampMs> {
+        if !self.covers(next) {
+            return None;
+        }
+        let index = self.entries.partition_point(|kept| kept.entry.offset < next);
+        if index == 0 { self.before_start } else { Some(self.entries[index - 1].entry.witness) }
+    }
+
+    /// The first offset whose record has a timestamp of at least `time`, or the end; `None` when it may lie below this log.
+    #[must_use]
+    pub fn first_at_or_after(&self, time: TimestampMs) -> Option<Offset> {
+        if time <= self.floor {
+            return None;
+        }
+        let index = self.entries.partition_point(|kept| kept.max_timestamp < time);
+        Some(self.entries.get(index).map_or(self.end, |kept| kept.entry.offset))
+    }
+
+    /// Clones up to `count` entries of `[from, to)` into `into`; `false` when `from` is not here any more.
+    pub fn read(&self, from: Offset, to: Offset, count: usize, into: &mut VecDeque<LogEntry>) -> bool {
+        if !self.covers(from) {
+            return false;
+        }
+        let index = self.entries.partition_point(|kept| kept.entry.offset < from);
+        let wanted = self.entries.range(index..).map(|kept| &kept.entry).take_while(|entry| entry.offset < to);
+        into.extend(wanted.take(count).cloned());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(start: i64, floor: i64, is_log_start: bool) -> PartitionLog {
+        PartitionLog::new(LogStart { offset: Offset(start), floor: TimestampMs(floor), is_log_start })
+    }
+
+    fn filled(timestamps: &[i64]) -> PartitionLog {
+        let mut log = log(10, 100, false);
+        for (n, timestamp) in timestamps.iter().enumerate() {
+            log.append(Offset(10 + i64::try_from(n).expect("few")), TimestampMs(*timestamp), None);
+        }
+        log
+    }
+
+    #[test]
+    fn records_before_the_start_only_set_the_clock() {
+        let mut log = log(10, 100, false);
+        assert_eq!(log.witness_before(Offset(10)), None);
+        assert!(log.append(Offset(8), TimestampMs(90), None).is_none());
+        assert!(log.append(Offset(9), TimestampMs(90), None).is_none());
+        assert_eq!(log.end(), Position { next: Offset(10), timestamp: TimestampMs(89) });
+        let entry = log.append(Offset(10), TimestampMs(90), None).expect("kept");
+        assert_eq!(entry.witness, TimestampMs(88), "the run goes on across the start");
+    }
+
+    #[test]
+    fn a_record_is_taken_once() {
+        let mut log = filled(&[100, 101]);
+        assert!(log.append(Offset(11), TimestampMs(101), None).is_none());
+        assert_eq!(log.end().next, Offset(12));
+    }
+
+    #[test]
+    fn a_time_is_found_although_records_are_out_of_order() {
+        let log = filled(&[100, 130, 110, 140]);
+        assert_eq!(log.first_at_or_after(TimestampMs(120)), Some(Offset(11)));
+        assert_eq!(log.first_at_or_after(TimestampMs(131)), Some(Offset(13)));
+        assert_eq!(log.first_at_or_after(TimestampMs(141)), Some(Offset(14)));
+    }
+
+    #[test]
+    fn a_time_that_may_lie_in_kafka_only_is_not_answered() {
+        let mut log = filled(&[100, 130, 110, 140]);
+        assert_eq!(log.first_at_or_after(TimestampMs(99)), None);
+        assert_eq!(log.first_at_or_after(TimestampMs(100)), Some(Offset(10)), "the floor itself is exclusive");
+        log.forget_oldest();
+        log.forget_oldest();
+        assert_eq!(log.first_at_or_after(TimestampMs(130)), None, "130 was forgotten and is to be looked up");
+        assert_eq!(log.first_at_or_after(TimestampMs(131)), Some(Offset(13)));
+    }
+
+    #[test]
+    fn forgetting_keeps_the_witness_of_the_last_forgotten() {
+        let mut log = filled(&[100, 101]);
+        log.forget_oldest();
+        assert_eq!(log.start(), Offset(11));
+        assert_eq!(log.witness_before(Offset(11)), Some(TimestampMs(100)));
+        assert_eq!(log.witness_before(Offset(10)), None);
+        log.forget_oldest();
+        log.forget_oldest();
+        assert_eq!(log.end(), Position { next: Offset(12), timestamp: TimestampMs(101) });
+    }
+
+    #[test]
+    fn a_read_gives_the_range_and_says_when_it_is_gone() {
+        let mut log = filled(&[100, 101, 102]);
+        let mut entries = VecDeque::new();
+        assert!(log.read(Offset(11), Offset(13), 10, &mut entries));
+        assert_eq!(entries.iter().map(|entry| entry.offset.0).collect::<Vec<_>>(), [11, 12]);
+        log.forget_oldest();
+        assert!(!log.read(Offset(10), Offset(13), 10, &mut entries));
+        assert!(log.read(Offset(13), Offset(13), 10, &mut entries), "the end is here");
+    }
+
+    #[test]
+    fn a_partition_that_never_held_a_record_is_read_from_time_0_elsewhere() {
+        assert_eq!(log(0, 0, true).end(), Position { next: Offset(0), timestamp: TimestampMs(0) });
+    }
+}
