@@ -1,0 +1,97 @@
+//! The properties of every consumer: the operator's, and those that this program depends on.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::{ClientContext, Statistics};
+use std::sync::Arc;
+
+use crate::metrics::Metrics;
+
+/// Properties that this program sets itself, over the operator's, with their values.
+pub const PROPERTIES_WE_SET: &[(&str, &str)] = &[
+    // Nothing is committed: the clients hold their positions.
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    // A lost position must be seen, never silently mended.
+    ("auto.offset.reset", "error"),
+    // The end of a partition tells that it was caught up with.
+    ("enable.partition.eof", "true"),
+    // Reading must never make a topic.
+    ("allow.auto.create.topics", "false"),
+];
+
+/// Defaults for what the operator left out.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("group.id", "eventstreams"),
+    ("fetch.message.max.bytes", "10485760"),
+    // An event waits for no other: the broker answers as soon as it has one.
+    ("fetch.wait.max.ms", "500"),
+    ("fetch.min.bytes", "1"),
+    ("fetch.error.backoff.ms", "100"),
+    ("reconnect.backoff.max.ms", "2000"),
+    ("topic.metadata.refresh.interval.ms", "30000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+/// How to connect to Kafka.
+#[derive(Clone, Debug)]
+pub struct KafkaClient {
+    properties: BTreeMap<String, String>,
+    client_id: String,
+    metrics: Arc<Metrics>,
+}
+
+/// librdkafka refused the properties: a key it does not know, a value out of range, a certificate it cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("Kafka client: {0}")]
+pub struct KafkaClientError(#[from] rdkafka::error::KafkaError);
+
+/// What librdkafka reports beside records.
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    metrics: Arc<Metrics>,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        self.metrics.kafka_errors.inc();
+        tracing::warn!(%error, reason, "Kafka client");
+    }
+
+    fn stats(&self, _statistics: Statistics) {}
+}
+
+impl ConsumerContext for Context {}
+
+pub(super) type Consumer = BaseConsumer<Context>;
+
+impl KafkaClient {
+    /// `properties` go to librdkafka verbatim, but for [`PROPERTIES_WE_SET`].
+    #[must_use]
+    pub fn new(properties: &BTreeMap<String, String>, client_id: &str, metrics: Arc<Metrics>) -> Self {
+        Self { properties: properties.clone(), client_id: client_id.to_owned(), metrics }
+    }
+
+    /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else.
+    pub(super) fn consumer(&self, purpose: &str, more: &[(&str, &str)]) -> Result<Consumer, KafkaClientError> {
+        let mut config = ClientConfig::new();
+        for (key, value) in DEFAULTS {
+            config.set(*key, *value);
+        }
+        config.set("client.id", format!("{}-{purpose}", self.client_id));
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        for (key, value) in PROPERTIES_WE_SET.iter().chain(more) {
+            config.set(*key, *value);
+        }
+        Ok(BaseConsumer::from_config_and_context(&config, Context { metrics: Arc::clone(&self.metrics) })?)
+    }
+
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}

@@ -1,0 +1,248 @@
+//! Finds the topics and partitions that are to be read, at start and later, and where each is to be read from.
+//!
+//! At start a partition is read from `reach_back` before now, so that clients who come back after a restart are served from
+//! memory. One that appears later is new: it is read from its first record, for all it holds is new to everybody.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_channel::Receiver;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use super::KafkaReader;
+use super::client::{Consumer, KafkaClientError};
+use super::live_consumer::Assignment;
+use super::offsets::offsets_at;
+use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
+use crate::fanout::{Hub, HubPartition, LogStart};
+use crate::limits;
+use crate::stream::Topic;
+
+type TopicPartition = (Topic, Partition);
+
+/// See the module.
+pub(super) struct Discovery {
+    consumer: Consumer,
+    hub: Arc<Hub>,
+    assign: Sender<Assignment>,
+    rediscover: Receiver<()>,
+    stopping: Arc<AtomicBool>,
+    topics: Vec<Topic>,
+    refresh: Duration,
+    /// Where reading begins at start, in time.
+    start_time: TimestampMs,
+    known: HashMap<TopicPartition, Arc<HubPartition>>,
+    /// Topics that Kafka did not have when it was asked: if they appear, they are new.
+    absent: HashSet<Topic>,
+    /// For how many rounds Kafka has not named a topic that is read.
+    missed: HashMap<Topic, u32>,
+    /// Partitions that Kafka had at start, but said no offsets of yet: they have no leader now.
+    leaderless: HashSet<TopicPartition>,
+    begun: Instant,
+    started: bool,
+}
+
+/// Kafka's times that stand for a log's end and start in `ListOffsets`.
+const LOG_END: TimestampMs = TimestampMs(-1);
+const LOG_START: TimestampMs = TimestampMs(-2);
+
+/// A topic that Kafka does not name for so many rounds is gone; one round may be a broker that just starts.
+const GONE_AFTER_ROUNDS: u32 = 3;
+
+/// So long a partition without a leader keeps the others from being served at start.
+const LEADER_WAIT: Duration = Duration::from_secs(30);
+
+/// Between two rounds while not everything is read yet.
+const START_PAUSE: Duration = Duration::from_millis(500);
+
+impl Discovery {
+    pub(super) fn new(
+        reader: &KafkaReader,
+        hub: Arc<Hub>,
+        assign: Sender<Assignment>,
+        rediscover: Receiver<()>,
+        stopping: Arc<AtomicBool>,
+    ) -> Result<Self, KafkaClientError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let start_time = now.saturating_sub(reader.reach_back).as_millis();
+        Ok(Self {
+            consumer: reader.client.consumer("discovery", &[])?,
+            hub,
+            assign,
+            rediscover,
+            stopping,
+            topics: reader.topics.clone(),
+            refresh: reader.metadata_refresh,
+            start_time: TimestampMs(i64::try_from(start_time).unwrap_or(i64::MAX)),
+            known: HashMap::new(),
+            absent: HashSet::new(),
+            missed: HashMap::new(),
+            leaderless: HashSet::new(),
+            begun: Instant::now(),
+            started: false,
+        })
+    }
+
+    /// Looks, again and again, until told to stop.
+    pub(super) fn run(mut self) {
+        while !self.stopping.load(Ordering::Relaxed) {
+            match self.round() {
+                Ok(()) if !self.started && (self.leaderless.is_empty() || self.begun.elapsed() > LEADER_WAIT) => {
+                    self.started = true;
+                    self.say(Assignment::StartComplete);
+                }
+                Ok(()) => {}
+                Err(error) => tracing::warn!(%error, "topics could not be looked up"),
+            }
+            self.pause();
+        }
+    }
+
+    fn pause(&self) {
+        let until = Instant::now() + if self.started { self.refresh } else { START_PAUSE };
+        while Instant::now() < until && !self.stopping.load(Ordering::Relaxed) {
+            if self.rediscover.try_recv().is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn round(&mut self) -> Result<(), KafkaError> {
+        let metadata = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT)?;
+        let there: HashMap<&str, i32> = metadata
+            .topics()
+            .iter()
+            .filter(|topic| topic.error().is_none())
+            .map(|topic| (topic.name(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
+            .collect();
+        self.retire_gone(&there);
+        self.retire_shortened()?;
+        let mut unknown = Vec::new();
+        for topic in &self.topics {
+            let partitions =
+                (0..there.get(topic.as_str()).copied().unwrap_or(0)).map(|number| (topic.clone(), Partition(number)));
+            unknown.extend(partitions.filter(|partition| !self.known.contains_key(partition)));
+        }
+        let new: Vec<_> = unknown.iter().filter(|partition| self.is_new(partition)).cloned().collect();
+        let old: Vec<_> = unknown.into_iter().filter(|partition| !self.is_new(partition)).collect();
+        self.read_new(&new)?;
+        self.read_old(&old)?;
+        self.absent.extend(self.topics.iter().filter(|topic| !there.contains_key(topic.as_str())).cloned());
+        Ok(())
+    }
+
+    /// Whether a partition has come into being while this process looked on.
+    fn is_new(&self, partition: &TopicPartition) -> bool {
+        let (topic, _) = partition;
+        let is_known = self.absent.contains(topic) || self.known.keys().any(|(known, _)| known == topic);
+        is_known && !self.leaderless.contains(partition)
+    }
+
+    fn read_new(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let lows = self.offsets(partitions, LOG_START)?;
+        let highs = self.offsets(partitions, LOG_END)?;
+        for partition in partitions {
+            if let (Some(low), Some(high)) = (lows.get(partition), highs.get(partition)) {
+                let start = LogStart { offset: *low, floor: TimestampMs(i64::MIN), is_log_start: true };
+                self.read(partition, start, *low, *high);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_old(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        // The end first: what arrives between the two questions is then after it, not before the start.
+        let highs = self.offsets(partitions, LOG_END)?;
+        let lows = self.offsets(partitions, LOG_START)?;
+        let times = self.offsets(partitions, self.start_time)?;
+        for partition in partitions {
+            let (Some(low), Some(high)) = (lows.get(partition), highs.get(partition)) else {
+                tracing::warn!(topic = %partition.0, partition = %partition.1, "has no leader");
+                self.leaderless.insert(partition.clone());
+                continue;
+            };
+            self.leaderless.remove(partition);
+            let offset = *times.get(partition).unwrap_or(high).max(low);
+            let from = Offset((offset.0 - 1 - RUN_MAX).max(low.0));
+            let start = LogStart { offset, floor: self.start_time, is_log_start: offset == *low };
+            self.read(partition, start, from, *high);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, partition: &TopicPartition, start: LogStart, from: Offset, end: Offset) {
+        let (topic, number) = partition;
+        tracing::debug!(%topic, partition = %number, %from, kept_from = %start.offset, %end, "reading");
+        let added = self.hub.add_partition(topic, *number, start);
+        self.known.insert(partition.clone(), Arc::clone(&added));
+        self.say(Assignment::Read { partition: added, from, end });
+    }
+
+    fn retire_gone(&mut self, there: &HashMap<&str, i32>) {
+        for topic in &self.topics {
+            let missed = self.missed.entry(topic.clone()).or_insert(0);
+            *missed = if there.contains_key(topic.as_str()) { 0 } else { missed.saturating_add(1) };
+        }
+        let missed = &self.missed;
+        let is_gone = |topic: &Topic| missed.get(topic).is_some_and(|rounds| *rounds >= GONE_AFTER_ROUNDS);
+        let gone: Vec<_> = self.known.keys().filter(|(topic, _)| is_gone(topic)).cloned().collect();
+        for partition in gone {
+            tracing::warn!(topic = %partition.0, partition = %partition.1, "is gone from Kafka");
+            self.retire(&partition);
+        }
+    }
+
+    /// A log that is shorter than what was read of it is another log: its topic was deleted and made anew.
+    fn retire_shortened(&mut self) -> Result<(), KafkaError> {
+        let read: HashMap<_, _> = self.known.iter().map(|(key, partition)| (key.clone(), partition.end().next)).collect();
+        if read.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<_> = read.keys().cloned().collect();
+        let highs = self.offsets(&partitions, LOG_END)?;
+        for partition in partitions {
+            if highs.get(&partition).is_some_and(|high| *high < read[&partition]) {
+                let (read, high) = (read[&partition], highs[&partition]);
+                tracing::warn!(topic = %partition.0, partition = %partition.1, %read, %high, "was made anew in Kafka");
+                self.retire(&partition);
+                self.absent.insert(partition.0);
+            }
+        }
+        Ok(())
+    }
+
+    fn retire(&mut self, partition: &TopicPartition) {
+        if let Some(retired) = self.known.remove(partition) {
+            self.say(Assignment::Stop(Arc::clone(&retired)));
+            self.hub.retire_partition(&retired);
+        }
+    }
+
+    /// One round of `ListOffsets`; partitions without an answer are left out.
+    fn offsets(&self, partitions: &[TopicPartition], time: TimestampMs) -> Result<HashMap<TopicPartition, Offset>, KafkaError> {
+        let mut wanted = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, Partition(number)) in partitions {
+            wanted.add_partition_offset(topic.as_str(), *number, KafkaOffset::from_raw(time.0))?;
+        }
+        let found = offsets_at(&self.consumer, wanted)?;
+        Ok(found.into_iter().filter_map(|(topic, number, offset)| Some(((topic, number), offset?))).collect())
+    }
+
+    fn say(&self, assignment: Assignment) {
+        if self.assign.send(assignment).is_err() {
+            tracing::debug!("the live consumer has ended");
+        }
+    }
+}

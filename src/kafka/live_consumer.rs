@@ -1,0 +1,192 @@
+//! The live consumer: reads every partition once, in one OS thread, and publishes what it reads. It never waits for a
+//! subscriber.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::counter::Counter;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
+
+use super::KafkaReader;
+use super::client::{Consumer, KafkaClientError};
+use super::prepare::{Preparation, timestamp};
+use crate::cursor::{Offset, Partition};
+use crate::fanout::{Arrival, Hub, HubPartition};
+use crate::limits;
+use crate::metrics::TopicLabel;
+use crate::stream::Topic;
+
+/// What discovery tells the live consumer.
+pub(super) enum Assignment {
+    /// Read one more partition from `from` on; it ended at `end` when this was said.
+    Read { partition: Arc<HubPartition>, from: Offset, end: Offset },
+    /// Read a partition no more.
+    Stop(Arc<HubPartition>),
+    /// Every partition that Kafka had at start was named by now.
+    StartComplete,
+}
+
+/// See the module.
+pub(super) struct LiveConsumer {
+    consumer: Consumer,
+    hub: Arc<Hub>,
+    preparation: Arc<Preparation>,
+    assignments: Receiver<Assignment>,
+    stopping: Arc<AtomicBool>,
+    assigned: HashMap<Topic, HashMap<i32, Assigned>>,
+    /// Whether [`Assignment::StartComplete`] was said.
+    start_complete: bool,
+    last_record: Instant,
+    /// Whether Kafka said "the end" of any partition since the last assignment: it answers.
+    end_seen: bool,
+}
+
+struct Assigned {
+    partition: Arc<HubPartition>,
+    /// Where the partition ended when it was assigned, until that was reached.
+    behind: Option<Offset>,
+    read: Counter,
+}
+
+/// How long one poll waits, and so how long an assignment or the end waits for its turn.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A partition that gives nothing for so long while Kafka answers is taken to be caught up with: its last offsets are
+/// no records (a transaction's marks).
+const IDLE: Duration = Duration::from_secs(2);
+
+impl LiveConsumer {
+    pub(super) fn new(
+        reader: &KafkaReader,
+        hub: Arc<Hub>,
+        assignments: Receiver<Assignment>,
+        stopping: Arc<AtomicBool>,
+    ) -> Result<Self, KafkaClientError> {
+        Ok(Self {
+            consumer: reader.client.consumer("live", &[])?,
+            hub,
+            preparation: Arc::clone(&reader.preparation),
+            assignments,
+            stopping,
+            assigned: HashMap::new(),
+            start_complete: false,
+            last_record: Instant::now(),
+            end_seen: false,
+        })
+    }
+
+    /// Reads until told to stop.
+    pub(super) fn run(mut self) {
+        while !self.stopping.load(Ordering::Relaxed) {
+            self.take_assignments();
+            let batch = self.poll_batch();
+            if !batch.is_empty() {
+                self.last_record = Instant::now();
+                self.hub.publish(batch);
+            }
+            self.check_ready();
+        }
+    }
+
+    /// Waits for the first record, then takes what has arrived besides.
+    fn poll_batch(&mut self) -> Vec<Arrival> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut wait = POLL;
+        while batch.len() < limits::LIVE_BATCH_RECORDS_MAX && bytes < limits::LIVE_BATCH_BYTES_MAX {
+            match self.consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => {
+                    wait = Duration::ZERO;
+                    bytes += message.payload_len();
+                    batch.extend(self.arrival(&message));
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
+                Some(Err(error)) => tracing::warn!(%error, "live consumer"),
+            }
+        }
+        batch
+    }
+
+    fn arrival(&self, message: &BorrowedMessage<'_>) -> Option<Arrival> {
+        let assigned = self.assigned.get(message.topic())?.get(&message.partition())?;
+        let topic = &assigned.partition.topic;
+        assigned.read.inc();
+        Some(Arrival {
+            partition: Arc::clone(&assigned.partition),
+            offset: Offset(message.offset()),
+            timestamp: timestamp(message),
+            event: self.preparation.event(topic, message),
+        })
+    }
+
+    fn take_assignments(&mut self) {
+        while let Ok(assignment) = self.assignments.try_recv() {
+            match assignment {
+                Assignment::Read { partition, from, end } => self.read(partition, from, end),
+                Assignment::Stop(partition) => self.stop(&partition),
+                Assignment::StartComplete => {
+                    self.start_complete = true;
+                    self.last_record = Instant::now();
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, partition: Arc<HubPartition>, from: Offset, end: Offset) {
+        let one = one_partition(&partition, KafkaOffset::Offset(from.0));
+        if let Err(error) = one.and_then(|one| self.consumer.incremental_assign(&one)) {
+            tracing::error!(topic = %partition.topic, partition = %partition.partition, %error, "could not be assigned");
+            return;
+        }
+        self.end_seen = false;
+        let metrics = self.hub.metrics();
+        let read = metrics.records_read.get_or_create(&TopicLabel { topic: partition.topic.to_string() }).clone();
+        let behind = (from < end).then_some(end);
+        let number = partition.partition.0;
+        self.assigned.entry(partition.topic.clone()).or_default().insert(number, Assigned { partition, behind, read });
+        metrics.partitions.inc();
+    }
+
+    fn stop(&mut self, partition: &Arc<HubPartition>) {
+        let one = one_partition(partition, KafkaOffset::Invalid);
+        if let Err(error) = one.and_then(|one| self.consumer.incremental_unassign(&one)) {
+            tracing::warn!(topic = %partition.topic, partition = %partition.partition, %error, "could not be unassigned");
+        }
+        if let Some(partitions) = self.assigned.get_mut(&partition.topic) {
+            partitions.remove(&partition.partition.0);
+            self.hub.metrics().partitions.dec();
+        }
+    }
+
+    fn check_ready(&mut self) {
+        if !self.start_complete || self.hub.is_ready() {
+            return;
+        }
+        let idle = self.end_seen && self.last_record.elapsed() > IDLE;
+        let mut all = true;
+        for assigned in self.assigned.values_mut().flat_map(HashMap::values_mut) {
+            if assigned.behind.is_some_and(|end| idle || assigned.partition.end().next >= end) {
+                assigned.behind = None;
+            }
+            all &= assigned.behind.is_none();
+        }
+        if all {
+            self.hub.set_ready(true);
+            tracing::info!(partitions = self.assigned.values().map(HashMap::len).sum::<usize>(), "ready to serve streams");
+        }
+    }
+}
+
+fn one_partition(partition: &HubPartition, offset: KafkaOffset) -> Result<TopicPartitionList, KafkaError> {
+    let Partition(number) = partition.partition;
+    let mut one = TopicPartitionList::with_capacity(1);
+    one.add_partition_offset(partition.topic.as_str(), number, offset)?;
+    Ok(one)
+}

@@ -1,0 +1,101 @@
+//! The only folder that talks to Kafka. Plain OS threads and librdkafka's own; nothing here is async, and nothing here
+//! knows a subscriber.
+//!
+//! * `client`: the properties of every consumer: the operator's, and those that this program depends on.
+//! * `discovery`: finds topics and partitions, now and later, and where each is to be read from.
+//! * `live_consumer`: reads everything once and publishes it.
+//! * `offsets`: questions about logs (watermarks, times, the witness of a position).
+//! * `range_reader`: reads a range of one partition.
+//! * `replay`: a bounded pool of consumers that read ranges of the past.
+//! * `prepare`: from a Kafka message to a log entry, with counts of what was skipped and redacted.
+//!
+//! Quirks: `auto.offset.reset` is `error`, because a lost position must be seen and never silently mended; a `group.id` is
+//! set because librdkafka asks for one, and never used: partitions are assigned, nothing is committed.
+
+mod client;
+mod discovery;
+mod live_consumer;
+mod offsets;
+mod prepare;
+mod range_reader;
+mod replay;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use client::{KafkaClient, KafkaClientError, PROPERTIES_WE_SET};
+pub use prepare::Preparation;
+
+use crate::fanout::Hub;
+use crate::fanout::upstream::UpstreamRequests;
+use crate::limits;
+use crate::stream::Topic;
+
+/// What the threads need.
+#[derive(Clone, Debug)]
+pub struct KafkaReader {
+    /// How to connect.
+    pub client: KafkaClient,
+    /// Every topic to be read, whether Kafka has it yet or not.
+    pub topics: Vec<Topic>,
+    /// How far before "now" the memory logs begin at start.
+    pub reach_back: Duration,
+    /// How often topics and partitions are looked for.
+    pub metadata_refresh: Duration,
+    /// Consumers that read the past.
+    pub replay_consumers: usize,
+    /// How records become events.
+    pub preparation: Arc<Preparation>,
+}
+
+/// The running threads; [`KafkaThreads::stop`] ends them.
+#[derive(Debug)]
+pub struct KafkaThreads {
+    stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl KafkaReader {
+    /// Starts the threads: one live consumer, one for discovery, [`limits::LOOKUP_THREADS`] for look-ups, and the pool.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a property.
+    pub fn start(self, hub: &Arc<Hub>, requests: &UpstreamRequests) -> Result<KafkaThreads, KafkaClientError> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (assign, assignments) = std::sync::mpsc::channel();
+        let mut threads = Vec::new();
+        let mut spawn = |name: String, run: Box<dyn FnOnce() + Send>| {
+            let thread = std::thread::Builder::new().name(name).spawn(run).expect("a thread at start");
+            threads.push(thread);
+        };
+        let live = live_consumer::LiveConsumer::new(&self, Arc::clone(hub), assignments, Arc::clone(&stopping))?;
+        spawn("kafka-live".into(), Box::new(move || live.run()));
+        let discovery =
+            discovery::Discovery::new(&self, Arc::clone(hub), assign, requests.rediscover.clone(), Arc::clone(&stopping))?;
+        spawn("kafka-discovery".into(), Box::new(move || discovery.run()));
+        for number in 0..limits::LOOKUP_THREADS {
+            let lookups = offsets::Lookups::new(&self, requests.lookups.clone())?;
+            spawn(format!("kafka-lookup-{number}"), Box::new(move || lookups.run()));
+        }
+        for number in 0..self.replay_consumers {
+            let replay = replay::ReplayConsumer::new(&self, requests.replays.clone())?;
+            spawn(format!("kafka-replay-{number}"), Box::new(move || replay.run()));
+        }
+        Ok(KafkaThreads { stopping, threads })
+    }
+}
+
+impl KafkaThreads {
+    /// Ends every thread and waits for it. The queues to the fan-out must have been closed
+    /// ([`crate::fanout::upstream::UpstreamRequests::close`]).
+    pub fn stop(self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a Kafka thread had panicked");
+            }
+        }
+    }
+}

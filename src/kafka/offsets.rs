@@ -1,0 +1,122 @@
+//! Questions about logs: watermarks, the first offset at a time, and the witness of a position.
+
+use std::ops::ControlFlow;
+
+use async_channel::Receiver;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use super::KafkaReader;
+use super::client::{Consumer, KafkaClientError};
+use super::prepare::timestamp;
+use super::range_reader::RangeReader;
+use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition, RUN_MAX, RunClock, TimestampMs};
+use crate::fanout::upstream::LookupRequest;
+use crate::limits;
+use crate::stream::Topic;
+
+/// One thread that answers look-ups.
+pub(super) struct Lookups {
+    reader: RangeReader,
+    requests: Receiver<LookupRequest>,
+}
+
+impl Lookups {
+    pub(super) fn new(reader: &KafkaReader, requests: Receiver<LookupRequest>) -> Result<Self, KafkaClientError> {
+        // Only a handful of records is ever read here.
+        let bounds = [("queued.min.messages", "100"), ("queued.max.messages.kbytes", "16384")];
+        Ok(Self { reader: RangeReader::new(reader.client.consumer("lookup", &bounds)?), requests })
+    }
+
+    /// Serves until the queue is closed.
+    pub(super) fn run(mut self) {
+        while let Ok(request) = self.requests.recv_blocking() {
+            if request.reply.is_closed() {
+                continue;
+            }
+            match self.answer(&request.topic, request.partition, request.question) {
+                // Nobody waits any more: the client has left.
+                Ok(answer) => drop(request.reply.send(answer)),
+                Err(error) => {
+                    tracing::warn!(topic = %request.topic, partition = %request.partition, %error, "look-up failed");
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, topic: &Topic, partition: Partition, question: LogQuestion) -> Result<LogAnswer, KafkaError> {
+        let consumer = self.reader.consumer();
+        let (low, high) = consumer.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
+        let (low, high) = (Offset(low), Offset(high));
+        let by_time = match question.time {
+            Some(time) => first_at_or_after(consumer, topic, partition, time)?,
+            None => None,
+        };
+        let mut answer = LogAnswer { low, high, witness: None, first_timestamp: None, by_time };
+        if let Some(next) = question.next {
+            if low < next && next <= high {
+                answer.witness = self.witness(topic, partition, low, next);
+            } else if next == low && low < high {
+                answer.first_timestamp = self.first_timestamp(topic, partition, low);
+            }
+        }
+        self.reader.rest();
+        Ok(answer)
+    }
+
+    /// The id timestamp of the last record before `next`.
+    fn witness(&mut self, topic: &Topic, partition: Partition, low: Offset, next: Offset) -> Option<TimestampMs> {
+        let begin = Offset((next.0 - 1 - RUN_MAX).max(low.0));
+        let mut clock = RunClock::default();
+        let mut witness = None;
+        self.reader.read(topic, partition, begin, limits::LOOKUP_TIMEOUT, |message| {
+            let offset = rdkafka::Message::offset(message);
+            if offset < next.0 {
+                witness = Some(clock.observe(timestamp(message)));
+            }
+            if offset + 1 < next.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        witness
+    }
+
+    fn first_timestamp(&mut self, topic: &Topic, partition: Partition, low: Offset) -> Option<TimestampMs> {
+        let mut first = None;
+        self.reader.read(topic, partition, low, limits::LOOKUP_TIMEOUT, |message| {
+            first = Some(timestamp(message));
+            ControlFlow::Break(())
+        });
+        first
+    }
+}
+
+fn first_at_or_after(
+    consumer: &Consumer,
+    topic: &Topic,
+    partition: Partition,
+    time: TimestampMs,
+) -> Result<Option<Offset>, KafkaError> {
+    let mut wanted = TopicPartitionList::with_capacity(1);
+    wanted.add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(time.0))?;
+    Ok(offsets_at(consumer, wanted)?.pop().and_then(|(_, _, offset)| offset))
+}
+
+/// One round of Kafka's `ListOffsets`: each partition's offset in `wanted` is a time, or -1 for the end, -2 for the start.
+/// `None` where every record is earlier, or the partition has no leader now.
+pub(super) fn offsets_at(
+    consumer: &Consumer,
+    wanted: TopicPartitionList,
+) -> Result<Vec<(Topic, Partition, Option<Offset>)>, KafkaError> {
+    let found = consumer.offsets_for_times(wanted, limits::LOOKUP_TIMEOUT)?;
+    Ok(found
+        .elements()
+        .iter()
+        .map(|element| {
+            let offset = match (element.error(), element.offset()) {
+                (Ok(()), KafkaOffset::Offset(offset)) => Some(Offset(offset)),
+                _ => None,
+            };
+            (Topic::from(element.topic()), Partition(element.partition()), offset)
+        })
+        .collect())
+}

@@ -1,0 +1,125 @@
+//! One consumer of the replay pool: reads ranges of the past, one request at a time, for whoever asks next.
+//!
+//! A request is a bounded piece of a partition's past, so a subscriber that reads slowly holds no consumer, and one that
+//! reads days cannot keep the others waiting.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, TryRecvError};
+use rdkafka::Message;
+use rdkafka::consumer::Consumer as _;
+
+use super::KafkaReader;
+use super::client::KafkaClientError;
+use super::prepare::{Preparation, timestamp};
+use super::range_reader::{RangeEnd, RangeReader};
+use crate::cursor::{Offset, RUN_MAX, RunClock};
+use crate::fanout::LogEntry;
+use crate::fanout::upstream::{ReplayRange, ReplayRead, ReplayRequest};
+use crate::limits;
+use crate::metrics::Metrics;
+
+/// See the module.
+pub(super) struct ReplayConsumer {
+    reader: RangeReader,
+    preparation: Arc<Preparation>,
+    requests: Receiver<ReplayRequest>,
+    metrics: Arc<Metrics>,
+}
+
+/// How long the consumer keeps prefetching where it stopped before it rests.
+const LINGER: Duration = Duration::from_millis(200);
+
+impl ReplayConsumer {
+    pub(super) fn new(reader: &KafkaReader, requests: Receiver<ReplayRequest>) -> Result<Self, KafkaClientError> {
+        // What one consumer may hold of prefetched records: a few requests' worth.
+        let kbytes = (limits::REPLAY_READ_BYTES_MAX / 1024 * 4).to_string();
+        let bounds = [("queued.max.messages.kbytes", kbytes.as_str()), ("queued.min.messages", "10000")];
+        Ok(Self {
+            reader: RangeReader::new(reader.client.consumer("replay", &bounds)?),
+            preparation: Arc::clone(&reader.preparation),
+            requests,
+            metrics: Arc::clone(reader.client.metrics()),
+        })
+    }
+
+    /// Serves until the queue is closed.
+    pub(super) fn run(mut self) {
+        while let Some(request) = self.next_request() {
+            self.metrics.replay_reads.inc();
+            // An answer that nobody waits for any more is thrown away: the subscriber has left.
+            if let Some(read) = self.read(&request.range, request.bytes_max) {
+                let _ = request.reply.send(read);
+            }
+        }
+    }
+
+    fn next_request(&mut self) -> Option<ReplayRequest> {
+        let rest_at = Instant::now() + LINGER;
+        while !self.reader.is_at_rest() {
+            match self.requests.try_recv() {
+                Ok(request) => return Some(request),
+                Err(TryRecvError::Closed) => return None,
+                Err(TryRecvError::Empty) if Instant::now() < rest_at => std::thread::sleep(Duration::from_millis(1)),
+                Err(TryRecvError::Empty) => self.reader.rest(),
+            }
+        }
+        self.requests.recv_blocking().ok()
+    }
+
+    fn read(&mut self, range: &ReplayRange, bytes_max: usize) -> Option<ReplayRead> {
+        let run_up = if range.clock.is_none() { RUN_MAX + 1 } else { 0 };
+        let begin = Offset((range.from.0 - run_up).max(0));
+        let (read, end) = self.read_from(range, begin, range.clock.unwrap_or_default(), bytes_max);
+        if end != RangeEnd::OutOfRange {
+            return Self::answer(range, read, end);
+        }
+        let watermarks = self.reader.consumer().fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
+        let low = Offset(watermarks.ok()?.0);
+        let (mut read, end) = self.read_from(range, low, RunClock::default(), bytes_max);
+        read.log_start = (low > range.from).then_some(low);
+        read.next = read.next.max(low);
+        Self::answer(range, read, end)
+    }
+
+    fn read_from(&mut self, range: &ReplayRange, begin: Offset, clock: RunClock, bytes_max: usize) -> (ReplayRead, RangeEnd) {
+        let mut read = ReplayRead { entries: Vec::new(), next: range.from, clock: Some(clock), log_start: None };
+        let mut clock = clock;
+        let mut bytes = 0;
+        let preparation = Arc::clone(&self.preparation);
+        let end = self.reader.read(&range.topic, range.partition, begin, limits::REPLAY_READ_TIMEOUT, |message| {
+            let offset = Offset(message.offset());
+            if offset >= range.to {
+                read.next = range.to;
+                return ControlFlow::Break(());
+            }
+            let timestamp = timestamp(message);
+            let witness = clock.observe(timestamp);
+            if offset < range.from {
+                return ControlFlow::Continue(());
+            }
+            let event = preparation.event(&range.topic, message);
+            bytes += message.payload_len();
+            read.entries.push(LogEntry { offset, timestamp, witness, event });
+            read.next = Offset(offset.0 + 1);
+            if read.next >= range.to || bytes >= bytes_max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        read.clock = Some(clock);
+        (read, end)
+    }
+
+    /// What to answer; `None` when nothing came in time.
+    fn answer(range: &ReplayRange, mut read: ReplayRead, end: RangeEnd) -> Option<ReplayRead> {
+        match end {
+            RangeEnd::Enough => Some(read),
+            // What lies between here and `to` is no record: a transaction's marks, or compacted away.
+            RangeEnd::LogEnd => {
+                read.next = range.to.max(read.next);
+                Some(read)
+            }
+            RangeEnd::OutOfRange | RangeEnd::TimedOut => (!read.entries.is_empty()).then_some(read),
+        }
+    }
+}
