@@ -74,6 +74,11 @@ pub struct RedactionKind {
 }
 
 impl RedactionKind {
+    /// The treatment of every kind, for a topic of which nothing is known.
+    pub fn all_treatments() -> Self {
+        Self { page_change: true, recentchange: true, other: true }
+    }
+
     /// For the streams that a topic serves. A stream is of kind `page_change` or `recentchange` when that is one of the
     /// parts of its name between dots: `mediawiki.page_change.v1`, `mediawiki.page_change`, `recentchange`. No names are
     /// treated like one of any other stream.

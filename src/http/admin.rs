@@ -1,0 +1,48 @@
+//! Metrics, health and readiness, on a port that the public does not reach.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use super::App;
+
+/// The admin routes.
+pub fn router(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(Arc::clone(app))
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], app.metrics.render()).into_response()
+}
+
+/// The process is alive: it answers.
+async fn healthz() -> Response {
+    axum::Json(json!({"status": "ok"})).into_response()
+}
+
+/// Streams can be served; else why not.
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let reason = if app.shutdown.has_begun() {
+        Some("draining")
+    } else if !app.hub.is_ready() {
+        Some("not every partition was read up to its end yet, or Kafka is not reachable")
+    } else {
+        None
+    };
+    match reason {
+        None => axum::Json(json!({"status": "ready"})).into_response(),
+        Some(reason) => {
+            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({"status": "not ready", "reason": reason}))).into_response()
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The bytes of a stream: the opening, what the subscriber must be told, frames, heartbeats, the end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use bytes::Bytes;
+
+use super::App;
+use super::connection_limit::ConnectionPermit;
+use super::problem::Problem;
+use crate::event::{Format, frame};
+use crate::fanout::{Batch, Started};
+use crate::limits;
+use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
+use crate::stream::StreamName;
+
+/// The body of a stream request. It ends when the client goes, when the server leaves, or with an `event: error`.
+pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: StreamEnd) -> Body {
+    let app = Arc::clone(app);
+    let Started { mut subscription, moved } = started;
+    Body::from_stream(async_stream::stream! {
+        yield Ok::<_, std::convert::Infallible>(opening(format, moved.iter().map(ToString::to_string)));
+        let leaving = leaving(&app);
+        tokio::pin!(leaving);
+        loop {
+            let next = subscription.next();
+            tokio::pin!(next);
+            // A heartbeat does not disturb what is being waited for: the same future is polled on.
+            let batch = loop {
+                tokio::select! {
+                    biased;
+                    batch = &mut next => break Some(batch),
+                    () = &mut leaving => break None,
+                    () = tokio::time::sleep(app.heartbeat()) => {
+                        app.metrics.heartbeats.inc();
+                        yield Ok(Bytes::from_static(format.heartbeat()));
+                    }
+                }
+            };
+            match batch {
+                Some(Batch::Frames { pieces, events }) => {
+                    end.count(events, pieces.iter().map(Bytes::len).sum());
+                    for piece in pieces {
+                        yield Ok(piece);
+                    }
+                }
+                Some(Batch::Moved(moved)) if format == Format::Sse => yield Ok(frame::comment(&told(&moved.to_string()))),
+                Some(Batch::Waiting(waiting)) if format == Format::Sse => {
+                    yield Ok(frame::comment(&format!("waiting for a place to read the past, {waiting} in the queue")));
+                }
+                Some(Batch::Moved(_) | Batch::Waiting(_)) => {}
+                Some(Batch::ReplayRefused) => {
+                    let problem = Problem::from(crate::fanout::SubscribeError::ReplayRefused);
+                    if format == Format::Sse {
+                        yield Ok(error_event(&problem));
+                    }
+                    end.because("replay_refused");
+                    break;
+                }
+                None => {
+                    if format == Format::Sse {
+                        yield Ok(frame::retry(rand::random_range(limits::LEAVING_RETRY_MS)));
+                    }
+                    end.because("shutdown");
+                    break;
+                }
+            }
+        }
+    })
+}
+
+/// The first bytes, sent at once so that proxies and clients open, and what must be said before the first event.
+fn opening(format: Format, moved: impl Iterator<Item = String>) -> Bytes {
+    let mut bytes = Vec::from(format.opening());
+    if format == Format::Sse {
+        for text in moved {
+            bytes.extend_from_slice(&frame::comment(&told(&text)));
+        }
+    }
+    bytes.into()
+}
+
+fn told(moved: &str) -> String {
+    format!("moved: {moved}")
+}
+
+fn error_event(problem: &Problem) -> Bytes {
+    let (status, kind, title) = problem.kind();
+    let body = serde_json::json!({"status": status.as_u16(), "type": kind, "title": title, "detail": problem.to_string()});
+    frame::error_event(&body.to_string())
+}
+
+/// Waits until the server leaves, and then for this stream's turn: the streams end spread over `drain_ms`, so that their
+/// clients do not all come back in the same instant.
+async fn leaving(app: &App) {
+    app.shutdown.begun().await;
+    let spread = app.config.limits.drain_ms;
+    tokio::time::sleep(Duration::from_millis(rand::random_range(0..=spread))).await;
+}
+
+/// Counts a stream while it runs, and says how it ended.
+#[derive(Debug)]
+pub(super) struct StreamEnd {
+    metrics: Arc<Metrics>,
+    streams: Vec<StreamName>,
+    user_agent: String,
+    begun: Instant,
+    events: u64,
+    bytes: u64,
+    reason: &'static str,
+    _permit: Option<ConnectionPermit>,
+}
+
+impl StreamEnd {
+    pub(super) fn new(
+        metrics: Arc<Metrics>,
+        streams: Vec<StreamName>,
+        user_agent: String,
+        permit: Option<ConnectionPermit>,
+    ) -> Self {
+        for stream in &streams {
+            metrics.client_connections.get_or_create(&label(stream)).inc();
+            metrics.connected_clients.get_or_create(&label(stream)).inc();
+        }
+        // Unless another reason is known, the client went.
+        let reason = "client_gone";
+        Self { metrics, streams, user_agent, begun: Instant::now(), events: 0, bytes: 0, reason, _permit: permit }
+    }
+
+    /// Ends it for another reason than that the client went.
+    fn because(mut self, reason: &'static str) {
+        self.reason = reason;
+    }
+
+    fn count(&mut self, events: usize, bytes: usize) {
+        self.events += events as u64;
+        self.bytes += bytes as u64;
+        self.metrics.events_delivered.inc_by(events as u64);
+        self.metrics.bytes_delivered.inc_by(bytes as u64);
+    }
+}
+
+impl Drop for StreamEnd {
+    fn drop(&mut self) {
+        for stream in &self.streams {
+            self.metrics.connected_clients.get_or_create(&label(stream)).dec();
+        }
+        self.metrics.streams_closed.get_or_create(&ReasonLabel { reason: self.reason }).inc();
+        let streams = self.streams.iter().map(StreamName::as_str).collect::<Vec<_>>().join(",");
+        tracing::info!(
+            streams,
+            duration_ms = self.begun.elapsed().as_millis(),
+            events = self.events,
+            bytes = self.bytes,
+            reason = self.reason,
+            user_agent = self.user_agent,
+            "stream ended"
+        );
+    }
+}
+
+fn label(stream: &StreamName) -> StreamLabel {
+    StreamLabel { stream: stream.to_string() }
+}

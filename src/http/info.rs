@@ -1,0 +1,73 @@
+//! The small routes (protocol §5).
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+
+use super::App;
+use super::{query, spec};
+
+/// Where the project lives.
+pub(super) const HOME: &str = "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service";
+
+/// `GET /`: the documentation; `?spec` is its machine-readable form.
+pub(super) async fn root(State(app): State<Arc<App>>, RawQuery(raw): RawQuery, request: Request) -> Response {
+    let parameters = match query::parse(raw.as_deref(), query::ROOT_PARAMETERS) {
+        Ok(parameters) => parameters,
+        Err(problem) => return problem.response(request.method(), request.uri()),
+    };
+    if parameters.contains_key("spec") {
+        axum::Json(spec::document(&app)).into_response()
+    } else if parameters.contains_key("doc") {
+        axum::response::Html(spec::page(&app)).into_response()
+    } else {
+        see_other("/?doc")
+    }
+}
+
+/// `GET /rc`: an old address of the stream of recent changes.
+pub(super) async fn recent_changes() -> Response {
+    (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, "/?doc")]).into_response()
+}
+
+/// `GET /robots.txt`: endless pages are not for crawlers.
+pub(super) async fn robots() -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "User-agent: *\nDisallow: /\n").into_response()
+}
+
+/// `GET /_info`: 200 only when ready to serve streams, so that it can be probed.
+pub(super) async fn info(State(app): State<Arc<App>>, _headers: HeaderMap, request: Request) -> Response {
+    if !app.hub.is_ready() || app.shutdown.has_begun() {
+        let problem = super::Problem::Unavailable("Not ready to serve streams");
+        return problem.response(request.method(), request.uri());
+    }
+    axum::Json(json!({
+        "name": app.config.service_name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": env!("CARGO_PKG_DESCRIPTION"),
+        "home": HOME,
+    }))
+    .into_response()
+}
+
+/// `GET /_info/name`.
+pub(super) async fn name(State(app): State<Arc<App>>) -> Response {
+    axum::Json(json!({ "name": app.config.service_name })).into_response()
+}
+
+/// `GET /_info/version`.
+pub(super) async fn version() -> Response {
+    axum::Json(json!({ "version": env!("CARGO_PKG_VERSION") })).into_response()
+}
+
+/// `GET /_info/home`.
+pub(super) async fn home() -> Response {
+    (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, HOME)]).into_response()
+}
+
+fn see_other(to: &str) -> Response {
+    Redirect::to(to).into_response()
+}

@@ -1,0 +1,94 @@
+//! Routes, headers, problems, and the body that carries a subscription to its socket. Knows no Kafka.
+//!
+//! All routes are in [`router`]. One file per endpoint, then what they share:
+//!
+//! * `stream`: `GET /v2/stream/{streams}`: from the request to a subscription.
+//! * `query`: query parameters, strictly.
+//! * `info`: the small routes.
+//! * `spec`: the OpenAPI document and the page that shows it.
+//! * `admin`: metrics, health and readiness, on a port of their own.
+//! * `body`: the bytes of a stream, heartbeats, the end.
+//! * `problem`: every error before the first byte.
+//! * `connection_limit`: streams for each client address.
+//! * `common`: headers that every answer carries, CORS, request ids.
+//! * `listener`: accepts connections; time-outs and bounds of sockets.
+
+pub mod admin;
+mod body;
+mod common;
+mod connection_limit;
+mod info;
+pub mod listener;
+mod problem;
+mod query;
+mod spec;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::get;
+
+pub use connection_limit::ConnectionLimit;
+pub use problem::Problem;
+
+use crate::config::Config;
+use crate::fanout::Hub;
+use crate::metrics::Metrics;
+use crate::shutdown::Shutdown;
+use crate::stream::Catalog;
+
+/// What the endpoints need. One for the whole server, shared.
+#[derive(Debug)]
+pub struct App {
+    /// The operator's settings.
+    pub config: Config,
+    /// The public streams.
+    pub catalog: ArcSwap<Catalog>,
+    /// Where subscriptions come from.
+    pub hub: Arc<Hub>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Streams of each client address.
+    pub connection_limit: ConnectionLimit,
+    /// When it begins, streams end.
+    pub shutdown: Shutdown,
+}
+
+impl App {
+    /// The time after which a silent stream sends a heartbeat.
+    fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.config.http.heartbeat_ms)
+    }
+}
+
+/// All public routes, and what every request passes through, outermost last.
+pub fn router(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(info::root))
+        .route("/rc", get(info::recent_changes))
+        .route("/robots.txt", get(info::robots))
+        .route("/_info", get(info::info))
+        .route("/_info/name", get(info::name))
+        .route("/_info/version", get(info::version))
+        .route("/_info/home", get(info::home))
+        .route("/v2/stream/{*streams}", get(stream::stream))
+        .fallback(page_not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(app), common::common))
+        .with_state(Arc::clone(app))
+}
+
+async fn page_not_found(request: Request) -> Response {
+    Problem::PageNotFound.response(request.method(), request.uri())
+}
+
+async fn method_not_allowed(method: Method, request: Request) -> Response {
+    Problem::MethodNotAllowed.response(&method, request.uri())
+}

@@ -1,0 +1,188 @@
+//! `GET /v2/stream/{streams}` (protocol §1 to §3): from the request to a subscription.
+//!
+//! All that can fail with a status fails here, before the first byte.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
+
+use super::App;
+use super::body::{self, StreamEnd};
+use super::common::MOVED;
+use super::connection_limit::ConnectionPermit;
+use super::problem::Problem;
+use super::query;
+use crate::cursor::{AskedEntry, LastEventId, since};
+use crate::event::Format;
+use crate::fanout::{Asked, Started, subscribe};
+use crate::stream::{Catalog, Stream, Topic};
+
+pub(super) const PATH: &str = "/v2/stream/";
+
+/// The endpoint; also answers HEAD, at once and without a stream.
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    _request: Request,
+) -> Response {
+    match answer(&app, peer, &method, &uri, &headers).await {
+        Ok(response) => response,
+        Err(problem) => problem.response(&method, &uri),
+    }
+}
+
+async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+    if app.shutdown.has_begun() {
+        return Err(Problem::Unavailable("This server is about to end. Connect again."));
+    }
+    if app.config.http.require_user_agent && !has_user_agent(headers) {
+        return Err(Problem::UserAgentRequired);
+    }
+    let parameters = query::parse(uri.query(), query::STREAM_PARAMETERS)?;
+    let streams = streams(app, uri.path())?;
+    let permit = app.connection_limit.take(headers, peer.ip())?;
+    let asked = asked(&streams, headers, &parameters)?;
+    if !app.hub.is_ready() {
+        return Err(crate::fanout::SubscribeError::NotReady.into());
+    }
+    let missing =
+        |stream: &&Arc<Stream>| !stream.topics.iter().chain(&stream.topics_allowed).any(|topic| app.hub.has_topic(topic));
+    let unavailable: Vec<_> = streams.iter().filter(missing).map(|stream| stream.name.to_string()).collect();
+    if !unavailable.is_empty() {
+        return Err(Problem::StreamUnavailable(unavailable));
+    }
+    if method == Method::HEAD {
+        return Ok(head(headers).into_response());
+    }
+    let started = subscribe(&app.hub, asked).await?;
+    Ok(begin(app, started, &streams, permit, headers))
+}
+
+/// The response whose body is the stream.
+fn begin(
+    app: &Arc<App>,
+    started: Started,
+    streams: &[Arc<Stream>],
+    permit: Option<ConnectionPermit>,
+    headers: &HeaderMap,
+) -> Response {
+    let (status, mut response_headers) = head(headers);
+    for moved in &started.moved {
+        if let Ok(value) = HeaderValue::try_from(moved.to_string()) {
+            response_headers.append(MOVED, value);
+        }
+    }
+    let names = streams.iter().map(|stream| stream.name.clone()).collect();
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+    let end = StreamEnd::new(Arc::clone(&app.metrics), names, user_agent, permit);
+    (status, response_headers, body::body(app, started, format(headers), end)).into_response()
+}
+
+fn head(request: &HeaderMap) -> (StatusCode, HeaderMap) {
+    let content_type = match format(request) {
+        Format::Sse => "text/event-stream; charset=utf-8",
+        Format::Ndjson if accept(request).starts_with("application/json") => "application/json; charset=utf-8",
+        Format::Ndjson => "application/x-ndjson; charset=utf-8",
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Proxies that buffer (nginx) would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    (StatusCode::OK, headers)
+}
+
+fn accept(headers: &HeaderMap) -> &str {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("").trim_start()
+}
+
+/// The format that `Accept` asks for (protocol §1).
+fn format(headers: &HeaderMap) -> Format {
+    let accept = accept(headers);
+    let lists_ndjson =
+        || accept.split(',').any(|part| part.split(';').next().is_some_and(|media| media.trim() == "application/x-ndjson"));
+    if accept.starts_with("application/json") || lists_ndjson() { Format::Ndjson } else { Format::Sse }
+}
+
+fn has_user_agent(headers: &HeaderMap) -> bool {
+    headers.get(header::USER_AGENT).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
+}
+
+/// The streams that the path names, aliases resolved, each once.
+fn streams(app: &App, path: &str) -> Result<Vec<Arc<Stream>>, Problem> {
+    let names = path.strip_prefix(PATH).unwrap_or("");
+    let names = percent_decode_str(names.strip_suffix('/').unwrap_or(names)).decode_utf8_lossy();
+    let max = app.config.limits.streams_per_request_max;
+    let asked = names.split(',').count();
+    if asked > max {
+        return Err(Problem::TooManyStreams { asked, max });
+    }
+    resolve(&app.catalog.load(), &names)
+}
+
+fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> {
+    let mut streams: Vec<Arc<Stream>> = Vec::new();
+    let mut invalid: Vec<String> = Vec::new();
+    for name in names.split(',').map(str::trim) {
+        match catalog.resolve(name) {
+            Some(stream) if streams.iter().any(|known| known.name == stream.name) => {}
+            Some(stream) => streams.push(Arc::clone(stream)),
+            None if invalid.iter().any(|known| known == name) => {}
+            None => invalid.push(name.to_owned()),
+        }
+    }
+    if invalid.is_empty() { Ok(streams) } else { Err(Problem::StreamNotFound(invalid)) }
+}
+
+/// What is asked of the fan-out: the header before the query parameter, for a browser cannot set the header at first, and
+/// sends the newer one by itself when it reconnects.
+fn asked(streams: &[Arc<Stream>], headers: &HeaderMap, parameters: &HashMap<&str, String>) -> Result<Asked, Problem> {
+    let since = match parameters.get("since") {
+        Some(text) => Some(since::parse(text).map_err(|error| Problem::InvalidTimestamp(error.to_string()))?),
+        None => None,
+    };
+    let header = match headers.get("last-event-id").map(|value| str::from_utf8(value.as_bytes())) {
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => return Err(Problem::InvalidLastEventId("Last-Event-ID is not UTF-8".to_owned())),
+        None => None,
+    };
+    let text = header.or(parameters.get("lastEventId").map(String::as_str));
+    let entries = match text.map(LastEventId::parse) {
+        Some(Ok(id)) => id.entries().to_vec(),
+        Some(Err(error)) => return Err(Problem::InvalidLastEventId(error.to_string())),
+        None => Vec::new(),
+    };
+    let topics = topics(streams, &entries)?;
+    Ok(Asked { topics, format: format(headers), last_event_id: entries, since })
+}
+
+/// The topics of the subscription. A stream's `topics`, unless the id names topics that are only in its `topics_allowed`: a
+/// stream that each datacenter computes is then followed where its client has read it so far, and not twice.
+fn topics(streams: &[Arc<Stream>], entries: &[AskedEntry]) -> Result<Vec<Topic>, Problem> {
+    let available =
+        |topic: &Topic| streams.iter().any(|stream| stream.topics.contains(topic) || stream.topics_allowed.contains(topic));
+    let mut outside: Vec<String> =
+        entries.iter().filter(|entry| !available(&entry.topic)).map(|entry| entry.topic.to_string()).collect();
+    outside.dedup();
+    if !outside.is_empty() {
+        return Err(Problem::TopicNotAvailable(outside));
+    }
+    let mut topics = Vec::new();
+    for stream in streams {
+        let is_named = |topic: &&Topic| entries.iter().any(|entry| entry.topic == **topic);
+        let elsewhere = stream.topics_allowed.iter().any(|topic| !stream.topics.contains(topic) && is_named(&topic));
+        if elsewhere {
+            topics.extend(stream.topics.iter().chain(&stream.topics_allowed).filter(is_named).cloned());
+        } else {
+            topics.extend(stream.topics.iter().cloned());
+        }
+    }
+    Ok(topics)
+}

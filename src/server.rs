@@ -1,0 +1,154 @@
+//! One server: build, bind, spawn, drain. The only file that wires the parts together.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::event::{RedactionKind, RedactionRules};
+use crate::fanout::upstream::{UpstreamRequests, upstream};
+use crate::fanout::{Hub, HubLimits};
+use crate::http::listener::{ListenerLimits, serve};
+use crate::http::{self, App, ConnectionLimit};
+use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation};
+use crate::limits;
+use crate::metrics::Metrics;
+use crate::shutdown::Shutdown;
+use crate::stream::{Catalog, load_catalog};
+
+/// The sockets of a server, bound already.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the public.
+    pub public: Vec<TcpListener>,
+    /// For metrics and health.
+    pub admin: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds what the configuration names.
+    ///
+    /// # Errors
+    /// When an address cannot be bound.
+    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { public: bind(&config.http.listen()).await?, admin: bind(&config.http.admin_listen()).await? })
+    }
+}
+
+/// Binds the first address; further ones (IPv4 beside IPv6 on all interfaces) are welcome, not needed: many systems answer
+/// both on one socket.
+async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut failed = None;
+    for address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => failed = Some((address, error)),
+        }
+    }
+    match failed {
+        Some((address, error)) if listeners.is_empty() => {
+            Err(error).with_context(|| format!("cannot listen on {address}; choose another port, or end what holds this one"))
+        }
+        _ => Ok(listeners),
+    }
+}
+
+/// Runs a server until `shutdown`, and returns when its last stream has ended.
+///
+/// # Errors
+/// When it cannot start: stream configuration that cannot be read, properties that librdkafka refuses.
+pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
+    let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
+    if let Some(error) = loaded.stale {
+        tracing::warn!(%error, "stream configuration is the last good one");
+    }
+    let catalog = loaded.catalog;
+    for warning in catalog.warnings() {
+        tracing::warn!("{warning}");
+    }
+    if !config.ignored_keys.is_empty() {
+        tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
+    }
+    let metrics = Arc::new(Metrics::default());
+    let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX);
+    let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
+    let threads = read_kafka(&config, &catalog, &hub, &requests, &metrics)?;
+    let http = &config.http;
+    let limit =
+        ConnectionLimit::new(http.client_ip_connection_limit, http.client_ip_header.clone(), http.trusted_proxies.clone());
+    let app = Arc::new(App {
+        catalog: ArcSwap::from_pointee(catalog),
+        hub,
+        metrics,
+        connection_limit: limit,
+        shutdown: shutdown.clone(),
+        config,
+    });
+    serve_until(&app, listeners, &shutdown).await;
+    requests.close();
+    tokio::task::spawn_blocking(move || threads.stop()).await.context("the Kafka threads")?;
+    Ok(())
+}
+
+async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) {
+    let limits = &app.config.limits;
+    let bounds = ListenerLimits {
+        connections_max: limits.connections_max,
+        request_head_timeout: Duration::from_millis(limits.request_head_timeout_ms),
+        request_head_bytes_max: limits.request_head_bytes_max,
+        write_timeout: Duration::from_millis(limits.write_timeout_ms),
+    };
+    let grace = Duration::from_millis(limits.drain_ms) + limits::GRACE_AFTER_DRAIN;
+    let serve_all = |listeners: Vec<TcpListener>, router: &axum::Router, stop: &Shutdown| {
+        let (router, open, stop) = (router.clone(), app.metrics.connections.clone(), stop.clone());
+        let servers =
+            listeners.into_iter().map(move |listener| serve(listener, router.clone(), bounds, open.clone(), stop.clone(), grace));
+        futures_util::future::join_all(servers)
+    };
+    // The admin port answers until the last stream has ended: that the server drains is worth knowing.
+    let admin_stop = Shutdown::default();
+    let admin = tokio::spawn(serve_all(listeners.admin, &http::admin::router(app), &admin_stop));
+    serve_all(listeners.public, &http::router(app), shutdown).await;
+    admin_stop.begin();
+    if let Err(error) = admin.await {
+        tracing::error!(%error, "admin port");
+    }
+}
+
+fn read_kafka(
+    config: &Config,
+    catalog: &Catalog,
+    hub: &Arc<Hub>,
+    requests: &UpstreamRequests,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<KafkaThreads> {
+    let topics: Vec<_> = catalog.topics().into_iter().collect();
+    let kinds: HashMap<_, _> =
+        topics.iter().map(|topic| (topic.clone(), RedactionKind::of_streams(catalog.streams_of_topic(topic)))).collect();
+    let rules = RedactionRules::new(&config.redacted_pages);
+    let preparation = Preparation::new(rules, kinds, config.limits.event_bytes_max, Arc::clone(metrics));
+    let reader = KafkaReader {
+        client: KafkaClient::new(&config.kafka.properties, &config.http.user_agent, Arc::clone(metrics)),
+        topics,
+        reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
+        metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),
+        replay_consumers: config.kafka.replay_consumers_max,
+        preparation: Arc::new(preparation),
+    };
+    Ok(reader.start(hub, requests)?)
+}
+
+fn hub_limits(config: &Config) -> HubLimits {
+    HubLimits {
+        memory_log_bytes_max: config.limits.memory_log_bytes_max,
+        feed_bytes_max: config.limits.feed_bytes_max,
+        replay_places_max: config.kafka.replay_places_max,
+        replay_queue_max: limits::REPLAY_QUEUE_MAX,
+    }
+}
