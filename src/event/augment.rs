@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-use super::object::{Cuts, each_member, span};
+use super::object::{Cuts, each_member, span, wanted_members};
 use super::redact::{RedactionRules, Suspicion};
 use super::{Record, SkipReason};
 
@@ -36,24 +36,26 @@ pub(super) fn scan(text: &str, has_key: bool, rules: &RedactionRules) -> Result<
         return Err(if json.is_ok() { SkipReason::NotObject } else { SkipReason::NotJson });
     }
     let mut suspicion = Suspicion::new(rules);
-    let mut members = Cuts::new(text, text);
     let mut meta: Option<Result<Scan, SkipReason>> = None;
-    each_member(text, |member| {
-        members.keep(text, member);
-        let name = member.name();
-        if name == "meta" {
+    let wanted = |name: &str| name == "meta" || rules.want(name);
+    wanted_members(text, wanted, |member| {
+        if member.name == "meta" {
             meta = Some(scan_meta(text, member.value, has_key, &mut suspicion));
         } else {
-            suspicion.see_member(&name, member);
+            suspicion.see_member(member);
         }
     })
     .map_err(|_| SkipReason::NotJson)?;
-    let mut scan = meta.unwrap_or_else(|| {
-        let opening: &[u8] = if members.any_kept { br#","meta":{"# } else { br#""meta":{"# };
-        Ok(Scan { cuts: Vec::new(), at: members.end, opening, closing: b"}", resume: members.end, redact: false })
-    })?;
+    let mut scan = meta.unwrap_or_else(|| Ok(without_meta(text)))?;
     scan.redact = suspicion.is_confirmed();
     Ok(scan)
+}
+
+/// Where Kafka's fields go in an event that has no `meta`: into a new one at its end.
+fn without_meta(text: &str) -> Scan {
+    let members = text[..text.len() - 1].trim_ascii_end();
+    let opening: &[u8] = if members == "{" { br#""meta":{"# } else { br#","meta":{"# };
+    Scan { cuts: Vec::new(), at: members.len(), opening, closing: b"}", resume: members.len(), redact: false }
 }
 
 /// Where Kafka's fields go in this `meta`, a slice of `text` and valid JSON.
@@ -63,14 +65,14 @@ fn scan_meta<'a>(text: &str, meta: &'a str, has_key: bool, suspicion: &mut Suspi
         return Ok(Scan { cuts: Vec::new(), at: place.start, opening: b"{", closing: b"}", resume: place.end, redact: false });
     }
     let mut cuts = Cuts::new(text, meta);
-    each_member(meta, |member| match &*member.name() {
-        "topic" | "partition" | "offset" => cuts.cut(text, member),
-        "key" if has_key => cuts.cut(text, member),
+    each_member(meta, |member| match &*member.name {
+        "topic" | "partition" | "offset" => cuts.cut(text, member.value),
+        "key" if has_key => cuts.cut(text, member.value),
         name => {
             if name == "domain" {
                 suspicion.see_domain(member.value);
             }
-            cuts.keep(text, member);
+            cuts.keep(text, member.value);
         }
     })
     .map_err(|_| SkipReason::MetaNotObject)?;

@@ -5,24 +5,19 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// One member of an object: both parts exactly as the producer wrote them.
-#[derive(Clone, Copy, Debug)]
+/// One member of an object.
+#[derive(Clone, Debug)]
 pub(super) struct Member<'a> {
-    /// The key, quotes included.
-    pub(super) key: &'a str,
-    /// The value, without white space around it.
+    /// What the key means: escapes resolved, no quotes.
+    pub(super) name: Cow<'a, str>,
+    /// The value exactly as the producer wrote it, without white space around it.
     pub(super) value: &'a str,
 }
 
-impl<'a> Member<'a> {
-    /// The key's meaning: escapes resolved, no quotes.
-    pub(super) fn name(&self) -> Cow<'a, str> {
-        string_content(self.key)
-    }
-
+impl Member<'_> {
     /// Whether the value is an object (values are known to be valid JSON: the first byte decides).
     pub(super) fn is_object(&self) -> bool {
         self.value.starts_with('{')
@@ -43,21 +38,38 @@ pub(super) fn string_content(raw: &str) -> Cow<'_, str> {
 
 /// Calls `visit` with each member of the object that `text` is, in order, duplicates included.
 ///
-/// Values are checked in full, but nothing is built from them; the check keeps its own stack on the heap, so that no
+/// # Errors
+///
+/// As [`wanted_members`].
+pub(super) fn each_member<'a>(text: &'a str, visit: impl FnMut(Member<'a>)) -> serde_json::Result<()> {
+    wanted_members(text, |_| true, visit)
+}
+
+/// Calls `visit` with each member whose name `wanted` wants, in order, duplicates included. The other values are skipped,
+/// which costs less than to slice them.
+///
+/// All values are checked in full, but nothing is built from them; the check keeps its own stack on the heap, so that no
 /// depth of nesting is refused or overflows.
 ///
 /// # Errors
 ///
 /// When `text` is not one JSON object and nothing else. Members before the error have been visited by then.
-pub(super) fn each_member<'a>(text: &'a str, visit: impl FnMut(Member<'a>)) -> serde_json::Result<()> {
+pub(super) fn wanted_members<'a>(
+    text: &'a str,
+    wanted: impl FnMut(&str) -> bool,
+    visit: impl FnMut(Member<'a>),
+) -> serde_json::Result<()> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.deserialize_map(Members(visit))?;
+    deserializer.deserialize_map(Members { wanted, visit })?;
     deserializer.end()
 }
 
-struct Members<F>(F);
+struct Members<W, V> {
+    wanted: W,
+    visit: V,
+}
 
-impl<'a, F: FnMut(Member<'a>)> Visitor<'a> for Members<F> {
+impl<'a, W: FnMut(&str) -> bool, V: FnMut(Member<'a>)> Visitor<'a> for Members<W, V> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,8 +77,14 @@ impl<'a, F: FnMut(Member<'a>)> Visitor<'a> for Members<F> {
     }
 
     fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            (self.0)(Member { key: key.get(), value: value.get() });
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let name = string_content(key.get());
+            if (self.wanted)(&name) {
+                let value = map.next_value::<&RawValue>()?.get();
+                (self.visit)(Member { name, value });
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
         }
         Ok(())
     }
@@ -95,28 +113,33 @@ impl Cuts {
         Self { ranges: Vec::new(), end: span(text, object).start + 1, any_kept: false }
     }
 
-    /// The next member stays.
-    pub(super) fn keep(&mut self, text: &str, member: Member<'_>) {
+    /// The next member stays. `value`: its value, a slice of `text`.
+    pub(super) fn keep(&mut self, text: &str, value: &str) {
         if !self.any_kept
             && let Some(leading) = self.ranges.last_mut()
         {
-            // The comma and white space between the cut members and the first that stays.
-            leading.end = span(text, member.key).start;
+            leading.end = next_key(text, self.end);
         }
         self.any_kept = true;
-        self.end = span(text, member.value).end;
+        self.end = span(text, value).end;
     }
 
     /// The next member goes: with the comma before it when a member before it stays, else with the one behind it.
-    pub(super) fn cut(&mut self, text: &str, member: Member<'_>) {
-        let value_end = span(text, member.value).end;
+    pub(super) fn cut(&mut self, text: &str, value: &str) {
+        let value_end = span(text, value).end;
         match self.ranges.last_mut() {
             Some(last) if last.end == self.end => last.end = value_end,
             _ if self.any_kept => self.ranges.push(self.end..value_end),
-            _ => self.ranges.push(span(text, member.key).start..value_end),
+            _ => self.ranges.push(next_key(text, self.end)..value_end),
         }
         self.end = value_end;
     }
+}
+
+/// Where the key begins that follows a brace, or a value and its comma, that end at `from`.
+fn next_key(text: &str, from: usize) -> usize {
+    let between = text.as_bytes()[from..].iter().take_while(|&&byte| byte != b'"').count();
+    from + between
 }
 
 #[cfg(test)]
@@ -125,12 +148,9 @@ mod tests {
 
     fn without(text: &str, names: &[&str]) -> (String, bool) {
         let mut cuts = Cuts::new(text, text);
-        each_member(
-            text,
-            |member| {
-                if names.contains(&&*member.name()) { cuts.cut(text, member) } else { cuts.keep(text, member) }
-            },
-        )
+        each_member(text, |member| {
+            if names.contains(&&*member.name) { cuts.cut(text, member.value) } else { cuts.keep(text, member.value) }
+        })
         .unwrap();
         let mut out = text.to_owned();
         for range in cuts.ranges.into_iter().rev() {

@@ -38,6 +38,11 @@ impl RedactionRules {
     pub fn is_empty(&self) -> bool {
         self.titles_by_domain.is_empty()
     }
+
+    /// Whether a member of an event of this name may hold a title. Without rules no title matters.
+    pub(super) fn want(&self, name: &str) -> bool {
+        !self.is_empty() && matches!(name, "page_title" | "title" | "page")
+    }
 }
 
 fn comparable_domain(domain: &str) -> String {
@@ -116,11 +121,9 @@ impl<'a, 'r> Suspicion<'a, 'r> {
         }
     }
 
-    /// `member`: one of the event itself, `name` its name.
-    pub(super) fn see_member(&mut self, name: &str, member: Member<'a>) {
-        if !self.rules.is_empty() && matches!(name, "page_title" | "title" | "page") {
-            self.titles.push(member);
-        }
+    /// `member`: one of the event itself that [`RedactionRules::want`].
+    pub(super) fn see_member(&mut self, member: Member<'a>) {
+        self.titles.push(member);
     }
 
     /// Whether the event is of a named page.
@@ -130,11 +133,11 @@ impl<'a, 'r> Suspicion<'a, 'r> {
                 if member.is_object() {
                     let mut found = false;
                     let page = each_member(member.value, |inner| {
-                        found |= member.name() == "page" && inner.name() == "page_title" && self.is_named(inner.value);
+                        found |= member.name == "page" && inner.name == "page_title" && self.is_named(inner.value);
                     });
                     found && page.is_ok()
                 } else {
-                    member.name() != "page" && self.is_named(member.value)
+                    member.name != "page" && self.is_named(member.value)
                 }
             })
     }
@@ -159,18 +162,18 @@ pub(super) fn redact(text: &str, kind: RedactionKind) -> serde_json::Result<Stri
     let mut cuts = Cuts::new(text, text);
     let mut has_performer = false;
     let mut nested = Ok(());
-    each_member(text, |member| match &*member.name() {
+    each_member(text, |member| match &*member.name {
         "performer" if kind.page_change => {
             has_performer = true;
             redaction.edits.push((span(text, member.value), "{}"));
-            cuts.keep(text, member);
+            cuts.keep(text, member.value);
         }
-        "performer" if kind.other => cuts.cut(text, member),
-        "user" if kind.recentchange => cuts.cut(text, member),
+        "performer" if kind.other => cuts.cut(text, member.value),
+        "user" if kind.recentchange => cuts.cut(text, member.value),
         name => {
-            cuts.keep(text, member);
+            cuts.keep(text, member.value);
             if kind.page_change && matches!(name, "revision" | "prior_state") && nested.is_ok() {
-                nested = redaction.cut_editor(name, member);
+                nested = redaction.cut_editor(name, member.value);
             }
         }
     })?;
@@ -191,19 +194,19 @@ struct Redaction<'a> {
 
 impl<'a> Redaction<'a> {
     /// Cuts `editor` out of `revision`, or out of every `revision` in `prior_state`. What is no object has no editor.
-    fn cut_editor(&mut self, name: &str, member: Member<'a>) -> serde_json::Result<()> {
-        if !member.is_object() {
+    fn cut_editor(&mut self, name: &str, value: &'a str) -> serde_json::Result<()> {
+        if !value.starts_with('{') {
             return Ok(());
         }
-        let mut cuts = Cuts::new(self.text, member.value);
+        let mut cuts = Cuts::new(self.text, value);
         let mut nested = Ok(());
-        each_member(member.value, |inner| match (name, &*inner.name()) {
-            ("revision", "editor") => cuts.cut(self.text, inner),
+        each_member(value, |inner| match (name, &*inner.name) {
+            ("revision", "editor") => cuts.cut(self.text, inner.value),
             ("prior_state", "revision") if nested.is_ok() => {
-                nested = self.cut_editor("revision", inner);
-                cuts.keep(self.text, inner);
+                nested = self.cut_editor("revision", inner.value);
+                cuts.keep(self.text, inner.value);
             }
-            _ => cuts.keep(self.text, inner),
+            _ => cuts.keep(self.text, inner.value),
         })?;
         self.edits.extend(cuts.ranges.into_iter().map(|range| (range, "")));
         nested
