@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{Offset, Partition, TimestampMs};
@@ -146,8 +147,15 @@ impl LastEventId {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| LastEventIdError::NotJson(error.to_string()))?;
-        let raws: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| LastEventIdError::NotArray)?;
+        let raws: Vec<&RawValue> = match serde_json::from_str(text) {
+            Ok(raws) => raws,
+            Err(_) => {
+                return Err(match serde_json::from_str::<IgnoredAny>(text) {
+                    Ok(_) => LastEventIdError::NotArray,
+                    Err(error) => LastEventIdError::NotJson(error.to_string()),
+                });
+            }
+        };
         if raws.len() > ID_ENTRIES_MAX {
             return Err(LastEventIdError::TooManyEntries { entries: raws.len() });
         }
