@@ -42,7 +42,7 @@ services:
         api.version.request: true
       mediawiki_redacted_pages:
         ru.wikipedia.org:
-        - Z (символ)
+        - Пример (фильм)
         - 1984
         - 007
       schema_base_uris:
@@ -88,7 +88,7 @@ fn the_file_that_the_chart_renders_is_taken_unchanged() {
     assert_eq!(config.streams.uri_options.headers, [("Host".to_owned(), "meta.example.org".to_owned())].into());
     assert_eq!(config.streams.object_path.unwrap(), "streams");
     assert_eq!(Value::from(config.streams.overrides), json!({"test.event": {"topics": ["eqiad.test.event"]}}));
-    assert_eq!(config.redacted_pages["ru.wikipedia.org"], ["Z (символ)", "1984", "007"]);
+    assert_eq!(config.redacted_pages["ru.wikipedia.org"], ["Пример (фильм)", "1984", "007"]);
     assert_eq!(config.schemas.base_uris, ["http://localhost:6023/repositories/primary/jsonschema"]);
 }
 

@@ -33,7 +33,10 @@ pub(crate) fn parse(text: &str) -> Result<Value, Problem> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| Problem {
         path: String::new(),
         line: error.location().map(|location| location.line()),
-        what: error.to_string(),
+        what: match error.without_snippet() {
+            serde_saphyr::Error::MultipleDocuments { .. } => "a second YAML document begins here; a file holds one".to_owned(),
+            error => error.to_string(),
+        },
     })
 }
 
@@ -158,6 +161,20 @@ mod tests {
     #[test]
     fn a_text_that_is_no_yaml_is_an_error_with_its_line() {
         assert!(parse("port: 1\ncors: [a\n").unwrap_err().line.is_some());
+    }
+
+    #[test]
+    fn a_second_document_is_an_error() {
+        let problem = parse("port: 1\n---\nport: 2\n").unwrap_err();
+        assert_eq!((problem.line, problem.what.as_str()), (Some(3), "a second YAML document begins here; a file holds one"));
+    }
+
+    #[test]
+    fn nesting_and_aliases_are_bounded() {
+        let deep = "[".repeat(10_000);
+        let wide = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c]\n\
+                    e: &e [*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f]\n";
+        assert!(parse(&deep).is_err() && parse(wide).is_err());
     }
 
     #[test]
