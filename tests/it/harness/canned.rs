@@ -70,6 +70,16 @@ async fn a_subscriber_reads_events_comments_and_ids() {
 }
 
 #[tokio::test]
+async fn events_are_read_by_number_and_up_to_a_sentinel() {
+    let events: String = (0..6).map(|n| event(&format!("[{n}]"), &format!("{{\"n\":{n}}}"))).collect();
+    let (address, _request) = serve(&[SSE, &events]);
+    let mut subscriber = Request::get("/").subscribe(address).await;
+    assert_eq!(subscriber.events(2).await[1].id.as_deref(), Some("[1]"));
+    let more = subscriber.events_until(|event| event.json()["n"] == 4).await;
+    assert_eq!(more.iter().map(|event| event.id.as_deref().unwrap()).collect::<Vec<_>>(), ["[2]", "[3]", "[4]"]);
+}
+
+#[tokio::test]
 async fn a_cut_inside_a_frame_leaves_the_last_complete_id() {
     let (first, second) = (event("[1]", "{}"), event("[2]", "{}"));
     let (address, _request) = serve(&[SSE, &first, &second]);

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::admin::NewRecord;
+use crate::support::admin::{Cluster, NewRecord};
 use crate::support::brokers::kafka_is_here;
 use crate::support::deadline::eventually;
 use crate::support::jars::java_version;
@@ -37,6 +37,23 @@ async fn a_broker_that_cannot_start_says_why() {
     assert!(cause.contains("num.io.threads"), "{cause}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_further_listener_answers_at_its_own_port() {
+    if !kafka_is_here().await {
+        return;
+    }
+    let extra = [
+        ("listeners", "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},INSIDE://127.0.0.1:{extra_port}"),
+        ("advertised.listeners", "PLAINTEXT://127.0.0.1:{port},INSIDE://127.0.0.1:{extra_port}"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT"),
+    ];
+    let broker = KafkaBroker::try_start("with two listeners", &extra).await.expect("it starts");
+    broker.cluster().create_topic("shared", 1).await;
+    let inside = Cluster::new(&format!("127.0.0.1:{}", broker.extra_port));
+    assert_eq!(inside.produce(NewRecord::new("shared", 0, 1, "event")).await, 0);
+    assert_eq!(broker.cluster().watermarks("shared", 0).await, (0, 1));
+}
+
 /// Runs the test binary a second time, for [`the_process_that_is_killed`], kills that, and looks for what is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_broker_outlives_a_killed_test_process() {
@@ -56,7 +73,7 @@ async fn no_broker_outlives_a_killed_test_process() {
         let [broker] = entries().try_into().ok()?;
         std::fs::read_to_string(broker.join("started")).ok().filter(|address| address.ends_with('\n'))
     });
-    let cluster = crate::support::admin::Cluster::new(address.await.trim());
+    let cluster = Cluster::new(address.await.trim());
     assert!(cluster.answers().await);
     process.kill().expect("it can be killed");
     process.wait().expect("it can be waited for");

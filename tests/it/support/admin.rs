@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -163,11 +164,11 @@ impl Cluster {
     async fn partitions(&self, topic: &str) -> i32 {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
         let metadata = blocking(move || consumer.fetch_metadata(Some(&topic), PATIENCE)).await.expect("metadata");
-        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
         i32::try_from(partitions.filter(|partition| partition.leader() >= 0).count()).expect("few partitions")
     }
 
-    /// CreateTopics and CreatePartitions are answered before every broker thread knows the new partitions.
+    /// Creations are answered before every broker thread knows the new partitions.
     async fn wait_for_partitions(&self, topic: &str, total: i32) {
         let what = format!("{topic} to have {total} partitions");
         eventually(what, async || (self.partitions(topic).await == total).then_some(())).await;
@@ -198,7 +199,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(PATIENCE))
 }
 
-fn one(answer: Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, KafkaError>) {
+fn one(answer: KafkaResult<Vec<TopicResult>>) {
     for result in answer.expect("the cluster answers") {
         result.unwrap_or_else(|(topic, code)| panic!("{topic}: {code}"));
     }

@@ -75,7 +75,7 @@ impl Brokers {
     // ---------------------------------------------------------------------------------------------------------------------------------
     // TO FILL IN once `eventstreams::dev_broker` is there: start a DevBroker, keep it in `self` until the test ends, return its Cluster.
     // ---------------------------------------------------------------------------------------------------------------------------------
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "the embedded broker is not there yet")]
+    #[expect(clippy::unused_async, reason = "the embedded broker is not there yet")]
     async fn start_embedded(&mut self) -> Option<Cluster> {
         static SAID: Once = Once::new();
         SAID.call_once(|| say("EMBEDDED TESTS SKIPPED: the embedded broker is not wired into tests/it/support/brokers.rs yet"));

@@ -9,10 +9,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The future's output, or a failure that names what did not happen within [`PATIENCE`].
 pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
-    }
+    let output = tokio::time::timeout(PATIENCE, future).await;
+    output.unwrap_or_else(|_elapsed| panic!("waited {PATIENCE:?} for {what}"))
 }
 
 /// Asks again every 50 ms until the answer is `Some`, or fails naming what never came.

@@ -31,7 +31,7 @@ fn check_java() -> Result<(), String> {
     if version < JAVA_MIN { Err(format!("java is version {version}; {install}")) } else { Ok(()) }
 }
 
-/// The feature release in the first line of `java -version`: `17` for 17.0.15, `8` for 1.8.0_402.
+/// The feature release in the first line of `java -version`: 17 for `17.0.15`, 8 for `1.8.0_402`.
 pub fn java_version(text: &str) -> Option<u32> {
     let quoted = text.split('"').nth(1)?;
     let mut numbers = quoted.split(['.', '-', '_', '+']);

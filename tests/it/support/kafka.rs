@@ -139,7 +139,7 @@ impl KafkaBroker {
         let [port, controller_port, extra_port] = free_ports();
         let mut properties = PROPERTIES.to_owned();
         for (key, value) in extra {
-            properties += &format!("{key}={value}\n");
+            properties.extend([key, "=", value, "\n"]);
         }
         let properties = properties
             .replace("{port}", &port.to_string())

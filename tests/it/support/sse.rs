@@ -100,7 +100,7 @@ impl FrameParser {
             "id" => frame.id = Some(value),
             "retry" => frame.retry = Some(value),
             "data" => match &mut frame.data {
-                Some(data) => *data += &format!("\n{value}"),
+                Some(data) => data.extend(["\n", &value]),
                 None => frame.data = Some(value),
             },
             _ => panic!("a field that no client knows: {line:?}"),

@@ -62,13 +62,10 @@ impl Request {
     fn head(&self) -> String {
         let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
-        for (name, value) in [("Host", "localhost"), ("User-Agent", "eventstreams-tests (https://example.org)")] {
-            if !has(name) {
-                head += &format!("{name}: {value}\r\n");
-            }
-        }
-        for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+        let ours = [("Host", "localhost"), ("User-Agent", "eventstreams-tests (https://example.org)")];
+        let given = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in ours.into_iter().filter(|(name, _)| !has(name)).chain(given) {
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head + "\r\n"
     }
@@ -139,17 +136,16 @@ impl Response {
             return false;
         }
         let mut bytes = Vec::with_capacity(64 * 1024);
-        match timeout(PATIENCE, self.stream.read_buf(&mut bytes)).await {
-            Err(_) => panic!("waited {PATIENCE:?} for {what}; {}", self.received()),
-            Ok(Ok(0) | Err(_)) => {
-                self.end = Some(End::Cut);
-                false
-            }
-            Ok(Ok(_)) => {
-                self.take_in(&bytes);
-                true
-            }
+        let Ok(read) = timeout(PATIENCE, self.stream.read_buf(&mut bytes)).await else {
+            panic!("waited {PATIENCE:?} for {what}; {}", self.received());
+        };
+        // A reset connection is as gone as a closed one.
+        if read.is_err() || bytes.is_empty() {
+            self.end = Some(End::Cut);
+            return false;
         }
+        self.take_in(&bytes);
+        true
     }
 
     /// The whole body of a response that ends.
