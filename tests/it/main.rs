@@ -1,0 +1,11 @@
+//! The suite that speaks through sockets, in one binary: one file per behaviour, and `support` with the words they are written in.
+//!
+//! `cargo test --test it` runs it; `embedded::` and `kafka::` in a test's name say which broker it runs against, so
+//! `cargo test --test it embedded::` needs no Java.
+
+#![allow(unreachable_pub, reason = "a test binary exports nothing; `pub` marks the vocabulary")]
+
+#[macro_use]
+mod support;
+
+mod harness;

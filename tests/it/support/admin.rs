@@ -1,0 +1,249 @@
+//! A Kafka cluster as a test uses it, embedded or real: topics are made, records produced, the log read back. Only rdkafka speaks to it,
+//! so that nothing here is easier on one kind of broker than on the other.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use super::deadline::{PATIENCE, eventually, within};
+
+/// A name that no other test of this process uses: `mediawiki.recentchange` becomes `mediawiki.recentchange.t7`.
+///
+/// The brokers are shared by all tests, topics are not.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{name}.t{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A record to produce.
+#[derive(Clone, Debug)]
+pub struct NewRecord {
+    topic: String,
+    partition: i32,
+    timestamp: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl NewRecord {
+    /// A record without a key; `timestamp` in milliseconds since 1970 (CreateTime).
+    pub fn new(topic: &str, partition: i32, timestamp: i64, value: impl Into<Vec<u8>>) -> Self {
+        Self { topic: topic.to_owned(), partition, timestamp, key: None, value: Some(value.into()) }
+    }
+
+    /// A record with a key and no value.
+    pub fn tombstone(topic: &str, partition: i32, timestamp: i64, key: &str) -> Self {
+        Self { topic: topic.to_owned(), partition, timestamp, key: Some(key.into()), value: None }
+    }
+
+    /// The same record with this key.
+    pub fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// A record as the log holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// A cluster by its bootstrap address. Cheap to clone. Every call fails the test when the cluster refuses or does not answer.
+#[derive(Clone)]
+pub struct Cluster {
+    /// For `metadata.broker.list`.
+    pub brokers: String,
+}
+
+impl Cluster {
+    /// The cluster at `host:port[,host:port...]`; nothing is connected yet.
+    pub fn new(brokers: &str) -> Self {
+        Self { brokers: brokers.to_owned() }
+    }
+
+    /// A new topic with so many partitions, ready to be produced to.
+    pub async fn create_topic(&self, topic: &str, partitions: i32) {
+        self.create_topic_with(topic, partitions, &[]).await;
+    }
+
+    /// The same with settings of its own (`retention.bytes`, `segment.bytes`, ...).
+    pub async fn create_topic_with(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (key, value)| new.set(key, value));
+        one(within("CreateTopics", self.admin().create_topics([&new], &options())).await);
+        self.wait_for_partitions(topic, partitions).await;
+    }
+
+    /// Deletes the topic and waits until the cluster does not know it any more.
+    pub async fn delete_topic(&self, topic: &str) {
+        one(within("DeleteTopics", self.admin().delete_topics(&[topic], &options())).await);
+        eventually(format!("{topic} to be gone"), async || (self.partitions(topic).await == 0).then_some(())).await;
+    }
+
+    /// Raises the topic's number of partitions to `total`, ready to be produced to.
+    pub async fn add_partitions(&self, topic: &str, total: i32) {
+        let count = usize::try_from(total).expect("a count is not negative");
+        let new = NewPartitions::new(topic, count);
+        one(within("CreatePartitions", self.admin().create_partitions([&new], &options())).await);
+        self.wait_for_partitions(topic, total).await;
+    }
+
+    /// Moves the start of the partition's log to `before`: everything below is gone, as retention would do.
+    pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(before)).expect("an offset");
+        let answer = within("DeleteRecords", self.admin().delete_records(&list, &options())).await.expect("DeleteRecords");
+        for element in answer.elements() {
+            element.error().expect("DeleteRecords of the partition");
+        }
+    }
+
+    /// Produces one record (acks from all, delivery awaited) and returns its offset.
+    pub async fn produce(&self, record: NewRecord) -> i64 {
+        self.produce_many("none", [record]).await[0]
+    }
+
+    /// Produces records in this order, batched as the client likes, compressed with `codec` (`none`, `gzip`, `snappy`, `lz4`, `zstd`),
+    /// and returns their offsets in the same order once all are acknowledged by all replicas. Idempotent: a retry repeats nothing.
+    pub async fn produce_many(&self, codec: &str, records: impl IntoIterator<Item = NewRecord>) -> Vec<i64> {
+        let producer: FutureProducer = self
+            .config()
+            .set("compression.codec", codec)
+            .set("enable.idempotence", "true")
+            .set("message.max.bytes", "11534336")
+            .set("queue.buffering.max.messages", "0")
+            .set("queue.buffering.max.kbytes", "2097151")
+            .set("delivery.timeout.ms", PATIENCE.as_millis().to_string())
+            .create()
+            .expect("a producer");
+        let mut deliveries = Vec::new();
+        for record in records {
+            deliveries.push(send(&producer, &record).await);
+        }
+        let mut offsets = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let delivery = within("the delivery report", delivery).await.expect("the producer lives");
+            offsets.push(delivery.unwrap_or_else(|(err, _)| panic!("not delivered: {err}")).offset);
+        }
+        offsets
+    }
+
+    /// The partition's low and high watermark: the first offset there is and the one that the next record will get.
+    pub async fn watermarks(&self, topic: &str, partition: i32) -> (i64, i64) {
+        let (consumer, topic) = (self.consumer(), topic.to_owned());
+        blocking(move || consumer.fetch_watermarks(&topic, partition, PATIENCE).expect("watermarks")).await
+    }
+
+    /// The whole log of a topic as it is now, partition by partition, each in order of offsets.
+    pub async fn log(&self, topic: &str) -> Vec<LogRecord> {
+        let (consumer, topic, partitions) = (self.consumer(), topic.to_owned(), self.partitions(topic).await);
+        blocking(move || (0..partitions).flat_map(|partition| read_partition(&consumer, &topic, partition)).collect()).await
+    }
+
+    /// Whether the cluster answers within a second.
+    pub async fn answers(&self) -> bool {
+        let consumer = self.consumer();
+        let metadata = blocking(move || consumer.fetch_metadata(None, Duration::from_secs(1))).await;
+        metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
+    }
+
+    /// How many partitions of the topic have a leader; 0 when the topic is not there.
+    async fn partitions(&self, topic: &str) -> i32 {
+        let (consumer, topic) = (self.consumer(), topic.to_owned());
+        let metadata = blocking(move || consumer.fetch_metadata(Some(&topic), PATIENCE)).await.expect("metadata");
+        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+        i32::try_from(partitions.filter(|partition| partition.leader() >= 0).count()).expect("few partitions")
+    }
+
+    /// Creations are answered before every broker thread knows the new partitions.
+    async fn wait_for_partitions(&self, topic: &str, total: i32) {
+        let what = format!("{topic} to have {total} partitions");
+        eventually(what, async || (self.partitions(topic).await == total).then_some(())).await;
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("metadata.broker.list", &self.brokers)
+            .set("broker.address.family", "v4")
+            .set("reconnect.backoff.max.ms", "200")
+            .set("allow.auto.create.topics", "false")
+            // Refused connections are what tests of absent brokers are about: no noise on standard error.
+            .set("log_level", "2");
+        config
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        self.config().set("group.id", "eventstreams-tests").set("enable.auto.commit", "false").create().expect("a consumer")
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.config().create().expect("an admin client")
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(PATIENCE))
+}
+
+fn one(answer: KafkaResult<Vec<TopicResult>>) {
+    for result in answer.expect("the cluster answers") {
+        result.unwrap_or_else(|(topic, code)| panic!("{topic}: {code}"));
+    }
+}
+
+/// Queues the record; waits while the producer's queue is full, so that the order stays the caller's.
+async fn send(producer: &FutureProducer, record: &NewRecord) -> DeliveryFuture {
+    let mut new = FutureRecord::<[u8], [u8]>::to(&record.topic).partition(record.partition).timestamp(record.timestamp);
+    new.key = record.key.as_deref();
+    new.payload = record.value.as_deref();
+    loop {
+        match producer.send_result(new) {
+            Ok(delivery) => return delivery,
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => new = back,
+            Err((err, _)) => panic!("produce to {} {}: {err}", record.topic, record.partition),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// librdkafka's look-ups block; the test's own tasks (an embedded broker among them) must go on meanwhile.
+async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(ask).await.expect("the look-up does not panic")
+}
+
+fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<LogRecord> {
+    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).expect("watermarks");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset");
+    consumer.assign(&list).expect("the partition can be assigned");
+    let mut records: Vec<LogRecord> = Vec::new();
+    while records.last().map_or(low, |last| last.offset + 1) < high {
+        let record = consumer.poll(PATIENCE).unwrap_or_else(|| panic!("{topic} {partition}: waited for {low}..{high}"));
+        records.push(log_record(&record.expect("a record")));
+    }
+    records
+}
+
+fn log_record(record: &BorrowedMessage<'_>) -> LogRecord {
+    LogRecord {
+        partition: record.partition(),
+        offset: record.offset(),
+        timestamp: record.timestamp().to_millis().expect("a record has a timestamp"),
+        key: record.key().map(<[u8]>::to_vec),
+        value: record.payload().map(<[u8]>::to_vec),
+    }
+}

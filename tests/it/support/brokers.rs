@@ -1,0 +1,115 @@
+//! Every behaviour is tested twice, by the same lines: against the embedded broker and against Apache Kafka.
+
+use std::io::Write;
+use std::sync::Once;
+
+use tokio::sync::OnceCell;
+
+use super::admin::Cluster;
+use super::jars::kafka_jars;
+use super::kafka::KafkaBroker;
+
+/// Set to `1` (by `.ci/run`), a missing Java or Maven fails the Kafka part instead of leaving it out.
+const REQUIRE_KAFKA: &str = "EVENTSTREAMS_REQUIRE_KAFKA";
+
+/// Makes each function a test `embedded::name` and a test `kafka::name`. One invocation per file; each parameter is a cluster of its own,
+/// at most two:
+///
+/// ```ignore
+/// on_both_brokers! {
+///     async fn a_client_that_comes_back_misses_nothing(cluster: Cluster) { ... }
+///     async fn a_client_moves_to_the_other_cluster(first: Cluster, second: Cluster) { ... }
+/// }
+/// ```
+///
+/// An embedded broker is new for each test; the two Kafka brokers are shared by all tests of the process: take topic names from
+/// [`unique`](super::admin::unique), and take a [`KafkaBroker`] of your own for a test that kills one.
+#[macro_export]
+macro_rules! on_both_brokers {
+    ($($(#[$meta:meta])* async fn $name:ident($($cluster:ident: Cluster),+ $(,)?) $body:block)+) => {
+        $($(#[$meta])* async fn $name($($cluster: $crate::support::admin::Cluster),+) $body)+
+
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let mut brokers = $crate::support::brokers::Brokers::embedded();
+                $(let Some($cluster) = brokers.next().await else { return };)+
+                super::$name($($cluster),+).await;
+            })+
+        }
+
+        mod kafka {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let mut brokers = $crate::support::brokers::Brokers::kafka();
+                $(let Some($cluster) = brokers.next().await else { return };)+
+                super::$name($($cluster),+).await;
+            })+
+        }
+    };
+}
+
+/// The brokers of one test, one after the other.
+pub struct Brokers {
+    kafka: bool,
+    given: usize,
+}
+
+impl Brokers {
+    /// New embedded brokers, gone when this is dropped.
+    pub fn embedded() -> Self {
+        Self { kafka: false, given: 0 }
+    }
+
+    /// The test process's two Kafka brokers, started when first asked for.
+    pub fn kafka() -> Self {
+        Self { kafka: true, given: 0 }
+    }
+
+    /// The next cluster; `None` when there is no Kafka here and none is required: the test is then left out, which has been said.
+    pub async fn next(&mut self) -> Option<Cluster> {
+        self.given += 1;
+        if self.kafka { shared_kafka(self.given - 1).await } else { self.start_embedded().await }
+    }
+
+    // ---------------------------------------------------------------------------------------------------------------------------------
+    // TO FILL IN once `eventstreams::dev_broker` is there: start a DevBroker, keep it in `self` until the test ends, return its Cluster.
+    // ---------------------------------------------------------------------------------------------------------------------------------
+    #[expect(clippy::unused_async, reason = "the embedded broker is not there yet")]
+    async fn start_embedded(&mut self) -> Option<Cluster> {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| say("EMBEDDED TESTS SKIPPED: the embedded broker is not wired into tests/it/support/brokers.rs yet"));
+        None
+    }
+}
+
+/// Whether tests that need Apache Kafka can run: `true`, or `false` after one loud line.
+///
+/// Fails the test instead of returning `false` where Kafka is required.
+pub async fn kafka_is_here() -> bool {
+    static SAID: Once = Once::new();
+    let jars = tokio::task::spawn_blocking(kafka_jars).await.expect("looking for Kafka does not panic");
+    let Err(cause) = jars else { return true };
+    let required = std::env::var_os(REQUIRE_KAFKA).is_some_and(|value| value == "1");
+    assert!(!required, "{REQUIRE_KAFKA}=1, but: {cause}");
+    SAID.call_once(|| say(&format!("KAFKA TESTS SKIPPED: {cause}")));
+    false
+}
+
+async fn shared_kafka(index: usize) -> Option<Cluster> {
+    static SHARED: [OnceCell<Result<KafkaBroker, String>>; 2] = [const { OnceCell::const_new() }; 2];
+    const NAMES: [&str; 2] = ["first", "second"];
+    if !kafka_is_here().await {
+        return None;
+    }
+    let broker = SHARED[index].get_or_init(async || KafkaBroker::try_start(NAMES[index], &[]).await).await;
+    match broker {
+        Ok(broker) => Some(broker.cluster()),
+        Err(cause) => panic!("{cause}"),
+    }
+}
+
+/// One line that is seen although `cargo test` captures what passing tests print: it captures the print macros, not the stream.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("\n{line}\n").as_bytes());
+}

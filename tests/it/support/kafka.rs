@@ -1,0 +1,240 @@
+//! Apache Kafka itself, started by the tests: one JVM that is broker and controller (KRaft), on loopback, in a folder of its own.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::admin::Cluster;
+use super::deadline::PATIENCE;
+use super::jars::kafka_jars;
+
+/// The shell between the test process and the JVM. It ends when the JVM does, and it ends the JVM when its standard input closes, so no
+/// broker outlives its test process, however that ends; the pipe is closed by the kernel even after kill -9. Then the folder goes too.
+/// A signal's name on standard input is sent to the JVM, and the folder stays, for a restart.
+const KEEPER: &str = r#"
+folder=$1; shift
+exec 3<&0
+"$@" </dev/null 3<&- & java=$!
+{
+  if read -r signal; then kill -s "$signal" "$java"; else : >"$folder/abandoned"; kill -s KILL "$java"; fi
+} <&3 2>/dev/null & watcher=$!
+exec 3<&-
+wait "$java"; status=$?
+kill "$watcher" 2>/dev/null
+if [ -e "$folder/abandoned" ]; then rm -rf -- "$folder"; fi
+exit "$status"
+"#;
+
+/// Small and quick to start; what it costs at full load does not matter here.
+const JVM: [&str; 7] = [
+    "-Xmx384m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-Xshare:auto",
+    "-Djava.net.preferIPv4Stack=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+];
+
+/// Settings of every test broker; a later line for the same key wins, so the caller's own come after these.
+const PROPERTIES: &str = "\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
+log.dirs={folder}/log
+auto.create.topics.enable=false
+# Any other value deletes events that were produced with old timestamps; the second allows those of the future.
+log.retention.ms=-1
+log.message.timestamp.after.max.ms=9223372036854775807
+message.max.bytes=11534336
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+# A broker that was killed may come back only when its last session is over: 9 s by default.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+log.cleaner.enable=false
+";
+
+/// A running Apache Kafka; dropping it kills it and removes its folder.
+pub struct KafkaBroker {
+    /// `127.0.0.1:port`, for `metadata.broker.list`.
+    pub bootstrap: String,
+    /// A free port of this broker for a further listener, `{extra_port}` in extra properties.
+    pub extra_port: u16,
+    name: String,
+    folder: TempDir,
+    keeper: Option<Child>,
+}
+
+impl KafkaBroker {
+    /// A new, empty broker that answers. `name` appears in failures only.
+    pub async fn start(name: &str) -> Self {
+        Self::try_start(name, &[]).await.unwrap_or_else(|cause| panic!("{cause}"))
+    }
+
+    /// The same with further server properties, in which `{port}`, `{controller_port}`, `{extra_port}` and `{folder}` stand for the
+    /// broker's own: `("listeners", "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},SSL://127.0.0.1:{extra_port}")`.
+    ///
+    /// # Errors
+    /// It ended or did not answer; with the end of its log.
+    pub async fn try_start(name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
+        // Between finding a free port and Kafka's bind another process may take it: then once more, with other ports.
+        for _ in 0..3 {
+            let mut broker = Self::formatted(name, extra)?;
+            match broker.run().await {
+                Ok(()) => return Ok(broker),
+                Err(log) if log.contains("Address already in use") => {}
+                Err(log) => return Err(format!("Kafka {name} did not start:\n{log}")),
+            }
+        }
+        Err(format!("Kafka {name} found its ports taken three times in a row"))
+    }
+
+    /// The broker as produced to and administered by tests.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(&self.bootstrap)
+    }
+
+    /// Writes a file into the broker's folder: where another process finds it.
+    pub fn write_beside_log(&self, file: &str, text: &str) {
+        fs::write(self.folder.path().join(file), text).expect("a file in the broker's folder");
+    }
+
+    /// kill -9: nothing is flushed, no client is told. The folder stays.
+    pub fn kill(&mut self) {
+        self.end("KILL");
+    }
+
+    /// SIGTERM, and waits until it is gone. The folder stays.
+    pub fn stop(&mut self) {
+        self.end("TERM");
+    }
+
+    /// Starts it again after [`Self::kill`] or [`Self::stop`] on the same ports and folder, and waits until it answers.
+    pub async fn restart(&mut self) {
+        assert!(self.keeper.is_none(), "Kafka {} is still running: kill() or stop() it first", self.name);
+        if let Err(log) = self.run().await {
+            panic!("Kafka {} did not start again:\n{log}", self.name);
+        }
+    }
+
+    /// A folder with server.properties and formatted storage; nothing runs yet.
+    fn formatted(name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix("eventstreams-kafka-").tempdir().expect("a temporary folder");
+        let [port, controller_port, extra_port] = free_ports();
+        let mut properties = PROPERTIES.to_owned();
+        for (key, value) in extra {
+            properties.extend([key, "=", value, "\n"]);
+        }
+        let properties = properties
+            .replace("{port}", &port.to_string())
+            .replace("{controller_port}", &controller_port.to_string())
+            .replace("{extra_port}", &extra_port.to_string())
+            .replace("{folder}", &folder.path().display().to_string());
+        fs::write(folder.path().join("server.properties"), properties).expect("server.properties is written");
+        // A cluster id of its own for each broker: 16 bytes in URL-safe base64, which hexadecimal digits happen to be too; the last of the
+        // 22 digits has four bits that are not used and must be 0.
+        let id = format!("{:.21}A", uuid::Uuid::new_v4().simple().to_string());
+        let output = Command::new("java")
+            .args(java_args("kafka.tools.StorageTool"))
+            .args(["format", "--cluster-id", &id, "--config"])
+            .arg(folder.path().join("server.properties"))
+            .output()
+            .expect("java runs");
+        if !output.status.success() {
+            return Err(format!("storage of Kafka {name} was not formatted:\n{}", String::from_utf8_lossy(&output.stderr)));
+        }
+        let bootstrap = format!("127.0.0.1:{port}");
+        Ok(Self { bootstrap, extra_port, name: name.to_owned(), folder, keeper: None })
+    }
+
+    /// Starts the JVM and waits until the broker answers for its metadata; the end of its log when it ended or never answered.
+    async fn run(&mut self) -> Result<(), String> {
+        let log =
+            File::options().create(true).append(true).open(self.folder.path().join("broker.log")).expect("broker.log opens");
+        let keeper = Command::new("sh")
+            .args(["-c", KEEPER, "sh"])
+            .arg(self.folder.path())
+            .arg("java")
+            .args(java_args("kafka.Kafka"))
+            .arg(self.folder.path().join("server.properties"))
+            .current_dir(self.folder.path())
+            // Ctrl-C on the terminal is for the test process alone; the broker goes with the pipe.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a second handle of broker.log"))
+            .stderr(log)
+            .spawn()
+            .expect("sh runs");
+        let keeper = self.keeper.insert(keeper);
+        let cluster = Cluster::new(&self.bootstrap);
+        let started = std::time::Instant::now();
+        while !cluster.answers().await {
+            let ended = keeper.try_wait().expect("sh can be waited for").is_some();
+            if ended || started.elapsed() > PATIENCE {
+                return Err(tail(&self.folder.path().join("broker.log")));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, signal: &str) {
+        let mut keeper = self.keeper.take().unwrap_or_else(|| panic!("Kafka {} is not running", self.name));
+        let stdin = keeper.stdin.as_mut().expect("standard input is a pipe");
+        // Fails only when the JVM has ended already, which is what is wanted.
+        let _ = writeln!(stdin, "{signal}");
+        keeper.wait().expect("sh can be waited for");
+    }
+}
+
+impl Drop for KafkaBroker {
+    fn drop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
+    }
+}
+
+/// What follows `java` to run a class of Kafka's jars.
+fn java_args(class: &str) -> Vec<OsString> {
+    let jars = kafka_jars().expect("java and Kafka's jars are there: ask kafka_jars() first");
+    let mut args: Vec<OsString> = JVM.iter().map(OsString::from).collect();
+    args.extend(["-cp".into(), jars.join("*").into_os_string(), class.into()]);
+    args
+}
+
+/// Three ports that are free now, below the range from which the kernel gives ports to outgoing connections: a client that keeps
+/// reconnecting to a broker that is down could otherwise be given the broker's own port and connect to itself.
+fn free_ports() -> [u16; 3] {
+    let mut listeners = Vec::new();
+    while listeners.len() < 3 {
+        let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
+        let port = u16::try_from(15_000 + random % 17_000).expect("below 32,000");
+        listeners.extend(TcpListener::bind(("127.0.0.1", port)));
+    }
+    [0, 1, 2].map(|i: usize| listeners[i].local_addr().expect("a bound listener has an address").port())
+}
+
+/// The last 40 lines, where the cause is.
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_else(|err| format!("(no log: {err})"));
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}

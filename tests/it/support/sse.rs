@@ -1,0 +1,265 @@
+//! Server-Sent Events as a browser reads them (WHATWG HTML, section 9.2.6), from the bytes up.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use super::wire::{End, Response};
+
+/// What stood between two empty lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// The last `event` field.
+    pub event: Option<String>,
+    /// The last `id` field.
+    pub id: Option<String>,
+    /// All `data` fields joined by LF; `None` for a frame that dispatches nothing (`:ok`, a heartbeat).
+    pub data: Option<String>,
+    /// The last `retry` field.
+    pub retry: Option<String>,
+    /// The comment lines without their colon.
+    pub comments: Vec<String>,
+    /// Where the frame ended, in bytes of the body: the place to cut after it.
+    pub end: usize,
+}
+
+impl Frame {
+    /// The data as JSON.
+    pub fn json(&self) -> Value {
+        let data = self.data.as_deref().expect("a frame with data");
+        serde_json::from_str(data).unwrap_or_else(|err| panic!("data is not JSON: {err}: {data}"))
+    }
+
+    /// `(meta.topic, meta.partition, meta.offset)`: which record the event is.
+    pub fn record(&self) -> (String, i64, i64) {
+        record(&self.json())
+    }
+}
+
+/// `(meta.topic, meta.partition, meta.offset)` of an event.
+pub fn record(event: &Value) -> (String, i64, i64) {
+    let meta = &event["meta"];
+    let topic = meta["topic"].as_str().unwrap_or_else(|| panic!("no meta.topic in {event}"));
+    let number = |name: &str| meta[name].as_i64().unwrap_or_else(|| panic!("no meta.{name} in {event}"));
+    (topic.to_owned(), number("partition"), number("offset"))
+}
+
+/// Cuts a body into frames as it comes, in pieces of any size; lines end in LF, CR or CR LF.
+#[derive(Debug, Default)]
+pub struct FrameParser {
+    line: Vec<u8>,
+    frame: Frame,
+    /// The frame has had a line already.
+    begun: bool,
+    /// The last line ended in CR: an LF that follows belongs to it.
+    after_cr: bool,
+    position: usize,
+}
+
+impl FrameParser {
+    /// Takes the next bytes of the body and returns the frames that they complete.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for &byte in bytes {
+            self.position += 1;
+            let second_of_crlf = std::mem::take(&mut self.after_cr) && byte == b'\n';
+            if second_of_crlf {
+                continue;
+            }
+            self.after_cr = byte == b'\r';
+            if !matches!(byte, b'\r' | b'\n') {
+                self.line.push(byte);
+            } else if self.line.is_empty() {
+                let mut frame = std::mem::take(&mut self.frame);
+                frame.end = self.position;
+                frames.extend(std::mem::take(&mut self.begun).then_some(frame));
+            } else {
+                self.end_line();
+            }
+        }
+        frames
+    }
+
+    /// Whether a frame has begun that is not complete.
+    pub fn inside_frame(&self) -> bool {
+        self.begun || !self.line.is_empty()
+    }
+
+    fn end_line(&mut self) {
+        let bytes = std::mem::take(&mut self.line);
+        let line = String::from_utf8(bytes).unwrap_or_else(|err| panic!("an event stream is UTF-8: {err}"));
+        // A byte order mark may open the body.
+        let line = if self.begun { &line } else { line.trim_start_matches('\u{feff}') };
+        self.begun = true;
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
+        let frame = &mut self.frame;
+        match field {
+            "" => frame.comments.push(line[1..].to_owned()),
+            "event" => frame.event = Some(value),
+            "id" => frame.id = Some(value),
+            "retry" => frame.retry = Some(value),
+            "data" => match &mut frame.data {
+                Some(data) => data.extend(["\n", &value]),
+                None => frame.data = Some(value),
+            },
+            _ => panic!("a field that no client knows: {line:?}"),
+        }
+    }
+}
+
+/// What a client has when its connection is gone.
+#[derive(Debug)]
+pub struct Remains {
+    /// The events that were complete, all since the stream opened.
+    pub events: Vec<Frame>,
+    /// The last id of a complete frame: what the client comes back with.
+    pub last_id: Option<String>,
+}
+
+/// A connected SSE client.
+#[derive(Debug)]
+pub struct Subscriber {
+    /// The response that carries the stream; its body is kept whole.
+    pub response: Response,
+    /// All comments so far, of complete frames (`ok`, heartbeats, what is said about positions).
+    pub comments: Vec<String>,
+    parser: FrameParser,
+    parsed: usize,
+    chunks_seen: usize,
+    whole_frames: bool,
+    waiting: VecDeque<Frame>,
+    last_id: Option<String>,
+}
+
+impl Subscriber {
+    /// Fails unless the response is an open event stream.
+    pub fn new(response: Response) -> Self {
+        let content_type = response.header("content-type");
+        let is_sse = response.status == 200 && content_type == Some("text/event-stream; charset=utf-8");
+        assert!(is_sse, "not an event stream: {:?}; {}", response.headers, response.received());
+        Self::lenient(response).whole_frames(true)
+    }
+
+    /// Whatever the response is; chunks may end inside a frame.
+    pub fn lenient(response: Response) -> Self {
+        Self {
+            response,
+            comments: Vec::new(),
+            parser: FrameParser::default(),
+            parsed: 0,
+            chunks_seen: 0,
+            whole_frames: false,
+            waiting: VecDeque::new(),
+            last_id: None,
+        }
+    }
+
+    /// Whether a chunk that does not end with a frame fails the test: "one event is one whole write" (protocol, section 1).
+    pub fn whole_frames(mut self, demanded: bool) -> Self {
+        self.whole_frames = demanded;
+        self
+    }
+
+    /// The next event (a frame with data), or `None` when the stream ended. Comments are passed over, into [`Self::comments`].
+    pub async fn event_or_end(&mut self) -> Option<Frame> {
+        loop {
+            self.parse();
+            if let Some(frame) = self.waiting.pop_front() {
+                return Some(frame);
+            }
+            if !self.response.read_more("the next event").await {
+                return None;
+            }
+        }
+    }
+
+    /// The next event.
+    pub async fn event(&mut self) -> Frame {
+        let frame = self.event_or_end().await;
+        frame.unwrap_or_else(|| panic!("the stream ended before the next event; {}", self.response.received()))
+    }
+
+    /// The next `count` events.
+    pub async fn events(&mut self, count: usize) -> Vec<Frame> {
+        let mut events = Vec::with_capacity(count);
+        while events.len() < count {
+            events.push(self.event().await);
+        }
+        events
+    }
+
+    /// The events up to and including the first that `last` accepts: to show what did NOT come, produce one that must and read up to it.
+    pub async fn events_until(&mut self, mut last: impl FnMut(&Frame) -> bool) -> Vec<Frame> {
+        let mut events = vec![self.event().await];
+        while !last(&events[events.len() - 1]) {
+            events.push(self.event().await);
+        }
+        events
+    }
+
+    /// Waits until `wanted` occurs in a comment, and returns that comment.
+    pub async fn comment(&mut self, wanted: &str) -> String {
+        loop {
+            self.parse();
+            if let Some(comment) = self.comments.iter().find(|comment| comment.contains(wanted)) {
+                return comment.clone();
+            }
+            let what = format!("a comment with {wanted:?}");
+            assert!(self.response.read_more(&what).await, "the stream ended before {what}; {}", self.response.received());
+        }
+    }
+
+    /// The events until the server ends the stream, and how it ended it.
+    pub async fn rest(&mut self) -> (Vec<Frame>, End) {
+        let mut events = Vec::new();
+        while let Some(event) = self.event_or_end().await {
+            events.push(event);
+        }
+        (events, self.response.end.expect("it ended"))
+    }
+
+    /// The id of the last complete frame that had one, read by the test or not: what a client would come back with now.
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
+    /// Closes the connection at once: what a client whose network fails at this moment has.
+    pub fn cut(self) -> Remains {
+        remains(&self.response.body)
+    }
+
+    /// Closes the connection when exactly `bytes` of the body were received ([`Frame::end`] says where frames end). The remains are
+    /// those of all frames since the stream opened.
+    pub async fn cut_at(self, bytes: usize) -> Remains {
+        remains(&self.response.cut_at(bytes).await)
+    }
+
+    /// Parses what was received, chunk by chunk.
+    fn parse(&mut self) {
+        while self.parsed < self.response.body.len() {
+            let chunk_end = self.response.chunk_ends.get(self.chunks_seen).copied();
+            let end = chunk_end.unwrap_or(self.response.body.len());
+            let frames = self.parser.feed(&self.response.body[self.parsed..end]);
+            self.parsed = end;
+            if chunk_end.is_some() {
+                self.chunks_seen += 1;
+                let whole = !self.whole_frames || !self.parser.inside_frame();
+                assert!(whole, "a chunk ended inside a frame, at byte {end}; {}", self.response.received());
+            }
+            for frame in frames {
+                self.comments.extend_from_slice(&frame.comments);
+                if frame.id.is_some() {
+                    self.last_id.clone_from(&frame.id);
+                }
+                self.waiting.extend(frame.data.is_some().then_some(frame));
+            }
+        }
+    }
+}
+
+fn remains(body: &[u8]) -> Remains {
+    let frames = FrameParser::default().feed(body);
+    let last_id = frames.iter().rev().find_map(|frame| frame.id.clone());
+    Remains { events: frames.into_iter().filter(|frame| frame.data.is_some()).collect(), last_id }
+}

@@ -1,0 +1,221 @@
+//! HTTP/1.1 at the level of bytes: a request written by hand on a plain socket, a response read without a library in between, so that
+//! what the server really sends (chunks, their sizes, where it ends) is what the tests see.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::chunked::Dechunker;
+use super::deadline::{PATIENCE, within};
+use super::ndjson::Lines;
+use super::sse::Subscriber;
+
+/// A request to write. Nothing is escaped or checked: hostile requests are written the same way.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// `GET target`, with `Host` and a usable `User-Agent` unless headers of these names are added.
+    pub fn get(target: impl Into<String>) -> Self {
+        Self::new("GET", target)
+    }
+
+    /// Any method.
+    pub fn new(method: &str, target: impl Into<String>) -> Self {
+        Self { method: method.to_owned(), target: target.into(), headers: Vec::new() }
+    }
+
+    /// The same request with one header more.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same request with `Last-Event-ID`, as a client that comes back sends it.
+    pub fn last_event_id(self, id: impl Into<String>) -> Self {
+        self.header("Last-Event-ID", id)
+    }
+
+    /// Sends the request on a new connection and reads the head of the response.
+    pub async fn send(&self, address: SocketAddr) -> Response {
+        let mut stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
+        stream.write_all(self.head().as_bytes()).await.expect("the request is written");
+        Response::read_head(stream, self.method == "HEAD").await
+    }
+
+    /// [`Self::send`], for a stream that is expected to open as SSE.
+    pub async fn subscribe(&self, address: SocketAddr) -> Subscriber {
+        Subscriber::new(self.send(address).await)
+    }
+
+    /// [`Self::send`] with `Accept: application/x-ndjson`, for a stream that is expected to open as newline-delimited JSON.
+    pub async fn subscribe_ndjson(&self, address: SocketAddr) -> Lines {
+        Lines::new(self.clone().header("Accept", "application/x-ndjson").send(address).await)
+    }
+
+    fn head(&self) -> String {
+        let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        let ours = [("Host", "localhost"), ("User-Agent", "eventstreams-tests (https://example.org)")];
+        let given = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in ours.into_iter().filter(|(name, _)| !has(name)).chain(given) {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head + "\r\n"
+    }
+}
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// In order: the last chunk, or all of Content-Length.
+    Complete,
+    /// The connection went away before that (or, without either framing, at all).
+    Cut,
+}
+
+/// How the body is framed (RFC 9112, section 6.3).
+#[derive(Debug)]
+enum Framing {
+    Chunked(Dechunker),
+    Length(usize),
+    UntilClose,
+}
+
+/// A response whose body is read as it comes.
+#[derive(Debug)]
+pub struct Response {
+    /// `200`
+    pub status: u16,
+    /// As sent, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body so far, chunk framing removed.
+    pub body: Vec<u8>,
+    /// Where each chunk that is complete ended, in bytes of the body; empty without chunked framing.
+    pub chunk_ends: Vec<usize>,
+    /// `None` while the body goes on.
+    pub end: Option<End>,
+    stream: TcpStream,
+    framing: Framing,
+}
+
+impl Response {
+    async fn read_head(mut stream: TcpStream, to_head: bool) -> Self {
+        let mut bytes = Vec::new();
+        let head_end = loop {
+            if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let what = format!("a response's head, having received {:?}", String::from_utf8_lossy(&bytes));
+            let read = within(&what, stream.read_buf(&mut bytes)).await.unwrap_or_else(|err| panic!("{what}: {err}"));
+            assert!(read > 0, "the connection ended before {what}");
+        };
+        let rest = bytes.split_off(head_end);
+        let text = String::from_utf8(bytes).expect("a head of text");
+        let (status, headers) = parse_head(&text).unwrap_or_else(|| panic!("not a response's head: {text:?}"));
+        let framing = framing(status, &headers, to_head);
+        let mut response = Self { status, headers, body: Vec::new(), chunk_ends: Vec::new(), end: None, stream, framing };
+        response.take_in(&rest);
+        response
+    }
+
+    /// The first header of this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Waits for more of the body; false at its end. `what` is what the caller hopes for.
+    pub async fn read_more(&mut self, what: &str) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        let mut bytes = Vec::with_capacity(64 * 1024);
+        let Ok(read) = timeout(PATIENCE, self.stream.read_buf(&mut bytes)).await else {
+            panic!("waited {PATIENCE:?} for {what}; {}", self.received());
+        };
+        // A reset connection is as gone as a closed one.
+        if read.is_err() || bytes.is_empty() {
+            self.end = Some(End::Cut);
+            return false;
+        }
+        self.take_in(&bytes);
+        true
+    }
+
+    /// The whole body of a response that ends.
+    pub async fn text(&mut self) -> String {
+        while self.read_more("the end of the body").await {}
+        String::from_utf8(self.body.clone()).expect("a body of text")
+    }
+
+    /// The JSON body of a response that ends, a problem's for example.
+    pub async fn json(&mut self) -> serde_json::Value {
+        let text = self.text().await;
+        serde_json::from_str(&text).unwrap_or_else(|err| panic!("not JSON: {err}: {text:?}"))
+    }
+
+    /// Closes the connection when exactly `bytes` of the body have been received, and returns these.
+    pub async fn cut_at(mut self, bytes: usize) -> Vec<u8> {
+        while self.body.len() < bytes {
+            assert!(self.read_more("the byte to cut at").await, "ended before byte {bytes}: {}", self.received());
+        }
+        self.body.truncate(bytes);
+        self.body
+    }
+
+    /// What came, for failures: status and the end of the body.
+    pub fn received(&self) -> String {
+        let tail = &self.body[self.body.len().saturating_sub(2000)..];
+        format!(
+            "status {}, {} bytes of body in {} chunks, end: {:?}, the last of them {:?}",
+            self.status,
+            self.body.len(),
+            self.chunk_ends.len(),
+            self.end,
+            String::from_utf8_lossy(tail)
+        )
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
+        match &mut self.framing {
+            Framing::Chunked(dechunker) => {
+                let fed = dechunker.feed(bytes, &mut self.body, &mut self.chunk_ends);
+                let complete = fed.unwrap_or_else(|err| panic!("chunked framing is broken: {err}; {}", self.received()));
+                self.end = complete.then_some(End::Complete);
+            }
+            &mut Framing::Length(length) => {
+                self.body.extend_from_slice(bytes);
+                assert!(self.body.len() <= length, "more bytes than Content-Length: {length}; {}", self.received());
+                self.end = (self.body.len() == length).then_some(End::Complete);
+            }
+            Framing::UntilClose => self.body.extend_from_slice(bytes),
+        }
+    }
+}
+
+fn parse_head(text: &str) -> Option<(u16, Vec<(String, String)>)> {
+    let mut lines = text.trim_end_matches("\r\n").split("\r\n");
+    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+    Some((status, lines.map(header).collect::<Option<_>>()?))
+}
+
+fn framing(status: u16, headers: &[(String, String)], to_head: bool) -> Framing {
+    let value =
+        |wanted: &str| headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str());
+    if to_head || matches!(status, 100..=199 | 204 | 304) {
+        Framing::Length(0)
+    } else if value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        Framing::Chunked(Dechunker::default())
+    } else if let Some(length) = value("content-length") {
+        Framing::Length(length.parse().expect("Content-Length is a number"))
+    } else {
+        Framing::UntilClose
+    }
+}

@@ -1,0 +1,81 @@
+//! Style as a test: what rustfmt and clippy cannot say. Each rule has a test that shows that it can fail.
+//!
+//! * `style`: lengths, words, what was left unfinished, what a folder's mod.rs opens with.
+//! * `layers`: which folder may name which crate and which other folder.
+//! * `project`: no paths of machines, no hosts in `.ci/run`, a map that names every folder.
+//! * `source`: a Rust file taken apart into tokens.
+
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod layers;
+mod project;
+mod source;
+mod style;
+
+use std::fs;
+use std::path::Path;
+
+use source::Source;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+#[test]
+fn every_rust_file_is_in_style_and_in_its_layer() {
+    let sources: Vec<Source> =
+        text_files("").iter().filter(|(file, _)| is_rust(file)).map(|(file, text)| Source::new(file, text)).collect();
+    assert!(sources.iter().any(|source| source.file == "src/lib.rs"), "the walk starts in the wrong folder");
+    // The rules' own tests hold what the rules forbid.
+    let judged = sources.iter().filter(|source| !source.file.starts_with("tests/tidy/"));
+    report(judged.flat_map(|source| [style::check(source), layers::check(source)].concat()));
+}
+
+#[test]
+fn no_file_names_a_path_of_some_machine() {
+    report(text_files("").iter().flat_map(|(file, text)| project::check_machine_paths(file, text)));
+}
+
+#[test]
+fn ci_names_no_host() {
+    report(project::check_ci(&fs::read_to_string(Path::new(ROOT).join(".ci/run")).expect(".ci/run is there")));
+}
+
+#[test]
+fn the_map_names_every_folder() {
+    let files = text_files("src");
+    let mut folders: Vec<String> = files.iter().filter_map(|(file, _)| Some(file.rsplit_once('/')?.0.to_owned())).collect();
+    folders.sort();
+    folders.dedup();
+    let folders: Vec<String> = folders.iter().filter_map(|folder| Some(folder.strip_prefix("src/")?.to_owned())).collect();
+    let architecture = fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+    report(project::check_map(&architecture, &folders));
+}
+
+fn is_rust(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|extension| extension == "rs")
+}
+
+fn report(told: impl IntoIterator<Item = String>) {
+    let told: Vec<String> = told.into_iter().collect();
+    assert!(told.is_empty(), "{} places are not tidy:\n{}", told.len(), told.join("\n"));
+}
+
+/// The text files below a folder of the project, by path from the project's folder, sorted. Build output and what begins with a dot
+/// (`.ci` aside) is no part of it.
+fn text_files(folder: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut entries: Vec<_> =
+        fs::read_dir(Path::new(ROOT).join(folder)).expect("a folder").map(|entry| entry.expect("an entry")).collect();
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name().into_string().expect("file names are text");
+        let file = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let skipped = name == "target" || name == "node_modules" || (name.starts_with('.') && name != ".ci");
+        let kind = entry.file_type().expect("a kind of file");
+        if kind.is_dir() && !skipped {
+            files.extend(text_files(&file));
+        } else if kind.is_file() && !skipped {
+            files.extend(fs::read_to_string(entry.path()).ok().map(|text| (file, text)));
+        }
+    }
+    files
+}
