@@ -15,6 +15,7 @@
 
 pub mod config;
 pub mod cursor;
+pub mod dev_broker;
 pub mod event;
 pub mod fanout;
 pub mod http;
