@@ -14,5 +14,6 @@
 //! ARCHITECTURE.md tells how an event and a request walk through them.
 
 pub mod cursor;
+pub mod dev_broker;
 pub mod event;
 pub mod stream;
