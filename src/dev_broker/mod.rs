@@ -10,6 +10,7 @@
 //! * `broker`: what all connections share. `topics`: names, ids, partitions, configuration. `groups`, `group`: consumer groups.
 //! * `log`: one partition's log. `batch`: one record batch. `compression`: the inside of a batch. `producers`: idempotence.
 //! * `store`: the optional folder.
+//! * [`samples`]: the events that `eventstreams dev` fills it with.
 //!
 //! Deliberate quirks, each with the test that locks it:
 //!
@@ -33,6 +34,7 @@ mod groups;
 mod log;
 mod producers;
 mod requests;
+pub mod samples;
 mod server;
 mod store;
 #[cfg(test)]
