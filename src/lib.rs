@@ -13,8 +13,10 @@
 //!
 //! ARCHITECTURE.md tells how an event and a request walk through them.
 
+pub mod cli;
 pub mod config;
 pub mod cursor;
+pub mod dev;
 pub mod dev_broker;
 pub mod event;
 pub mod fanout;
@@ -25,3 +27,4 @@ pub mod metrics;
 pub mod server;
 pub mod shutdown;
 pub mod stream;
+pub mod telemetry;

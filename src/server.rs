@@ -78,7 +78,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     let metrics = Arc::new(Metrics::default());
     let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX);
     let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
-    let threads = read_kafka(&config, &catalog, &hub, &requests, &metrics)?;
+    let threads = read_kafka(&config, &catalog, &hub, requests, &metrics)?;
     let http = &config.http;
     let limit =
         ConnectionLimit::new(http.client_ip_connection_limit, http.client_ip_header.clone(), http.trusted_proxies.clone());
@@ -91,7 +91,6 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
         config,
     });
     serve_until(&app, listeners, &shutdown).await;
-    requests.close();
     tokio::task::spawn_blocking(move || threads.stop()).await.context("the Kafka threads")?;
     Ok(())
 }
@@ -125,7 +124,7 @@ fn read_kafka(
     config: &Config,
     catalog: &Catalog,
     hub: &Arc<Hub>,
-    requests: &UpstreamRequests,
+    requests: UpstreamRequests,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<KafkaThreads> {
     let topics: Vec<_> = catalog.topics().into_iter().collect();

@@ -166,7 +166,7 @@ fn from_memory(asked: AskedPosition, log: &PartitionLog, live: Position) -> Opti
     let by_time = |time: TimestampMs| {
         let next = log.first_at_or_after(time)?;
         // Nothing is that late: live, with live's own timestamp (a time in the future would miss what comes before it).
-        Some(if next >= live.next { live } else { Position { next, timestamp: time } })
+        Some(if next >= live.next { live } else { Position { next, timestamp: log.witness_before(next).unwrap_or(time) } })
     };
     match asked {
         AskedPosition::Unset | AskedPosition::Live => Some(live),

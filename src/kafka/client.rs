@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
 
@@ -57,6 +58,10 @@ pub(super) struct Context {
 
 impl ClientContext for Context {
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        // Both are answers that the readers wait for, and no faults.
+        if let Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) = error.rdkafka_error_code() {
+            return;
+        }
         self.metrics.kafka_errors.inc();
         tracing::warn!(%error, reason, "Kafka client");
     }
@@ -76,7 +81,7 @@ impl KafkaClient {
     }
 
     /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else.
-    pub(super) fn consumer(&self, purpose: &str, more: &[(&str, &str)]) -> Result<Consumer, KafkaClientError> {
+    pub(super) fn consumer(&self, purpose: &str, more: &[(&str, String)]) -> Result<Consumer, KafkaClientError> {
         let mut config = ClientConfig::new();
         for (key, value) in DEFAULTS {
             config.set(*key, *value);
@@ -85,8 +90,11 @@ impl KafkaClient {
         for (key, value) in &self.properties {
             config.set(key, value);
         }
-        for (key, value) in PROPERTIES_WE_SET.iter().chain(more) {
+        for (key, value) in PROPERTIES_WE_SET {
             config.set(*key, *value);
+        }
+        for (key, value) in more {
+            config.set(*key, value);
         }
         Ok(BaseConsumer::from_config_and_context(&config, Context { metrics: Arc::clone(&self.metrics) })?)
     }

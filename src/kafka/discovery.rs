@@ -15,7 +15,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
-use super::client::{Consumer, KafkaClientError};
+use super::client::Consumer;
 use super::live_consumer::Assignment;
 use super::offsets::offsets_at;
 use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
@@ -27,7 +27,8 @@ type TopicPartition = (Topic, Partition);
 
 /// See the module.
 pub(super) struct Discovery {
-    consumer: Consumer,
+    /// The live consumer's connection, for questions.
+    consumer: Arc<Consumer>,
     hub: Arc<Hub>,
     assign: Sender<Assignment>,
     rediscover: Receiver<()>,
@@ -63,15 +64,16 @@ const START_PAUSE: Duration = Duration::from_millis(500);
 impl Discovery {
     pub(super) fn new(
         reader: &KafkaReader,
+        consumer: Arc<Consumer>,
         hub: Arc<Hub>,
         assign: Sender<Assignment>,
         rediscover: Receiver<()>,
         stopping: Arc<AtomicBool>,
-    ) -> Result<Self, KafkaClientError> {
+    ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let start_time = now.saturating_sub(reader.reach_back).as_millis();
-        Ok(Self {
-            consumer: reader.client.consumer("discovery", &[])?,
+        Self {
+            consumer,
             hub,
             assign,
             rediscover,
@@ -85,7 +87,7 @@ impl Discovery {
             leaderless: HashSet::new(),
             begun: Instant::now(),
             started: false,
-        })
+        }
     }
 
     /// Looks, again and again, until told to stop.

@@ -14,7 +14,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
-use super::client::{Consumer, KafkaClientError};
+use super::client::Consumer;
 use super::prepare::{Preparation, timestamp};
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
@@ -34,7 +34,7 @@ pub(super) enum Assignment {
 
 /// See the module.
 pub(super) struct LiveConsumer {
-    consumer: Consumer,
+    consumer: Arc<Consumer>,
     hub: Arc<Hub>,
     preparation: Arc<Preparation>,
     assignments: Receiver<Assignment>,
@@ -64,12 +64,13 @@ const IDLE: Duration = Duration::from_secs(2);
 impl LiveConsumer {
     pub(super) fn new(
         reader: &KafkaReader,
+        consumer: Arc<Consumer>,
         hub: Arc<Hub>,
         assignments: Receiver<Assignment>,
         stopping: Arc<AtomicBool>,
-    ) -> Result<Self, KafkaClientError> {
-        Ok(Self {
-            consumer: reader.client.consumer("live", &[])?,
+    ) -> Self {
+        Self {
+            consumer,
             hub,
             preparation: Arc::clone(&reader.preparation),
             assignments,
@@ -78,7 +79,7 @@ impl LiveConsumer {
             start_complete: false,
             last_record: Instant::now(),
             end_seen: false,
-        })
+        }
     }
 
     /// Reads until told to stop.

@@ -1,6 +1,7 @@
 //! Questions about logs: watermarks, the first offset at a time, and the witness of a position.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use async_channel::Receiver;
 use rdkafka::consumer::Consumer as _;
@@ -8,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
-use super::client::{Consumer, KafkaClientError};
+use super::client::Consumer;
 use super::prepare::timestamp;
 use super::range_reader::RangeReader;
 use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition, RUN_MAX, RunClock, TimestampMs};
@@ -19,19 +20,21 @@ use crate::stream::Topic;
 /// One thread that answers look-ups.
 pub(super) struct Lookups {
     reader: RangeReader,
+    /// The live consumer's connection, for questions.
+    shared: Arc<Consumer>,
     requests: Receiver<LookupRequest>,
 }
 
 impl Lookups {
-    pub(super) fn new(reader: &KafkaReader, requests: Receiver<LookupRequest>) -> Result<Self, KafkaClientError> {
+    pub(super) fn new(reader: &KafkaReader, shared: Arc<Consumer>, requests: Receiver<LookupRequest>) -> Self {
         // Only a handful of records is ever read here.
-        let bounds = [("queued.min.messages", "100"), ("queued.max.messages.kbytes", "16384")];
-        Ok(Self { reader: RangeReader::new(reader.client.consumer("lookup", &bounds)?), requests })
+        let bounds = vec![("queued.min.messages", "100".to_owned()), ("queued.max.messages.kbytes", "16384".to_owned())];
+        Self { reader: RangeReader::new(&reader.client, "lookup", bounds), shared, requests }
     }
 
     /// Serves until the queue is closed.
     pub(super) fn run(mut self) {
-        while let Ok(request) = self.requests.recv_blocking() {
+        while let Some(request) = self.reader.next_of(&self.requests) {
             if request.reply.is_closed() {
                 continue;
             }
@@ -46,13 +49,14 @@ impl Lookups {
     }
 
     fn answer(&mut self, topic: &Topic, partition: Partition, question: LogQuestion) -> Result<LogAnswer, KafkaError> {
-        let consumer = self.reader.consumer();
+        let consumer = Arc::clone(&self.shared);
         let (low, high) = consumer.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
         let (low, high) = (Offset(low), Offset(high));
         let by_time = match question.time {
-            Some(time) => first_at_or_after(consumer, topic, partition, time)?,
+            Some(time) => first_at_or_after(&consumer, topic, partition, time)?,
             None => None,
         };
+        let by_time = by_time.map(|next| (next, (low < next).then(|| self.witness(topic, partition, low, next)).flatten()));
         let mut answer = LogAnswer { low, high, witness: None, first_timestamp: None, by_time };
         if let Some(next) = question.next {
             if low < next && next <= high {

@@ -5,14 +5,13 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use async_channel::{Receiver, TryRecvError};
+use async_channel::Receiver;
 use rdkafka::Message;
 use rdkafka::consumer::Consumer as _;
 
 use super::KafkaReader;
-use super::client::KafkaClientError;
+use super::client::Consumer;
 use super::prepare::{Preparation, timestamp};
 use super::range_reader::{RangeEnd, RangeReader};
 use crate::cursor::{Offset, RUN_MAX, RunClock};
@@ -24,49 +23,36 @@ use crate::metrics::Metrics;
 /// See the module.
 pub(super) struct ReplayConsumer {
     reader: RangeReader,
+    /// The live consumer's connection, for questions.
+    shared: Arc<Consumer>,
     preparation: Arc<Preparation>,
     requests: Receiver<ReplayRequest>,
     metrics: Arc<Metrics>,
 }
 
-/// How long the consumer keeps prefetching where it stopped before it rests.
-const LINGER: Duration = Duration::from_millis(200);
-
 impl ReplayConsumer {
-    pub(super) fn new(reader: &KafkaReader, requests: Receiver<ReplayRequest>) -> Result<Self, KafkaClientError> {
+    pub(super) fn new(reader: &KafkaReader, shared: Arc<Consumer>, requests: Receiver<ReplayRequest>) -> Self {
         // What one consumer may hold of prefetched records: a few requests' worth.
         let kbytes = (limits::REPLAY_READ_BYTES_MAX / 1024 * 4).to_string();
-        let bounds = [("queued.max.messages.kbytes", kbytes.as_str()), ("queued.min.messages", "10000")];
-        Ok(Self {
-            reader: RangeReader::new(reader.client.consumer("replay", &bounds)?),
+        let bounds = vec![("queued.max.messages.kbytes", kbytes), ("queued.min.messages", "10000".to_owned())];
+        Self {
+            reader: RangeReader::new(&reader.client, "replay", bounds),
+            shared,
             preparation: Arc::clone(&reader.preparation),
             requests,
             metrics: Arc::clone(reader.client.metrics()),
-        })
+        }
     }
 
     /// Serves until the queue is closed.
     pub(super) fn run(mut self) {
-        while let Some(request) = self.next_request() {
+        while let Some(request) = self.reader.next_of(&self.requests) {
             self.metrics.replay_reads.inc();
             // An answer that nobody waits for any more is thrown away: the subscriber has left.
             if let Some(read) = self.read(&request.range, request.bytes_max) {
                 let _ = request.reply.send(read);
             }
         }
-    }
-
-    fn next_request(&mut self) -> Option<ReplayRequest> {
-        let rest_at = Instant::now() + LINGER;
-        while !self.reader.is_at_rest() {
-            match self.requests.try_recv() {
-                Ok(request) => return Some(request),
-                Err(TryRecvError::Closed) => return None,
-                Err(TryRecvError::Empty) if Instant::now() < rest_at => std::thread::sleep(Duration::from_millis(1)),
-                Err(TryRecvError::Empty) => self.reader.rest(),
-            }
-        }
-        self.requests.recv_blocking().ok()
     }
 
     fn read(&mut self, range: &ReplayRange, bytes_max: usize) -> Option<ReplayRead> {
@@ -76,7 +62,7 @@ impl ReplayConsumer {
         if end != RangeEnd::OutOfRange {
             return Self::answer(range, read, end);
         }
-        let watermarks = self.reader.consumer().fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
+        let watermarks = self.shared.fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
         let low = Offset(watermarks.ok()?.0);
         let (mut read, end) = self.read_from(range, low, RunClock::default(), bytes_max);
         read.log_start = (low > range.from).then_some(low);
