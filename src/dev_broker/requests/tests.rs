@@ -172,13 +172,11 @@ fn every_version_of_the_apis_for_topics_is_answered() {
     every_version(raw, records, |_, answer| assert_eq!(answer.topics[0].partitions[0].low_watermark, 1));
     let delete = |version| {
         topics.create("old", 1, [].into(), false).unwrap();
-        match version {
-            0..6 => DeleteTopicsRequest::default().with_topic_names(vec![name("old")]),
-            _ => {
-                let state = DeleteTopicState::default().with_name(None).with_topic_id(topics.get("old").unwrap().id);
-                DeleteTopicsRequest::default().with_topics(vec![state])
-            }
+        if version < 6 {
+            return DeleteTopicsRequest::default().with_topic_names(vec![name("old")]);
         }
+        let state = DeleteTopicState::default().with_name(None).with_topic_id(topics.get("old").unwrap().id);
+        DeleteTopicsRequest::default().with_topics(vec![state])
     };
     every_version(raw, delete, |_, answer| {
         assert_eq!(answer.responses[0].error_code, 0);
@@ -227,16 +225,14 @@ fn every_version_of_the_apis_for_groups_is_answered() {
         request.with_member_id(member.clone()).with_topics(vec![topic])
     };
     every_version(raw, commit, |_, answer| assert_eq!(answer.topics[0].partitions[0].error_code, 0));
-    let fetch = |version| match version {
-        0..8 => {
+    let fetch = |version| {
+        if version < 8 {
             let topic = OffsetFetchRequestTopic::default().with_name(name("t")).with_partition_indexes(vec![0]);
-            OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic]))
+            return OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic]));
         }
-        _ => {
-            let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![0]);
-            let asked = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic]));
-            OffsetFetchRequest::default().with_groups(vec![asked])
-        }
+        let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![0]);
+        let asked = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic]));
+        OffsetFetchRequest::default().with_groups(vec![asked])
     };
     every_version(raw, fetch, |version, answer| {
         let offset = match version {
@@ -253,12 +249,12 @@ fn every_version_of_the_apis_for_groups_is_answered() {
             assert_eq!((&answer.groups[0].group_state[..], answer.groups[0].members.len()), ("Stable", 1));
         },
     );
-    let leave = |version| match version {
-        0..3 => LeaveGroupRequest::default().with_group_id(group()).with_member_id(member.clone()),
-        _ => {
-            let member = MemberIdentity::default().with_member_id(member.clone());
-            LeaveGroupRequest::default().with_group_id(group()).with_members(vec![member])
+    let leave = |version| {
+        if version < 3 {
+            return LeaveGroupRequest::default().with_group_id(group()).with_member_id(member.clone());
         }
+        let member = MemberIdentity::default().with_member_id(member.clone());
+        LeaveGroupRequest::default().with_group_id(group()).with_members(vec![member])
     };
     every_version(raw, leave, |version, answer| {
         let error = if version < 3 { answer.error_code } else { answer.members[0].error_code };
