@@ -86,6 +86,14 @@ impl Broker {
         Ok(base_offset)
     }
 
+    /// Deletes a topic, its records, and what groups committed for it; fetches that wait for it are told.
+    pub(super) fn delete_topic(&self, name: &str) -> Result<(), Refusal> {
+        self.topics.delete(name)?;
+        self.groups.forget_topic(name);
+        self.tell_changed();
+        Ok(())
+    }
+
     /// The topic, created with one partition when it does not exist and both the broker and the client allow that.
     pub(super) fn get_or_create(&self, name: &str, client_allows: bool) -> Result<Arc<Topic>, ResponseError> {
         if let Some(topic) = self.topics.get(name) {

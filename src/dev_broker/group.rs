@@ -1,6 +1,7 @@
 //! One consumer group: the classic protocol's states (KIP-62, KIP-345), without a word of the wire format and without waiting.
 //!
-//! A group is `Empty`, `Joining` (members are asked to join again), `Syncing` (the leader is to hand out assignments) or `Stable`.
+//! A group is `Empty`, `Joining` (members are asked to join again), `Syncing` (the leader is to hand out assignments) or
+//! `Stable`.
 
 use std::collections::{BTreeMap, btree_map};
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(super) enum GroupState {
     Stable,
 }
 
-/// A group; its fields are for [`Groups`] to change and for the tools' requests to read.
+/// A group; its fields are for `Groups` to change and for the tools' requests to read.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) state: GroupState,

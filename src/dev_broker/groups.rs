@@ -106,7 +106,7 @@ impl Groups {
         Ok(())
     }
 
-    /// Whether a member of this generation may commit; a negative generation is a client that is in no group.
+    /// Commits offsets for a member of this generation; a negative generation is a client that is in no group.
     pub(super) fn commit(
         &self,
         group_id: &str,
@@ -127,6 +127,13 @@ impl Groups {
         }
         group.offsets.extend(offsets);
         Ok(())
+    }
+
+    /// Forgets what groups committed for a topic that is gone: one made anew under its name starts at offset 0.
+    pub(super) fn forget_topic(&self, topic: &str) {
+        for group in self.by_id.lock().values_mut() {
+            group.offsets.retain(|(name, _), _| name != topic);
+        }
     }
 
     /// Looks at a group.
@@ -183,5 +190,102 @@ impl Groups {
                 self.changed.send_replace(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(100);
+
+    fn spec(protocol: &str, session_timeout: Duration, rebalance_timeout: Duration) -> MemberSpec {
+        let protocols = vec![(protocol.to_owned(), Bytes::new())];
+        MemberSpec {
+            protocol_type: "consumer".to_owned(),
+            protocols,
+            session_timeout,
+            rebalance_timeout,
+            ..MemberSpec::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_member_is_thrown_out_and_the_others_go_on() {
+        let groups = Groups::default();
+        let silent = groups.join("g", "", spec("range", SHORT, LONG)).await.unwrap();
+        let other = groups.join("g", "", spec("range", LONG, LONG)).await.unwrap();
+        assert_eq!((silent.generation, other.generation, other.members.len()), (1, 2, 1));
+        assert_eq!(groups.heartbeat("g", 1, &silent.member_id), Err(ResponseError::UnknownMemberId));
+    }
+
+    #[tokio::test]
+    async fn a_member_that_does_not_join_again_in_time_is_thrown_out() {
+        let groups = Groups::default();
+        let late = groups.join("g", "", spec("range", LONG, SHORT)).await.unwrap();
+        let other = groups.join("g", "", spec("range", LONG, SHORT)).await.unwrap();
+        assert_eq!((other.generation, other.members.len()), (2, 1));
+        let again = groups.join("g", &late.member_id, spec("range", LONG, SHORT)).await;
+        assert_eq!(again.unwrap_err(), ResponseError::UnknownMemberId);
+    }
+
+    #[tokio::test]
+    async fn the_leader_hands_out_what_each_member_gets() {
+        let groups = Groups::default();
+        let first = groups.join("g", "", spec("range", LONG, LONG)).await.unwrap();
+        let rejoin = async {
+            // The newcomer's join asks the first to join again, which a heartbeat tells it.
+            while groups.heartbeat("g", 1, &first.member_id).is_ok() {
+                tokio::task::yield_now().await;
+            }
+            groups.join("g", &first.member_id, spec("range", LONG, LONG)).await
+        };
+        let (second, first) = tokio::join!(groups.join("g", "", spec("range", LONG, LONG)), rejoin);
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!((first.members.len(), second.members.len(), &second.leader), (2, 0, &first.member_id));
+        let given = vec![(first.member_id.clone(), "1".into()), (second.member_id.clone(), "2".into())];
+        let follower = groups.sync("g", 2, &second.member_id, Vec::new());
+        let (for_second, for_first) = tokio::join!(follower, groups.sync("g", 2, &first.member_id, given));
+        assert_eq!((for_first, for_second), (Ok("1".into()), Ok("2".into())));
+        assert_eq!(groups.sync("g", 1, &first.member_id, Vec::new()).await, Err(ResponseError::IllegalGeneration));
+        assert_eq!(groups.heartbeat("g", 1, &first.member_id), Err(ResponseError::IllegalGeneration));
+        groups.leave("g", &second.member_id, None).unwrap();
+        assert_eq!(groups.heartbeat("g", 2, &first.member_id), Err(ResponseError::RebalanceInProgress));
+    }
+
+    #[tokio::test]
+    async fn a_static_member_takes_its_former_selfs_place() {
+        let groups = Groups::default();
+        let named = || MemberSpec { instance_id: Some("one".to_owned()), ..spec("range", LONG, LONG) };
+        let former = groups.join("g", "", named()).await.unwrap();
+        let again = groups.join("g", "", named()).await.unwrap();
+        assert_eq!((again.generation, again.members.len()), (2, 1));
+        assert_ne!(again.member_id, former.member_id);
+        groups.leave("g", "", Some("one")).unwrap();
+        assert_eq!(groups.with("g", |group| group.state), Some(GroupState::Empty));
+    }
+
+    #[tokio::test]
+    async fn a_member_that_shares_no_protocol_with_the_others_is_refused() {
+        let groups = Groups::default();
+        groups.join("g", "", spec("range", LONG, LONG)).await.unwrap();
+        let odd = groups.join("g", "", spec("other", LONG, LONG)).await;
+        assert_eq!(odd.unwrap_err(), ResponseError::InconsistentGroupProtocol);
+        assert_eq!(groups.delete("g"), Err(ResponseError::NonEmptyGroup));
+        assert_eq!(groups.commit("g", -1, "", Vec::new()), Err(ResponseError::UnknownMemberId), "the group has members");
+    }
+
+    #[test]
+    fn what_was_committed_for_a_topic_goes_with_it() {
+        let groups = Groups::default();
+        let committed = CommittedOffset { offset: 5, leader_epoch: 0, metadata: String::new() };
+        let offsets = ["t", "u"].map(|topic| ((topic.to_owned(), 0), committed.clone()));
+        groups.commit("g", -1, "", offsets.into()).unwrap();
+        groups.forget_topic("t");
+        let left = groups.with("g", |group| group.offsets.keys().cloned().collect::<Vec<_>>()).unwrap();
+        assert_eq!(left, [("u".to_owned(), 0)]);
     }
 }

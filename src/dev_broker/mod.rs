@@ -1,29 +1,36 @@
 //! An embedded broker: the real Kafka protocol on a socket of this process, for `eventstreams dev`, samples and tests.
 //!
-//! One node, node id 1, leader of every partition, leader epoch always 0, no replicas, no transactions. A log is a list of record batches
-//! exactly as producers sent them; the broker looks into a batch to check it and to find a record by its timestamp, and rewrites nothing but
-//! base offset and leader epoch. Everything lives in memory, bounded by retention in bytes; a folder, if one is given, mirrors it.
+//! One node, node id 1, leader of every partition, leader epoch always 0, no replicas, no transactions. A log is a list of record
+//! batches exactly as producers sent them; the broker looks into a batch to check it and to find a record by its timestamp, and
+//! rewrites nothing but base offset and leader epoch. Everything lives in memory, bounded by retention in bytes; a folder, if one
+//! is given, mirrors it.
 //!
 //! * `server`: accepts connections, cuts the stream into frames, answers one request after the other.
 //! * `requests`: the table of APIs and versions; one file for each group of APIs turns requests into answers.
 //! * `decode`: reads a request's body without believing the lengths in it.
-//! * `broker`: what all connections share. `topics`: names, ids, partitions, configuration. `groups`, `group`: consumer groups.
-//! * `log`: one partition's log. `batch`: one record batch. `compression`: the inside of a batch. `producers`: idempotence.
+//! * `broker`: what all connections share.
+//! * `topics`: names, ids, partitions, configuration.
+//! * `groups`: all consumer groups, and waiting in them. `group`: one group's states.
+//! * `log`: one partition's log. `producers`: its idempotent producers.
+//! * `batch`: one record batch. `compression`: the inside of one.
 //! * `store`: the optional folder.
 //! * [`samples`]: the events that `eventstreams dev` fills it with.
 //!
 //! Deliberate quirks, each with the test that locks it:
 //!
-//! * Produce is advertised from version 0 although 0 to 2 are refused, as Apache Kafka 4 does: librdkafka takes compression for unsupported
-//!   otherwise (KAFKA-18659): `requests::tests::produce_is_advertised_from_version_0`.
-//! * Another version than the advertised ones gets `UNSUPPORTED_VERSION` for `ApiVersions` (KIP-511) and a closed connection for all else, as
-//!   on Apache Kafka: an answer in a version that is not known cannot be written: `tests::wire::unsupported_requests_*`.
+//! * Produce is advertised from version 0 although 0 to 2 are refused, as Apache Kafka 4 does: librdkafka takes compression for
+//!   unsupported otherwise (KAFKA-18659): `produce_is_advertised_from_version_0`.
+//! * Another version than the advertised ones gets `UNSUPPORTED_VERSION` for `ApiVersions` (KIP-511) and a closed connection for
+//!   all else, as on Apache Kafka: an answer in a version that is not known cannot be written:
+//!   `unsupported_requests_of_api_versions_are_answered_with_what_is_supported`,
+//!   `unsupported_requests_malformed_ones_and_oversize_frames_close_their_connection_alone`.
 //! * Fetch sessions are not kept: every answer says session 0, which tells clients to send whole requests:
-//!   `tests::wire::a_fetch_session_that_does_not_exist_is_refused`.
+//!   `a_fetch_session_that_does_not_exist_is_refused`.
 //! * Retention drops whole segments, a sixteenth of the bound each, and never the newest:
-//!   `tests::logs::retention_keeps_the_newest_within_the_bound`.
-//! * Committed offsets of groups live in memory only, also with a folder: `tests::clients::a_group_goes_on_where_it_committed` has the part
-//!   that holds.
+//!   `retention_keeps_the_newest_within_the_bound`, `a_batch_larger_than_the_bound_is_kept_until_the_next`.
+//! * A newcomer is let into a group at once, without the round that gives it an id first (KIP-394), and a group never waits for
+//!   more members than it knows: `members_of_a_group_share_its_partitions`.
+//! * Groups and what they committed live in memory only, also with a folder: `groups_do_not_survive_a_restart`.
 
 mod batch;
 mod broker;
@@ -65,11 +72,11 @@ const LEADER_EPOCH: i32 = 0;
 pub struct BrokerConfig {
     /// Where to listen; port 0 takes a free one. Default: a free port on 127.0.0.1.
     pub listen: SocketAddr,
-    /// A folder to keep topics and records in, so that they survive the process (also a kill -9, not a power cut). Created if it does
-    /// not exist; one broker at a time. Default: none, all is gone with the process.
+    /// A folder to keep topics and records in, so that they survive the process (also a kill -9, not a power cut). Created if it
+    /// does not exist; one broker at a time. Default: none, all is gone with the process.
     pub data: Option<PathBuf>,
-    /// Bytes of record batches (as sent, so compressed) that each partition keeps; older ones go. A topic's own `retention.bytes` goes
-    /// first. This bounds memory, and the folder. Default: 64 MiB.
+    /// Bytes of record batches (as sent, so compressed) that each partition keeps; older ones go. A topic's own `retention.bytes`
+    /// goes first. This bounds memory, and the folder. Default: 64 MiB.
     pub retention_bytes_per_partition: u64,
     /// Topics to have from the start; one read back from the folder gets the partitions it lacks. Default: none.
     pub topics: Vec<TopicSpec>,
@@ -179,13 +186,16 @@ impl DevBroker {
     /// # Errors
     /// As [`BrokerError`] says; nothing runs then.
     pub async fn start(config: BrokerConfig) -> Result<Self, BrokerError> {
-        let broker = Arc::new(Broker::open(&config)?);
-        let error = |source| BrokerError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(error)?;
+        let (listen, connections_max) = (config.listen, config.connections_max);
+        // Reading a folder back blocks for as long as it takes. Nobody aborts the task, so only a panic in it can fail the join.
+        let opened = tokio::task::spawn_blocking(move || Broker::open(&config)).await;
+        let broker = Arc::new(opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?);
+        let error = |source| BrokerError::Listen { address: listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let server = server::Server { broker: Arc::clone(&broker), stop: stop.clone(), tasks: tasks.clone() };
-        tasks.spawn(server.run(listener, config.connections_max));
+        tasks.spawn(server.run(listener, connections_max));
         tracing::info!(%address, cluster_id = broker.topics.cluster_id(), "embedded broker listens");
         Ok(Self { broker, address, tasks, running: stop.drop_guard() })
     }
@@ -196,12 +206,12 @@ impl DevBroker {
         self.address
     }
 
-    /// Appends records to one partition, without a client; waiting fetches wake. Gives the first record's offset, the others follow
-    /// it. No records: the offset that the next one will get.
+    /// Appends records to one partition, without a client; waiting fetches wake. Gives the first record's offset, the others
+    /// follow it. No records: the offset that the next one will get.
     ///
     /// # Errors
-    /// [`BrokerError::UnknownPartition`], or [`BrokerError::Append`] for a negative timestamp or a folder that cannot be written; in the
-    /// latter case the first records may be in the log.
+    /// [`BrokerError::UnknownPartition`], or [`BrokerError::Append`] for a negative timestamp or a folder that cannot be written;
+    /// in the latter case the first records may be in the log.
     pub fn append(&self, topic: &str, partition: i32, records: &[NewRecord]) -> Result<i64, BrokerError> {
         self.broker.append(topic, partition, records)
     }

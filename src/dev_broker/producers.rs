@@ -46,7 +46,8 @@ impl Producers {
     /// Compares a batch with what its producer wrote before.
     ///
     /// # Errors
-    /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a gap or an old batch no longer remembered, `INVALID_PRODUCER_EPOCH` for an older epoch.
+    /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a gap or an old batch no longer remembered, `INVALID_PRODUCER_EPOCH` for an older
+    /// epoch.
     pub(super) fn check(&self, batch: &Batch) -> Result<Verdict, ResponseError> {
         let Some(sender) = batch.producer() else { return Ok(Verdict::Append) };
         let Some(known) = self.by_id.get(&sender.id) else { return Ok(Verdict::Append) };

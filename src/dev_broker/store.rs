@@ -7,12 +7,15 @@
 //! DIR/<topic id>/<partition>/log-start              first offset after records were deleted: replaced as a whole
 //! ```
 //!
-//! A topic's files lie under its id, so a late write to a deleted topic cannot end up in one made anew under its name.
+//! A topic's files lie under its id, so a late write to a deleted topic cannot end up in one made anew under its name. Writes are
+//! a batch each and end in the system's page cache, so they are made where they come up, on the runtime's own threads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,9 @@ use super::BrokerError;
 use super::batch::Batch;
 
 const LOG_START: &str = "log-start";
+
+/// How long to wait for a folder's lock: a killed process keeps it until the system has taken its memory back.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the folder knows besides records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,16 +53,20 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens or creates the folder, takes its lock, and reads the catalog (`None` in a new folder). What a kill left of deleted
-    /// topics is removed.
+    /// Opens or creates the folder, takes its lock (blocking for up to [`LOCK_PATIENCE`]), and reads the catalog (`None` in a new
+    /// folder). What a kill left of deleted topics is removed.
     pub(super) fn open(root: &Path) -> Result<(Self, Option<Catalog>), BrokerError> {
         let error = |source| BrokerError::Folder { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(error)?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(root.join("lock")).map_err(error)?;
-        lock.try_lock().map_err(|e| match e {
-            TryLockError::WouldBlock => BrokerError::FolderInUse { path: root.to_owned() },
-            TryLockError::Error(source) => error(source),
-        })?;
+        let patience = Instant::now() + LOCK_PATIENCE;
+        while let Err(refused) = lock.try_lock() {
+            match refused {
+                TryLockError::WouldBlock if Instant::now() < patience => thread::sleep(Duration::from_millis(20)),
+                TryLockError::WouldBlock => return Err(BrokerError::FolderInUse { path: root.to_owned() }),
+                TryLockError::Error(source) => return Err(error(source)),
+            }
+        }
         let folder = Self { root: root.to_owned(), _lock: lock };
         let catalog = folder.read_catalog().map_err(error)?;
         folder.remove_strays(catalog.as_ref()).map_err(error)?;
@@ -113,8 +123,8 @@ pub(super) struct SegmentFiles {
 impl SegmentFiles {
     /// Opens a partition's folder and reads back its segments (at least one) and its log start offset.
     ///
-    /// A file is cut before its first batch that is torn, corrupt or out of sequence. A hole in the offsets that this makes ends the
-    /// log; any other hole comes from old segments that could not be removed, which go now.
+    /// A file is cut before its first batch that is torn, corrupt or out of sequence. A hole in the offsets that this makes ends
+    /// the log; any other hole comes from old segments that could not be removed, which go now.
     pub(super) fn open(folder: PathBuf) -> io::Result<(Self, Vec<StoredSegment>, i64)> {
         fs::create_dir_all(&folder)?;
         let mut segments: Vec<StoredSegment> = Vec::new();
@@ -123,7 +133,7 @@ impl SegmentFiles {
             let path = segment_path(&folder, base_offset);
             let end = segments.last().map(|before| before.batches.last().map_or(before.base_offset, Batch::next_offset));
             if end.is_some_and(|end| end != base_offset) {
-                tracing::warn!(path = %path.display(), end, "a segment does not follow the one before it: the stale ones are removed");
+                tracing::warn!(path = %path.display(), end, "a segment does not follow the one before it: removed stale ones");
                 if is_cut {
                     fs::remove_file(&path)?;
                     continue;

@@ -15,8 +15,8 @@ use super::super::broker::Broker;
 use super::super::group::MemberSpec;
 use super::{Peer, code};
 
-/// `JoinGroup`. A newcomer is let in at once: the extra round that gives it an id first (KIP-394) saves a large cluster from members that
-/// nobody hears of again; here the session timeout does.
+/// `JoinGroup`. A newcomer is let in at once: the extra round that gives it an id first (KIP-394) saves a large cluster from
+/// members that nobody hears of again; here the session timeout does.
 pub(super) async fn join(
     broker: &Broker,
     peer: &Peer,

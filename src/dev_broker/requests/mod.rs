@@ -26,10 +26,9 @@ use kafka_protocol::protocol::{Decodable, Encodable, Request};
 use super::broker::Broker;
 use super::decode::decode;
 
-/// What is answered, and in which versions: what `ApiVersions` says, and what is let through.
-///
-/// The upper ends are where the codec ends, or what a version adds ends being answered: `FindCoordinator` 6 and `Fetch` 18 add nothing that a
-/// consumer sends.
+/// What is answered, and in which versions: what `ApiVersions` says, and what is let through. The upper ends are the codec's,
+/// which are those of Apache Kafka 4.0 or 4.1; what the last versions add is for replicas (Fetch 17, 18) or other kinds of
+/// groups.
 pub(super) const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 18),
@@ -128,8 +127,8 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
     }
 }
 
-/// Reads the header. The inner error is the answer to a version of `ApiVersions` that is not known (KIP-511): version 0 of it, which
-/// every client can read, with the versions to choose from.
+/// Reads the header. The inner error is the answer to a version of `ApiVersions` that is not known (KIP-511): version 0 of it,
+/// which every client can read, with the versions to choose from.
 fn open(mut frame: Bytes) -> Result<Result<Envelope, BytesMut>, RequestError> {
     let mut start = frame.get(..8).ok_or(RequestError::TooShort(frame.len()))?;
     let (key, version, correlation_id) = (start.get_i16(), start.get_i16(), start.get_i32());

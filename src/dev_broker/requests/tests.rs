@@ -172,13 +172,11 @@ fn every_version_of_the_apis_for_topics_is_answered() {
     every_version(raw, records, |_, answer| assert_eq!(answer.topics[0].partitions[0].low_watermark, 1));
     let delete = |version| {
         topics.create("old", 1, [].into(), false).unwrap();
-        match version {
-            0..6 => DeleteTopicsRequest::default().with_topic_names(vec![name("old")]),
-            _ => {
-                let state = DeleteTopicState::default().with_name(None).with_topic_id(topics.get("old").unwrap().id);
-                DeleteTopicsRequest::default().with_topics(vec![state])
-            }
+        if version < 6 {
+            return DeleteTopicsRequest::default().with_topic_names(vec![name("old")]);
         }
+        let state = DeleteTopicState::default().with_name(None).with_topic_id(topics.get("old").unwrap().id);
+        DeleteTopicsRequest::default().with_topics(vec![state])
     };
     every_version(raw, delete, |_, answer| {
         assert_eq!(answer.responses[0].error_code, 0);
@@ -188,7 +186,7 @@ fn every_version_of_the_apis_for_topics_is_answered() {
 }
 
 #[test]
-fn every_version_of_the_apis_for_groups_is_answered() {
+fn every_version_of_the_apis_for_members_of_groups_is_answered() {
     let broker = TestBroker::with_partitions(1);
     let groups = &broker.broker.broker.groups;
     let raw = &mut Raw::connect(&broker);
@@ -220,23 +218,40 @@ fn every_version_of_the_apis_for_groups_is_answered() {
     let beat =
         |_| HeartbeatRequest::default().with_group_id(group()).with_generation_id(generation).with_member_id(member.clone());
     every_version(raw, beat, |_, answer| assert_eq!(answer.error_code, 0));
+    let leave = |version| {
+        if version < 3 {
+            return LeaveGroupRequest::default().with_group_id(group()).with_member_id(member.clone());
+        }
+        let member = MemberIdentity::default().with_member_id(member.clone());
+        LeaveGroupRequest::default().with_group_id(group()).with_members(vec![member])
+    };
+    every_version(raw, leave, |version, answer| {
+        let error = if version < 3 { answer.error_code } else { answer.members[0].error_code };
+        assert_eq!(error, if version == 0 { 0 } else { ResponseError::UnknownMemberId.code() }, "it can leave once");
+    });
+    broker.stop();
+}
+
+#[test]
+fn every_version_of_the_apis_for_what_groups_commit_is_answered() {
+    let broker = TestBroker::with_partitions(1);
+    let raw = &mut Raw::connect(&broker);
+    let group = || GroupId(text("g"));
     let commit = |version: i16| {
         let partition = OffsetCommitRequestPartition::default().with_committed_offset(version.into());
         let topic = OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
-        let request = OffsetCommitRequest::default().with_group_id(group()).with_generation_id_or_member_epoch(generation);
-        request.with_member_id(member.clone()).with_topics(vec![topic])
+        let request = OffsetCommitRequest::default().with_group_id(group());
+        request.with_topics(vec![topic])
     };
     every_version(raw, commit, |_, answer| assert_eq!(answer.topics[0].partitions[0].error_code, 0));
-    let fetch = |version| match version {
-        0..8 => {
+    let fetch = |version| {
+        if version < 8 {
             let topic = OffsetFetchRequestTopic::default().with_name(name("t")).with_partition_indexes(vec![0]);
-            OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic]))
+            return OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic]));
         }
-        _ => {
-            let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![0]);
-            let asked = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic]));
-            OffsetFetchRequest::default().with_groups(vec![asked])
-        }
+        let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![0]);
+        let asked = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic]));
+        OffsetFetchRequest::default().with_groups(vec![asked])
     };
     every_version(raw, fetch, |version, answer| {
         let offset = match version {
@@ -250,20 +265,9 @@ fn every_version_of_the_apis_for_groups_is_answered() {
         raw,
         |_| DescribeGroupsRequest::default().with_groups(vec![group()]),
         |_, answer| {
-            assert_eq!((&answer.groups[0].group_state[..], answer.groups[0].members.len()), ("Stable", 1));
+            assert_eq!((&answer.groups[0].group_state[..], answer.groups[0].members.len()), ("Empty", 0));
         },
     );
-    let leave = |version| match version {
-        0..3 => LeaveGroupRequest::default().with_group_id(group()).with_member_id(member.clone()),
-        _ => {
-            let member = MemberIdentity::default().with_member_id(member.clone());
-            LeaveGroupRequest::default().with_group_id(group()).with_members(vec![member])
-        }
-    };
-    every_version(raw, leave, |version, answer| {
-        let error = if version < 3 { answer.error_code } else { answer.members[0].error_code };
-        assert_eq!(error, if version == 0 { 0 } else { ResponseError::UnknownMemberId.code() }, "it can leave once");
-    });
     every_version(
         raw,
         |_| DeleteGroupsRequest::default().with_groups_names(vec![group()]),

@@ -67,7 +67,7 @@ pub(super) fn delete_topics(broker: &Broker, version: i16, request: DeleteTopics
             None => broker.topics.get_by_id(asked.topic_id).ok_or(ResponseError::UnknownTopicId),
         };
         let deleted = match topic {
-            Ok(topic) => broker.topics.delete(&topic.name).map(|()| topic),
+            Ok(topic) => broker.delete_topic(&topic.name).map(|()| topic),
             Err(error) => Err(Refusal::new(error, error.to_string())),
         };
         match deleted {
@@ -77,10 +77,7 @@ pub(super) fn delete_topics(broker: &Broker, version: i16, request: DeleteTopics
                 .with_error_message(Some(StrBytes::from_string(refusal.message))),
         }
     });
-    let responses = responses.collect();
-    // Who waits for records of a topic that is gone is told at once.
-    broker.tell_changed();
-    DeleteTopicsResponse::default().with_responses(responses)
+    DeleteTopicsResponse::default().with_responses(responses.collect())
 }
 
 fn deletable(name: Option<TopicName>, id: Uuid) -> DeletableTopicResult {

@@ -228,7 +228,9 @@ fn members_of_a_group_share_its_partitions() {
         let deadline = Instant::now() + SOON;
         while consumers.iter().any(|consumer| count(consumer) != expected) {
             assert!(Instant::now() < deadline, "{:?}", consumers.iter().map(|consumer| count(consumer)).collect::<Vec<_>>());
-            consumers.iter().for_each(|consumer| drop(consumer.poll(Duration::from_millis(20))));
+            for consumer in consumers {
+                drop(consumer.poll(Duration::from_millis(20)));
+            }
         }
     };
     let first = subscribe();

@@ -114,6 +114,18 @@ fn retention_and_deletion_hold_across_a_reopening() {
 }
 
 #[test]
+fn groups_do_not_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = TestBroker::start(config(&folder, &[("t", 1)]));
+    first.broker.broker.groups.commit("g", -1, "", Vec::new()).unwrap();
+    assert_eq!(first.broker.broker.groups.ids(), ["g"]);
+    first.stop();
+    let second = TestBroker::start(config(&folder, &[]));
+    assert!(second.broker.broker.groups.ids().is_empty());
+    second.stop();
+}
+
+#[test]
 fn a_hole_keeps_the_newest_segments() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(&folder);

@@ -103,7 +103,9 @@ proptest! {
         times in prop::collection::vec(0..55_i64, 1..20),
     ) {
         let mut log = log(1 << 20);
-        batches.iter().for_each(|batch| { append(&mut log, batch); });
+        for batch in &batches {
+            append(&mut log, batch);
+        }
         let all: Vec<(i64, i64)> = (0..).zip(batches.concat()).collect();
         let deleted = deleted.min(all.len());
         log.delete_before(i64::try_from(deleted).unwrap()).unwrap();

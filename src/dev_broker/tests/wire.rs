@@ -143,7 +143,9 @@ fn a_request_may_arrive_byte_by_byte_and_two_at_once() {
     let request = frame(3, &ApiVersionsRequest::default());
     let mut bytes = u32::try_from(request.len()).unwrap().to_be_bytes().to_vec();
     bytes.extend(request);
-    bytes.iter().for_each(|byte| raw.stream.write_all(&[*byte]).unwrap());
+    for byte in &bytes {
+        raw.stream.write_all(&[*byte]).unwrap();
+    }
     let one = raw.read();
     raw.stream.write_all(&[&bytes[..], &bytes[..]].concat()).unwrap();
     assert_eq!([raw.read(), raw.read()], [one.clone(), one]);
