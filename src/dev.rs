@@ -41,7 +41,7 @@ pub struct DevArgs {
 const CONFIG: &str = include_str!("../config/dev.yaml");
 
 /// The past that an empty broker is filled with.
-const PAST: Duration = Duration::from_secs(600);
+const PAST: Duration = Duration::from_mins(10);
 
 /// How often new sample events are due.
 const TICK: Duration = Duration::from_millis(10);
@@ -51,7 +51,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// # Errors
 /// When a port or the folder cannot be used.
 pub async fn run(args: DevArgs) -> anyhow::Result<()> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut config = Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
     args.overrides.apply(&mut config);
     config.streams.defaults = stream_settings();
@@ -70,7 +70,7 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
         append_due(broker, &mut samples);
         tokio::spawn(produce(Arc::clone(broker), samples, shutdown.clone()));
     }
-    greet(&listeners, config.kafka.brokers().unwrap_or_default(), broker.is_some(), begun);
+    greet(&listeners, config.kafka.brokers().unwrap_or_default(), broker.is_some(), started);
     server::run(config, listeners, shutdown).await?;
     if let Some(broker) = broker.and_then(Arc::into_inner) {
         broker.stop().await;

@@ -51,7 +51,7 @@ pub const PARTITION_DISCOVERY_PAUSES: [Duration; 5] = [
     Duration::from_millis(150),
     Duration::from_millis(300),
     Duration::from_millis(500),
-    Duration::from_millis(1000),
+    Duration::from_secs(1),
 ];
 
 /// What streams that end because the server leaves tell their clients to wait before they come back: apart from each other,

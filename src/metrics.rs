@@ -102,7 +102,7 @@ metrics! {
 }
 
 impl Metrics {
-    /// All metrics in the Prometheus text form (OpenMetrics 1.0).
+    /// All metrics in the Prometheus text form (`OpenMetrics` 1.0).
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();

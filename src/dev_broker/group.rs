@@ -15,7 +15,7 @@ use uuid::Uuid;
 const MEMBERS_MAX: usize = 1000;
 
 /// No session or rebalance is waited for longer (Apache Kafka's `group.max.session.timeout.ms`).
-const TIMEOUT_MAX: Duration = Duration::from_secs(1800);
+const TIMEOUT_MAX: Duration = Duration::from_mins(30);
 
 /// Where a group is between two assignments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
     const SHORT: Duration = Duration::from_millis(100);
 
     fn spec(protocol: &str, session_timeout: Duration, rebalance_timeout: Duration) -> MemberSpec {

@@ -5,7 +5,7 @@
 //! * `stream`: `GET /v2/stream/{streams}`: from the request to a subscription.
 //! * `query`: query parameters, strictly.
 //! * `info`: the small routes.
-//! * `spec`: the OpenAPI document and the page that shows it.
+//! * `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `body`: the bytes of a stream, heartbeats, the end.
 //! * `problem`: every error before the first byte.

@@ -1,4 +1,4 @@
-//! The OpenAPI document of the public streams (`/?spec`), and a page that shows it (`/?doc`).
+//! The `OpenAPI` document of the public streams (`/?spec`), and a page that shows it (`/?doc`).
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::App;
 use crate::stream::Stream;
 
-/// OpenAPI 3: every public stream is a path of its own, its aliases too.
+/// `OpenAPI` 3: every public stream is a path of its own, its aliases too.
 pub(super) fn document(app: &App) -> Value {
     let catalog = app.catalog.load();
     let mut paths = Map::new();

@@ -103,3 +103,13 @@ impl KafkaClient {
         &self.metrics
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_we_set_is_what_check_config_calls_ours() {
+        for (property, _) in super::PROPERTIES_WE_SET {
+            assert!(crate::config::OWN_PROPERTIES.iter().any(|(own, _)| own == property), "{property}");
+        }
+    }
+}

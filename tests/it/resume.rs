@@ -1,6 +1,6 @@
 //! Coming back: a client that was cut goes on right after what it has, whole.
 
-use crate::support::admin::{Cluster, NewRecord, unique};
+use crate::support::admin::{NewRecord, unique};
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::Frame;
 use crate::support::wire::Request;

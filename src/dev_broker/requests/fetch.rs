@@ -22,7 +22,7 @@ const BY_ID: i16 = 13;
 const ANSWER_BYTES_MAX: usize = 55 << 20;
 
 /// No fetch waits longer, whatever the client would: a client that went away while waiting is noticed by then.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+const WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// What one look at the logs gave for a partition.
 struct Look {
