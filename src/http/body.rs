@@ -10,7 +10,7 @@ use super::App;
 use super::connection_limit::ConnectionPermit;
 use super::problem::Problem;
 use crate::event::{Format, frame};
-use crate::fanout::{Batch, Started};
+use crate::fanout::{Batch, Started, SubscribeError};
 use crate::limits;
 use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
 use crate::stream::StreamName;
@@ -22,7 +22,10 @@ pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: St
     Body::from_stream(async_stream::stream! {
         yield Ok::<_, std::convert::Infallible>(opening(format, moved.iter().map(ToString::to_string)));
         let leaving = leaving(&app);
-        tokio::pin!(leaving);
+        // One timer for the life of the stream: it is looked at when it fires, not set anew for each event.
+        let silence = tokio::time::sleep(app.heartbeat());
+        let mut last_sent = Instant::now();
+        tokio::pin!(leaving, silence);
         loop {
             let next = subscription.next();
             tokio::pin!(next);
@@ -32,42 +35,54 @@ pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: St
                     biased;
                     batch = &mut next => break Some(batch),
                     () = &mut leaving => break None,
-                    () = tokio::time::sleep(app.heartbeat()) => {
-                        app.metrics.heartbeats.inc();
-                        yield Ok(Bytes::from_static(format.heartbeat()));
+                    () = &mut silence => {
+                        if last_sent.elapsed() >= app.heartbeat() {
+                            app.metrics.heartbeats.inc();
+                            last_sent = Instant::now();
+                            yield Ok(Bytes::from_static(format.heartbeat()));
+                        }
+                        silence.as_mut().reset((last_sent + app.heartbeat()).into());
                     }
                 }
             };
-            match batch {
-                Some(Batch::Frames { pieces, events }) => {
-                    end.count(events, pieces.iter().map(Bytes::len).sum());
-                    for piece in pieces {
-                        yield Ok(piece);
-                    }
-                }
-                Some(Batch::Moved(moved)) if format == Format::Sse => yield Ok(frame::comment(&told(&moved.to_string()))),
-                Some(Batch::Waiting(waiting)) if format == Format::Sse => {
-                    yield Ok(frame::comment(&format!("waiting for a place to read the past, {waiting} in the queue")));
-                }
-                Some(Batch::Moved(_) | Batch::Waiting(_)) => {}
-                Some(Batch::ReplayRefused) => {
-                    let problem = Problem::from(crate::fanout::SubscribeError::ReplayRefused);
-                    if format == Format::Sse {
-                        yield Ok(error_event(&problem));
-                    }
-                    end.because("replay_refused");
-                    break;
-                }
-                None => {
-                    if format == Format::Sse {
-                        yield Ok(frame::retry(rand::random_range(limits::LEAVING_RETRY_MS)));
-                    }
-                    end.because("shutdown");
-                    break;
-                }
+            let (pieces, last) = match batch {
+                Some(batch) => spoken(batch, format, &mut end),
+                None => (farewell(format), Some("shutdown")),
+            };
+            last_sent = Instant::now();
+            for piece in pieces {
+                yield Ok(piece);
+            }
+            if let Some(reason) = last {
+                end.because(reason);
+                break;
             }
         }
     })
+}
+
+/// What is written for a batch, and the reason if the stream ends with it.
+fn spoken(batch: Batch, format: Format, end: &mut StreamEnd) -> (Vec<Bytes>, Option<&'static str>) {
+    let comment = |text: &str| if format == Format::Sse { vec![frame::comment(text)] } else { Vec::new() };
+    match batch {
+        Batch::Frames { pieces, events } => {
+            end.count(events, pieces.iter().map(Bytes::len).sum());
+            (pieces, None)
+        }
+        Batch::Moved(moved) => (comment(&told(&moved.to_string())), None),
+        Batch::Waiting(waiting) => (comment(&format!("waiting for a place to read the past, {waiting} in the queue")), None),
+        Batch::ReplayRefused => {
+            let problem = Problem::from(SubscribeError::ReplayRefused);
+            let pieces = if format == Format::Sse { vec![error_event(&problem)] } else { Vec::new() };
+            (pieces, Some("replay_refused"))
+        }
+    }
+}
+
+/// What a client is told when the server leaves: to come back, not in the same instant as all others.
+fn farewell(format: Format) -> Vec<Bytes> {
+    let pause = rand::random_range(limits::LEAVING_RETRY_MS);
+    if format == Format::Sse { vec![frame::retry(pause)] } else { Vec::new() }
 }
 
 /// The first bytes, sent at once so that proxies and clients open, and what must be said before the first event.
