@@ -33,8 +33,9 @@ pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: St
             let batch = loop {
                 tokio::select! {
                     biased;
-                    batch = &mut next => break Some(batch),
+                    // First, or a stream that always has more would never hear of it.
                     () = &mut leaving => break None,
+                    batch = &mut next => break Some(batch),
                     () = &mut silence => {
                         if last_sent.elapsed() >= app.heartbeat() {
                             app.metrics.heartbeats.inc();
