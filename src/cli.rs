@@ -113,7 +113,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut config = read(&args.config)?;
     args.overrides.apply(&mut config);
-    telemetry::start(&config.logging);
+    telemetry::start(&config.logging, &config.service_name);
     if config.kafka.brokers().is_none() {
         let missing = anyhow::anyhow!("no Kafka brokers: set kafka's metadata.broker.list in the file, or --brokers");
         return Err(Unusable(missing).into());

@@ -55,7 +55,7 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
     let mut config = Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
     args.overrides.apply(&mut config);
     config.streams.defaults = stream_settings();
-    telemetry::start(&config.logging);
+    telemetry::start(&config.logging, &config.service_name);
     let listeners = Listeners::bind(&config).await?;
     let shutdown = Shutdown::default();
     shutdown.on_signals().context("signals")?;

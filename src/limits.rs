@@ -41,8 +41,8 @@ pub const LIVE_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Named streams, titles and the like in one problem's `detail`: the client gets all of its bad names, not a book.
 pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
 
-/// Log lines per second about records that were skipped.
-pub const SKIP_LOG_PER_SECOND: u32 = 1;
+/// Clients whose request rate is remembered; above it those that have been quiet are forgotten.
+pub const RATED_CLIENTS_MAX: usize = 100_000;
 
 /// Pauses while an id names a partition that is not known here: a process that refreshed its metadata earlier may have
 /// handed it out. Together about two seconds, then the id is wrong.

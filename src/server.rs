@@ -14,7 +14,7 @@ use crate::event::{RedactionKind, RedactionRules};
 use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{Hub, HubLimits};
 use crate::http::listener::{ListenerLimits, serve};
-use crate::http::{self, App, ConnectionLimit};
+use crate::http::{self, App, ClientAddresses, ConnectionLimit, RequestRate};
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -80,13 +80,13 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
     let threads = read_kafka(&config, &catalog, &hub, requests, &metrics)?;
     let http = &config.http;
-    let limit =
-        ConnectionLimit::new(http.client_ip_connection_limit, http.client_ip_header.clone(), http.trusted_proxies.clone());
+    let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
     let app = Arc::new(App {
         catalog: ArcSwap::from_pointee(catalog),
         hub,
         metrics,
-        connection_limit: limit,
+        connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
+        request_rate: RequestRate::new(http.request_rate_limit, addresses),
         shutdown: shutdown.clone(),
         config,
     });

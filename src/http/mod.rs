@@ -9,12 +9,14 @@
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `body`: the bytes of a stream, heartbeats, the end.
 //! * `problem`: every error before the first byte.
-//! * `connection_limit`: streams for each client address.
+//! * `client_address`: whose request it is.
+//! * `connection_limit`: streams and requests for each client.
 //! * `common`: headers that every answer carries, CORS, request ids.
 //! * `listener`: accepts connections; time-outs and bounds of sockets.
 
 pub mod admin;
 mod body;
+mod client_address;
 mod common;
 mod connection_limit;
 mod info;
@@ -35,7 +37,8 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
 
-pub use connection_limit::ConnectionLimit;
+pub use client_address::ClientAddresses;
+pub use connection_limit::{ConnectionLimit, RequestRate};
 pub use problem::Problem;
 
 use crate::config::Config;
@@ -55,8 +58,10 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Streams of each client address.
+    /// Streams of each client.
     pub connection_limit: ConnectionLimit,
+    /// Stream requests of each client.
+    pub request_rate: RequestRate,
     /// When it begins, streams end.
     pub shutdown: Shutdown,
 }

@@ -36,6 +36,9 @@ pub enum Problem {
     /// 429 `too_many_requests`, with Retry-After: over a connection limit.
     #[error("Too many simultaneous streams from your address: at most {0} are allowed. Close one of them first.")]
     TooManyRequests(u32),
+    /// 429 `too_many_requests`, with Retry-After: requests come too fast.
+    #[error("Too many requests from your address: at most {0} a second are allowed. Keep a stream open instead of asking often.")]
+    TooFrequent(u32),
     /// 400 `missing_client_ip`: the limit needs the client's address and there is none.
     #[error(
         "The header {0} with the client's address is missing or is no IP address; whatever stands before this service has to set it"
@@ -75,7 +78,9 @@ impl Problem {
             Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),
             Self::InvalidQuery(..) => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
             Self::TooManyStreams { .. } => (StatusCode::BAD_REQUEST, "too_many_streams", "Too Many Streams"),
-            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests"),
+            Self::TooManyRequests(_) | Self::TooFrequent(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
+            }
             Self::MissingClientIp(_) => (StatusCode::BAD_REQUEST, "missing_client_ip", "Missing Client IP"),
             Self::UserAgentRequired => (StatusCode::FORBIDDEN, "user_agent_required", "User-Agent Required"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service Unavailable"),

@@ -46,6 +46,7 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
     if app.config.http.require_user_agent && !has_user_agent(headers) {
         return Err(Problem::UserAgentRequired);
     }
+    app.request_rate.check(headers, peer.ip())?;
     let parameters = query::parse(uri.query(), query::STREAM_PARAMETERS)?;
     let streams = streams(app, uri.path())?;
     let permit = app.connection_limit.take(headers, peer.ip())?;
