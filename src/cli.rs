@@ -124,7 +124,7 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     for listener in &listeners.public {
         tracing::info!(address = %listener.local_addr()?, "listening");
     }
-    server::run(config, listeners, shutdown).await
+    server::run(config, Some(args.config.clone()), listeners, shutdown).await
 }
 
 async fn check(file: &Path) -> anyhow::Result<()> {

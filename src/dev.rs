@@ -71,7 +71,7 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
         tokio::spawn(produce(Arc::clone(broker), samples, shutdown.clone()));
     }
     greet(&listeners, config.kafka.brokers().unwrap_or_default(), broker.is_some(), started);
-    server::run(config, listeners, shutdown).await?;
+    server::run(config, None, listeners, shutdown).await?;
     if let Some(broker) = broker.and_then(Arc::into_inner) {
         broker.stop().await;
     }

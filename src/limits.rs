@@ -44,9 +44,10 @@ pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
 /// Clients whose request rate is remembered; above it those that have been quiet are forgotten.
 pub const RATED_CLIENTS_MAX: usize = 100_000;
 
-/// Pauses while an id names a partition that is not known here: a process that refreshed its metadata earlier may have
-/// handed it out. Together about two seconds, then the id is wrong.
-pub const PARTITION_DISCOVERY_PAUSES: [Duration; 5] = [
+/// Pauses while a request waits for a topic or partition that is not known here: a process that refreshed its metadata
+/// earlier may have handed out the id that names it, or its stream was configured this moment. Together about two seconds,
+/// then it does not exist.
+pub const DISCOVERY_PAUSES: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(300),
@@ -69,3 +70,9 @@ pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 
 /// Subscribers that may wait for a replay place; further ones get 503.
 pub const REPLAY_QUEUE_MAX: usize = 1024;
+
+/// How often the configuration's files are looked at: a change takes effect within a second.
+pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
+
+/// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
+pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);

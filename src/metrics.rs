@@ -97,6 +97,8 @@ metrics! {
     problems: Family<ReasonLabel, Counter> = "eventstreams_problems";
     /// Streams ended, by reason.
     streams_closed: Family<ReasonLabel, Counter> = "eventstreams_streams_closed";
+    /// Reloads of the configuration, by result.
+    config_reloads: Family<ReasonLabel, Counter> = "eventstreams_config_reloads";
     /// Errors that the Kafka client reported.
     kafka_errors: Counter = "eventstreams_kafka_errors";
 }

@@ -29,13 +29,13 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
+use tokio::sync::watch;
 
 pub use client_address::ClientAddresses;
 pub use connection_limit::{ConnectionLimit, RequestRate};
@@ -53,7 +53,7 @@ pub struct App {
     /// The operator's settings.
     pub config: Config,
     /// The public streams.
-    pub catalog: ArcSwap<Catalog>,
+    pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
     /// Where subscriptions come from.
     pub hub: Arc<Hub>,
     /// The metrics.
@@ -67,6 +67,11 @@ pub struct App {
 }
 
 impl App {
+    /// The public streams as they are now.
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.borrow())
+    }
+
     /// The time after which a silent stream sends a heartbeat.
     fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.config.http.heartbeat_ms)

@@ -13,6 +13,9 @@ pub enum Problem {
     /// 400 `not_found`: streams that are unknown or not allowed; all of them are named.
     #[error("Invalid streams: {}", .0.join(","))]
     StreamNotFound(Vec<String>),
+    /// 410 `stream_gone`: streams that are allowed and configured no more; during a stream, one that just went.
+    #[error("No longer available: {}", .0.join(","))]
+    StreamGone(Vec<String>),
     /// 400 `invalid_timestamp`: `since` is no time.
     #[error("{0}")]
     InvalidTimestamp(String),
@@ -73,6 +76,7 @@ impl Problem {
     pub fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::StreamNotFound(_) => (StatusCode::BAD_REQUEST, "not_found", "Stream Not Found"),
+            Self::StreamGone(_) => (StatusCode::GONE, "stream_gone", "Stream Gone"),
             Self::InvalidTimestamp(_) => (StatusCode::BAD_REQUEST, "invalid_timestamp", "Invalid Timestamp"),
             Self::InvalidLastEventId(_) => (StatusCode::BAD_REQUEST, "invalid_last_event_id", "Invalid Last-Event-ID"),
             Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),

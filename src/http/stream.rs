@@ -54,17 +54,22 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
     if !app.hub.is_ready() {
         return Err(crate::fanout::SubscribeError::NotReady.into());
     }
-    let missing =
-        |stream: &&Arc<Stream>| !stream.topics.iter().chain(&stream.topics_allowed).any(|topic| app.hub.has_topic(topic));
-    let unavailable: Vec<_> = streams.iter().filter(missing).map(|stream| stream.name.to_string()).collect();
-    if !unavailable.is_empty() {
-        return Err(Problem::StreamUnavailable(unavailable));
-    }
+    await_topics(app, &streams, &asked.topics).await?;
     if method == Method::HEAD {
         return Ok(head(headers).into_response());
     }
     let started = subscribe(&app.hub, asked).await?;
     Ok(begin(app, started, &streams, permit, headers))
+}
+
+/// Of the topics asked for, each stream needs one at least that Kafka has.
+async fn await_topics(app: &App, streams: &[Arc<Stream>], topics: &[Topic]) -> Result<(), Problem> {
+    let is_there = |topic: &Topic| topics.contains(topic) && app.hub.has_topic(topic);
+    let missing = |stream: &&Arc<Stream>| !stream.topics_allowed.iter().any(is_there);
+    if app.hub.await_discovery(|| !streams.iter().any(|stream| missing(&stream))).await {
+        return Ok(());
+    }
+    Err(Problem::StreamUnavailable(streams.iter().filter(missing).map(|stream| stream.name.to_string()).collect()))
 }
 
 /// The response whose body is the stream.
@@ -81,9 +86,8 @@ fn begin(
             response_headers.append(MOVED, value);
         }
     }
-    let names = streams.iter().map(|stream| stream.name.clone()).collect();
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
-    let end = StreamEnd::new(Arc::clone(&app.metrics), names, user_agent, permit);
+    let end = StreamEnd::new(Arc::clone(&app.metrics), streams.to_vec(), user_agent, permit);
     (status, response_headers, body::body(app, started, format(headers), end)).into_response()
 }
 
@@ -125,21 +129,29 @@ fn streams(app: &App, path: &str) -> Result<Vec<Arc<Stream>>, Problem> {
     if asked > max {
         return Err(Problem::TooManyStreams { asked, max });
     }
-    resolve(&app.catalog.load(), &names)
+    resolve(&app.catalog(), &names)
 }
 
 fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> {
     let mut streams: Vec<Arc<Stream>> = Vec::new();
     let mut invalid: Vec<String> = Vec::new();
+    let mut gone: Vec<String> = Vec::new();
     for name in names.split(',').map(str::trim) {
         match catalog.resolve(name) {
             Some(stream) if streams.iter().any(|known| known.name == stream.name) => {}
             Some(stream) => streams.push(Arc::clone(stream)),
+            None if catalog.is_unconfigured(name) => gone.push(name.to_owned()),
             None if invalid.iter().any(|known| known == name) => {}
             None => invalid.push(name.to_owned()),
         }
     }
-    if invalid.is_empty() { Ok(streams) } else { Err(Problem::StreamNotFound(invalid)) }
+    if !invalid.is_empty() {
+        Err(Problem::StreamNotFound(invalid))
+    } else if !gone.is_empty() {
+        Err(Problem::StreamGone(gone))
+    } else {
+        Ok(streams)
+    }
 }
 
 /// What is asked of the fan-out: the header before the query parameter, for a browser cannot set the header at first, and

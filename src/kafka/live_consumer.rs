@@ -15,7 +15,7 @@ use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
 use super::client::Consumer;
-use super::prepare::{Preparation, timestamp};
+use super::prepare::{Preparation, Prepare, timestamp};
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
 use crate::limits;
@@ -86,17 +86,20 @@ impl LiveConsumer {
     pub(super) fn run(mut self) {
         while !self.stopping.load(Ordering::Relaxed) {
             self.take_assignments();
-            let batch = self.poll_batch();
+            let preparation = Arc::clone(&self.preparation);
+            let prepare = preparation.hold();
+            let batch = self.poll_batch(&prepare);
             if !batch.is_empty() {
                 self.last_record = Instant::now();
                 self.hub.publish(batch);
             }
+            drop(prepare);
             self.check_ready();
         }
     }
 
     /// Waits for the first record, then takes what has arrived besides.
-    fn poll_batch(&mut self) -> Vec<Arrival> {
+    fn poll_batch(&mut self, prepare: &Prepare<'_>) -> Vec<Arrival> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut wait = POLL;
@@ -106,7 +109,7 @@ impl LiveConsumer {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len();
-                    batch.extend(self.arrival(&message));
+                    batch.extend(self.arrival(&message, prepare));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
                 Some(Err(error)) => tracing::warn!(%error, "live consumer"),
@@ -115,7 +118,7 @@ impl LiveConsumer {
         batch
     }
 
-    fn arrival(&self, message: &BorrowedMessage<'_>) -> Option<Arrival> {
+    fn arrival(&self, message: &BorrowedMessage<'_>, prepare: &Prepare<'_>) -> Option<Arrival> {
         let assigned = self.assigned.get(message.topic())?.get(&message.partition())?;
         let topic = &assigned.partition.topic;
         assigned.read.inc();
@@ -123,7 +126,7 @@ impl LiveConsumer {
             partition: Arc::clone(&assigned.partition),
             offset: Offset(message.offset()),
             timestamp: timestamp(message),
-            event: self.preparation.event(topic, message),
+            event: prepare.event(topic, message),
         })
     }
 
