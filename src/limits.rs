@@ -25,7 +25,7 @@ pub const UPSTREAM_QUEUE_MAX: usize = 4096;
 /// How long one look-up (offsets, watermarks) may take before the asker gets 503.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a replay consumer waits for the first record of a range before it gives up for this time.
+/// How long a replay consumer waits for each record of a range before it gives up for this time.
 pub const REPLAY_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Threads that look offsets up: each look-up is a round trip or two, and they must not wait behind replays.

@@ -75,7 +75,7 @@ metrics! {
     feeds: Gauge = "eventstreams_feeds";
     /// Partitions read now.
     partitions: Gauge = "eventstreams_partitions";
-    /// Events handed to subscribers, by stream subscription.
+    /// Events handed to subscribers.
     events_delivered: Counter = "eventstreams_events_delivered";
     /// Bytes of frames handed to subscribers.
     bytes_delivered: Counter = "eventstreams_bytes_delivered";

@@ -51,9 +51,9 @@ impl Reloader {
     /// For the configuration that the server was started with, which was read from `file` if it was.
     #[must_use]
     pub fn new(file: Option<PathBuf>, config: Config, reloaded: Reloaded) -> Self {
-        let mut reloader = Self { file, config, reloaded, changed: Vec::new(), last: Instant::now() };
-        reloader.changed = reloader.file_times();
-        reloader
+        let mut this = Self { file, config, reloaded, changed: Vec::new(), last: Instant::now() };
+        this.changed = this.file_times();
+        this
     }
 
     /// Watches and reloads until `shutdown`.

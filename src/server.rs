@@ -16,7 +16,7 @@ use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::http::listener::{ListenerLimits, serve};
 use crate::http::{self, App, ClientAddresses, ConnectionLimit, RequestRate};
-use crate::kafka::{KafkaClient, KafkaReader, Preparation, Redaction};
+use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::reload::{Reloaded, Reloader};
@@ -61,49 +61,72 @@ async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     }
 }
 
-/// Runs a server until `shutdown`, and returns when its last stream has ended. `file` is where the
-/// configuration was read from; when it changes, it is read again.
-///
-/// # Errors
-/// When it cannot start: stream configuration that cannot be read, properties that librdkafka refuses.
-pub async fn run(config: Config, file: Option<PathBuf>, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
-    let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
-    if let Some(error) = loaded.stale {
-        tracing::warn!(%error, "stream configuration is the last good one");
+/// A server that reads Kafka; [`Server::serve`] opens its doors.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    threads: KafkaThreads,
+}
+
+impl Server {
+    /// Builds the parts and begins to read. `file` is where the configuration was read from; when it changes, it is read
+    /// again. `shutdown` ends everything.
+    ///
+    /// # Errors
+    /// Stream configuration that cannot be read, properties that librdkafka refuses.
+    pub async fn start(config: Config, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Self> {
+        let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
+        if let Some(error) = loaded.stale {
+            tracing::warn!(%error, "stream configuration is the last good one");
+        }
+        for warning in loaded.catalog.warnings() {
+            tracing::warn!("{warning}");
+        }
+        if !config.ignored_keys.is_empty() {
+            tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
+        }
+        let metrics = Arc::new(Metrics::default());
+        let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX);
+        let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
+        let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
+        let reloaded = Reloaded {
+            topics: Arc::new(ArcSwap::from_pointee(loaded.catalog.topics())),
+            catalog: Arc::new(watch::Sender::new(Arc::new(loaded.catalog))),
+            preparation: Arc::new(Preparation::new(redaction, config.limits.event_bytes_max, Arc::clone(&metrics))),
+            hub: Arc::clone(&hub),
+            metrics: Arc::clone(&metrics),
+        };
+        let threads = kafka_reader(&config, &reloaded).start(&hub, requests)?;
+        let http = &config.http;
+        let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
+        let app = Arc::new(App {
+            catalog: Arc::clone(&reloaded.catalog),
+            hub,
+            metrics,
+            connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
+            request_rate: RequestRate::new(http.request_rate_limit, addresses),
+            shutdown: shutdown.clone(),
+            config: config.clone(),
+        });
+        tokio::spawn(Reloader::new(file, config, reloaded).run(shutdown));
+        Ok(Self { app, threads })
     }
-    for warning in loaded.catalog.warnings() {
-        tracing::warn!("{warning}");
+
+    /// Something to wait on until streams are served.
+    #[must_use]
+    pub fn watch_ready(&self) -> watch::Receiver<bool> {
+        self.app.hub.watch_ready()
     }
-    if !config.ignored_keys.is_empty() {
-        tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
+
+    /// Serves until the shutdown, and returns when the last stream has ended.
+    ///
+    /// # Errors
+    /// When a Kafka thread cannot be ended.
+    pub async fn serve(self, listeners: Listeners) -> anyhow::Result<()> {
+        let shutdown = self.app.shutdown.clone();
+        serve_until(&self.app, listeners, &shutdown).await;
+        tokio::task::spawn_blocking(move || self.threads.stop()).await.context("the Kafka threads")
     }
-    let metrics = Arc::new(Metrics::default());
-    let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX);
-    let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
-    let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
-    let reloaded = Reloaded {
-        topics: Arc::new(ArcSwap::from_pointee(loaded.catalog.topics())),
-        catalog: Arc::new(watch::Sender::new(Arc::new(loaded.catalog))),
-        preparation: Arc::new(Preparation::new(redaction, config.limits.event_bytes_max, Arc::clone(&metrics))),
-        hub: Arc::clone(&hub),
-        metrics: Arc::clone(&metrics),
-    };
-    let threads = kafka_reader(&config, &reloaded).start(&hub, requests)?;
-    let http = &config.http;
-    let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
-    let app = Arc::new(App {
-        catalog: Arc::clone(&reloaded.catalog),
-        hub,
-        metrics,
-        connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
-        request_rate: RequestRate::new(http.request_rate_limit, addresses),
-        shutdown: shutdown.clone(),
-        config: config.clone(),
-    });
-    tokio::spawn(Reloader::new(file, config, reloaded).run(shutdown.clone()));
-    serve_until(&app, listeners, &shutdown).await;
-    tokio::task::spawn_blocking(move || threads.stop()).await.context("the Kafka threads")?;
-    Ok(())
 }
 
 async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) {
@@ -133,7 +156,7 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
 
 fn kafka_reader(config: &Config, reloaded: &Reloaded) -> KafkaReader {
     KafkaReader {
-        client: KafkaClient::new(&config.kafka.properties, &config.http.user_agent, Arc::clone(&reloaded.metrics)),
+        client: KafkaClient::new(&config.kafka.properties, Arc::clone(&reloaded.metrics)),
         topics: Arc::clone(&reloaded.topics),
         reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
         metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),

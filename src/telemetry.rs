@@ -114,7 +114,7 @@ mod tests {
         let lines =
             tracing_subscriber::fmt().event_format(Ecs { service_name: "es".to_owned() }).with_writer(move || into.clone());
         tracing::subscriber::with_default(lines.finish(), || {
-            tracing::warn!(events = 3_u64, reason = "client\ngone", "stream ended")
+            tracing::warn!(events = 3_u64, reason = "client\ngone", "stream ended");
         });
         let text = String::from_utf8(written.0.lock().clone()).expect("UTF-8");
         assert_eq!(text.matches('\n').count(), 1, "{text}");

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
@@ -31,7 +31,6 @@ pub(super) async fn stream(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    _request: Request,
 ) -> Response {
     match answer(&app, peer, &method, &uri, &headers).await {
         Ok(response) => response,

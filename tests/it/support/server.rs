@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 
 use eventstreams::config::Config;
-use eventstreams::server::{Listeners, run};
+use eventstreams::server::{Listeners, Server};
 use eventstreams::shutdown::Shutdown;
 use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
@@ -93,7 +93,12 @@ impl TestServer {
         let shutdown = Shutdown::default();
         let ending = shutdown.clone();
         let running = tokio::spawn(async move {
-            if let Err(error) = run(config, Some(path), listeners, ending).await {
+            let server = Server::start(config, Some(path), ending).await;
+            let result = match server {
+                Ok(server) => server.serve(listeners).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
                 panic!("the server could not start: {error:#}");
             }
         });
