@@ -4,17 +4,19 @@ use std::time::Duration;
 
 /// Entries that one turn takes out of a partition's memory log while catching up: enough to make the lock's cost small,
 /// few enough that a subscriber never holds much more than a socket buffer's worth of events alive.
-pub const MEMORY_READ_ENTRIES_MAX: usize = 64;
+///
+/// Tiny in the unit tests, as the two bounds below are: their runs of a hundred events must meet every boundary.
+pub const MEMORY_READ_ENTRIES_MAX: usize = if cfg!(test) { 3 } else { 64 };
 
 /// Bytes of event values that one request to a replay consumer reads: large enough that the seek before it (a few
 /// milliseconds) does not count, small enough that `replay_places_max` of them fit into memory and nobody waits long.
 pub const REPLAY_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of frames that a subscriber is handed at once while catching up: about a socket buffer.
-pub const CATCH_UP_WRITE_BYTES: usize = 128 * 1024;
+pub const CATCH_UP_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 128 * 1024 };
 
 /// Bytes of shared frames that a live subscriber is handed at once.
-pub const LIVE_WRITE_BYTES: usize = 256 * 1024;
+pub const LIVE_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
 
 /// Pause before Kafka is asked again for a replay that it could not serve.
 pub const REPLAY_RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -54,6 +56,9 @@ pub const DISCOVERY_PAUSES: [Duration; 5] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
 ];
+
+/// How much later than its first record a process may find a new partition: the largest `metadata_refresh_ms`.
+pub const PARTITION_DISCOVERY_LAG_MS: i64 = 3_600_000;
 
 /// What streams that end because the server leaves tell their clients to wait before they come back: apart from each other,
 /// and long enough for a rolling restart's next process to listen.

@@ -103,8 +103,9 @@ pub fn decide(asked: AskedPosition, answer: &LogAnswer, live: Position) -> Decis
         }
         AskedPosition::Both { next, timestamp } if next < answer.low => {
             let found = by_time(timestamp);
-            // A record that early is still here at a higher offset: this is another cluster's log, and time has found the place.
-            let gone = found.position.next <= answer.low;
+            // A record before the one that time has found is still here: this is another cluster's log. (The first record
+            // may lie above `low`, where a log begins with a hole.)
+            let gone = answer.by_time.map_or(live.next <= answer.low, |(_, before)| before.is_none());
             Decision { moved: gone.then_some((next, MovedReason::BelowLogStart)), ..found }
         }
         AskedPosition::Both { next, timestamp } => {
@@ -158,9 +159,16 @@ mod tests {
         let moved = Some((Offset(3), MovedReason::BelowLogStart));
         let decision = decide(AskedPosition::Offset(Offset(3)), &answer(), LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(10), moved));
-        let log = LogAnswer { by_time: Some((Offset(10), Some(TimestampMs(700)))), ..answer() };
+        let log = LogAnswer { by_time: Some((Offset(10), None)), ..answer() };
         let decision = decide(both(3, 777), &log, LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(10), moved));
+    }
+
+    #[test]
+    fn below_a_log_start_that_is_a_hole_is_told_too() {
+        let log = LogAnswer { by_time: Some((Offset(12), None)), ..answer() };
+        let decision = decide(both(3, 777), &log, LIVE);
+        assert_eq!((decision.position.next, decision.moved), (Offset(12), Some((Offset(3), MovedReason::BelowLogStart))));
     }
 
     #[test]

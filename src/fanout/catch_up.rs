@@ -154,6 +154,8 @@ impl CatchUp {
             lane.clock = read.clock;
             if let Some(log_start) = read.log_start.filter(|start| *start > asked) {
                 cursor[index].next = log_start;
+                // Said once: an id that follows must not ask for what is gone.
+                self.event_id.set(index, cursor[index]);
                 return Ok(Some(Step::Moved(Moved {
                     topic: slot.partition.topic.clone(),
                     partition: slot.partition.partition,

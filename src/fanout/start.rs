@@ -108,8 +108,8 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[AskedEntry]) -> Result<(), 
 /// What the client asked of each partition.
 struct Wishes<'a> {
     entries: HashMap<(&'a Topic, Partition), AskedPosition>,
-    /// The earliest timestamp that the id names in a topic: partitions of the topic that the id does not know have been
-    /// added since, and begin there.
+    /// The earliest timestamp that the id names in a topic. Partitions of the topic that the id does not know have been added
+    /// since, or shortly before: the process that wrote the id may not have found them yet. They begin so much earlier.
     earliest: HashMap<&'a Topic, TimestampMs>,
     otherwise: AskedPosition,
 }
@@ -134,7 +134,9 @@ impl<'a> Wishes<'a> {
         match self.entries.get(&(topic, partition)) {
             Some(AskedPosition::Unset) => self.otherwise,
             Some(position) => *position,
-            None => self.earliest.get(topic).map_or(self.otherwise, |time| AskedPosition::Timestamp(*time)),
+            None => self.earliest.get(topic).map_or(self.otherwise, |time| {
+                AskedPosition::Timestamp(TimestampMs(time.0.saturating_sub(limits::PARTITION_DISCOVERY_LAG_MS).max(0)))
+            }),
         }
     }
 }
