@@ -361,15 +361,18 @@ async fn a_kafka_that_is_not_reachable() {
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let settings = Settings::default().stream("known", &["eqiad.known", "codfw.known"]);
     let server = TestServer::start_unready(&closed.to_string(), &settings).await;
-    check_all(&server, [
-        get("/v2/stream/known", UNAVAILABLE, &[]),
-        get("/v2/stream/known?since=0", UNAVAILABLE, &[]),
-        get("/v2/stream/known", UNAVAILABLE, &[]).header("Last-Event-ID", r#"["eqiad.known"]"#),
-        get("/_info", UNAVAILABLE, &[]),
-        // What is the client's own mistake is told all the same.
-        get("/v2/stream/nope", STREAM_NOT_FOUND, &[]).says("nope"),
-        get("/v2/stream/known", INVALID_ID, &[]).header("Last-Event-ID", "x"),
-    ])
+    check_all(
+        &server,
+        [
+            get("/v2/stream/known", UNAVAILABLE, &[]),
+            get("/v2/stream/known?since=0", UNAVAILABLE, &[]),
+            get("/v2/stream/known", UNAVAILABLE, &[]).header("Last-Event-ID", r#"["eqiad.known"]"#),
+            get("/_info", UNAVAILABLE, &[]),
+            // What is the client's own mistake is told all the same.
+            get("/v2/stream/nope", STREAM_NOT_FOUND, &[]).says("nope"),
+            get("/v2/stream/known", INVALID_ID, &[]).header("Last-Event-ID", "x"),
+        ],
+    )
     .await;
     let mut refused = Request::get("/v2/stream/known").send(server.address).await;
     let body = refused.text().await;
