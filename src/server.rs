@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -138,16 +139,16 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
         write_timeout: Duration::from_millis(limits.write_timeout_ms),
     };
     let grace = Duration::from_millis(limits.drain_ms) + limits::GRACE_AFTER_DRAIN;
-    let serve_all = |listeners: Vec<TcpListener>, router: &axum::Router, stop: &Shutdown| {
-        let (router, open, stop) = (router.clone(), app.metrics.connections.clone(), stop.clone());
+    let serve_all = |listeners: Vec<TcpListener>, router: &axum::Router, open: &Gauge, stop: &Shutdown| {
+        let (router, open, stop) = (router.clone(), open.clone(), stop.clone());
         let servers =
             listeners.into_iter().map(move |listener| serve(listener, router.clone(), bounds, open.clone(), stop.clone(), grace));
         futures_util::future::join_all(servers)
     };
     // The admin port answers until the last stream has ended: that the server drains is worth knowing.
     let admin_stop = Shutdown::default();
-    let admin = tokio::spawn(serve_all(listeners.admin, &http::admin::router(app), &admin_stop));
-    serve_all(listeners.public, &http::router(app), shutdown).await;
+    let admin = tokio::spawn(serve_all(listeners.admin, &http::admin::router(app), &Gauge::default(), &admin_stop));
+    serve_all(listeners.public, &http::router(app), &app.metrics.connections, shutdown).await;
     admin_stop.begin();
     if let Err(error) = admin.await {
         tracing::error!(%error, "admin port");

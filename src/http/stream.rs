@@ -53,7 +53,7 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
     if !app.hub.is_ready() {
         return Err(crate::fanout::SubscribeError::NotReady.into());
     }
-    await_topics(app, &streams, &asked.topics).await?;
+    await_topics(app, &streams, &asked.last_event_id).await?;
     if method == Method::HEAD {
         return Ok(head(headers).into_response());
     }
@@ -61,10 +61,9 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
     Ok(begin(app, started, &streams, permit, headers))
 }
 
-/// Of the topics asked for, each stream needs one at least that Kafka has.
-async fn await_topics(app: &App, streams: &[Arc<Stream>], topics: &[Topic]) -> Result<(), Problem> {
-    let is_there = |topic: &Topic| topics.contains(topic) && app.hub.has_topic(topic);
-    let missing = |stream: &&Arc<Stream>| !stream.topics_allowed.iter().any(is_there);
+/// Of the topics that it would read, each stream needs one at least that Kafka has.
+async fn await_topics(app: &App, streams: &[Arc<Stream>], entries: &[AskedEntry]) -> Result<(), Problem> {
+    let missing = |stream: &&Arc<Stream>| !topics_of(stream, entries).any(|topic| app.hub.has_topic(topic));
     if app.hub.await_discovery(|| !streams.iter().any(|stream| missing(&stream))).await {
         return Ok(());
     }
@@ -175,26 +174,26 @@ fn asked(streams: &[Arc<Stream>], headers: &HeaderMap, parameters: &HashMap<&str
     Ok(Asked { topics, format: format(headers), last_event_id: entries, since })
 }
 
-/// The topics of the subscription. A stream's `topics`, unless the id names topics that are only in its `topics_allowed`: a
-/// stream that each datacenter computes is then followed where its client has read it so far, and not twice.
+/// The topics of the subscription.
 fn topics(streams: &[Arc<Stream>], entries: &[AskedEntry]) -> Result<Vec<Topic>, Problem> {
     let available =
         |topic: &Topic| streams.iter().any(|stream| stream.topics.contains(topic) || stream.topics_allowed.contains(topic));
     let mut outside: Vec<String> =
         entries.iter().filter(|entry| !available(&entry.topic)).map(|entry| entry.topic.to_string()).collect();
+    outside.sort_unstable();
     outside.dedup();
     if !outside.is_empty() {
         return Err(Problem::TopicNotAvailable(outside));
     }
-    let mut topics = Vec::new();
-    for stream in streams {
-        let is_named = |topic: &&Topic| entries.iter().any(|entry| entry.topic == **topic);
-        let elsewhere = stream.topics_allowed.iter().any(|topic| !stream.topics.contains(topic) && is_named(&topic));
-        if elsewhere {
-            topics.extend(stream.topics.iter().chain(&stream.topics_allowed).filter(is_named).cloned());
-        } else {
-            topics.extend(stream.topics.iter().cloned());
-        }
-    }
-    Ok(topics)
+    Ok(streams.iter().flat_map(|stream| topics_of(stream, entries)).cloned().collect())
+}
+
+/// The topics of one stream: its `topics`, unless the id names topics that are only in its `topics_allowed`. A stream that
+/// each datacenter computes is then followed where its client has read it so far, and not twice.
+fn topics_of<'a>(stream: &'a Stream, entries: &'a [AskedEntry]) -> impl Iterator<Item = &'a Topic> {
+    let is_named = move |topic: &Topic| entries.iter().any(|entry| entry.topic == *topic);
+    let elsewhere = stream.topics_allowed.iter().any(|topic| !stream.topics.contains(topic) && is_named(topic));
+    // `topics_allowed` holds `topics` too.
+    let topics = if elsewhere { &stream.topics_allowed } else { &stream.topics };
+    topics.iter().filter(move |topic| !elsewhere || is_named(topic))
 }

@@ -49,7 +49,8 @@ pub(super) struct LiveConsumer {
 
 struct Assigned {
     partition: Arc<HubPartition>,
-    /// Where the partition ended when it was assigned, until that was reached.
+    /// Where the partition ended when it was assigned, until it was read up to there. What the memory log leaves out counts
+    /// too: the last record before it says what time an id names.
     behind: Option<Offset>,
     read: Counter,
 }
@@ -91,6 +92,7 @@ impl LiveConsumer {
             let batch = self.poll_batch(&prepare);
             if !batch.is_empty() {
                 self.last_record = Instant::now();
+                self.note_progress(&batch);
                 self.hub.publish(batch);
             }
             drop(prepare);
@@ -169,6 +171,21 @@ impl LiveConsumer {
         }
     }
 
+    /// Marks the partitions that were read up to where they ended at start.
+    fn note_progress(&mut self, batch: &[Arrival]) {
+        if self.hub.is_ready() {
+            return;
+        }
+        for Arrival { partition, offset, .. } in batch {
+            let assigned = self.assigned.get_mut(&partition.topic).and_then(|of| of.get_mut(&partition.partition.0));
+            if let Some(assigned) = assigned
+                && assigned.behind.is_some_and(|end| offset.0 + 1 >= end.0)
+            {
+                assigned.behind = None;
+            }
+        }
+    }
+
     fn check_ready(&mut self) {
         if !self.start_complete || self.hub.is_ready() {
             return;
@@ -176,7 +193,7 @@ impl LiveConsumer {
         let idle = self.end_seen && self.last_record.elapsed() > IDLE;
         let mut all = true;
         for assigned in self.assigned.values_mut().flat_map(HashMap::values_mut) {
-            if assigned.behind.is_some_and(|end| idle || assigned.partition.end().next >= end) {
+            if idle {
                 assigned.behind = None;
             }
             all &= assigned.behind.is_none();

@@ -129,6 +129,11 @@ impl TestServer {
         eventually("a reload", async || (self.metric(sample).await > before).then_some(())).await;
     }
 
+    /// Begins to leave, as at SIGTERM, and does not wait.
+    pub fn begin_to_leave(&self) {
+        self.shutdown.begin();
+    }
+
     /// Leaves in order, as at SIGTERM, and returns when the last stream has ended.
     pub async fn stop(mut self) {
         self.shutdown.begin();
