@@ -81,3 +81,7 @@ pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
 
 /// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
 pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// How often each live stream looks at the time that a delivery takes: a histogram of all deliveries would cost more than
+/// it tells.
+pub const DELIVERY_LOOK: Duration = Duration::from_secs(1);

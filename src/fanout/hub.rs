@@ -84,7 +84,8 @@ struct FeedUse {
 
 #[derive(Debug, Default)]
 struct Retention {
-    arrivals: VecDeque<(Arc<HubPartition>, usize)>,
+    /// Partition, cost in bytes and Kafka's timestamp.
+    arrivals: VecDeque<(Arc<HubPartition>, usize, TimestampMs)>,
     bytes: usize,
 }
 
@@ -142,6 +143,13 @@ impl Hub {
             tokio::time::sleep(pause).await;
         }
         found()
+    }
+
+    /// Brings the gauges up to date that nobody keeps as they change: for whoever is about to read them.
+    pub fn update_gauges(&self) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.replays_running.set(count(self.limits.replay_places_max - self.places.free()));
+        self.metrics.replays_waiting.set(count(self.places.waiting()));
     }
 
     /// Whether Kafka has the topic.
@@ -202,7 +210,7 @@ impl Hub {
                 }
             }
             drop(log);
-            retention.arrivals.push_back((arrival.partition, cost));
+            retention.arrivals.push_back((arrival.partition, cost, arrival.timestamp));
             retention.bytes += cost;
         }
         for used in touched {
@@ -210,6 +218,7 @@ impl Hub {
         }
         retention.trim(self.limits.memory_log_bytes_max);
         self.metrics.memory_log_bytes.set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
+        self.metrics.memory_log_seconds.set(retention.span_ms() / 1000);
     }
 
     /// Puts other events in the place of those that `rewrite` returns something for, wherever events are kept: memory logs,
@@ -238,7 +247,7 @@ impl Hub {
             Arc::clone(used)
         } else {
             let partitions = key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten().cloned();
-            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, partitions));
+            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, Arc::clone(&self.metrics), partitions));
             let used = Arc::new(FeedUse { feed, subscribers: Mutex::new(0) });
             for topic in key.topics.iter() {
                 routes.by_topic.entry(topic.clone()).or_default().push(Arc::clone(&used));
@@ -287,9 +296,14 @@ impl HubPartition {
 }
 
 impl Retention {
+    fn span_ms(&self) -> i64 {
+        let time = |arrival: Option<&(Arc<HubPartition>, usize, TimestampMs)>| arrival.map_or(0, |(_, _, time)| time.0);
+        time(self.arrivals.back()) - time(self.arrivals.front())
+    }
+
     fn trim(&mut self, bytes_max: usize) {
         while self.bytes > bytes_max {
-            let Some((partition, cost)) = self.arrivals.pop_front() else { return };
+            let Some((partition, cost, _)) = self.arrivals.pop_front() else { return };
             self.bytes -= cost;
             partition.log.write().forget_oldest();
         }

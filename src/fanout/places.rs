@@ -47,6 +47,12 @@ impl ReplayPlaces {
         (before < self.queue_max).then_some(ticket)
     }
 
+    /// How many places are free now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free.available_permits()
+    }
+
     /// How many wait for a place now.
     #[must_use]
     pub fn waiting(&self) -> usize {

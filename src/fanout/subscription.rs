@@ -10,7 +10,7 @@ use super::catch_up::{CatchUp, Step};
 use super::feed::{Feed, FeedRead};
 use super::hub::{FeedMembership, Hub};
 use super::places::ReplayTicket;
-use crate::cursor::{MovedReason, Offset, Partition, Position};
+use crate::cursor::{MovedReason, Offset, Partition, Position, TimestampMs};
 use crate::limits;
 use crate::stream::Topic;
 
@@ -45,6 +45,8 @@ pub enum Batch {
         pieces: Vec<Bytes>,
         /// How many events are in them.
         events: usize,
+        /// Kafka's timestamp of the last of them, when they are live.
+        live: Option<TimestampMs>,
     },
     /// Events are missing before the next frame, which the client must be told.
     Moved(Moved),
@@ -123,10 +125,10 @@ impl Subscription {
         self.wake.borrow_and_update();
         let mut pieces = Vec::new();
         match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces) {
-            FeedRead::Frames(next) => {
+            FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
                 let events = pieces.len();
-                Some(Batch::Frames { pieces, events })
+                Some(Batch::Frames { pieces, events, live: Some(timestamp) })
             }
             FeedRead::Nothing => {
                 self.state = State::Live(next);
@@ -162,7 +164,10 @@ impl Subscription {
         }
         self.state = State::CatchingUp(catch_up);
         match step {
-            Step::Frames { bytes, events } => return Some(Batch::Frames { pieces: vec![bytes], events }),
+            Step::Frames { bytes, events } => {
+                self.hub().metrics.events_caught_up.inc_by(events as u64);
+                return Some(Batch::Frames { pieces: vec![bytes], events, live: None });
+            }
             Step::Moved(moved) => {
                 self.hub().metrics.count_moved(moved.reason);
                 return Some(Batch::Moved(moved));

@@ -1,7 +1,7 @@
 //! The bytes of a stream: the opening, what the subscriber must be told, frames, heartbeats, the end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::App;
 use super::connection_limit::ConnectionPermit;
 use super::problem::Problem;
+use crate::cursor::TimestampMs;
 use crate::event::{Format, frame};
 use crate::fanout::{Batch, Started, SubscribeError};
 use crate::limits;
@@ -66,8 +67,8 @@ pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: St
 fn spoken(batch: Batch, format: Format, end: &mut StreamEnd) -> (Vec<Bytes>, Option<&'static str>) {
     let comment = |text: &str| if format == Format::Sse { vec![frame::comment(text)] } else { Vec::new() };
     match batch {
-        Batch::Frames { pieces, events } => {
-            end.count(events, pieces.iter().map(Bytes::len).sum());
+        Batch::Frames { pieces, events, live } => {
+            end.count(events, pieces.iter().map(Bytes::len).sum(), live);
             (pieces, None)
         }
         Batch::Moved(moved) => (comment(&told(&moved.to_string())), None),
@@ -166,6 +167,8 @@ pub(super) struct StreamEnd {
     streams: Vec<Arc<Stream>>,
     user_agent: String,
     begun: Instant,
+    /// When the time that a delivery takes was last looked at.
+    looked: Instant,
     events: u64,
     bytes: u64,
     reason: &'static str,
@@ -185,7 +188,8 @@ impl StreamEnd {
         }
         // Unless another reason is known, the client went.
         let reason = "client_gone";
-        Self { metrics, streams, user_agent, begun: Instant::now(), events: 0, bytes: 0, reason, _permit: permit }
+        let begun = Instant::now();
+        Self { metrics, streams, user_agent, begun, looked: begun, events: 0, bytes: 0, reason, _permit: permit }
     }
 
     /// Ends it for another reason than that the client went.
@@ -193,11 +197,17 @@ impl StreamEnd {
         self.reason = reason;
     }
 
-    fn count(&mut self, events: usize, bytes: usize) {
+    fn count(&mut self, events: usize, bytes: usize, live: Option<TimestampMs>) {
         self.events += events as u64;
         self.bytes += bytes as u64;
-        self.metrics.events_delivered.inc_by(events as u64);
-        self.metrics.bytes_delivered.inc_by(bytes as u64);
+        let Some(timestamp) = live else { return };
+        if self.looked.elapsed() < limits::DELIVERY_LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+        self.metrics.delivery_seconds.observe((now - timestamp.0 as f64 / 1000.0).max(0.0));
     }
 }
 

@@ -22,6 +22,7 @@ use super::offsets::offsets_at;
 use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
 use crate::fanout::{Hub, HubPartition, LogStart};
 use crate::limits;
+use crate::metrics::TopicLabel;
 use crate::stream::Topic;
 
 type TopicPartition = (Topic, Partition);
@@ -226,6 +227,7 @@ impl Discovery {
         }
         let partitions: Vec<_> = read.keys().cloned().collect();
         let highs = self.offsets(&partitions, LOG_END)?;
+        self.show_lag(&read, &highs);
         for partition in partitions {
             if highs.get(&partition).is_some_and(|high| *high < read[&partition]) {
                 let (read, high) = (read[&partition], highs[&partition]);
@@ -235,6 +237,17 @@ impl Discovery {
             }
         }
         Ok(())
+    }
+
+    fn show_lag(&self, read: &HashMap<TopicPartition, Offset>, highs: &HashMap<TopicPartition, Offset>) {
+        let mut lags: HashMap<&Topic, i64> = HashMap::new();
+        for (partition, high) in highs {
+            let next = read.get(partition).map_or(high.0, |next| next.0);
+            *lags.entry(&partition.0).or_default() += (high.0 - next).max(0);
+        }
+        for (topic, lag) in lags {
+            self.hub.metrics().lag_records.get_or_create(&TopicLabel { topic: topic.to_string() }).set(lag);
+        }
     }
 
     fn retire(&mut self, partition: &TopicPartition) {

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -53,6 +54,7 @@ struct Assigned {
     /// too: the last record before it says what time an id names.
     behind: Option<Offset>,
     read: Counter,
+    newest_seconds: Gauge<f64, AtomicU64>,
 }
 
 /// How long one poll waits, and so how long an assignment or the end waits for its turn.
@@ -124,10 +126,13 @@ impl LiveConsumer {
         let assigned = self.assigned.get(message.topic())?.get(&message.partition())?;
         let topic = &assigned.partition.topic;
         assigned.read.inc();
+        let timestamp = timestamp(message);
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+        assigned.newest_seconds.set(timestamp.0 as f64 / 1000.0);
         Some(Arrival {
             partition: Arc::clone(&assigned.partition),
             offset: Offset(message.offset()),
-            timestamp: timestamp(message),
+            timestamp,
             event: prepare.event(topic, message),
         })
     }
@@ -153,10 +158,15 @@ impl LiveConsumer {
         }
         self.end_seen = false;
         let metrics = self.hub.metrics();
-        let read = metrics.records_read.get_or_create(&TopicLabel { topic: partition.topic.to_string() }).clone();
+        let label = TopicLabel { topic: partition.topic.to_string() };
+        let read = metrics.records_read.get_or_create(&label).clone();
+        let newest_seconds = metrics.newest_record_seconds.get_or_create(&label).clone();
         let behind = (from < end).then_some(end);
         let number = partition.partition.0;
-        self.assigned.entry(partition.topic.clone()).or_default().insert(number, Assigned { partition, behind, read });
+        self.assigned
+            .entry(partition.topic.clone())
+            .or_default()
+            .insert(number, Assigned { partition, behind, read, newest_seconds });
         metrics.partitions.inc();
     }
 

@@ -284,7 +284,7 @@ async fn read(hub: Arc<Hub>, asked: Asked, turns: Rc<Semaphore>, inbox: Rc<RefCe
     loop {
         turns.acquire().await.expect("never closed").forget();
         match started.subscription.next().await {
-            Batch::Frames { pieces, events } => {
+            Batch::Frames { pieces, events, .. } => {
                 let frames = |piece: &Bytes| str::from_utf8(piece).expect("UTF-8").matches("\n\n").count();
                 assert_eq!(pieces.iter().map(frames).sum::<usize>(), events);
                 inbox.borrow_mut().extend(pieces.into_iter().map(Item::Frames));
