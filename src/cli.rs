@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, check_config};
 use crate::dev;
-use crate::server::{self, Listeners};
+use crate::server::{Listeners, Server};
 use crate::shutdown::Shutdown;
-use crate::stream::load_catalog;
+use crate::stream::{LoadError, load_catalog};
 use crate::telemetry;
 
 /// Public event streams: Kafka topics to Server-Sent Events.
@@ -107,13 +107,14 @@ pub fn run(cli: Cli) -> ExitCode {
 
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("eventstreams: {error:#}");
-    if error.is::<Unusable>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+    let config = error.is::<Unusable>() || error.is::<LoadError>();
+    if config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
 }
 
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut config = read(&args.config)?;
     args.overrides.apply(&mut config);
-    telemetry::start(&config.logging);
+    telemetry::start(&config.logging, &config.service_name);
     if config.kafka.brokers().is_none() {
         let missing = anyhow::anyhow!("no Kafka brokers: set kafka's metadata.broker.list in the file, or --brokers");
         return Err(Unusable(missing).into());
@@ -124,13 +125,13 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     for listener in &listeners.public {
         tracing::info!(address = %listener.local_addr()?, "listening");
     }
-    server::run(config, listeners, shutdown).await
+    Server::start(config, Some(args.config.clone()), shutdown).await?.serve(listeners).await
 }
 
 async fn check(file: &Path) -> anyhow::Result<()> {
     let config = read(file)?;
     let loaded = load_catalog(&config.streams, &config.http.user_agent).await;
-    let loaded = loaded.map_err(|error| Unusable(anyhow::Error::new(error).context("stream configuration")))?;
+    let loaded = loaded?;
     print!("{}", check_config::describe(&config, &loaded.catalog));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `eventstreams dev`: a server on an embedded broker that is filled with sample events. Not reachable from `serve`.
 
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::config::Config;
 use crate::cursor::TimestampMs;
 use crate::dev_broker::samples::{self, SampleEvent, Samples};
 use crate::dev_broker::{BrokerConfig, DevBroker, NewRecord, TopicSpec};
-use crate::server::{self, Listeners};
+use crate::server::{Listeners, Server};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
@@ -55,7 +56,7 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
     let mut config = Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
     args.overrides.apply(&mut config);
     config.streams.defaults = stream_settings();
-    telemetry::start(&config.logging);
+    telemetry::start(&config.logging, &config.service_name);
     let listeners = Listeners::bind(&config).await?;
     let shutdown = Shutdown::default();
     shutdown.on_signals().context("signals")?;
@@ -70,8 +71,15 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
         append_due(broker, &mut samples);
         tokio::spawn(produce(Arc::clone(broker), samples, shutdown.clone()));
     }
-    greet(&listeners, config.kafka.brokers().unwrap_or_default(), broker.is_some(), started);
-    server::run(config, listeners, shutdown).await?;
+    let greeting = greeting(&listeners, config.kafka.brokers().unwrap_or_default(), broker.is_some());
+    let server = Server::start(config, None, shutdown).await?;
+    let mut ready = server.watch_ready();
+    tokio::spawn(async move {
+        if ready.wait_for(|ready| *ready).await.is_ok() {
+            println!("{greeting}\nUp in {} ms.", started.elapsed().as_millis());
+        }
+    });
+    server.serve(listeners).await?;
     if let Some(broker) = broker.and_then(Arc::into_inner) {
         broker.stop().await;
     }
@@ -132,21 +140,20 @@ fn now_ms() -> i64 {
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Says where everything is, on standard output: the one thing that `dev` prints.
-fn greet(listeners: &Listeners, brokers: &str, embedded: bool, begun: Instant) {
-    let port =
-        |listeners: &[tokio::net::TcpListener]| listeners.first().and_then(|one| one.local_addr().ok()).map(|at| at.port());
+/// Says where everything is: the one thing that `dev` prints on standard output.
+fn greeting(listeners: &Listeners, brokers: &str, embedded: bool) -> String {
+    let port = |listeners: &[tokio::net::TcpListener]| listeners.first()?.local_addr().ok().map(|address| address.port());
     let public = port(&listeners.public).unwrap_or_default();
     let kind = if embedded { "embedded Kafka broker with sample events" } else { "Kafka" };
-    println!("EventStreams on http://localhost:{public}  ({kind}: {brokers}; up in {} ms)", begun.elapsed().as_millis());
+    let mut text = format!("EventStreams on http://localhost:{public}  ({kind}: {brokers})\n");
     if let Some(admin) = port(&listeners.admin) {
-        println!("Metrics and health on http://localhost:{admin}/metrics, /readyz\n");
+        let _ = writeln!(text, "Metrics and health on http://localhost:{admin}/metrics, /readyz");
     }
-    println!("Streams:");
+    text += "\nStreams:\n";
     for (name, settings) in &stream_settings() {
         let aliases = settings.get("stream_aliases").and_then(serde_json::Value::as_array);
         let aliases: Vec<_> = aliases.into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
-        println!("  {name:45} {}", aliases.join(", "));
+        let _ = writeln!(text, "  {name:45} {}", aliases.join(", "));
     }
-    println!("\nTry:\n  curl -N http://localhost:{public}/v2/stream/recentchange\n");
+    text + &format!("\nTry:\n  curl -N http://localhost:{public}/v2/stream/recentchange\n")
 }

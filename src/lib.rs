@@ -24,6 +24,7 @@ pub mod http;
 pub mod kafka;
 pub mod limits;
 pub mod metrics;
+pub mod reload;
 pub mod server;
 pub mod shutdown;
 pub mod stream;

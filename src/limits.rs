@@ -27,7 +27,7 @@ pub const UPSTREAM_QUEUE_MAX: usize = 4096;
 /// How long one look-up (offsets, watermarks) may take before the asker gets 503.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a replay consumer waits for the first record of a range before it gives up for this time.
+/// How long a replay consumer waits for each record of a range before it gives up for this time.
 pub const REPLAY_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Threads that look offsets up: each look-up is a round trip or two, and they must not wait behind replays.
@@ -43,12 +43,13 @@ pub const LIVE_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Named streams, titles and the like in one problem's `detail`: the client gets all of its bad names, not a book.
 pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
 
-/// Log lines per second about records that were skipped.
-pub const SKIP_LOG_PER_SECOND: u32 = 1;
+/// Clients whose request rate is remembered; above it those that have been quiet are forgotten.
+pub const RATED_CLIENTS_MAX: usize = 100_000;
 
-/// Pauses while an id names a partition that is not known here: a process that refreshed its metadata earlier may have
-/// handed it out. Together about two seconds, then the id is wrong.
-pub const PARTITION_DISCOVERY_PAUSES: [Duration; 5] = [
+/// Pauses while a request waits for a topic or partition that is not known here: a process that refreshed its metadata
+/// earlier may have handed out the id that names it, or its stream was configured this moment. Together about two seconds,
+/// then it does not exist.
+pub const DISCOVERY_PAUSES: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(300),
@@ -74,3 +75,9 @@ pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 
 /// Subscribers that may wait for a replay place; further ones get 503.
 pub const REPLAY_QUEUE_MAX: usize = 1024;
+
+/// How often the configuration's files are looked at: a change takes effect within a second.
+pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
+
+/// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
+pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);

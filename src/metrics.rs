@@ -75,7 +75,7 @@ metrics! {
     feeds: Gauge = "eventstreams_feeds";
     /// Partitions read now.
     partitions: Gauge = "eventstreams_partitions";
-    /// Events handed to subscribers, by stream subscription.
+    /// Events handed to subscribers.
     events_delivered: Counter = "eventstreams_events_delivered";
     /// Bytes of frames handed to subscribers.
     bytes_delivered: Counter = "eventstreams_bytes_delivered";
@@ -97,6 +97,8 @@ metrics! {
     problems: Family<ReasonLabel, Counter> = "eventstreams_problems";
     /// Streams ended, by reason.
     streams_closed: Family<ReasonLabel, Counter> = "eventstreams_streams_closed";
+    /// Reloads of the configuration, by result.
+    config_reloads: Family<ReasonLabel, Counter> = "eventstreams_config_reloads";
     /// Errors that the Kafka client reported.
     kafka_errors: Counter = "eventstreams_kafka_errors";
 }

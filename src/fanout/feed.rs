@@ -144,6 +144,14 @@ impl Feed {
         }
     }
 
+    /// Forgets its frames: subscribers who have not read them all find the events in the memory log.
+    pub(super) fn forget_frames(&self) {
+        let mut ring = self.ring.lock();
+        ring.first = ring.next();
+        ring.frames.clear();
+        ring.bytes = 0;
+    }
+
     /// Wakes the subscribers that wait for what was pushed.
     pub(super) fn wake(&self) {
         let next = self.ring.lock().next();

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use super::places::ReplayPlaces;
 use super::upstream::Upstream;
 use crate::cursor::{Offset, Partition, Position, TimestampMs};
 use crate::event::PublicEvent;
+use crate::limits;
 use crate::metrics::Metrics;
 use crate::stream::Topic;
 
@@ -59,6 +61,7 @@ pub struct Hub {
     retention: Mutex<Retention>,
     ready: watch::Sender<bool>,
     limits: HubLimits,
+    rewrites: AtomicU64,
     pub(super) places: ReplayPlaces,
     pub(super) upstream: Upstream,
     pub(super) metrics: Arc<Metrics>,
@@ -94,6 +97,7 @@ impl Hub {
             retention: Mutex::default(),
             ready: watch::Sender::new(false),
             limits,
+            rewrites: AtomicU64::new(0),
             places: ReplayPlaces::new(limits.replay_places_max, limits.replay_queue_max),
             upstream,
             metrics,
@@ -121,6 +125,23 @@ impl Hub {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Asks that topics be looked for now: other ones may be wanted.
+    pub fn rediscover(&self) {
+        self.upstream.rediscover();
+    }
+
+    /// Gives discovery a moment to find what `found` asks for; whether it did.
+    pub async fn await_discovery(&self, found: impl Fn() -> bool) -> bool {
+        for pause in limits::DISCOVERY_PAUSES {
+            if found() {
+                return true;
+            }
+            self.upstream.rediscover();
+            tokio::time::sleep(pause).await;
+        }
+        found()
     }
 
     /// Whether Kafka has the topic.
@@ -189,6 +210,24 @@ impl Hub {
         }
         retention.trim(self.limits.memory_log_bytes_max);
         self.metrics.memory_log_bytes.set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Puts other events in the place of those that `rewrite` returns something for, wherever events are kept: memory logs,
+    /// feeds, and what subscribers hold who are catching up.
+    pub fn rewrite(&self, rewrite: impl Fn(&Topic, &PublicEvent) -> Option<PublicEvent>) {
+        let routes = self.routes.write();
+        for partition in routes.partitions.values().flatten() {
+            partition.log.write().rewrite(|event| rewrite(&partition.topic, event));
+        }
+        for used in routes.feeds.values() {
+            used.feed.forget_frames();
+        }
+        self.rewrites.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often [`Hub::rewrite`] has run: what was fetched before it must not be shown after it.
+    pub(super) fn rewrites(&self) -> u64 {
+        self.rewrites.load(Ordering::Acquire)
     }
 
     /// Joins the feed of `key`, which is made if it is the first subscriber's.

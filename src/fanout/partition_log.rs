@@ -110,6 +110,15 @@ impl PartitionLog {
         }
     }
 
+    /// Puts other events in the place of those that `rewrite` returns something for.
+    pub fn rewrite(&mut self, rewrite: impl Fn(&PublicEvent) -> Option<PublicEvent>) {
+        for kept in &mut self.entries {
+            if let Some(event) = kept.entry.event.as_ref().and_then(&rewrite) {
+                kept.entry.event = Some(event);
+            }
+        }
+    }
+
     /// The first offset that can be read here.
     #[must_use]
     pub fn start(&self) -> Offset {

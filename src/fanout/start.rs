@@ -94,12 +94,8 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[AskedEntry]) -> Result<(), 
         let known = hub.partitions(&entry.topic);
         entry.partition.is_some_and(|wanted| !known.is_empty() && known.iter().all(|found| found.partition != wanted))
     };
-    for pause in limits::PARTITION_DISCOVERY_PAUSES {
-        if !entries.iter().any(|entry| unknown(&entry)) {
-            return Ok(());
-        }
-        hub.upstream.rediscover();
-        tokio::time::sleep(pause).await;
+    if hub.await_discovery(|| !entries.iter().any(|entry| unknown(&entry))).await {
+        return Ok(());
     }
     match entries.iter().find(unknown) {
         Some(AskedEntry { topic, partition: Some(partition), .. }) => {

@@ -41,7 +41,6 @@ const DEFAULTS: &[(&str, &str)] = &[
 #[derive(Clone, Debug)]
 pub struct KafkaClient {
     properties: BTreeMap<String, String>,
-    client_id: String,
     metrics: Arc<Metrics>,
 }
 
@@ -76,8 +75,8 @@ pub(super) type Consumer = BaseConsumer<Context>;
 impl KafkaClient {
     /// `properties` go to librdkafka verbatim, but for [`PROPERTIES_WE_SET`].
     #[must_use]
-    pub fn new(properties: &BTreeMap<String, String>, client_id: &str, metrics: Arc<Metrics>) -> Self {
-        Self { properties: properties.clone(), client_id: client_id.to_owned(), metrics }
+    pub fn new(properties: &BTreeMap<String, String>, metrics: Arc<Metrics>) -> Self {
+        Self { properties: properties.clone(), metrics }
     }
 
     /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else.
@@ -86,10 +85,11 @@ impl KafkaClient {
         for (key, value) in DEFAULTS {
             config.set(*key, *value);
         }
-        config.set("client.id", format!("{}-{purpose}", self.client_id));
         for (key, value) in &self.properties {
             config.set(key, value);
         }
+        let client_id = self.properties.get("client.id").map_or("eventstreams", String::as_str);
+        config.set("client.id", format!("{client_id}-{purpose}"));
         for (key, value) in PROPERTIES_WE_SET {
             config.set(*key, *value);
         }

@@ -15,7 +15,7 @@ use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
 use super::client::Consumer;
-use super::prepare::{Preparation, timestamp};
+use super::prepare::{Preparation, Prepare, timestamp};
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
 use crate::limits;
@@ -49,7 +49,8 @@ pub(super) struct LiveConsumer {
 
 struct Assigned {
     partition: Arc<HubPartition>,
-    /// Where the partition ended when it was assigned, until that was reached.
+    /// Where the partition ended when it was assigned, until it was read up to there. What the memory log leaves out counts
+    /// too: the last record before it says what time an id names.
     behind: Option<Offset>,
     read: Counter,
 }
@@ -86,17 +87,21 @@ impl LiveConsumer {
     pub(super) fn run(mut self) {
         while !self.stopping.load(Ordering::Relaxed) {
             self.take_assignments();
-            let batch = self.poll_batch();
+            let preparation = Arc::clone(&self.preparation);
+            let prepare = preparation.hold();
+            let batch = self.poll_batch(&prepare);
             if !batch.is_empty() {
                 self.last_record = Instant::now();
+                self.note_progress(&batch);
                 self.hub.publish(batch);
             }
+            drop(prepare);
             self.check_ready();
         }
     }
 
     /// Waits for the first record, then takes what has arrived besides.
-    fn poll_batch(&mut self) -> Vec<Arrival> {
+    fn poll_batch(&mut self, prepare: &Prepare<'_>) -> Vec<Arrival> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut wait = POLL;
@@ -106,7 +111,7 @@ impl LiveConsumer {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len();
-                    batch.extend(self.arrival(&message));
+                    batch.extend(self.arrival(&message, prepare));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
                 Some(Err(error)) => tracing::warn!(%error, "live consumer"),
@@ -115,7 +120,7 @@ impl LiveConsumer {
         batch
     }
 
-    fn arrival(&self, message: &BorrowedMessage<'_>) -> Option<Arrival> {
+    fn arrival(&self, message: &BorrowedMessage<'_>, prepare: &Prepare<'_>) -> Option<Arrival> {
         let assigned = self.assigned.get(message.topic())?.get(&message.partition())?;
         let topic = &assigned.partition.topic;
         assigned.read.inc();
@@ -123,7 +128,7 @@ impl LiveConsumer {
             partition: Arc::clone(&assigned.partition),
             offset: Offset(message.offset()),
             timestamp: timestamp(message),
-            event: self.preparation.event(topic, message),
+            event: prepare.event(topic, message),
         })
     }
 
@@ -166,6 +171,21 @@ impl LiveConsumer {
         }
     }
 
+    /// Marks the partitions that were read up to where they ended at start.
+    fn note_progress(&mut self, batch: &[Arrival]) {
+        if self.hub.is_ready() {
+            return;
+        }
+        for Arrival { partition, offset, .. } in batch {
+            let assigned = self.assigned.get_mut(&partition.topic).and_then(|of| of.get_mut(&partition.partition.0));
+            if let Some(assigned) = assigned
+                && assigned.behind.is_some_and(|end| offset.0 + 1 >= end.0)
+            {
+                assigned.behind = None;
+            }
+        }
+    }
+
     fn check_ready(&mut self) {
         if !self.start_complete || self.hub.is_ready() {
             return;
@@ -173,7 +193,7 @@ impl LiveConsumer {
         let idle = self.end_seen && self.last_record.elapsed() > IDLE;
         let mut all = true;
         for assigned in self.assigned.values_mut().flat_map(HashMap::values_mut) {
-            if assigned.behind.is_some_and(|end| idle || assigned.partition.end().next >= end) {
+            if idle {
                 assigned.behind = None;
             }
             all &= assigned.behind.is_none();

@@ -30,16 +30,16 @@ enum LookupError {
 /// One thread that answers look-ups.
 pub(super) struct Lookups {
     reader: RangeReader,
-    /// The live consumer's connection, for questions.
-    shared: Arc<Consumer>,
+    /// The connection for questions.
+    questions: Arc<Consumer>,
     requests: Receiver<LookupRequest>,
 }
 
 impl Lookups {
-    pub(super) fn new(reader: &KafkaReader, shared: Arc<Consumer>, requests: Receiver<LookupRequest>) -> Self {
+    pub(super) fn new(reader: &KafkaReader, questions: Arc<Consumer>, requests: Receiver<LookupRequest>) -> Self {
         // Only a handful of records is ever read here.
         let bounds = vec![("queued.min.messages", "100".to_owned()), ("queued.max.messages.kbytes", "16384".to_owned())];
-        Self { reader: RangeReader::new(&reader.client, "lookup", bounds), shared, requests }
+        Self { reader: RangeReader::new(&reader.client, "lookup", bounds), questions, requests }
     }
 
     /// Serves until the queue is closed.
@@ -59,7 +59,7 @@ impl Lookups {
     }
 
     fn answer(&mut self, topic: &Topic, partition: Partition, question: LogQuestion) -> Result<LogAnswer, LookupError> {
-        let consumer = Arc::clone(&self.shared);
+        let consumer = Arc::clone(&self.questions);
         let (low, high) = consumer.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
         let (low, high) = (Offset(low), Offset(high));
         let by_time = match question.time {

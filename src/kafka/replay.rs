@@ -23,21 +23,21 @@ use crate::metrics::Metrics;
 /// See the module.
 pub(super) struct ReplayConsumer {
     reader: RangeReader,
-    /// The live consumer's connection, for questions.
-    shared: Arc<Consumer>,
+    /// The connection for questions.
+    questions: Arc<Consumer>,
     preparation: Arc<Preparation>,
     requests: Receiver<ReplayRequest>,
     metrics: Arc<Metrics>,
 }
 
 impl ReplayConsumer {
-    pub(super) fn new(reader: &KafkaReader, shared: Arc<Consumer>, requests: Receiver<ReplayRequest>) -> Self {
+    pub(super) fn new(reader: &KafkaReader, questions: Arc<Consumer>, requests: Receiver<ReplayRequest>) -> Self {
         // What one consumer may hold of prefetched records: a few requests' worth.
         let kbytes = (limits::REPLAY_READ_BYTES_MAX / 1024 * 4).to_string();
         let bounds = vec![("queued.max.messages.kbytes", kbytes), ("queued.min.messages", "10000".to_owned())];
         Self {
             reader: RangeReader::new(&reader.client, "replay", bounds),
-            shared,
+            questions,
             preparation: Arc::clone(&reader.preparation),
             requests,
             metrics: Arc::clone(reader.client.metrics()),
@@ -79,7 +79,7 @@ impl ReplayConsumer {
         let mut read = ReplayRead { entries: Vec::new(), next: range.from, clock: Some(clock), log_start: None };
         let mut clock = clock;
         let mut bytes = 0;
-        let preparation = Arc::clone(&self.preparation);
+        let prepare = self.preparation.snapshot();
         let end = self.reader.read(&range.topic, range.partition, begin, limits::REPLAY_READ_TIMEOUT, |message| {
             let offset = Offset(message.offset());
             if offset >= range.to {
@@ -91,7 +91,7 @@ impl ReplayConsumer {
             if offset < range.from {
                 return ControlFlow::Continue(());
             }
-            let event = preparation.event(&range.topic, message);
+            let event = prepare.event(&range.topic, message);
             bytes += message.payload_len();
             read.entries.push(LogEntry { offset, timestamp, witness, event });
             read.next = Offset(offset.0 + 1);
@@ -118,7 +118,7 @@ impl ReplayConsumer {
 
     /// The log's start and end.
     fn watermarks(&self, range: &ReplayRange) -> Option<(Offset, Offset)> {
-        let found = self.shared.fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
+        let found = self.questions.fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
         let (low, high) = found.ok()?;
         Some((Offset(low), Offset(high)))
     }

@@ -1,11 +1,13 @@
 //! An EventStreams server in the test's process, on ports of its own.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use eventstreams::config::Config;
-use eventstreams::server::{Listeners, run};
+use eventstreams::server::{Listeners, Server};
 use eventstreams::shutdown::Shutdown;
+use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
 
 use super::admin::Cluster;
@@ -65,6 +67,8 @@ pub struct TestServer {
     pub admin: SocketAddr,
     shutdown: Shutdown,
     running: Option<JoinHandle<()>>,
+    brokers: String,
+    file: NamedTempFile,
 }
 
 impl TestServer {
@@ -83,14 +87,22 @@ impl TestServer {
         let listeners = Listeners::bind(&config).await.expect("two ports on loopback");
         let address = listeners.public[0].local_addr().expect("an address");
         let admin = listeners.admin[0].local_addr().expect("an address");
+        let mut file = NamedTempFile::new().expect("a temporary file");
+        file.write_all(yaml.as_bytes()).expect("the configuration is written");
+        let path = file.path().to_owned();
         let shutdown = Shutdown::default();
         let ending = shutdown.clone();
         let running = tokio::spawn(async move {
-            if let Err(error) = run(config, listeners, ending).await {
+            let server = Server::start(config, Some(path), ending).await;
+            let result = match server {
+                Ok(server) => server.serve(listeners).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
                 panic!("the server could not start: {error:#}");
             }
         });
-        Self { address, admin, shutdown, running: Some(running) }
+        Self { address, admin, shutdown, running: Some(running), brokers: brokers.to_owned(), file }
     }
 
     /// Waits until streams are served.
@@ -100,6 +112,26 @@ impl TestServer {
             (response.status == 200).then_some(())
         })
         .await;
+    }
+
+    /// Writes a file that cannot be used, and waits until that was noticed.
+    pub async fn spoil_configuration(&self, text: &str) {
+        let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
+        std::fs::write(self.file.path(), text).expect("the file is written");
+        eventually("a failed reload", async || (self.metric(sample).await > 0.0).then_some(())).await;
+    }
+
+    /// Writes other settings into the server's file, and waits until they were read.
+    pub async fn reconfigure(&self, settings: &Settings) {
+        let sample = "eventstreams_config_reloads_total{reason=\"ok\"}";
+        let before = self.metric(sample).await;
+        std::fs::write(self.file.path(), settings.yaml(&self.brokers)).expect("the configuration is written");
+        eventually("a reload", async || (self.metric(sample).await > before).then_some(())).await;
+    }
+
+    /// Begins to leave, as at SIGTERM, and does not wait.
+    pub fn begin_to_leave(&self) {
+        self.shutdown.begin();
     }
 
     /// Leaves in order, as at SIGTERM, and returns when the last stream has ended.
