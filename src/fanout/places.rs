@@ -62,7 +62,7 @@ impl ReplayPlaces {
 
 impl ReplayTicket {
     /// Waits for its turn.
-    pub async fn redeem(self) -> ReplayPlace {
+    pub async fn redeem(&self) -> ReplayPlace {
         let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
         ReplayPlace { _permit: permit }
     }
@@ -88,6 +88,7 @@ mod tests {
         assert_eq!(places.waiting(), 1);
         drop(place);
         let _place = ticket.redeem().await;
+        drop(ticket);
         assert_eq!(places.waiting(), 0);
     }
 }

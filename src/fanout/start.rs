@@ -144,6 +144,9 @@ impl<'a> Wishes<'a> {
 /// Decides for every slot; the look-ups that are needed go out together.
 async fn resolve(hub: &Arc<Hub>, slots: &[Slot], wishes: &Wishes<'_>) -> Result<Vec<Decision>, UpstreamUnavailable> {
     let decisions = slots.iter().map(|slot| async {
+        if slot.retired {
+            return Ok(Decision { position: slot.position, moved: None });
+        }
         let asked = wishes.of(slot);
         let known = from_memory(asked, &slot.partition.log.read(), slot.position);
         if let Some(position) = known {

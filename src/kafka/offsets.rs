@@ -11,11 +11,21 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::KafkaReader;
 use super::client::Consumer;
 use super::prepare::timestamp;
-use super::range_reader::RangeReader;
+use super::range_reader::{RangeEnd, RangeReader};
 use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition, RUN_MAX, RunClock, TimestampMs};
 use crate::fanout::upstream::LookupRequest;
 use crate::limits;
 use crate::stream::Topic;
+
+/// Why a question has no answer: whoever asked gets 503 and asks again.
+#[derive(Debug, thiserror::Error)]
+enum LookupError {
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The records that decide could not be read, or went while they were read.
+    #[error("the log could not be read: {0:?}")]
+    NotRead(RangeEnd),
+}
 
 /// One thread that answers look-ups.
 pub(super) struct Lookups {
@@ -48,7 +58,7 @@ impl Lookups {
         }
     }
 
-    fn answer(&mut self, topic: &Topic, partition: Partition, question: LogQuestion) -> Result<LogAnswer, KafkaError> {
+    fn answer(&mut self, topic: &Topic, partition: Partition, question: LogQuestion) -> Result<LogAnswer, LookupError> {
         let consumer = Arc::clone(&self.questions);
         let (low, high) = consumer.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
         let (low, high) = (Offset(low), Offset(high));
@@ -56,41 +66,58 @@ impl Lookups {
             Some(time) => first_at_or_after(&consumer, topic, partition, time)?,
             None => None,
         };
-        let by_time = by_time.map(|next| (next, (low < next).then(|| self.witness(topic, partition, low, next)).flatten()));
+        let by_time = match by_time {
+            Some(next) if low < next => Some((next, self.witness(topic, partition, low, next)?)),
+            other => other.map(|next| (next, None)),
+        };
         let mut answer = LogAnswer { low, high, witness: None, first_timestamp: None, by_time };
         if let Some(next) = question.next {
             if low < next && next <= high {
-                answer.witness = self.witness(topic, partition, low, next);
+                answer.witness = self.witness(topic, partition, low, next)?;
             } else if next == low && low < high {
-                answer.first_timestamp = self.first_timestamp(topic, partition, low);
+                answer.first_timestamp = self.first_timestamp(topic, partition, low)?;
             }
         }
         self.reader.rest();
         Ok(answer)
     }
 
-    /// The id timestamp of the last record before `next`.
-    fn witness(&mut self, topic: &Topic, partition: Partition, low: Offset, next: Offset) -> Option<TimestampMs> {
+    /// The id timestamp of the last record before `next`; `None` when there is none from `low` on.
+    fn witness(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        low: Offset,
+        next: Offset,
+    ) -> Result<Option<TimestampMs>, LookupError> {
         let begin = Offset((next.0 - 1 - RUN_MAX).max(low.0));
         let mut clock = RunClock::default();
         let mut witness = None;
-        self.reader.read(topic, partition, begin, limits::LOOKUP_TIMEOUT, |message| {
+        let end = self.reader.read(topic, partition, begin, limits::LOOKUP_TIMEOUT, |message| {
             let offset = rdkafka::Message::offset(message);
             if offset < next.0 {
                 witness = Some(clock.observe(timestamp(message)));
             }
             if offset + 1 < next.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        witness
+        read_to_its_end(end).map(|()| witness)
     }
 
-    fn first_timestamp(&mut self, topic: &Topic, partition: Partition, low: Offset) -> Option<TimestampMs> {
+    fn first_timestamp(&mut self, topic: &Topic, partition: Partition, low: Offset) -> Result<Option<TimestampMs>, LookupError> {
         let mut first = None;
-        self.reader.read(topic, partition, low, limits::LOOKUP_TIMEOUT, |message| {
+        let end = self.reader.read(topic, partition, low, limits::LOOKUP_TIMEOUT, |message| {
             first = Some(timestamp(message));
             ControlFlow::Break(())
         });
-        first
+        read_to_its_end(end).map(|()| first)
+    }
+}
+
+/// Nothing may be concluded from a log that was not read as far as it had to be: a position would be believed unseen.
+fn read_to_its_end(end: RangeEnd) -> Result<(), LookupError> {
+    match end {
+        RangeEnd::Enough | RangeEnd::LogEnd => Ok(()),
+        RangeEnd::OutOfRange | RangeEnd::TimedOut => Err(LookupError::NotRead(end)),
     }
 }
 

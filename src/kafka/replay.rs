@@ -47,6 +47,9 @@ impl ReplayConsumer {
     /// Serves until the queue is closed.
     pub(super) fn run(mut self) {
         while let Some(request) = self.reader.next_of(&self.requests) {
+            if request.reply.is_closed() {
+                continue;
+            }
             self.metrics.replay_reads.inc();
             // An answer that nobody waits for any more is thrown away: the subscriber has left.
             if let Some(read) = self.read(&request.range, request.bytes_max) {
@@ -60,14 +63,16 @@ impl ReplayConsumer {
         let begin = Offset((range.from.0 - run_up).max(0));
         let (read, end) = self.read_from(range, begin, range.clock.unwrap_or_default(), bytes_max);
         if end != RangeEnd::OutOfRange {
-            return Self::answer(range, read, end);
+            return self.answer(range, read, end);
         }
-        let watermarks = self.questions.fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
-        let low = Offset(watermarks.ok()?.0);
+        let (low, high) = self.watermarks(range)?;
+        if high < range.to {
+            return None;
+        }
         let (mut read, end) = self.read_from(range, low, RunClock::default(), bytes_max);
         read.log_start = (low > range.from).then_some(low);
         read.next = read.next.max(low);
-        Self::answer(range, read, end)
+        self.answer(range, read, end)
     }
 
     fn read_from(&mut self, range: &ReplayRange, begin: Offset, clock: RunClock, bytes_max: usize) -> (ReplayRead, RangeEnd) {
@@ -97,15 +102,24 @@ impl ReplayConsumer {
     }
 
     /// What to answer; `None` when nothing came in time.
-    fn answer(range: &ReplayRange, mut read: ReplayRead, end: RangeEnd) -> Option<ReplayRead> {
+    fn answer(&self, range: &ReplayRange, mut read: ReplayRead, end: RangeEnd) -> Option<ReplayRead> {
         match end {
-            RangeEnd::Enough => Some(read),
-            // What lies between here and `to` is no record: a transaction's marks, or compacted away.
-            RangeEnd::LogEnd => {
+            RangeEnd::Enough => return Some(read),
+            // What lies between here and `to` is no record (a transaction's marks, or compacted away), if the log reaches that far
+            // at all: a broker that has just become the leader may not know all of it yet, and a log may have been cut.
+            RangeEnd::LogEnd if read.next >= range.to || self.watermarks(range)?.1 >= range.to => {
                 read.next = range.to.max(read.next);
-                Some(read)
+                return Some(read);
             }
-            RangeEnd::OutOfRange | RangeEnd::TimedOut => (!read.entries.is_empty()).then_some(read),
+            RangeEnd::LogEnd | RangeEnd::OutOfRange | RangeEnd::TimedOut => {}
         }
+        (!read.entries.is_empty()).then_some(read)
+    }
+
+    /// The log's start and end.
+    fn watermarks(&self, range: &ReplayRange) -> Option<(Offset, Offset)> {
+        let found = self.questions.fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
+        let (low, high) = found.ok()?;
+        Some((Offset(low), Offset(high)))
     }
 }

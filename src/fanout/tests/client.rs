@@ -283,7 +283,17 @@ async fn read(hub: Arc<Hub>, asked: Asked, turns: Rc<Semaphore>, inbox: Rc<RefCe
     inbox.borrow_mut().extend(started.moved.drain(..).map(Item::Moved));
     loop {
         turns.acquire().await.expect("never closed").forget();
-        match started.subscription.next().await {
+        // It may be asked in vain and asked again: nothing is lost by that.
+        let asked = tokio::select! {
+            biased;
+            batch = started.subscription.next() => Some(batch),
+            () = tokio::task::yield_now() => None,
+        };
+        let batch = match asked {
+            Some(batch) => batch,
+            None => started.subscription.next().await,
+        };
+        match batch {
             Batch::Frames { pieces, events, .. } => {
                 let frames = |piece: &Bytes| str::from_utf8(piece).expect("UTF-8").matches("\n\n").count();
                 assert_eq!(pieces.iter().map(frames).sum::<usize>(), events);
