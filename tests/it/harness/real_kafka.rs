@@ -93,7 +93,7 @@ async fn the_process_that_is_killed() {
     }
     let broker = KafkaBroker::start("to be orphaned").await;
     broker.write_beside_log("started", &format!("{}\n", broker.bootstrap));
-    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    tokio::time::sleep(std::time::Duration::from_mins(10)).await;
 }
 
 #[test]

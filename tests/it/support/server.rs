@@ -118,7 +118,7 @@ impl TestServer {
     pub async fn spoil_configuration(&self, text: &str) {
         let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
         std::fs::write(self.file.path(), text).expect("the file is written");
-        eventually("a failed reload", async || (self.metric(sample).await > 0.0).then_some(())).await;
+        eventually("a failed reload", async || (self.metric(sample).await > 0).then_some(())).await;
     }
 
     /// Writes other settings into the server's file, and waits until they were read.
@@ -141,11 +141,11 @@ impl TestServer {
         within("the server to end", running).await.expect("it ends without a panic");
     }
 
-    /// The value of a metric's sample, as `/metrics` names it with its labels; 0 when it is not there yet.
-    pub async fn metric(&self, sample: &str) -> f64 {
+    /// The value of a metric's sample that counts whole things, as `/metrics` names it with its labels; 0 when it is not there yet.
+    pub async fn metric(&self, sample: &str) -> u64 {
         let text = Request::get("/metrics").send(self.admin).await.text().await;
         let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().expect("a number"))
+        line.map_or(0, |value| value.parse().expect("a whole number"))
     }
 }
 
