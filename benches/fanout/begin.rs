@@ -12,7 +12,7 @@ use memchr::memmem;
 use crate::broker::now_us;
 use crate::processes::Process;
 use crate::run::{Options, median};
-use crate::server::{BINARY, free_port};
+use crate::server::free_port;
 use crate::table::Row;
 
 const PAUSE: Duration = Duration::from_millis(2);
@@ -44,7 +44,7 @@ fn rows(case: &'static str, arguments: &[&str], options: &Options) -> anyhow::Re
 /// Milliseconds.
 fn first_event(arguments: &[&str], path: &str, options: &Options) -> anyhow::Result<f64> {
     let (public, admin) = (free_port()?, free_port()?);
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(&options.server);
     command.args(["dev", "--port", &public.port().to_string(), "--admin-port", &admin.port().to_string()]).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let begun = Instant::now();

@@ -7,6 +7,7 @@ use anyhow::bail;
 use crate::deliveries::{Against, Deliveries, Sets};
 use crate::processes::raise_open_files;
 use crate::run::Options;
+use crate::server::BINARY;
 use crate::table::{Row, print};
 use crate::{Arguments, begin, past, plot};
 
@@ -83,6 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         windows: arguments.windows,
         window: Duration::from_secs_f64(arguments.seconds.clamp(0.1, 60.0)),
         is_pinned: !arguments.no_pin,
+        server: arguments.server.clone().unwrap_or_else(|| BINARY.into()),
         brokers: arguments.brokers.clone(),
     };
     let names = || DELIVERIES.iter().map(|case| case.name).chain(OTHERS.iter().map(|(name, _)| *name));

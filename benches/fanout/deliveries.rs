@@ -113,7 +113,7 @@ impl Deliveries {
         let topics = self.streams * 2;
         let mut broker = options.broker(topics, 64 << 20, EVENT_BYTES)?;
         let settings = Settings { streams: self.streams, memory_log_bytes_max: MEMORY_LOG_BYTES };
-        let server = Server::start(&broker.address.to_string(), settings, options.measured())?;
+        let server = options.server(&broker, settings)?;
         let mut ours = self.server_side(options, &mut broker, &server, "server", &self.paths(), 0)?;
         let warm = ours.window(self, &mut broker, Duration::from_secs(1))?;
         let mut other = match self.against {

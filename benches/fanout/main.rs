@@ -41,6 +41,7 @@ mod table;
 mod usage;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
@@ -61,6 +62,9 @@ struct Arguments {
     /// Measure over numbers of subscribers too, and write the plot there (SVG)
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Measure this binary of the server instead of the one built along
+    #[arg(long, value_name = "FILE")]
+    server: Option<PathBuf>,
     /// Brokers of a real Kafka for the case `start`, besides the embedded one
     #[arg(long, value_name = "LIST")]
     brokers: Option<String>,
@@ -80,12 +84,19 @@ enum Role {
     Load,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.role {
+    let result = match arguments.role {
         Some(Role::Broker) => broker::play(),
         Some(Role::Broadcaster) => broadcaster::play(),
         Some(Role::Load) => load::play(),
         None => cases::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fanout: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

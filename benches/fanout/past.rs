@@ -8,7 +8,7 @@ use anyhow::ensure;
 use crate::broker::now_us;
 use crate::deliveries::EVENT_BYTES;
 use crate::run::{Options, median};
-use crate::server::{Server, Settings, path};
+use crate::server::{Settings, path};
 use crate::table::{Goal, Row};
 use crate::usage::cpu_time;
 
@@ -37,7 +37,7 @@ fn replay(case: &'static str, memory_log_bytes_max: u64, goal: f64, options: &Op
     let mut broker = options.broker(2, RETENTION_BYTES, EVENT_BYTES)?;
     broker.fill(REPLAY_EVENTS, PAST_MS)?;
     let settings = Settings { streams: 1, memory_log_bytes_max };
-    let server = Server::start(&broker.address.to_string(), settings, options.measured())?;
+    let server = options.server(&broker, settings)?;
     let since = now_us() / 1000 - 2 * PAST_MS;
     let paths = [format!("{}?since={since}", path([0]))];
     let (mut rates, mut cpus) = (Vec::new(), Vec::new());
@@ -67,7 +67,7 @@ fn replay(case: &'static str, memory_log_bytes_max: u64, goal: f64, options: &Op
 pub fn ingest(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(2, RETENTION_BYTES, EVENT_BYTES)?;
     let settings = Settings { streams: 1, memory_log_bytes_max: 64 << 20 };
-    let server = Server::start(&broker.address.to_string(), settings, options.measured())?;
+    let server = options.server(&broker, settings)?;
     let mut load = options.load(Duration::ZERO)?;
     load.connect_with(server.public, 1, &[path([0])], "", true)?;
     let records_read = || server.metric("eventstreams_records_read_total");
@@ -103,7 +103,7 @@ pub fn herd(options: &Options) -> anyhow::Result<Vec<Row>> {
         let events = PAST_MS / 1000 * EVENTS_PER_S;
         broker.fill(events as u64, PAST_MS)?;
         let settings = Settings { streams: 1, memory_log_bytes_max: 256 << 20 };
-        let server = Server::start(&broker.address.to_string(), settings, options.measured())?;
+        let server = options.server(&broker, settings)?;
         let mut load = options.load(Duration::ZERO)?;
         let id = format!(r#"[{{"topic":"eqiad.bench.s0","partition":0,"offset":{}}}]"#, events as u64 - MISSED);
         let (begun, cpu_before) = (Instant::now(), cpu_time(server.id())?);

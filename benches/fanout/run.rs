@@ -1,6 +1,7 @@
 //! What cases have in common: options, starting the parts, medians.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -8,6 +9,7 @@ use anyhow::bail;
 use crate::Role;
 use crate::commands::{Answer, BroadcasterCommand, BrokerCommand, LoadCommand, LoadReport};
 use crate::processes::{Cores, Part};
+use crate::server::{Server, Settings};
 
 /// What the command line says about all cases.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct Options {
     pub window: Duration,
     /// The server and the broadcaster have the first core, all else the others.
     pub is_pinned: bool,
+    /// The server's program.
+    pub server: PathBuf,
     /// Brokers of a real Kafka.
     pub brokers: Option<String>,
 }
@@ -38,6 +42,11 @@ impl Options {
         let mut part = Part::start(Role::Broker, self.beside())?;
         let address = listening(part.ask(&BrokerCommand::Start { topics, retention_bytes, event_bytes })?)?;
         Ok(Broker { part, address })
+    }
+
+    /// Starts a server on that broker, and waits until it serves streams.
+    pub fn server(&self, broker: &Broker, settings: Settings) -> anyhow::Result<Server> {
+        Server::start(&self.server, broker.address, settings, self.measured())
     }
 
     /// Starts a load generator, which looks for what has come at such intervals; none: it is woken.
@@ -67,8 +76,7 @@ fn listening(answer: Answer) -> anyhow::Result<SocketAddr> {
 #[derive(Debug)]
 pub struct Broker {
     part: Part,
-    /// Where it listens.
-    pub address: SocketAddr,
+    address: SocketAddr,
 }
 
 impl Broker {

@@ -3,16 +3,18 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use tempfile::TempDir;
 
 use crate::processes::{Cores, Process};
 
-/// The server and every other part but the benchmark's own.
+/// The server that cargo builds for this benchmark.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_eventstreams");
 
 /// How long a server may take until it serves streams.
@@ -49,13 +51,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on `brokers`, and waits until it serves streams.
-    pub fn start(brokers: &str, settings: Settings, cores: Cores) -> anyhow::Result<Self> {
+    /// Starts `binary` on `brokers`, and waits until it serves streams.
+    pub fn start(binary: &Path, brokers: SocketAddr, settings: Settings, cores: Cores) -> anyhow::Result<Self> {
         let (public, admin) = (free_port()?, free_port()?);
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, settings.yaml(brokers, public.port(), admin.port())?)?;
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary);
         command.arg("serve").arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
         let process = Process::start(&mut command, cores)?;
         let mut server = Self { process, public, admin, _folder: folder };
@@ -88,7 +90,7 @@ impl Server {
 }
 
 impl Settings {
-    fn yaml(self, brokers: &str, public: u16, admin: u16) -> anyhow::Result<String> {
+    fn yaml(self, brokers: SocketAddr, public: u16, admin: u16) -> anyhow::Result<String> {
         let mut yaml = format!(
             "port: {public}\ninterface: 127.0.0.1\nadmin_port: {admin}\nadmin_interface: 127.0.0.1\nlogging: {{level: warn}}\n\
              connections_max: 100000\ndrain_ms: 0\nmemory_log_bytes_max: {}\nkafka: {{metadata.broker.list: '{brokers}'}}\n\
@@ -112,8 +114,17 @@ pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     Ok(answer)
 }
 
-/// A port that was free a moment ago.
+/// A port that is free. It is not one that the system gives to clients: one that asks for a server that does not listen yet could
+/// be given the server's own port.
 pub fn free_port() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("loopback has no free port")?;
-    Ok(listener.local_addr()?)
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() % 10_000;
+    for _ in 0..10_000 {
+        let number = (first + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % 10_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 20_000 + number as u16));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("loopback has no free port from 20000 to 29999")
 }

@@ -22,7 +22,8 @@ pub enum Goal {
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     case: &'static str,
-    what: &'static str,
+    /// What it is, one of each case.
+    pub what: &'static str,
     unit: &'static str,
     /// Of the server.
     pub measured: f64,
