@@ -16,8 +16,9 @@
 //!
 //! What the rule cannot tell apart, by construction: records further than [`RUN_MAX`] into one run, and two records of different
 //! runs, at most `RUN_MAX` ms apart, whose countdowns happen to meet (`an_accepted_pair_is_wrong_only_within_run_max`).
-//! Judging the entries of an id together makes both harmless: one partition that disagrees shows that the id is from
-//! elsewhere.
+//! Then an offset of another cluster is believed, and the few records between the two places are lost or repeated. Entries of
+//! one id are judged each for itself: on its own cluster an entry may disagree too (its topic was made anew), and
+//! distrusting all for it would repeat events where none need be.
 
 use super::{Position, TimestampMs};
 
