@@ -16,7 +16,7 @@ use crate::server::free_port;
 use crate::table::Row;
 
 const PAUSE: Duration = Duration::from_millis(2);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `eventstreams dev`: the embedded broker, ten minutes of past, about 30 events a second. With `--brokers` the same on Kafka,
 /// whose topics must be there and filled already.

@@ -54,7 +54,7 @@ impl Feed {
     fn run(mut self, commands: &Receiver<BrokerCommand>) -> anyhow::Result<()> {
         loop {
             let wait =
-                self.due.as_ref().map_or(Duration::from_secs(3600), |due| due.at.saturating_duration_since(Instant::now()));
+                self.due.as_ref().map_or(Duration::from_hours(1), |due| due.at.saturating_duration_since(Instant::now()));
             match commands.recv_timeout(wait) {
                 Ok(BrokerCommand::Rate { events_per_s, first, topics }) => {
                     self.due = (events_per_s > 0.0).then(|| {

@@ -21,7 +21,7 @@ const PAST_MS: i64 = 240_000;
 
 const RETENTION_BYTES: u64 = 4 << 30;
 const PAUSE: Duration = Duration::from_millis(2);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything to one subscriber, out of the memory log.
 pub fn replay_memory(options: &Options) -> anyhow::Result<Vec<Row>> {
