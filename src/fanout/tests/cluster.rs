@@ -84,9 +84,10 @@ impl Log {
         seen.iter().map(|record| clock.observe(TimestampMs(record.timestamp))).last()
     }
 
-    /// Whether retention has cut a run of one millisecond so that an id for `next` is not known again.
-    pub fn run_is_cut(&self, next: i64) -> bool {
-        next >= self.low && self.found_witness(next).is_some_and(|found| found != self.witness_before(next))
+    /// Whether the record before `next` follows others of its millisecond: an id for `next` is not known again once retention
+    /// has taken the first of them.
+    pub fn is_inside_run(&self, next: i64) -> bool {
+        self.records[..self.place(next)].last().is_some_and(|record| record.witness.0 != record.timestamp)
     }
 
     /// The first record at or after a time that is left.

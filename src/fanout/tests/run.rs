@@ -123,7 +123,7 @@ impl Run {
             topics.remove(gone);
         }
         let since = (self.below(3) == 0).then(|| self.now - self.dice.random_range(-50..1000));
-        Client::new(topics, since)
+        Client::new(topics, since, self.kind == Kind::Retention)
     }
 
     fn step(&mut self) {
