@@ -87,7 +87,7 @@ impl Server {
             tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
         }
         let metrics = Arc::new(Metrics::default());
-        let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX);
+        let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, config.kafka.replay_consumers_max);
         let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
         let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
         let reloaded = Reloaded {
@@ -161,7 +161,6 @@ fn kafka_reader(config: &Config, reloaded: &Reloaded) -> KafkaReader {
         topics: Arc::clone(&reloaded.topics),
         reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
         metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),
-        replay_consumers: config.kafka.replay_consumers_max,
         preparation: Arc::clone(&reloaded.preparation),
     }
 }

@@ -53,8 +53,7 @@ struct Due {
 impl Feed {
     fn run(mut self, commands: &Receiver<BrokerCommand>) -> anyhow::Result<()> {
         loop {
-            let wait =
-                self.due.as_ref().map_or(Duration::from_hours(1), |due| due.at.saturating_duration_since(Instant::now()));
+            let wait = self.due.as_ref().map_or(Duration::from_hours(1), |due| due.at.saturating_duration_since(Instant::now()));
             match commands.recv_timeout(wait) {
                 Ok(BrokerCommand::Rate { events_per_s, first, topics }) => {
                     self.due = (events_per_s > 0.0).then(|| {

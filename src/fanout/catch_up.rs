@@ -14,7 +14,7 @@ use super::feed::{Slot, Tail};
 use super::hub::Hub;
 use super::partition_log::LogEntry;
 use super::places::ReplayPlace;
-use super::upstream::{ReplayRange, UpstreamUnavailable};
+use super::upstream::{ReplayConsumerNumber, ReplayRange, UpstreamUnavailable};
 use crate::cursor::{EventId, MovedReason, Offset, Position, RunClock};
 use crate::event::frame::{self, Format};
 use crate::limits;
@@ -30,6 +30,7 @@ pub(super) struct CatchUp {
     event_id: EventId,
     lanes: Vec<Lane>,
     place: Option<ReplayPlace>,
+    consumer: ReplayConsumerNumber,
     /// [`Hub::rewrites`] when the lanes were filled.
     rewrites: u64,
 }
@@ -65,8 +66,8 @@ pub(super) enum Step {
 
 impl CatchUp {
     pub(super) fn new(hub: Arc<Hub>, format: Format) -> Self {
-        let rewrites = hub.rewrites();
-        Self { hub, format, event_id: EventId::default(), lanes: Vec::new(), place: None, rewrites }
+        let (consumer, rewrites) = (hub.upstream.replay_consumer(), hub.rewrites());
+        Self { hub, format, event_id: EventId::default(), lanes: Vec::new(), place: None, consumer, rewrites }
     }
 
     /// Gives it the place that [`Step::PlaceNeeded`] asked for.
@@ -147,7 +148,7 @@ impl CatchUp {
                 to: slot.partition.memory_start().min(target).max(Offset(lane.fetched.0 + 1)),
                 clock: lane.clock,
             };
-            let read = self.hub.upstream.replay(range, limits::REPLAY_READ_BYTES_MAX).await?;
+            let read = self.hub.upstream.replay(self.consumer, range, limits::REPLAY_READ_BYTES_MAX).await?;
             let asked = lane.fetched;
             lane.entries.extend(read.entries);
             lane.fetched = read.next;

@@ -1,5 +1,8 @@
 //! What the fan-out asks of Kafka, as plain values over bounded queues: it knows no Kafka, and Kafka's side knows no subscriber.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use async_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::oneshot;
 
@@ -62,7 +65,10 @@ pub struct LookupRequest {
 /// The fan-out's end of the queues to Kafka.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    replays: Sender<ReplayRequest>,
+    /// One queue for each replay consumer.
+    replays: Arc<[Sender<ReplayRequest>]>,
+    /// Whose turn it is to get the next subscriber.
+    turn: Arc<AtomicUsize>,
     lookups: Sender<LookupRequest>,
     rediscover: Sender<()>,
 }
@@ -70,8 +76,8 @@ pub struct Upstream {
 /// Kafka's end of the same queues.
 #[derive(Clone, Debug)]
 pub struct UpstreamRequests {
-    /// Ranges to read.
-    pub replays: Receiver<ReplayRequest>,
+    /// Ranges to read: one queue for each replay consumer.
+    pub replays: Vec<Receiver<ReplayRequest>>,
     /// Questions about logs.
     pub lookups: Receiver<LookupRequest>,
     /// Wishes to look for new topics and partitions now.
@@ -83,14 +89,19 @@ pub struct UpstreamRequests {
 #[error("Kafka could not be asked in time")]
 pub struct UpstreamUnavailable;
 
-/// Both ends; `queue` bounds how many requests of a kind may wait.
+/// The replay consumer that a subscriber keeps to: it stands where that subscriber's last range ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayConsumerNumber(usize);
+
+/// Both ends; `queue` bounds how many requests of a kind may wait, `replay_consumers` is how many queues of ranges there are.
 #[must_use]
-pub fn upstream(queue: usize) -> (Upstream, UpstreamRequests) {
-    let (replays, replay_requests) = async_channel::bounded(queue);
+pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamRequests) {
+    let (replays, replay_requests): (Vec<_>, Vec<_>) =
+        (0..replay_consumers.max(1)).map(|_| async_channel::bounded(queue)).unzip();
     let (lookups, lookup_requests) = async_channel::bounded(queue);
     let (rediscover, rediscover_requests) = async_channel::bounded(1);
     (
-        Upstream { replays, lookups, rediscover },
+        Upstream { replays: replays.into(), turn: Arc::default(), lookups, rediscover },
         UpstreamRequests { replays: replay_requests, lookups: lookup_requests, rediscover: rediscover_requests },
     )
 }
@@ -98,20 +109,36 @@ pub fn upstream(queue: usize) -> (Upstream, UpstreamRequests) {
 impl UpstreamRequests {
     /// Takes no more requests: whoever asks gets [`UpstreamUnavailable`], and the threads that serve end.
     pub fn close(&self) {
-        self.replays.close();
+        for replays in &self.replays {
+            replays.close();
+        }
         self.lookups.close();
         self.rediscover.close();
     }
 }
 
 impl Upstream {
+    /// A replay consumer with the shortest queue, for a subscriber that begins to be replayed.
+    #[must_use]
+    pub fn replay_consumer(&self) -> ReplayConsumerNumber {
+        let count = self.replays.len();
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let numbers = (0..count).map(|number| (first + number) % count);
+        ReplayConsumerNumber(numbers.min_by_key(|number| self.replays[*number].len()).unwrap_or(0))
+    }
+
     /// Reads a part of a range.
     ///
     /// # Errors
     /// When Kafka could not be read in time.
-    pub async fn replay(&self, range: ReplayRange, bytes_max: usize) -> Result<ReplayRead, UpstreamUnavailable> {
+    pub async fn replay(
+        &self,
+        ReplayConsumerNumber(number): ReplayConsumerNumber,
+        range: ReplayRange,
+        bytes_max: usize,
+    ) -> Result<ReplayRead, UpstreamUnavailable> {
         let (reply, answer) = oneshot::channel();
-        self.replays.send(ReplayRequest { range, bytes_max, reply }).await.map_err(|_| UpstreamUnavailable)?;
+        self.replays[number].send(ReplayRequest { range, bytes_max, reply }).await.map_err(|_| UpstreamUnavailable)?;
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 

@@ -51,8 +51,6 @@ pub struct KafkaReader {
     pub reach_back: Duration,
     /// How often topics and partitions are looked for.
     pub metadata_refresh: Duration,
-    /// Consumers that read the past.
-    pub replay_consumers: usize,
     /// How records become events.
     pub preparation: Arc<Preparation>,
 }
@@ -92,8 +90,8 @@ impl KafkaReader {
             let lookups = Lookups::new(&self, Arc::clone(&questions), requests.lookups.clone());
             spawn(format!("kafka-lookup-{number}"), Box::new(move || lookups.run()));
         }
-        for number in 0..self.replay_consumers {
-            let replay = ReplayConsumer::new(&self, Arc::clone(&questions), requests.replays.clone());
+        for (number, replays) in requests.replays.iter().enumerate() {
+            let replay = ReplayConsumer::new(&self, Arc::clone(&questions), replays.clone());
             spawn(format!("kafka-replay-{number}"), Box::new(move || replay.run()));
         }
         Ok(KafkaThreads { stopping, requests, threads })

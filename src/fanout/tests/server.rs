@@ -33,7 +33,7 @@ pub struct Server {
 impl Server {
     /// A server that is ready: it has read every log from some place in its past to its end.
     pub fn start(cluster: usize, logs: &Cluster, limits: HubLimits, dice: &mut ChaCha8Rng) -> Self {
-        let (to_kafka, requests) = upstream(64);
+        let (to_kafka, requests) = upstream(64, 1);
         let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
         let mut server =
             Self { cluster, hub, logs: Rc::clone(logs), partitions: Vec::new(), read: Vec::new(), answering: Vec::new() };
@@ -123,7 +123,7 @@ async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng)
                     let _ = request.reply.send(answer);
                 }
             }
-            Ok(request) = requests.replays.recv() => {
+            Ok(request) = requests.replays[0].recv() => {
                 linger(&mut dice).await;
                 let count = dice.random_range(1..6);
                 let read = find(&logs.borrow(), &request.range.topic, request.range.partition).replay(&request.range, count);
