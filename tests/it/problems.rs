@@ -56,9 +56,9 @@ impl Row {
     async fn check(self, server: &TestServer) {
         let (status, kind, title) = self.answer;
         let mut response = self.request.send(server.address).await;
+        assert_eq!(response.status, status, "{} {}", self.method, self.uri);
         let body = response.text().await;
-        let row = format!("{} {} answered {status_got} {body}", self.method, self.uri, status_got = response.status);
-        assert_eq!(response.status, status, "{row}");
+        let row = format!("{} {} answered {body}", self.method, self.uri);
         assert_eq!(response.header("content-type"), Some("application/problem+json"), "{row}");
         assert_eq!(response.header("access-control-allow-origin"), Some("*"), "{row}");
         assert_eq!(response.header("cache-control"), Some("no-cache"), "{row}");

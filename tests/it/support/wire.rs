@@ -166,7 +166,8 @@ impl Response {
 
     /// The whole body of a response that ends.
     pub async fn text(&mut self) -> String {
-        while self.read_more("the end of the body").await {}
+        // A stream would go on for ever, its heartbeats ending no wait of `read_more`.
+        within("the end of the body", async { while self.read_more("the end of the body").await {} }).await;
         String::from_utf8(self.body.clone()).expect("a body of text")
     }
 
