@@ -13,14 +13,19 @@
 //!
 //! ARCHITECTURE.md tells how an event and a request walk through them.
 
+pub mod cli;
 pub mod config;
 pub mod cursor;
+pub mod dev;
+pub mod dev_broker;
 pub mod event;
 pub mod fanout;
 pub mod http;
 pub mod kafka;
 pub mod limits;
 pub mod metrics;
+pub mod reload;
 pub mod server;
 pub mod shutdown;
 pub mod stream;
+pub mod telemetry;

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 /// Entries that one turn takes out of a partition's memory log while catching up: enough to make the lock's cost small,
 /// few enough that a subscriber never holds much more than a socket buffer's worth of events alive.
-pub const MEMORY_READ_ENTRIES_MAX: usize = 64;
+///
+/// Tiny in the unit tests, as the two bounds below are: their runs of a hundred events must meet every boundary.
+pub const MEMORY_READ_ENTRIES_MAX: usize = if cfg!(test) { 3 } else { 64 };
 
 /// Bytes of event values that one request to a replay consumer reads: large enough that the seek before it (a few
 /// milliseconds) does not count, small enough that `replay_places_max` of them fit into memory and nobody waits long.
 pub const REPLAY_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of frames that a subscriber is handed at once while catching up: about a socket buffer.
-pub const CATCH_UP_WRITE_BYTES: usize = 128 * 1024;
+pub const CATCH_UP_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 128 * 1024 };
 
 /// Bytes of shared frames that a live subscriber is handed at once.
-pub const LIVE_WRITE_BYTES: usize = 256 * 1024;
+pub const LIVE_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
 
 /// Pause before Kafka is asked again for a replay that it could not serve.
 pub const REPLAY_RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -25,7 +27,7 @@ pub const UPSTREAM_QUEUE_MAX: usize = 4096;
 /// How long one look-up (offsets, watermarks) may take before the asker gets 503.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a replay consumer waits for the first record of a range before it gives up for this time.
+/// How long a replay consumer waits for each record of a range before it gives up for this time.
 pub const REPLAY_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Threads that look offsets up: each look-up is a round trip or two, and they must not wait behind replays.
@@ -41,18 +43,22 @@ pub const LIVE_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Named streams, titles and the like in one problem's `detail`: the client gets all of its bad names, not a book.
 pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
 
-/// Log lines per second about records that were skipped.
-pub const SKIP_LOG_PER_SECOND: u32 = 1;
+/// Clients whose request rate is remembered; above it those that have been quiet are forgotten.
+pub const RATED_CLIENTS_MAX: usize = 100_000;
 
-/// Pauses while an id names a partition that is not known here: a process that refreshed its metadata earlier may have
-/// handed it out. Together about two seconds, then the id is wrong.
-pub const PARTITION_DISCOVERY_PAUSES: [Duration; 5] = [
+/// Pauses while a request waits for a topic or partition that is not known here: a process that refreshed its metadata
+/// earlier may have handed out the id that names it, or its stream was configured this moment. Together about two seconds,
+/// then it does not exist.
+pub const DISCOVERY_PAUSES: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(300),
     Duration::from_millis(500),
-    Duration::from_millis(1000),
+    Duration::from_secs(1),
 ];
+
+/// How much later than its first record a process may find a new partition: the largest `metadata_refresh_ms`.
+pub const PARTITION_DISCOVERY_LAG_MS: i64 = 3_600_000;
 
 /// What streams that end because the server leaves tell their clients to wait before they come back: apart from each other,
 /// and long enough for a rolling restart's next process to listen.
@@ -69,3 +75,13 @@ pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 
 /// Subscribers that may wait for a replay place; further ones get 503.
 pub const REPLAY_QUEUE_MAX: usize = 1024;
+
+/// How often the configuration's files are looked at: a change takes effect within a second.
+pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
+
+/// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
+pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// How often each live stream looks at the time that a delivery takes: a histogram of all deliveries would cost more than
+/// it tells.
+pub const DELIVERY_LOOK: Duration = Duration::from_secs(1);

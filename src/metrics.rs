@@ -2,10 +2,12 @@
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::cursor::MovedReason;
@@ -32,6 +34,40 @@ pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
+/// What was built.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct BuildLabel {
+    /// The package's version.
+    pub version: &'static str,
+}
+
+/// A histogram of seconds, from a millisecond to a minute.
+#[derive(Clone, Debug)]
+pub struct DeliverySeconds(Histogram);
+
+impl Default for DeliverySeconds {
+    fn default() -> Self {
+        Self(Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]))
+    }
+}
+
+impl DeliverySeconds {
+    /// Counts one delivery.
+    pub fn observe(&self, seconds: f64) {
+        self.0.observe(seconds);
+    }
+}
+
+impl EncodeMetric for DeliverySeconds {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        self.0.metric_type()
+    }
+}
+
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $type:ty = $name:literal;)+) => {
         /// See the module.
@@ -48,7 +84,9 @@ macro_rules! metrics {
                     let $field = <$type>::default();
                     registry.register($name, concat!($($help),+).trim().trim_end_matches('.'), $field.clone());
                 )+
-                Self { registry, $($field,)+ }
+                let metrics = Self { registry, $($field,)+ };
+                metrics.build_info.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
+                metrics
             }
         }
     };
@@ -71,14 +109,22 @@ metrics! {
     newest_record_seconds: Family<TopicLabel, Gauge<f64, AtomicU64>> = "eventstreams_newest_record_timestamp_seconds";
     /// Bytes that the memory logs hold.
     memory_log_bytes: Gauge = "eventstreams_memory_log_bytes";
+    /// Seconds between the oldest and the newest record that the memory logs hold, by Kafka's timestamps.
+    memory_log_seconds: Gauge = "eventstreams_memory_log_seconds";
+    /// Records in Kafka that were not read yet, by topic, as of the last look.
+    lag_records: Family<TopicLabel, Gauge> = "eventstreams_lag_records";
     /// Feeds with at least one subscriber.
     feeds: Gauge = "eventstreams_feeds";
     /// Partitions read now.
     partitions: Gauge = "eventstreams_partitions";
-    /// Events handed to subscribers, by stream subscription.
-    events_delivered: Counter = "eventstreams_events_delivered";
-    /// Bytes of frames handed to subscribers.
-    bytes_delivered: Counter = "eventstreams_bytes_delivered";
+    /// Events handed to live subscribers, by topic.
+    events_delivered: Family<TopicLabel, Counter> = "eventstreams_events_delivered";
+    /// Bytes of frames handed to live subscribers, by topic.
+    bytes_delivered: Family<TopicLabel, Counter> = "eventstreams_bytes_delivered";
+    /// Events handed to subscribers that are catching up.
+    events_caught_up: Counter = "eventstreams_events_caught_up";
+    /// From Kafka's timestamp to the socket, of one event in a second of each live stream.
+    delivery_seconds: DeliverySeconds = "eventstreams_delivery_seconds";
     /// Heartbeats sent.
     heartbeats: Counter = "eventstreams_heartbeats";
     /// Times that a subscriber went over from catching up to live.
@@ -89,6 +135,10 @@ metrics! {
     moved: Family<ReasonLabel, Counter> = "eventstreams_positions_moved";
     /// Reads out of Kafka for subscribers that are replayed.
     replay_reads: Counter = "eventstreams_replay_reads";
+    /// Subscribers that are being replayed out of Kafka.
+    replays_running: Gauge = "eventstreams_replays_running";
+    /// Subscribers that wait for a place to be replayed out of Kafka.
+    replays_waiting: Gauge = "eventstreams_replays_waiting";
     /// Replays refused because all places and the queue before them were taken.
     replays_refused: Counter = "eventstreams_replays_refused";
     /// Offsets looked up in Kafka for subscribers.
@@ -97,12 +147,16 @@ metrics! {
     problems: Family<ReasonLabel, Counter> = "eventstreams_problems";
     /// Streams ended, by reason.
     streams_closed: Family<ReasonLabel, Counter> = "eventstreams_streams_closed";
+    /// The build that runs.
+    build_info: Family<BuildLabel, Gauge> = "eventstreams_build_info";
+    /// Reloads of the configuration, by result.
+    config_reloads: Family<ReasonLabel, Counter> = "eventstreams_config_reloads";
     /// Errors that the Kafka client reported.
     kafka_errors: Counter = "eventstreams_kafka_errors";
 }
 
 impl Metrics {
-    /// All metrics in the Prometheus text form (OpenMetrics 1.0).
+    /// All metrics in the Prometheus text form (`OpenMetrics` 1.0).
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();

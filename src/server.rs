@@ -1,25 +1,28 @@
 //! One server: build, bind, spawn, drain. The only file that wires the parts together.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::event::{RedactionKind, RedactionRules};
-use crate::fanout::upstream::{UpstreamRequests, upstream};
+use crate::event::RedactionRules;
+use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::http::listener::{ListenerLimits, serve};
-use crate::http::{self, App, ConnectionLimit};
-use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation};
+use crate::http::{self, App, ClientAddresses, ConnectionLimit, RequestRate};
+use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
 use crate::limits;
 use crate::metrics::Metrics;
+use crate::reload::{Reloaded, Reloader};
 use crate::shutdown::Shutdown;
-use crate::stream::{Catalog, load_catalog};
+use crate::stream::load_catalog;
 
 /// The sockets of a server, bound already.
 #[derive(Debug)]
@@ -59,41 +62,72 @@ async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     }
 }
 
-/// Runs a server until `shutdown`, and returns when its last stream has ended.
-///
-/// # Errors
-/// When it cannot start: stream configuration that cannot be read, properties that librdkafka refuses.
-pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
-    let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
-    if let Some(error) = loaded.stale {
-        tracing::warn!(%error, "stream configuration is the last good one");
+/// A server that reads Kafka; [`Server::serve`] opens its doors.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    threads: KafkaThreads,
+}
+
+impl Server {
+    /// Builds the parts and begins to read. `file` is where the configuration was read from; when it changes, it is read
+    /// again. `shutdown` ends everything.
+    ///
+    /// # Errors
+    /// Stream configuration that cannot be read, properties that librdkafka refuses.
+    pub async fn start(config: Config, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Self> {
+        let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
+        if let Some(error) = loaded.stale {
+            tracing::warn!(%error, "stream configuration is the last good one");
+        }
+        for warning in loaded.catalog.warnings() {
+            tracing::warn!("{warning}");
+        }
+        if !config.ignored_keys.is_empty() {
+            tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
+        }
+        let metrics = Arc::new(Metrics::default());
+        let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX);
+        let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
+        let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
+        let reloaded = Reloaded {
+            topics: Arc::new(ArcSwap::from_pointee(loaded.catalog.topics())),
+            catalog: Arc::new(watch::Sender::new(Arc::new(loaded.catalog))),
+            preparation: Arc::new(Preparation::new(redaction, config.limits.event_bytes_max, Arc::clone(&metrics))),
+            hub: Arc::clone(&hub),
+            metrics: Arc::clone(&metrics),
+        };
+        let threads = kafka_reader(&config, &reloaded).start(&hub, requests)?;
+        let http = &config.http;
+        let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
+        let app = Arc::new(App {
+            catalog: Arc::clone(&reloaded.catalog),
+            hub,
+            metrics,
+            connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
+            request_rate: RequestRate::new(http.request_rate_limit, addresses),
+            shutdown: shutdown.clone(),
+            config: config.clone(),
+        });
+        tokio::spawn(Reloader::new(file, config, reloaded).run(shutdown));
+        Ok(Self { app, threads })
     }
-    let catalog = loaded.catalog;
-    for warning in catalog.warnings() {
-        tracing::warn!("{warning}");
+
+    /// Something to wait on until streams are served.
+    #[must_use]
+    pub fn watch_ready(&self) -> watch::Receiver<bool> {
+        self.app.hub.watch_ready()
     }
-    if !config.ignored_keys.is_empty() {
-        tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
+
+    /// Serves until the shutdown, and returns when the last stream has ended.
+    ///
+    /// # Errors
+    /// When a Kafka thread cannot be ended.
+    pub async fn serve(self, listeners: Listeners) -> anyhow::Result<()> {
+        let shutdown = self.app.shutdown.clone();
+        serve_until(&self.app, listeners, &shutdown).await;
+        tokio::task::spawn_blocking(move || self.threads.stop()).await.context("the Kafka threads")
     }
-    let metrics = Arc::new(Metrics::default());
-    let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX);
-    let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
-    let threads = read_kafka(&config, &catalog, &hub, &requests, &metrics)?;
-    let http = &config.http;
-    let limit =
-        ConnectionLimit::new(http.client_ip_connection_limit, http.client_ip_header.clone(), http.trusted_proxies.clone());
-    let app = Arc::new(App {
-        catalog: ArcSwap::from_pointee(catalog),
-        hub,
-        metrics,
-        connection_limit: limit,
-        shutdown: shutdown.clone(),
-        config,
-    });
-    serve_until(&app, listeners, &shutdown).await;
-    requests.close();
-    tokio::task::spawn_blocking(move || threads.stop()).await.context("the Kafka threads")?;
-    Ok(())
 }
 
 async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) {
@@ -105,43 +139,31 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
         write_timeout: Duration::from_millis(limits.write_timeout_ms),
     };
     let grace = Duration::from_millis(limits.drain_ms) + limits::GRACE_AFTER_DRAIN;
-    let serve_all = |listeners: Vec<TcpListener>, router: &axum::Router, stop: &Shutdown| {
-        let (router, open, stop) = (router.clone(), app.metrics.connections.clone(), stop.clone());
+    let serve_all = |listeners: Vec<TcpListener>, router: &axum::Router, open: &Gauge, stop: &Shutdown| {
+        let (router, open, stop) = (router.clone(), open.clone(), stop.clone());
         let servers =
             listeners.into_iter().map(move |listener| serve(listener, router.clone(), bounds, open.clone(), stop.clone(), grace));
         futures_util::future::join_all(servers)
     };
     // The admin port answers until the last stream has ended: that the server drains is worth knowing.
     let admin_stop = Shutdown::default();
-    let admin = tokio::spawn(serve_all(listeners.admin, &http::admin::router(app), &admin_stop));
-    serve_all(listeners.public, &http::router(app), shutdown).await;
+    let admin = tokio::spawn(serve_all(listeners.admin, &http::admin::router(app), &Gauge::default(), &admin_stop));
+    serve_all(listeners.public, &http::router(app), &app.metrics.connections, shutdown).await;
     admin_stop.begin();
     if let Err(error) = admin.await {
         tracing::error!(%error, "admin port");
     }
 }
 
-fn read_kafka(
-    config: &Config,
-    catalog: &Catalog,
-    hub: &Arc<Hub>,
-    requests: &UpstreamRequests,
-    metrics: &Arc<Metrics>,
-) -> anyhow::Result<KafkaThreads> {
-    let topics: Vec<_> = catalog.topics().into_iter().collect();
-    let kinds: HashMap<_, _> =
-        topics.iter().map(|topic| (topic.clone(), RedactionKind::of_streams(catalog.streams_of_topic(topic)))).collect();
-    let rules = RedactionRules::new(&config.redacted_pages);
-    let preparation = Preparation::new(rules, kinds, config.limits.event_bytes_max, Arc::clone(metrics));
-    let reader = KafkaReader {
-        client: KafkaClient::new(&config.kafka.properties, &config.http.user_agent, Arc::clone(metrics)),
-        topics,
+fn kafka_reader(config: &Config, reloaded: &Reloaded) -> KafkaReader {
+    KafkaReader {
+        client: KafkaClient::new(&config.kafka.properties, Arc::clone(&reloaded.metrics)),
+        topics: Arc::clone(&reloaded.topics),
         reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
         metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),
         replay_consumers: config.kafka.replay_consumers_max,
-        preparation: Arc::new(preparation),
-    };
-    Ok(reader.start(hub, requests)?)
+        preparation: Arc::clone(&reloaded.preparation),
+    }
 }
 
 fn hub_limits(config: &Config) -> HubLimits {

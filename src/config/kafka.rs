@@ -16,6 +16,7 @@ pub const BROKERS: &str = "metadata.broker.list";
 /// Properties that the consumers set themselves, with the reason. An operator's value is named as ignored at start: a file that works with
 /// the Node service works here.
 pub const OWN_PROPERTIES: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", "reading must never make a topic"),
     ("auto.commit.enable", "positions live with the clients, nothing is committed"),
     ("auto.offset.reset", "a lost position must be seen, not skipped"),
     ("enable.auto.commit", "positions live with the clients, nothing is committed"),

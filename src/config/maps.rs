@@ -1,6 +1,6 @@
 //! Keys whose values are maps with keys of the operator's own: redacted pages, stream settings, options of requests.
 
-use axum::http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::check::{shape, text};

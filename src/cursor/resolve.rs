@@ -25,8 +25,9 @@ pub struct LogAnswer {
     pub witness: Option<TimestampMs>,
     /// Timestamp of the log's first record, given when `next` is `low`.
     pub first_timestamp: Option<TimestampMs>,
-    /// The first offset at or after [`LogQuestion::time`]; `None` when every record is earlier.
-    pub by_time: Option<Offset>,
+    /// The first offset at or after [`LogQuestion::time`], with the id timestamp of the record before it where there is one;
+    /// `None` when every record is earlier.
+    pub by_time: Option<(Offset, Option<TimestampMs>)>,
 }
 
 /// Why a subscriber begins elsewhere than it asked to. Never a silent gap.
@@ -80,8 +81,11 @@ pub fn question(asked: AskedPosition) -> Option<LogQuestion> {
 /// meanwhile are after it.
 #[must_use]
 pub fn decide(asked: AskedPosition, answer: &LogAnswer, live: Position) -> Decision {
-    let by_time =
-        |time: TimestampMs| answer.by_time.map_or(Decision { position: live, moved: None }, |next| Decision::at(next, time));
+    let by_time = |time: TimestampMs| match answer.by_time {
+        // The record before is the better timestamp: the pair is then one that this log knows again.
+        Some((next, before)) => Decision::at(next, before.unwrap_or(time)),
+        None => Decision { position: live, moved: None },
+    };
     match asked {
         AskedPosition::Unset | AskedPosition::Live => Decision { position: live, moved: None },
         AskedPosition::Earliest => Decision::at(answer.low, TimestampMs(0)),
@@ -99,8 +103,9 @@ pub fn decide(asked: AskedPosition, answer: &LogAnswer, live: Position) -> Decis
         }
         AskedPosition::Both { next, timestamp } if next < answer.low => {
             let found = by_time(timestamp);
-            // A record that early is still here at a higher offset: this is another cluster's log, and time has found the place.
-            let gone = found.position.next <= answer.low;
+            // A record before the one that time has found is still here: this is another cluster's log. (The first record
+            // may lie above `low`, where a log begins with a hole.)
+            let gone = answer.by_time.map_or(live.next <= answer.low, |(_, before)| before.is_none());
             Decision { moved: gone.then_some((next, MovedReason::BelowLogStart)), ..found }
         }
         AskedPosition::Both { next, timestamp } => {
@@ -139,14 +144,14 @@ mod tests {
 
     #[test]
     fn offset_and_timestamp_of_the_same_log_go_on_at_the_offset() {
-        let log = LogAnswer { witness: Some(TimestampMs(777)), by_time: Some(Offset(49)), ..answer() };
+        let log = LogAnswer { witness: Some(TimestampMs(777)), by_time: Some((Offset(49), Some(TimestampMs(700)))), ..answer() };
         assert_eq!(decide(both(50, 777), &log, LIVE), Decision::at(Offset(50), TimestampMs(777)));
     }
 
     #[test]
     fn offset_and_timestamp_of_another_log_go_on_at_the_timestamp() {
-        let log = LogAnswer { witness: Some(TimestampMs(778)), by_time: Some(Offset(30)), ..answer() };
-        assert_eq!(decide(both(50, 777), &log, LIVE), Decision::at(Offset(30), TimestampMs(777)));
+        let log = LogAnswer { witness: Some(TimestampMs(778)), by_time: Some((Offset(30), Some(TimestampMs(700)))), ..answer() };
+        assert_eq!(decide(both(50, 777), &log, LIVE), Decision::at(Offset(30), TimestampMs(700)));
     }
 
     #[test]
@@ -154,15 +159,22 @@ mod tests {
         let moved = Some((Offset(3), MovedReason::BelowLogStart));
         let decision = decide(AskedPosition::Offset(Offset(3)), &answer(), LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(10), moved));
-        let log = LogAnswer { by_time: Some(Offset(10)), ..answer() };
+        let log = LogAnswer { by_time: Some((Offset(10), None)), ..answer() };
         let decision = decide(both(3, 777), &log, LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(10), moved));
     }
 
     #[test]
+    fn below_a_log_start_that_is_a_hole_is_told_too() {
+        let log = LogAnswer { by_time: Some((Offset(12), None)), ..answer() };
+        let decision = decide(both(3, 777), &log, LIVE);
+        assert_eq!((decision.position.next, decision.moved), (Offset(12), Some((Offset(3), MovedReason::BelowLogStart))));
+    }
+
+    #[test]
     fn below_the_log_start_but_known_by_time_is_another_cluster_and_no_gap() {
-        let log = LogAnswer { by_time: Some(Offset(40)), ..answer() };
-        assert_eq!(decide(both(3, 777), &log, LIVE), Decision::at(Offset(40), TimestampMs(777)));
+        let log = LogAnswer { by_time: Some((Offset(40), Some(TimestampMs(700)))), ..answer() };
+        assert_eq!(decide(both(3, 777), &log, LIVE), Decision::at(Offset(40), TimestampMs(700)));
     }
 
     #[test]
@@ -170,20 +182,26 @@ mod tests {
         let moved = Some((Offset(101), MovedReason::AboveLogEnd));
         assert_eq!(decide(AskedPosition::Offset(Offset(101)), &answer(), LIVE), Decision { position: LIVE, moved });
         assert_eq!(decide(both(101, 9_999), &answer(), LIVE), Decision { position: LIVE, moved });
-        let log = LogAnswer { by_time: Some(Offset(60)), ..answer() };
+        let log = LogAnswer { by_time: Some((Offset(60), Some(TimestampMs(700)))), ..answer() };
         assert_eq!(decide(both(101, 777), &log, LIVE).position.next, Offset(60));
         assert_eq!(decide(AskedPosition::Offset(Offset(100)), &answer(), LIVE).moved, None, "the end itself is a place to be");
     }
 
     #[test]
     fn a_partition_that_was_empty_goes_on_at_its_first_record() {
-        let log = LogAnswer { low: Offset(0), first_timestamp: Some(TimestampMs(12)), by_time: Some(Offset(0)), ..answer() };
+        let log = LogAnswer {
+            low: Offset(0),
+            first_timestamp: Some(TimestampMs(12)),
+            by_time: Some((Offset(0), Some(TimestampMs(700)))),
+            ..answer()
+        };
         assert_eq!(decide(both(0, 0), &log, LIVE).position.next, Offset(0));
     }
 
     #[test]
     fn at_the_log_start_an_older_first_record_tells_of_another_log() {
-        let log = LogAnswer { first_timestamp: Some(TimestampMs(12)), by_time: Some(Offset(80)), ..answer() };
+        let log =
+            LogAnswer { first_timestamp: Some(TimestampMs(12)), by_time: Some((Offset(80), Some(TimestampMs(700)))), ..answer() };
         assert_eq!(decide(both(10, 777), &log, LIVE).position.next, Offset(80));
     }
 

@@ -41,6 +41,6 @@ mod tests;
 mod text;
 
 pub use frame::Format;
-pub use prepare::{Prepared, PublicEvent, prepare};
+pub use prepare::{Prepared, PublicEvent, prepare, redact_again};
 pub use record::{Record, SkipReason};
 pub use redact::{RedactionKind, RedactionRules};

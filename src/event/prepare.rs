@@ -66,3 +66,12 @@ pub fn prepare(
     };
     Ok(Prepared { event: PublicEvent { json: json.into() }, redacted: found.redact })
 }
+
+/// An event that was prepared under other rules, if these take something out of it; `None` when it stays as it is. What
+/// other rules have taken out does not come back.
+pub fn redact_again(event: &PublicEvent, redaction: &RedactionRules, kind: RedactionKind) -> Option<PublicEvent> {
+    let text = str::from_utf8(&event.json).ok()?;
+    let found = scan(text, false, redaction).ok()?;
+    let redacted = found.redact.then(|| redact(text, kind).ok()).flatten()?;
+    (redacted.as_bytes() != event.json).then(|| PublicEvent { json: redacted.into() })
+}

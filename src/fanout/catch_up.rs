@@ -30,6 +30,8 @@ pub(super) struct CatchUp {
     event_id: EventId,
     lanes: Vec<Lane>,
     place: Option<ReplayPlace>,
+    /// [`Hub::rewrites`] when the lanes were filled.
+    rewrites: u64,
 }
 
 /// What was fetched of one slot and not delivered yet.
@@ -63,7 +65,8 @@ pub(super) enum Step {
 
 impl CatchUp {
     pub(super) fn new(hub: Arc<Hub>, format: Format) -> Self {
-        Self { hub, format, event_id: EventId::default(), lanes: Vec::new(), place: None }
+        let rewrites = hub.rewrites();
+        Self { hub, format, event_id: EventId::default(), lanes: Vec::new(), place: None, rewrites }
     }
 
     /// Gives it the place that [`Step::PlaceNeeded`] asked for.
@@ -79,6 +82,10 @@ impl CatchUp {
             Ok(None) => {}
             Ok(Some(step)) => return step,
             Err(UpstreamUnavailable) => return Step::Unavailable,
+        }
+        if self.rewrites != self.hub.rewrites() {
+            self.fetch_again(cursor);
+            return Step::Again;
         }
         let (bytes, events) = self.emit(tail, cursor);
         if events > 0 {
@@ -147,6 +154,8 @@ impl CatchUp {
             lane.clock = read.clock;
             if let Some(log_start) = read.log_start.filter(|start| *start > asked) {
                 cursor[index].next = log_start;
+                // Said once: an id that follows must not ask for what is gone.
+                self.event_id.set(index, cursor[index]);
                 return Ok(Some(Step::Moved(Moved {
                     topic: slot.partition.topic.clone(),
                     partition: slot.partition.partition,
@@ -160,6 +169,14 @@ impl CatchUp {
             self.place = None;
         }
         Ok(None)
+    }
+
+    /// Throws away what was fetched before events were rewritten.
+    fn fetch_again(&mut self, cursor: &[Position]) {
+        self.rewrites = self.hub.rewrites();
+        for (lane, own) in self.lanes.iter_mut().zip(cursor) {
+            *lane = Lane { entries: VecDeque::new(), fetched: own.next, clock: None };
+        }
     }
 
     /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry.

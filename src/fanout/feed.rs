@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use super::hub::HubPartition;
 use super::partition_log::LogEntry;
-use crate::cursor::{EventId, Position};
+use crate::cursor::{EventId, Position, TimestampMs};
 use crate::event::frame::{self, Format};
+use crate::metrics::{Metrics, TopicLabel};
 use crate::stream::Topic;
 
 /// What subscribers share: the topics (sorted, each once) and the format.
@@ -27,6 +29,7 @@ pub struct FeedKey {
 pub struct Feed {
     key: FeedKey,
     bytes_max: usize,
+    metrics: Arc<Metrics>,
     ring: Mutex<Ring>,
     /// The sequence number that the next frame gets; subscribers wait for it to change.
     wake: watch::Sender<u64>,
@@ -35,6 +38,8 @@ pub struct Feed {
 #[derive(Debug)]
 struct Ring {
     slots: Vec<Slot>,
+    /// One for each slot.
+    delivered: Vec<Delivered>,
     event_id: EventId,
     frames: VecDeque<FeedFrame>,
     /// Sequence number of `frames[0]`.
@@ -47,6 +52,15 @@ struct FeedFrame {
     bytes: Bytes,
     slot: usize,
     position: Position,
+    /// Kafka's timestamp.
+    timestamp: TimestampMs,
+}
+
+/// What a topic's live subscribers were handed.
+#[derive(Clone, Debug)]
+struct Delivered {
+    events: Counter,
+    bytes: Counter,
 }
 
 /// One partition of a feed. Slots are only ever added, so that a slot's number stays true for every cursor.
@@ -74,8 +88,13 @@ pub struct Tail {
 /// What [`Feed::read`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedRead {
-    /// Frames were handed out; go on reading here.
-    Frames(u64),
+    /// Frames were handed out.
+    Frames {
+        /// Sequence number of the frame after them.
+        next: u64,
+        /// Kafka's timestamp of the last of them.
+        timestamp: TimestampMs,
+    },
     /// Nothing new.
     Nothing,
     /// The frames asked for have left the ring.
@@ -83,12 +102,19 @@ pub enum FeedRead {
 }
 
 impl Feed {
-    pub(super) fn new(key: FeedKey, bytes_max: usize, partitions: impl Iterator<Item = Arc<HubPartition>>) -> Self {
+    pub(super) fn new(
+        key: FeedKey,
+        bytes_max: usize,
+        metrics: Arc<Metrics>,
+        partitions: impl Iterator<Item = Arc<HubPartition>>,
+    ) -> Self {
         let feed = Self {
             key,
             bytes_max,
+            metrics,
             ring: Mutex::new(Ring {
                 slots: Vec::new(),
+                delivered: Vec::new(),
                 event_id: EventId::default(),
                 frames: VecDeque::new(),
                 first: 0,
@@ -111,7 +137,11 @@ impl Feed {
 
     /// Follows one more partition from `start` on.
     pub(super) fn add_partition(&self, partition: Arc<HubPartition>, start: Position) {
+        let label = TopicLabel { topic: partition.topic.to_string() };
+        let events = self.metrics.events_delivered.get_or_create(&label).clone();
+        let bytes = self.metrics.bytes_delivered.get_or_create(&label).clone();
         let mut ring = self.ring.lock();
+        ring.delivered.push(Delivered { events, bytes });
         ring.event_id.push_slot(partition.topic.clone(), partition.partition, start);
         ring.slots.push(Slot { partition, position: start, start, retired: false });
     }
@@ -135,13 +165,21 @@ impl Feed {
         let Some(event) = &entry.event else { return };
         let bytes = frame::render(self.key.format, ring.event_id.as_bytes(), event);
         ring.bytes += bytes.len();
-        ring.frames.push_back(FeedFrame { bytes, slot, position });
+        ring.frames.push_back(FeedFrame { bytes, slot, position, timestamp: entry.timestamp });
         while ring.bytes > self.bytes_max && ring.frames.len() > 1 {
             if let Some(oldest) = ring.frames.pop_front() {
                 ring.bytes -= oldest.bytes.len();
                 ring.first += 1;
             }
         }
+    }
+
+    /// Forgets its frames: subscribers who have not read them all find the events in the memory log.
+    pub(super) fn forget_frames(&self) {
+        let mut ring = self.ring.lock();
+        ring.first = ring.next();
+        ring.frames.clear();
+        ring.bytes = 0;
     }
 
     /// Wakes the subscribers that wait for what was pushed.
@@ -172,25 +210,42 @@ impl Feed {
         }
         let known = cursor.len();
         cursor.extend(ring.slots.iter().skip(known).map(|slot| slot.start));
-        let mut bytes = 0;
-        let before = frames.len();
+        let (mut bytes, mut count, mut timestamp) = (0, 0, TimestampMs(0));
+        // Counted for each run of frames of one slot, and most feeds have one slot that speaks.
+        let mut run = (0, 0, 0);
         let skip = usize::try_from(from - ring.first).unwrap_or(usize::MAX);
         for frame in ring.frames.iter().skip(skip) {
             if bytes > 0 && bytes + frame.bytes.len() > bytes_max {
                 break;
             }
+            if run.0 != frame.slot {
+                ring.count(run);
+                run = (frame.slot, 0, 0);
+            }
+            run = (frame.slot, run.1 + 1, run.2 + frame.bytes.len() as u64);
             bytes += frame.bytes.len();
+            count += 1;
+            timestamp = frame.timestamp;
             cursor[frame.slot] = frame.position;
             frames.push(frame.bytes.clone());
         }
-        match frames.len() - before {
-            0 => FeedRead::Nothing,
-            count => FeedRead::Frames(from + count as u64),
+        if count == 0 {
+            return FeedRead::Nothing;
         }
+        ring.count(run);
+        FeedRead::Frames { next: from + count, timestamp }
     }
 }
 
 impl Ring {
+    /// Counts events and bytes that were handed out of a slot.
+    fn count(&self, (slot, events, bytes): (usize, u64, u64)) {
+        if let Some(delivered) = self.delivered.get(slot).filter(|_| events > 0) {
+            delivered.events.inc_by(events);
+            delivered.bytes.inc_by(bytes);
+        }
+    }
+
     fn next(&self) -> u64 {
         self.first + self.frames.len() as u64
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use super::places::ReplayPlaces;
 use super::upstream::Upstream;
 use crate::cursor::{Offset, Partition, Position, TimestampMs};
 use crate::event::PublicEvent;
+use crate::limits;
 use crate::metrics::Metrics;
 use crate::stream::Topic;
 
@@ -59,6 +61,7 @@ pub struct Hub {
     retention: Mutex<Retention>,
     ready: watch::Sender<bool>,
     limits: HubLimits,
+    rewrites: AtomicU64,
     pub(super) places: ReplayPlaces,
     pub(super) upstream: Upstream,
     pub(super) metrics: Arc<Metrics>,
@@ -81,7 +84,8 @@ struct FeedUse {
 
 #[derive(Debug, Default)]
 struct Retention {
-    arrivals: VecDeque<(Arc<HubPartition>, usize)>,
+    /// Partition, cost in bytes and Kafka's timestamp.
+    arrivals: VecDeque<(Arc<HubPartition>, usize, TimestampMs)>,
     bytes: usize,
 }
 
@@ -94,6 +98,7 @@ impl Hub {
             retention: Mutex::default(),
             ready: watch::Sender::new(false),
             limits,
+            rewrites: AtomicU64::new(0),
             places: ReplayPlaces::new(limits.replay_places_max, limits.replay_queue_max),
             upstream,
             metrics,
@@ -121,6 +126,30 @@ impl Hub {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Asks that topics be looked for now: other ones may be wanted.
+    pub fn rediscover(&self) {
+        self.upstream.rediscover();
+    }
+
+    /// Gives discovery a moment to find what `found` asks for; whether it did.
+    pub async fn await_discovery(&self, found: impl Fn() -> bool) -> bool {
+        for pause in limits::DISCOVERY_PAUSES {
+            if found() {
+                return true;
+            }
+            self.upstream.rediscover();
+            tokio::time::sleep(pause).await;
+        }
+        found()
+    }
+
+    /// Brings the gauges up to date that nobody keeps as they change: for whoever is about to read them.
+    pub fn update_gauges(&self) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.replays_running.set(count(self.limits.replay_places_max - self.places.free()));
+        self.metrics.replays_waiting.set(count(self.places.waiting()));
     }
 
     /// Whether Kafka has the topic.
@@ -181,7 +210,7 @@ impl Hub {
                 }
             }
             drop(log);
-            retention.arrivals.push_back((arrival.partition, cost));
+            retention.arrivals.push_back((arrival.partition, cost, arrival.timestamp));
             retention.bytes += cost;
         }
         for used in touched {
@@ -189,6 +218,25 @@ impl Hub {
         }
         retention.trim(self.limits.memory_log_bytes_max);
         self.metrics.memory_log_bytes.set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
+        self.metrics.memory_log_seconds.set(retention.span_ms() / 1000);
+    }
+
+    /// Puts other events in the place of those that `rewrite` returns something for, wherever events are kept: memory logs,
+    /// feeds, and what subscribers hold who are catching up.
+    pub fn rewrite(&self, rewrite: impl Fn(&Topic, &PublicEvent) -> Option<PublicEvent>) {
+        let routes = self.routes.write();
+        for partition in routes.partitions.values().flatten() {
+            partition.log.write().rewrite(|event| rewrite(&partition.topic, event));
+        }
+        for used in routes.feeds.values() {
+            used.feed.forget_frames();
+        }
+        self.rewrites.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often [`Hub::rewrite`] has run: what was fetched before it must not be shown after it.
+    pub(super) fn rewrites(&self) -> u64 {
+        self.rewrites.load(Ordering::Acquire)
     }
 
     /// Joins the feed of `key`, which is made if it is the first subscriber's.
@@ -199,7 +247,7 @@ impl Hub {
             Arc::clone(used)
         } else {
             let partitions = key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten().cloned();
-            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, partitions));
+            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, Arc::clone(&self.metrics), partitions));
             let used = Arc::new(FeedUse { feed, subscribers: Mutex::new(0) });
             for topic in key.topics.iter() {
                 routes.by_topic.entry(topic.clone()).or_default().push(Arc::clone(&used));
@@ -248,9 +296,14 @@ impl HubPartition {
 }
 
 impl Retention {
+    fn span_ms(&self) -> i64 {
+        let time = |arrival: Option<&(Arc<HubPartition>, usize, TimestampMs)>| arrival.map_or(0, |(_, _, time)| time.0);
+        time(self.arrivals.back()) - time(self.arrivals.front())
+    }
+
     fn trim(&mut self, bytes_max: usize) {
         while self.bytes > bytes_max {
-            let Some((partition, cost)) = self.arrivals.pop_front() else { return };
+            let Some((partition, cost, _)) = self.arrivals.pop_front() else { return };
             self.bytes -= cost;
             partition.log.write().forget_oldest();
         }

@@ -26,6 +26,8 @@ mod partition_log;
 mod places;
 mod start;
 mod subscription;
+#[cfg(test)]
+mod tests;
 pub mod upstream;
 
 pub use feed::FeedKey;

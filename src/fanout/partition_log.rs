@@ -58,6 +58,8 @@ pub struct PartitionLog {
     /// Every record below `start` has a timestamp of at most this.
     floor: TimestampMs,
     clock: RunClock,
+    /// Where the records before the log's start go on; `None` once the first one was kept.
+    run_up: Option<Offset>,
 }
 
 #[derive(Debug)]
@@ -78,18 +80,20 @@ impl PartitionLog {
             before_start: start.is_log_start.then_some(TimestampMs(0)),
             floor: TimestampMs(start.floor.0.saturating_sub(1)),
             clock: RunClock::default(),
+            run_up: Some(Offset(0)),
         }
     }
 
     /// Takes the next record in. `None` for one before the log's start or one that was taken already.
     pub fn append(&mut self, offset: Offset, timestamp: TimestampMs, event: Option<PublicEvent>) -> Option<&LogEntry> {
-        if offset < self.start && self.entries.is_empty() {
-            self.before_start = Some(self.clock.observe(timestamp));
-            return None;
-        }
         if offset < self.end {
+            if self.run_up.is_some_and(|next| next <= offset) {
+                self.run_up = Some(Offset(offset.0 + 1));
+                self.before_start = Some(self.clock.observe(timestamp));
+            }
             return None;
         }
+        self.run_up = None;
         let witness = self.clock.observe(timestamp);
         let max_timestamp = self.entries.back().map_or(self.floor, |kept| kept.max_timestamp).max(timestamp);
         self.end = Offset(offset.0 + 1);
@@ -103,6 +107,15 @@ impl PartitionLog {
             self.start = Offset(kept.entry.offset.0 + 1);
             self.before_start = Some(kept.entry.witness);
             self.floor = kept.max_timestamp;
+        }
+    }
+
+    /// Puts other events in the place of those that `rewrite` returns something for.
+    pub fn rewrite(&mut self, rewrite: impl Fn(&PublicEvent) -> Option<PublicEvent>) {
+        for kept in &mut self.entries {
+            if let Some(event) = kept.entry.event.as_ref().and_then(&rewrite) {
+                kept.entry.event = Some(event);
+            }
         }
     }
 
@@ -189,6 +202,11 @@ mod tests {
         let mut log = filled(&[100, 101]);
         assert!(log.append(Offset(11), TimestampMs(101), None).is_none());
         assert_eq!(log.end().next, Offset(12));
+        log.forget_oldest();
+        log.forget_oldest();
+        assert!(log.append(Offset(11), TimestampMs(101), None).is_none());
+        let entry = log.append(Offset(12), TimestampMs(101), None).expect("kept");
+        assert_eq!(entry.witness, TimestampMs(100), "the one that came again is no part of the run");
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl ReplayPlaces {
         (before < self.queue_max).then_some(ticket)
     }
 
+    /// How many places are free now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free.available_permits()
+    }
+
     /// How many wait for a place now.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -56,7 +62,7 @@ impl ReplayPlaces {
 
 impl ReplayTicket {
     /// Waits for its turn.
-    pub async fn redeem(self) -> ReplayPlace {
+    pub async fn redeem(&self) -> ReplayPlace {
         let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
         ReplayPlace { _permit: permit }
     }
@@ -82,6 +88,7 @@ mod tests {
         assert_eq!(places.waiting(), 1);
         drop(place);
         let _place = ticket.redeem().await;
+        drop(ticket);
         assert_eq!(places.waiting(), 0);
     }
 }

@@ -94,12 +94,8 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[AskedEntry]) -> Result<(), 
         let known = hub.partitions(&entry.topic);
         entry.partition.is_some_and(|wanted| !known.is_empty() && known.iter().all(|found| found.partition != wanted))
     };
-    for pause in limits::PARTITION_DISCOVERY_PAUSES {
-        if !entries.iter().any(|entry| unknown(&entry)) {
-            return Ok(());
-        }
-        hub.upstream.rediscover();
-        tokio::time::sleep(pause).await;
+    if hub.await_discovery(|| !entries.iter().any(|entry| unknown(&entry))).await {
+        return Ok(());
     }
     match entries.iter().find(unknown) {
         Some(AskedEntry { topic, partition: Some(partition), .. }) => {
@@ -112,8 +108,8 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[AskedEntry]) -> Result<(), 
 /// What the client asked of each partition.
 struct Wishes<'a> {
     entries: HashMap<(&'a Topic, Partition), AskedPosition>,
-    /// The earliest timestamp that the id names in a topic: partitions of the topic that the id does not know have been
-    /// added since, and begin there.
+    /// The earliest timestamp that the id names in a topic. Partitions of the topic that the id does not know have been added
+    /// since, or shortly before: the process that wrote the id may not have found them yet. They begin so much earlier.
     earliest: HashMap<&'a Topic, TimestampMs>,
     otherwise: AskedPosition,
 }
@@ -138,7 +134,9 @@ impl<'a> Wishes<'a> {
         match self.entries.get(&(topic, partition)) {
             Some(AskedPosition::Unset) => self.otherwise,
             Some(position) => *position,
-            None => self.earliest.get(topic).map_or(self.otherwise, |time| AskedPosition::Timestamp(*time)),
+            None => self.earliest.get(topic).map_or(self.otherwise, |time| {
+                AskedPosition::Timestamp(TimestampMs(time.0.saturating_sub(limits::PARTITION_DISCOVERY_LAG_MS).max(0)))
+            }),
         }
     }
 }
@@ -146,6 +144,9 @@ impl<'a> Wishes<'a> {
 /// Decides for every slot; the look-ups that are needed go out together.
 async fn resolve(hub: &Arc<Hub>, slots: &[Slot], wishes: &Wishes<'_>) -> Result<Vec<Decision>, UpstreamUnavailable> {
     let decisions = slots.iter().map(|slot| async {
+        if slot.retired {
+            return Ok(Decision { position: slot.position, moved: None });
+        }
         let asked = wishes.of(slot);
         let known = from_memory(asked, &slot.partition.log.read(), slot.position);
         if let Some(position) = known {
@@ -166,7 +167,7 @@ fn from_memory(asked: AskedPosition, log: &PartitionLog, live: Position) -> Opti
     let by_time = |time: TimestampMs| {
         let next = log.first_at_or_after(time)?;
         // Nothing is that late: live, with live's own timestamp (a time in the future would miss what comes before it).
-        Some(if next >= live.next { live } else { Position { next, timestamp: time } })
+        Some(if next >= live.next { live } else { Position { next, timestamp: log.witness_before(next).unwrap_or(time) } })
     };
     match asked {
         AskedPosition::Unset | AskedPosition::Live => Some(live),

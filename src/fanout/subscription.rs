@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::catch_up::{CatchUp, Step};
-use super::feed::{Feed, FeedRead};
-use super::hub::{FeedMembership, Hub};
+use super::feed::FeedRead;
+use super::hub::FeedMembership;
 use super::places::ReplayTicket;
-use crate::cursor::{MovedReason, Offset, Partition, Position};
+use crate::cursor::{MovedReason, Offset, Partition, Position, TimestampMs};
 use crate::limits;
 use crate::stream::Topic;
 
@@ -45,6 +45,8 @@ pub enum Batch {
         pieces: Vec<Bytes>,
         /// How many events are in them.
         events: usize,
+        /// Kafka's timestamp of the last of them, when they are live.
+        live: Option<TimestampMs>,
     },
     /// Events are missing before the next frame, which the client must be told.
     Moved(Moved),
@@ -67,11 +69,8 @@ pub struct Subscription {
 enum State {
     /// Reads its feed at this sequence number.
     Live(u64),
-    CatchingUp(Box<CatchUp>),
-    /// Waits for a replay place, having said so.
-    Queued(Box<CatchUp>, ReplayTicket),
-    /// For the length of a move from one state to the next.
-    Moving,
+    /// With a ticket while it waits for a replay place, having said so.
+    CatchingUp(Box<CatchUp>, Option<ReplayTicket>),
 }
 
 impl Subscription {
@@ -80,7 +79,7 @@ impl Subscription {
     #[must_use]
     pub(super) fn new(member: FeedMembership, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
-        let state = State::CatchingUp(Box::new(CatchUp::new(Arc::clone(member.hub()), member.feed().key().format)));
+        let state = catching_up(&member);
         Self { member, wake, cursor, state }
     }
 
@@ -97,79 +96,69 @@ impl Subscription {
         matches!(self.state, State::Live(_))
     }
 
-    /// What comes after the cursor; waits until there is something.
+    /// What comes after the cursor; waits until there is something. Dropped while it waits, it has lost nothing.
     pub async fn next(&mut self) -> Batch {
         loop {
-            if let Some(batch) = self.turn().await {
+            self.wake.borrow_and_update();
+            let batch = match self.state {
+                State::Live(next) => self.turn_live(next).await,
+                State::CatchingUp(..) => self.turn_catching_up().await,
+            };
+            if let Some(batch) = batch {
                 return batch;
             }
         }
     }
 
-    async fn turn(&mut self) -> Option<Batch> {
-        match std::mem::replace(&mut self.state, State::Moving) {
-            State::Live(next) => self.turn_live(next).await,
-            State::CatchingUp(catch_up) => self.turn_catching_up(catch_up).await,
-            State::Queued(mut catch_up, ticket) => {
-                catch_up.take_place(ticket.redeem().await);
-                self.state = State::CatchingUp(catch_up);
-                None
-            }
-            State::Moving => unreachable!("a turn always leaves a state behind"),
-        }
-    }
-
     async fn turn_live(&mut self, next: u64) -> Option<Batch> {
-        self.wake.borrow_and_update();
         let mut pieces = Vec::new();
         match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces) {
-            FeedRead::Frames(next) => {
+            FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
                 let events = pieces.len();
-                Some(Batch::Frames { pieces, events })
+                return Some(Batch::Frames { pieces, events, live: Some(timestamp) });
             }
-            FeedRead::Nothing => {
-                self.state = State::Live(next);
-                self.wait_for_feed().await;
-                None
-            }
+            FeedRead::Nothing => self.wait_for_feed().await,
             FeedRead::Behind => {
-                self.hub().metrics.fallen_behind.inc();
-                self.state = State::CatchingUp(Box::new(CatchUp::new(Arc::clone(self.hub()), self.feed().key().format)));
-                None
+                self.member.hub().metrics.fallen_behind.inc();
+                self.state = catching_up(&self.member);
             }
         }
+        None
     }
 
-    async fn turn_catching_up(&mut self, mut catch_up: Box<CatchUp>) -> Option<Batch> {
-        self.wake.borrow_and_update();
-        let tail = self.feed().tail();
-        let step = catch_up.step(&tail, &mut self.cursor).await;
-        if let Step::Live(next) = step {
-            self.hub().metrics.handoffs.inc();
-            self.state = State::Live(next);
-            return None;
+    async fn turn_catching_up(&mut self) -> Option<Batch> {
+        let State::CatchingUp(catch_up, ticket) = &mut self.state else { return None };
+        if let Some(waiting) = ticket {
+            catch_up.take_place(waiting.redeem().await);
+            *ticket = None;
         }
-        if let Step::PlaceNeeded = step {
-            let Some(ticket) = self.hub().places.queue() else {
-                self.hub().metrics.replays_refused.inc();
-                self.state = State::CatchingUp(catch_up);
-                return Some(Batch::ReplayRefused);
-            };
-            let waiting = self.hub().places.waiting();
-            self.state = State::Queued(catch_up, ticket);
-            return Some(Batch::Waiting(waiting));
-        }
-        self.state = State::CatchingUp(catch_up);
-        match step {
-            Step::Frames { bytes, events } => return Some(Batch::Frames { pieces: vec![bytes], events }),
+        let hub = self.member.hub();
+        let tail = self.member.feed().tail();
+        match catch_up.step(&tail, &mut self.cursor).await {
+            Step::Frames { bytes, events } => {
+                hub.metrics.events_caught_up.inc_by(events as u64);
+                return Some(Batch::Frames { pieces: vec![bytes], events, live: None });
+            }
+            Step::Live(next) => {
+                hub.metrics.handoffs.inc();
+                self.state = State::Live(next);
+            }
+            Step::Again => {}
+            Step::Wait => self.wait_for_feed().await,
             Step::Moved(moved) => {
-                self.hub().metrics.count_moved(moved.reason);
+                hub.metrics.count_moved(moved.reason);
                 return Some(Batch::Moved(moved));
             }
-            Step::Wait => self.wait_for_feed().await,
+            Step::PlaceNeeded => {
+                *ticket = hub.places.queue();
+                if ticket.is_none() {
+                    hub.metrics.replays_refused.inc();
+                    return Some(Batch::ReplayRefused);
+                }
+                return Some(Batch::Waiting(hub.places.waiting()));
+            }
             Step::Unavailable => sleep(limits::REPLAY_RETRY_PAUSE).await,
-            Step::Again | Step::Live(_) | Step::PlaceNeeded => {}
         }
         None
     }
@@ -178,12 +167,8 @@ impl Subscription {
         // The sender lives in the feed, which this subscription holds: it cannot be gone.
         let _ = self.wake.changed().await;
     }
+}
 
-    fn feed(&self) -> &Feed {
-        self.member.feed()
-    }
-
-    fn hub(&self) -> &Arc<Hub> {
-        self.member.hub()
-    }
+fn catching_up(member: &FeedMembership) -> State {
+    State::CatchingUp(Box::new(CatchUp::new(Arc::clone(member.hub()), member.feed().key().format)), None)
 }

@@ -133,7 +133,7 @@ impl Upstream {
     /// Asks that new topics and partitions be looked for now rather than at the next turn.
     pub fn rediscover(&self) {
         match self.rediscover.try_send(()) {
-            Ok(()) | Err(TrySendError::Full(())) | Err(TrySendError::Closed(())) => {}
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Closed(())) => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The bytes of a stream: the opening, what the subscriber must be told, frames, heartbeats, the end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,11 +9,12 @@ use bytes::Bytes;
 use super::App;
 use super::connection_limit::ConnectionPermit;
 use super::problem::Problem;
+use crate::cursor::TimestampMs;
 use crate::event::{Format, frame};
-use crate::fanout::{Batch, Started};
+use crate::fanout::{Batch, Started, SubscribeError};
 use crate::limits;
 use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
-use crate::stream::StreamName;
+use crate::stream::{Stream, StreamName};
 
 /// The body of a stream request. It ends when the client goes, when the server leaves, or with an `event: error`.
 pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: StreamEnd) -> Body {
@@ -21,8 +22,11 @@ pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: St
     let Started { mut subscription, moved } = started;
     Body::from_stream(async_stream::stream! {
         yield Ok::<_, std::convert::Infallible>(opening(format, moved.iter().map(ToString::to_string)));
-        let leaving = leaving(&app);
-        tokio::pin!(leaving);
+        let ending = ending(&app, end.streams.clone());
+        // One timer for the life of the stream: it is looked at when it fires, not set anew for each event.
+        let silence = tokio::time::sleep(app.heartbeat());
+        let mut last_sent = Instant::now();
+        tokio::pin!(ending, silence);
         loop {
             let next = subscription.next();
             tokio::pin!(next);
@@ -30,44 +34,105 @@ pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: St
             let batch = loop {
                 tokio::select! {
                     biased;
-                    batch = &mut next => break Some(batch),
-                    () = &mut leaving => break None,
-                    () = tokio::time::sleep(app.heartbeat()) => {
-                        app.metrics.heartbeats.inc();
-                        yield Ok(Bytes::from_static(format.heartbeat()));
+                    // First, or a stream that always has more would never hear of it.
+                    last = &mut ending => break Err(last),
+                    batch = &mut next => break Ok(batch),
+                    () = &mut silence => {
+                        if last_sent.elapsed() >= app.heartbeat() {
+                            app.metrics.heartbeats.inc();
+                            last_sent = Instant::now();
+                            yield Ok(Bytes::from_static(format.heartbeat()));
+                        }
+                        silence.as_mut().reset((last_sent + app.heartbeat()).into());
                     }
                 }
             };
-            match batch {
-                Some(Batch::Frames { pieces, events }) => {
-                    end.count(events, pieces.iter().map(Bytes::len).sum());
-                    for piece in pieces {
-                        yield Ok(piece);
-                    }
-                }
-                Some(Batch::Moved(moved)) if format == Format::Sse => yield Ok(frame::comment(&told(&moved.to_string()))),
-                Some(Batch::Waiting(waiting)) if format == Format::Sse => {
-                    yield Ok(frame::comment(&format!("waiting for a place to read the past, {waiting} in the queue")));
-                }
-                Some(Batch::Moved(_) | Batch::Waiting(_)) => {}
-                Some(Batch::ReplayRefused) => {
-                    let problem = Problem::from(crate::fanout::SubscribeError::ReplayRefused);
-                    if format == Format::Sse {
-                        yield Ok(error_event(&problem));
-                    }
-                    end.because("replay_refused");
-                    break;
-                }
-                None => {
-                    if format == Format::Sse {
-                        yield Ok(frame::retry(rand::random_range(limits::LEAVING_RETRY_MS)));
-                    }
-                    end.because("shutdown");
-                    break;
-                }
+            let (pieces, last) = match batch {
+                Ok(batch) => spoken(batch, format, &mut end),
+                Err(last) => last.spoken(format),
+            };
+            last_sent = Instant::now();
+            for piece in pieces {
+                yield Ok(piece);
+            }
+            if let Some(reason) = last {
+                end.because(reason);
+                break;
             }
         }
     })
+}
+
+/// What is written for a batch, and the reason if the stream ends with it.
+fn spoken(batch: Batch, format: Format, end: &mut StreamEnd) -> (Vec<Bytes>, Option<&'static str>) {
+    let comment = |text: &str| if format == Format::Sse { vec![frame::comment(text)] } else { Vec::new() };
+    match batch {
+        Batch::Frames { pieces, events, live } => {
+            end.count(events, pieces.iter().map(Bytes::len).sum(), live);
+            (pieces, None)
+        }
+        Batch::Moved(moved) => (comment(&told(&moved.to_string())), None),
+        Batch::Waiting(waiting) => (comment(&format!("waiting for a place to read the past, {waiting} in the queue")), None),
+        Batch::ReplayRefused => (error_event(&Problem::from(SubscribeError::ReplayRefused), format), Some("replay_refused")),
+    }
+}
+
+/// Why a stream ends although its client is there.
+enum Ending {
+    /// The server leaves.
+    Shutdown,
+    /// Streams of it are public no more.
+    Gone(Vec<String>),
+    /// Its streams have other topics now: the client is to come back and follow those.
+    Changed,
+}
+
+impl Ending {
+    /// The last words, and the reason.
+    fn spoken(self, format: Format) -> (Vec<Bytes>, Option<&'static str>) {
+        match self {
+            Self::Gone(names) => (error_event(&Problem::StreamGone(names), format), Some("stream_gone")),
+            Self::Shutdown => (farewell(format), Some("shutdown")),
+            Self::Changed => (farewell(format), Some("stream_changed")),
+        }
+    }
+}
+
+/// What a client is told that is to come back: when, and not in the same instant as all others.
+fn farewell(format: Format) -> Vec<Bytes> {
+    let pause = rand::random_range(limits::LEAVING_RETRY_MS);
+    if format == Format::Sse { vec![frame::retry(pause)] } else { Vec::new() }
+}
+
+/// Waits until this stream has to end. When the server leaves, the streams end spread over `drain_ms`, so that their clients
+/// do not all come back in the same instant.
+async fn ending(app: &App, streams: Vec<Arc<Stream>>) -> Ending {
+    let mut catalog = app.catalog.subscribe();
+    loop {
+        let now = Arc::clone(&catalog.borrow_and_update());
+        let (mut gone, mut changed) = (Vec::new(), false);
+        for stream in &streams {
+            match now.resolve(stream.name.as_str()) {
+                None => gone.push(stream.name.to_string()),
+                Some(current) => changed |= current.topics != stream.topics,
+            }
+        }
+        if !gone.is_empty() {
+            return Ending::Gone(gone);
+        }
+        if changed {
+            return Ending::Changed;
+        }
+        tokio::select! {
+            () = app.shutdown.begun() => {
+                let spread = app.config.limits.drain_ms;
+                tokio::time::sleep(Duration::from_millis(rand::random_range(0..=spread))).await;
+                return Ending::Shutdown;
+            }
+            // The sender lives in `app`.
+            _ = catalog.changed() => {}
+        }
+    }
 }
 
 /// The first bytes, sent at once so that proxies and clients open, and what must be said before the first event.
@@ -85,27 +150,25 @@ fn told(moved: &str) -> String {
     format!("moved: {moved}")
 }
 
-fn error_event(problem: &Problem) -> Bytes {
+/// An error after the first byte (protocol §3).
+fn error_event(problem: &Problem, format: Format) -> Vec<Bytes> {
+    if format == Format::Ndjson {
+        return Vec::new();
+    }
     let (status, kind, title) = problem.kind();
     let body = serde_json::json!({"status": status.as_u16(), "type": kind, "title": title, "detail": problem.to_string()});
-    frame::error_event(&body.to_string())
-}
-
-/// Waits until the server leaves, and then for this stream's turn: the streams end spread over `drain_ms`, so that their
-/// clients do not all come back in the same instant.
-async fn leaving(app: &App) {
-    app.shutdown.begun().await;
-    let spread = app.config.limits.drain_ms;
-    tokio::time::sleep(Duration::from_millis(rand::random_range(0..=spread))).await;
+    vec![frame::error_event(&body.to_string())]
 }
 
 /// Counts a stream while it runs, and says how it ended.
 #[derive(Debug)]
 pub(super) struct StreamEnd {
     metrics: Arc<Metrics>,
-    streams: Vec<StreamName>,
+    streams: Vec<Arc<Stream>>,
     user_agent: String,
     begun: Instant,
+    /// When the time that a delivery takes was last looked at.
+    looked: Instant,
     events: u64,
     bytes: u64,
     reason: &'static str,
@@ -115,17 +178,18 @@ pub(super) struct StreamEnd {
 impl StreamEnd {
     pub(super) fn new(
         metrics: Arc<Metrics>,
-        streams: Vec<StreamName>,
+        streams: Vec<Arc<Stream>>,
         user_agent: String,
         permit: Option<ConnectionPermit>,
     ) -> Self {
         for stream in &streams {
-            metrics.client_connections.get_or_create(&label(stream)).inc();
-            metrics.connected_clients.get_or_create(&label(stream)).inc();
+            metrics.client_connections.get_or_create(&label(&stream.name)).inc();
+            metrics.connected_clients.get_or_create(&label(&stream.name)).inc();
         }
         // Unless another reason is known, the client went.
         let reason = "client_gone";
-        Self { metrics, streams, user_agent, begun: Instant::now(), events: 0, bytes: 0, reason, _permit: permit }
+        let begun = Instant::now();
+        Self { metrics, streams, user_agent, begun, looked: begun, events: 0, bytes: 0, reason, _permit: permit }
     }
 
     /// Ends it for another reason than that the client went.
@@ -133,21 +197,27 @@ impl StreamEnd {
         self.reason = reason;
     }
 
-    fn count(&mut self, events: usize, bytes: usize) {
+    fn count(&mut self, events: usize, bytes: usize, live: Option<TimestampMs>) {
         self.events += events as u64;
         self.bytes += bytes as u64;
-        self.metrics.events_delivered.inc_by(events as u64);
-        self.metrics.bytes_delivered.inc_by(bytes as u64);
+        let Some(timestamp) = live else { return };
+        if self.looked.elapsed() < limits::DELIVERY_LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+        self.metrics.delivery_seconds.observe((now - timestamp.0 as f64 / 1000.0).max(0.0));
     }
 }
 
 impl Drop for StreamEnd {
     fn drop(&mut self) {
         for stream in &self.streams {
-            self.metrics.connected_clients.get_or_create(&label(stream)).dec();
+            self.metrics.connected_clients.get_or_create(&label(&stream.name)).dec();
         }
         self.metrics.streams_closed.get_or_create(&ReasonLabel { reason: self.reason }).inc();
-        let streams = self.streams.iter().map(StreamName::as_str).collect::<Vec<_>>().join(",");
+        let streams = self.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(",");
         tracing::info!(
             streams,
             duration_ms = self.begun.elapsed().as_millis(),

@@ -1,37 +1,38 @@
-//! How many streams one client address may read at once (`client_ip_connection_limit`).
+//! What one client may ask for: streams at once (`client_ip_connection_limit`) and requests a second (`request_rate_limit`).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use ipnet::IpNet;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 
+use super::client_address::ClientAddresses;
 use super::problem::Problem;
+use crate::limits;
 
-/// Counts the streams of each address.
+/// Counts the streams of each client.
 #[derive(Debug)]
 pub struct ConnectionLimit {
     max: Option<u32>,
-    header: String,
-    trusted_proxies: Vec<IpNet>,
+    addresses: ClientAddresses,
     counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
-/// One stream of an address; given back when dropped.
+/// One stream of a client; given back when dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
-    address: IpAddr,
+    client: IpAddr,
     counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
 impl ConnectionLimit {
-    /// `max` streams for each address that `header` names; `None` counts nothing. `header` is believed from
-    /// `trusted_proxies` only, or from anybody when there are none of them.
+    /// `max` streams for each client; `None` counts nothing.
     #[must_use]
-    pub fn new(max: Option<u32>, header: String, trusted_proxies: Vec<IpNet>) -> Self {
-        Self { max, header, trusted_proxies, counts: Arc::default() }
+    pub fn new(max: Option<u32>, addresses: ClientAddresses) -> Self {
+        Self { max, addresses, counts: Arc::default() }
     }
 
     /// A place for one more stream.
@@ -40,64 +41,79 @@ impl ConnectionLimit {
     /// [`Problem::MissingClientIp`] without a client address, [`Problem::TooManyRequests`] over the limit.
     pub fn take(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<ConnectionPermit>, Problem> {
         let Some(max) = self.max else { return Ok(None) };
-        let address = unit(self.client_address(headers, peer)?);
+        let client = self.addresses.client(headers, peer)?;
         let mut counts = self.counts.lock();
-        let count = counts.entry(address).or_insert(0);
-        if *count >= max {
+        let count = counts.get(&client).copied().unwrap_or(0);
+        if count >= max {
             return Err(Problem::TooManyRequests(max));
         }
-        *count += 1;
-        Ok(Some(ConnectionPermit { address, counts: Arc::clone(&self.counts) }))
-    }
-
-    fn client_address(&self, headers: &HeaderMap, peer: IpAddr) -> Result<IpAddr, Problem> {
-        let peer = peer.to_canonical();
-        if !self.trusted_proxies.is_empty() && !self.trusted_proxies.iter().any(|proxy| proxy.contains(&peer)) {
-            return Ok(peer);
-        }
-        let named = headers.get(&self.header).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
-        named.ok_or_else(|| Problem::MissingClientIp(self.header.clone()))
+        counts.insert(client, count + 1);
+        Ok(Some(ConnectionPermit { client, counts: Arc::clone(&self.counts) }))
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.counts.lock();
-        if let Some(count) = counts.get_mut(&self.address) {
+        if let Some(count) = counts.get_mut(&self.client) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.address);
+                counts.remove(&self.client);
             }
         }
     }
 }
 
-/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, for a single host owns one at least (RFC 6177).
-fn unit(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+/// How often each client may ask for a stream.
+#[derive(Debug)]
+pub struct RequestRate {
+    per_second: Option<NonZeroU32>,
+    addresses: ClientAddresses,
+    clients: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl RequestRate {
+    /// `per_second` requests of each client, as many in one burst; `None` (or 0) bounds nothing.
+    #[must_use]
+    pub fn new(per_second: Option<u32>, addresses: ClientAddresses) -> Self {
+        let per_second = per_second.and_then(NonZeroU32::new);
+        let clients = RateLimiter::keyed(Quota::per_second(per_second.unwrap_or(NonZeroU32::MIN)));
+        Self { per_second, addresses, clients }
+    }
+
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// [`Problem::MissingClientIp`] without a client address, [`Problem::TooFrequent`] over the limit.
+    pub fn check(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Problem> {
+        let Some(per_second) = self.per_second else { return Ok(()) };
+        let client = self.addresses.client(headers, peer)?;
+        if self.clients.len() > limits::RATED_CLIENTS_MAX {
+            self.clients.retain_recent();
+        }
+        self.clients.check_key(&client).map_err(|_| Problem::TooFrequent(per_second.get()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    const PEER: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn from(address: &str) -> HeaderMap {
         HeaderMap::from_iter([("x-client-ip".parse().expect("a name"), address.parse().expect("a value"))])
     }
 
-    fn limit(max: u32, trusted: &[&str]) -> ConnectionLimit {
-        let trusted = trusted.iter().map(|net| net.parse().expect("a network")).collect();
-        ConnectionLimit::new(Some(max), "x-client-ip".to_owned(), trusted)
+    fn addresses() -> ClientAddresses {
+        ClientAddresses::new("x-client-ip".to_owned(), Vec::new())
     }
 
     #[test]
     fn a_permit_is_taken_and_given_back() {
-        let limit = limit(2, &[]);
+        let limit = ConnectionLimit::new(Some(2), addresses());
         let one = limit.take(&from("192.0.2.1"), PEER).expect("the first");
         let _two = limit.take(&from("192.0.2.1"), PEER).expect("the second");
         assert!(matches!(limit.take(&from("192.0.2.1"), PEER), Err(Problem::TooManyRequests(2))));
@@ -107,41 +123,24 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_addresses_without_streams_are_forgotten() {
-        let limit = limit(1, &[]);
+    fn counts_of_clients_without_streams_are_forgotten() {
+        let limit = ConnectionLimit::new(Some(1), addresses());
         drop(limit.take(&from("192.0.2.1"), PEER).expect("free"));
         assert!(limit.counts.lock().is_empty());
-    }
-
-    #[test]
-    fn an_ipv6_network_of_64_bits_is_one_client_and_a_mapped_address_is_ipv4() {
-        let limit = limit(1, &[]);
-        let _one = limit.take(&from("2001:db8:0:1::1"), PEER).expect("the first");
-        assert!(limit.take(&from("2001:db8:0:1:ffff::2"), PEER).is_err());
-        let _next = limit.take(&from("2001:db8:0:2::1"), PEER).expect("the next network");
-        let _mapped = limit.take(&from("::ffff:192.0.2.9"), PEER).expect("mapped");
-        assert!(limit.take(&from("192.0.2.9"), PEER).is_err());
-    }
-
-    #[test]
-    fn without_an_address_the_request_is_refused() {
-        assert!(matches!(limit(1, &[]).take(&HeaderMap::new(), PEER), Err(Problem::MissingClientIp(_))));
-        assert!(matches!(limit(1, &[]).take(&from("nobody"), PEER), Err(Problem::MissingClientIp(_))));
-    }
-
-    #[test]
-    fn a_peer_that_is_no_trusted_proxy_is_the_client_itself() {
-        let limit = limit(1, &["10.0.0.0/8"]);
-        let peer = "198.51.100.7".parse().expect("an address");
-        let _one = limit.take(&from("192.0.2.1"), peer).expect("the first");
-        assert!(limit.take(&from("192.0.2.2"), peer).is_err(), "its header is not believed");
-        let proxy = "10.1.2.3".parse().expect("an address");
-        let _two = limit.take(&from("192.0.2.1"), proxy).expect("the proxy's client is another");
+        assert!(ConnectionLimit::new(Some(0), addresses()).take(&from("192.0.2.1"), PEER).is_err());
     }
 
     #[test]
     fn no_limit_needs_no_address() {
-        let limit = ConnectionLimit::new(None, "x-client-ip".to_owned(), Vec::new());
-        assert!(limit.take(&HeaderMap::new(), PEER).expect("free").is_none());
+        assert!(ConnectionLimit::new(None, addresses()).take(&HeaderMap::new(), PEER).expect("free").is_none());
+        RequestRate::new(None, addresses()).check(&HeaderMap::new(), PEER).expect("free");
+    }
+
+    #[test]
+    fn a_client_over_its_rate_is_refused_and_others_are_not() {
+        let rate = RequestRate::new(Some(3), addresses());
+        let refused = (0..4).filter(|_| rate.check(&from("192.0.2.1"), PEER).is_err()).count();
+        assert!(refused >= 1, "four at once are more than three a second");
+        rate.check(&from("192.0.2.2"), PEER).expect("another client");
     }
 }

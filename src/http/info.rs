@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
@@ -39,7 +39,7 @@ pub(super) async fn robots() -> Response {
 }
 
 /// `GET /_info`: 200 only when ready to serve streams, so that it can be probed.
-pub(super) async fn info(State(app): State<Arc<App>>, _headers: HeaderMap, request: Request) -> Response {
+pub(super) async fn info(State(app): State<Arc<App>>, request: Request) -> Response {
     if !app.hub.is_ready() || app.shutdown.has_begun() {
         let problem = super::Problem::Unavailable("Not ready to serve streams");
         return problem.response(request.method(), request.uri());

@@ -5,16 +5,18 @@
 //! * `stream`: `GET /v2/stream/{streams}`: from the request to a subscription.
 //! * `query`: query parameters, strictly.
 //! * `info`: the small routes.
-//! * `spec`: the OpenAPI document and the page that shows it.
+//! * `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `body`: the bytes of a stream, heartbeats, the end.
 //! * `problem`: every error before the first byte.
-//! * `connection_limit`: streams for each client address.
+//! * `client_address`: whose request it is.
+//! * `connection_limit`: streams and requests for each client.
 //! * `common`: headers that every answer carries, CORS, request ids.
 //! * `listener`: accepts connections; time-outs and bounds of sockets.
 
 pub mod admin;
 mod body;
+mod client_address;
 mod common;
 mod connection_limit;
 mod info;
@@ -27,15 +29,16 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
+use tokio::sync::watch;
 
-pub use connection_limit::ConnectionLimit;
+pub use client_address::ClientAddresses;
+pub use connection_limit::{ConnectionLimit, RequestRate};
 pub use problem::Problem;
 
 use crate::config::Config;
@@ -50,18 +53,25 @@ pub struct App {
     /// The operator's settings.
     pub config: Config,
     /// The public streams.
-    pub catalog: ArcSwap<Catalog>,
+    pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
     /// Where subscriptions come from.
     pub hub: Arc<Hub>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Streams of each client address.
+    /// Streams of each client.
     pub connection_limit: ConnectionLimit,
+    /// Stream requests of each client.
+    pub request_rate: RequestRate,
     /// When it begins, streams end.
     pub shutdown: Shutdown,
 }
 
 impl App {
+    /// The public streams as they are now.
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.borrow())
+    }
+
     /// The time after which a silent stream sends a heartbeat.
     fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.config.http.heartbeat_ms)

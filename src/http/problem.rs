@@ -13,6 +13,9 @@ pub enum Problem {
     /// 400 `not_found`: streams that are unknown or not allowed; all of them are named.
     #[error("Invalid streams: {}", .0.join(","))]
     StreamNotFound(Vec<String>),
+    /// 410 `stream_gone`: streams that are allowed and configured no more; during a stream, one that just went.
+    #[error("No longer available: {}", .0.join(","))]
+    StreamGone(Vec<String>),
     /// 400 `invalid_timestamp`: `since` is no time.
     #[error("{0}")]
     InvalidTimestamp(String),
@@ -36,6 +39,9 @@ pub enum Problem {
     /// 429 `too_many_requests`, with Retry-After: over a connection limit.
     #[error("Too many simultaneous streams from your address: at most {0} are allowed. Close one of them first.")]
     TooManyRequests(u32),
+    /// 429 `too_many_requests`, with Retry-After: requests come too fast.
+    #[error("Too many requests from your address: at most {0} a second are allowed. Keep a stream open instead of asking often.")]
+    TooFrequent(u32),
     /// 400 `missing_client_ip`: the limit needs the client's address and there is none.
     #[error(
         "The header {0} with the client's address is missing or is no IP address; whatever stands before this service has to set it"
@@ -70,12 +76,15 @@ impl Problem {
     pub fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::StreamNotFound(_) => (StatusCode::BAD_REQUEST, "not_found", "Stream Not Found"),
+            Self::StreamGone(_) => (StatusCode::GONE, "stream_gone", "Stream Gone"),
             Self::InvalidTimestamp(_) => (StatusCode::BAD_REQUEST, "invalid_timestamp", "Invalid Timestamp"),
             Self::InvalidLastEventId(_) => (StatusCode::BAD_REQUEST, "invalid_last_event_id", "Invalid Last-Event-ID"),
             Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),
             Self::InvalidQuery(..) => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
             Self::TooManyStreams { .. } => (StatusCode::BAD_REQUEST, "too_many_streams", "Too Many Streams"),
-            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests"),
+            Self::TooManyRequests(_) | Self::TooFrequent(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
+            }
             Self::MissingClientIp(_) => (StatusCode::BAD_REQUEST, "missing_client_ip", "Missing Client IP"),
             Self::UserAgentRequired => (StatusCode::FORBIDDEN, "user_agent_required", "User-Agent Required"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service Unavailable"),

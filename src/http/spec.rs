@@ -1,4 +1,4 @@
-//! The OpenAPI document of the public streams (`/?spec`), and a page that shows it (`/?doc`).
+//! The `OpenAPI` document of the public streams (`/?spec`), and a page that shows it (`/?doc`).
 
 use std::fmt::Write as _;
 
@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::App;
 use crate::stream::Stream;
 
-/// OpenAPI 3: every public stream is a path of its own, its aliases too.
+/// `OpenAPI` 3: every public stream is a path of its own, its aliases too.
 pub(super) fn document(app: &App) -> Value {
-    let catalog = app.catalog.load();
+    let catalog = app.catalog();
     let mut paths = Map::new();
     for stream in catalog.streams() {
         paths.insert(format!("/v2/stream/{}", stream.name), path(stream));
@@ -57,7 +57,7 @@ fn path(stream: &Stream) -> Value {
 
 /// A page for people: what streams there are and how to read them.
 pub(super) fn page(app: &App) -> String {
-    let catalog = app.catalog.load();
+    let catalog = app.catalog();
     let mut rows = String::new();
     for stream in catalog.streams() {
         let aliases = stream.aliases.join(", ");

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
@@ -31,7 +31,6 @@ pub(super) async fn stream(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    _request: Request,
 ) -> Response {
     match answer(&app, peer, &method, &uri, &headers).await {
         Ok(response) => response,
@@ -46,6 +45,7 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
     if app.config.http.require_user_agent && !has_user_agent(headers) {
         return Err(Problem::UserAgentRequired);
     }
+    app.request_rate.check(headers, peer.ip())?;
     let parameters = query::parse(uri.query(), query::STREAM_PARAMETERS)?;
     let streams = streams(app, uri.path())?;
     let permit = app.connection_limit.take(headers, peer.ip())?;
@@ -53,17 +53,21 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
     if !app.hub.is_ready() {
         return Err(crate::fanout::SubscribeError::NotReady.into());
     }
-    let missing =
-        |stream: &&Arc<Stream>| !stream.topics.iter().chain(&stream.topics_allowed).any(|topic| app.hub.has_topic(topic));
-    let unavailable: Vec<_> = streams.iter().filter(missing).map(|stream| stream.name.to_string()).collect();
-    if !unavailable.is_empty() {
-        return Err(Problem::StreamUnavailable(unavailable));
-    }
+    await_topics(app, &streams, &asked.last_event_id).await?;
     if method == Method::HEAD {
         return Ok(head(headers).into_response());
     }
     let started = subscribe(&app.hub, asked).await?;
     Ok(begin(app, started, &streams, permit, headers))
+}
+
+/// Of the topics that it would read, each stream needs one at least that Kafka has.
+async fn await_topics(app: &App, streams: &[Arc<Stream>], entries: &[AskedEntry]) -> Result<(), Problem> {
+    let missing = |stream: &&Arc<Stream>| !topics_of(stream, entries).any(|topic| app.hub.has_topic(topic));
+    if app.hub.await_discovery(|| !streams.iter().any(|stream| missing(&stream))).await {
+        return Ok(());
+    }
+    Err(Problem::StreamUnavailable(streams.iter().filter(missing).map(|stream| stream.name.to_string()).collect()))
 }
 
 /// The response whose body is the stream.
@@ -80,9 +84,8 @@ fn begin(
             response_headers.append(MOVED, value);
         }
     }
-    let names = streams.iter().map(|stream| stream.name.clone()).collect();
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
-    let end = StreamEnd::new(Arc::clone(&app.metrics), names, user_agent, permit);
+    let end = StreamEnd::new(Arc::clone(&app.metrics), streams.to_vec(), user_agent, permit);
     (status, response_headers, body::body(app, started, format(headers), end)).into_response()
 }
 
@@ -124,21 +127,29 @@ fn streams(app: &App, path: &str) -> Result<Vec<Arc<Stream>>, Problem> {
     if asked > max {
         return Err(Problem::TooManyStreams { asked, max });
     }
-    resolve(&app.catalog.load(), &names)
+    resolve(&app.catalog(), &names)
 }
 
 fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> {
     let mut streams: Vec<Arc<Stream>> = Vec::new();
     let mut invalid: Vec<String> = Vec::new();
+    let mut gone: Vec<String> = Vec::new();
     for name in names.split(',').map(str::trim) {
         match catalog.resolve(name) {
             Some(stream) if streams.iter().any(|known| known.name == stream.name) => {}
             Some(stream) => streams.push(Arc::clone(stream)),
+            None if catalog.is_unconfigured(name) => gone.push(name.to_owned()),
             None if invalid.iter().any(|known| known == name) => {}
             None => invalid.push(name.to_owned()),
         }
     }
-    if invalid.is_empty() { Ok(streams) } else { Err(Problem::StreamNotFound(invalid)) }
+    if !invalid.is_empty() {
+        Err(Problem::StreamNotFound(invalid))
+    } else if !gone.is_empty() {
+        Err(Problem::StreamGone(gone))
+    } else {
+        Ok(streams)
+    }
 }
 
 /// What is asked of the fan-out: the header before the query parameter, for a browser cannot set the header at first, and
@@ -163,26 +174,26 @@ fn asked(streams: &[Arc<Stream>], headers: &HeaderMap, parameters: &HashMap<&str
     Ok(Asked { topics, format: format(headers), last_event_id: entries, since })
 }
 
-/// The topics of the subscription. A stream's `topics`, unless the id names topics that are only in its `topics_allowed`: a
-/// stream that each datacenter computes is then followed where its client has read it so far, and not twice.
+/// The topics of the subscription.
 fn topics(streams: &[Arc<Stream>], entries: &[AskedEntry]) -> Result<Vec<Topic>, Problem> {
     let available =
         |topic: &Topic| streams.iter().any(|stream| stream.topics.contains(topic) || stream.topics_allowed.contains(topic));
     let mut outside: Vec<String> =
         entries.iter().filter(|entry| !available(&entry.topic)).map(|entry| entry.topic.to_string()).collect();
+    outside.sort_unstable();
     outside.dedup();
     if !outside.is_empty() {
         return Err(Problem::TopicNotAvailable(outside));
     }
-    let mut topics = Vec::new();
-    for stream in streams {
-        let is_named = |topic: &&Topic| entries.iter().any(|entry| entry.topic == **topic);
-        let elsewhere = stream.topics_allowed.iter().any(|topic| !stream.topics.contains(topic) && is_named(&topic));
-        if elsewhere {
-            topics.extend(stream.topics.iter().chain(&stream.topics_allowed).filter(is_named).cloned());
-        } else {
-            topics.extend(stream.topics.iter().cloned());
-        }
-    }
-    Ok(topics)
+    Ok(streams.iter().flat_map(|stream| topics_of(stream, entries)).cloned().collect())
+}
+
+/// The topics of one stream: its `topics`, unless the id names topics that are only in its `topics_allowed`. A stream that
+/// each datacenter computes is then followed where its client has read it so far, and not twice.
+fn topics_of<'a>(stream: &'a Stream, entries: &'a [AskedEntry]) -> impl Iterator<Item = &'a Topic> {
+    let is_named = move |topic: &Topic| entries.iter().any(|entry| entry.topic == *topic);
+    let elsewhere = stream.topics_allowed.iter().any(|topic| !stream.topics.contains(topic) && is_named(topic));
+    // `topics_allowed` holds `topics` too.
+    let topics = if elsewhere { &stream.topics_allowed } else { &stream.topics };
+    topics.iter().filter(move |topic| !elsewhere || is_named(topic))
 }

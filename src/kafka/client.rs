@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
 
@@ -40,7 +41,6 @@ const DEFAULTS: &[(&str, &str)] = &[
 #[derive(Clone, Debug)]
 pub struct KafkaClient {
     properties: BTreeMap<String, String>,
-    client_id: String,
     metrics: Arc<Metrics>,
 }
 
@@ -57,6 +57,10 @@ pub(super) struct Context {
 
 impl ClientContext for Context {
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        // Both are answers that the readers wait for, and no faults.
+        if let Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) = error.rdkafka_error_code() {
+            return;
+        }
         self.metrics.kafka_errors.inc();
         tracing::warn!(%error, reason, "Kafka client");
     }
@@ -71,27 +75,41 @@ pub(super) type Consumer = BaseConsumer<Context>;
 impl KafkaClient {
     /// `properties` go to librdkafka verbatim, but for [`PROPERTIES_WE_SET`].
     #[must_use]
-    pub fn new(properties: &BTreeMap<String, String>, client_id: &str, metrics: Arc<Metrics>) -> Self {
-        Self { properties: properties.clone(), client_id: client_id.to_owned(), metrics }
+    pub fn new(properties: &BTreeMap<String, String>, metrics: Arc<Metrics>) -> Self {
+        Self { properties: properties.clone(), metrics }
     }
 
     /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else.
-    pub(super) fn consumer(&self, purpose: &str, more: &[(&str, &str)]) -> Result<Consumer, KafkaClientError> {
+    pub(super) fn consumer(&self, purpose: &str, more: &[(&str, String)]) -> Result<Consumer, KafkaClientError> {
         let mut config = ClientConfig::new();
         for (key, value) in DEFAULTS {
             config.set(*key, *value);
         }
-        config.set("client.id", format!("{}-{purpose}", self.client_id));
         for (key, value) in &self.properties {
             config.set(key, value);
         }
-        for (key, value) in PROPERTIES_WE_SET.iter().chain(more) {
+        let client_id = self.properties.get("client.id").map_or("eventstreams", String::as_str);
+        config.set("client.id", format!("{client_id}-{purpose}"));
+        for (key, value) in PROPERTIES_WE_SET {
             config.set(*key, *value);
+        }
+        for (key, value) in more {
+            config.set(*key, value);
         }
         Ok(BaseConsumer::from_config_and_context(&config, Context { metrics: Arc::clone(&self.metrics) })?)
     }
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_we_set_is_what_check_config_calls_ours() {
+        for (property, _) in super::PROPERTIES_WE_SET {
+            assert!(crate::config::OWN_PROPERTIES.iter().any(|(own, _)| own == property), "{property}");
+        }
     }
 }

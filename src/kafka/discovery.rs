@@ -3,36 +3,39 @@
 //! At start a partition is read from `reach_back` before now, so that clients who come back after a restart are served from
 //! memory. One that appears later is new: it is read from its first record, for all it holds is new to everybody.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use async_channel::Receiver;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
-use super::client::{Consumer, KafkaClientError};
+use super::client::Consumer;
 use super::live_consumer::Assignment;
 use super::offsets::offsets_at;
 use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
 use crate::fanout::{Hub, HubPartition, LogStart};
 use crate::limits;
+use crate::metrics::TopicLabel;
 use crate::stream::Topic;
 
 type TopicPartition = (Topic, Partition);
 
 /// See the module.
 pub(super) struct Discovery {
-    consumer: Consumer,
+    /// The connection for questions.
+    consumer: Arc<Consumer>,
     hub: Arc<Hub>,
     assign: Sender<Assignment>,
     rediscover: Receiver<()>,
     stopping: Arc<AtomicBool>,
-    topics: Vec<Topic>,
+    topics: Arc<ArcSwap<BTreeSet<Topic>>>,
     refresh: Duration,
     /// Where reading begins at start, in time.
     start_time: TimestampMs,
@@ -63,29 +66,29 @@ const START_PAUSE: Duration = Duration::from_millis(500);
 impl Discovery {
     pub(super) fn new(
         reader: &KafkaReader,
+        consumer: Arc<Consumer>,
         hub: Arc<Hub>,
         assign: Sender<Assignment>,
         rediscover: Receiver<()>,
         stopping: Arc<AtomicBool>,
-    ) -> Result<Self, KafkaClientError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let start_time = now.saturating_sub(reader.reach_back).as_millis();
-        Ok(Self {
-            consumer: reader.client.consumer("discovery", &[])?,
+    ) -> Self {
+        let reach_back = i64::try_from(reader.reach_back.as_millis()).unwrap_or(i64::MAX);
+        Self {
+            consumer,
             hub,
             assign,
             rediscover,
             stopping,
-            topics: reader.topics.clone(),
+            topics: Arc::clone(&reader.topics),
             refresh: reader.metadata_refresh,
-            start_time: TimestampMs(i64::try_from(start_time).unwrap_or(i64::MAX)),
+            start_time: TimestampMs(now_ms().0.saturating_sub(reach_back)),
             known: HashMap::new(),
             absent: HashSet::new(),
             missed: HashMap::new(),
             leaderless: HashSet::new(),
             begun: Instant::now(),
             started: false,
-        })
+        }
     }
 
     /// Looks, again and again, until told to stop.
@@ -106,10 +109,10 @@ impl Discovery {
     fn pause(&self) {
         let until = Instant::now() + if self.started { self.refresh } else { START_PAUSE };
         while Instant::now() < until && !self.stopping.load(Ordering::Relaxed) {
+            std::thread::sleep(limits::DISCOVERY_PAUSE_MIN);
             if self.rediscover.try_recv().is_ok() {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -121,10 +124,12 @@ impl Discovery {
             .filter(|topic| topic.error().is_none())
             .map(|topic| (topic.name(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
             .collect();
-        self.retire_gone(&there);
+        let topics = self.topics.load_full();
+        self.retire_unwanted(&topics);
+        self.retire_gone(&topics, &there);
         self.retire_shortened()?;
         let mut unknown = Vec::new();
-        for topic in &self.topics {
+        for topic in topics.iter() {
             let partitions =
                 (0..there.get(topic.as_str()).copied().unwrap_or(0)).map(|number| (topic.clone(), Partition(number)));
             unknown.extend(partitions.filter(|partition| !self.known.contains_key(partition)));
@@ -133,7 +138,7 @@ impl Discovery {
         let old: Vec<_> = unknown.into_iter().filter(|partition| !self.is_new(partition)).collect();
         self.read_new(&new)?;
         self.read_old(&old)?;
-        self.absent.extend(self.topics.iter().filter(|topic| !there.contains_key(topic.as_str())).cloned());
+        self.absent.extend(topics.iter().filter(|topic| !there.contains_key(topic.as_str())).cloned());
         Ok(())
     }
 
@@ -166,7 +171,9 @@ impl Discovery {
         // The end first: what arrives between the two questions is then after it, not before the start.
         let highs = self.offsets(partitions, LOG_END)?;
         let lows = self.offsets(partitions, LOG_START)?;
-        let times = self.offsets(partitions, self.start_time)?;
+        // A topic that stream configuration names only later is read from now on: its subscribers come now.
+        let start_time = if self.started { now_ms() } else { self.start_time };
+        let times = self.offsets(partitions, start_time)?;
         for partition in partitions {
             let (Some(low), Some(high)) = (lows.get(partition), highs.get(partition)) else {
                 tracing::warn!(topic = %partition.0, partition = %partition.1, "has no leader");
@@ -176,7 +183,7 @@ impl Discovery {
             self.leaderless.remove(partition);
             let offset = *times.get(partition).unwrap_or(high).max(low);
             let from = Offset((offset.0 - 1 - RUN_MAX).max(low.0));
-            let start = LogStart { offset, floor: self.start_time, is_log_start: offset == *low };
+            let start = LogStart { offset, floor: start_time, is_log_start: offset == *low };
             self.read(partition, start, from, *high);
         }
         Ok(())
@@ -190,8 +197,16 @@ impl Discovery {
         self.say(Assignment::Read { partition: added, from, end });
     }
 
-    fn retire_gone(&mut self, there: &HashMap<&str, i32>) {
-        for topic in &self.topics {
+    /// Topics that stream configuration names no more.
+    fn retire_unwanted(&mut self, topics: &BTreeSet<Topic>) {
+        let unwanted: Vec<_> = self.known.keys().filter(|(topic, _)| !topics.contains(topic)).cloned().collect();
+        for partition in unwanted {
+            self.retire(&partition);
+        }
+    }
+
+    fn retire_gone(&mut self, topics: &BTreeSet<Topic>, there: &HashMap<&str, i32>) {
+        for topic in topics {
             let missed = self.missed.entry(topic.clone()).or_insert(0);
             *missed = if there.contains_key(topic.as_str()) { 0 } else { missed.saturating_add(1) };
         }
@@ -212,6 +227,7 @@ impl Discovery {
         }
         let partitions: Vec<_> = read.keys().cloned().collect();
         let highs = self.offsets(&partitions, LOG_END)?;
+        self.show_lag(&read, &highs);
         for partition in partitions {
             if highs.get(&partition).is_some_and(|high| *high < read[&partition]) {
                 let (read, high) = (read[&partition], highs[&partition]);
@@ -221,6 +237,17 @@ impl Discovery {
             }
         }
         Ok(())
+    }
+
+    fn show_lag(&self, read: &HashMap<TopicPartition, Offset>, highs: &HashMap<TopicPartition, Offset>) {
+        let mut lags: HashMap<&Topic, i64> = HashMap::new();
+        for (partition, high) in highs {
+            let next = read.get(partition).map_or(high.0, |next| next.0);
+            *lags.entry(&partition.0).or_default() += (high.0 - next).max(0);
+        }
+        for (topic, lag) in lags {
+            self.hub.metrics().lag_records.get_or_create(&TopicLabel { topic: topic.to_string() }).set(lag);
+        }
     }
 
     fn retire(&mut self, partition: &TopicPartition) {
@@ -245,4 +272,9 @@ impl Discovery {
             tracing::debug!("the live consumer has ended");
         }
     }
+}
+
+fn now_ms() -> TimestampMs {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -3,19 +3,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
-use super::client::{Consumer, KafkaClientError};
-use super::prepare::{Preparation, timestamp};
+use super::client::Consumer;
+use super::prepare::{Preparation, Prepare, timestamp};
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
 use crate::limits;
@@ -34,7 +35,7 @@ pub(super) enum Assignment {
 
 /// See the module.
 pub(super) struct LiveConsumer {
-    consumer: Consumer,
+    consumer: Arc<Consumer>,
     hub: Arc<Hub>,
     preparation: Arc<Preparation>,
     assignments: Receiver<Assignment>,
@@ -49,9 +50,11 @@ pub(super) struct LiveConsumer {
 
 struct Assigned {
     partition: Arc<HubPartition>,
-    /// Where the partition ended when it was assigned, until that was reached.
+    /// Where the partition ended when it was assigned, until it was read up to there. What the memory log leaves out counts
+    /// too: the last record before it says what time an id names.
     behind: Option<Offset>,
     read: Counter,
+    newest_seconds: Gauge<f64, AtomicU64>,
 }
 
 /// How long one poll waits, and so how long an assignment or the end waits for its turn.
@@ -64,12 +67,13 @@ const IDLE: Duration = Duration::from_secs(2);
 impl LiveConsumer {
     pub(super) fn new(
         reader: &KafkaReader,
+        consumer: Arc<Consumer>,
         hub: Arc<Hub>,
         assignments: Receiver<Assignment>,
         stopping: Arc<AtomicBool>,
-    ) -> Result<Self, KafkaClientError> {
-        Ok(Self {
-            consumer: reader.client.consumer("live", &[])?,
+    ) -> Self {
+        Self {
+            consumer,
             hub,
             preparation: Arc::clone(&reader.preparation),
             assignments,
@@ -78,24 +82,28 @@ impl LiveConsumer {
             start_complete: false,
             last_record: Instant::now(),
             end_seen: false,
-        })
+        }
     }
 
     /// Reads until told to stop.
     pub(super) fn run(mut self) {
         while !self.stopping.load(Ordering::Relaxed) {
             self.take_assignments();
-            let batch = self.poll_batch();
+            let preparation = Arc::clone(&self.preparation);
+            let prepare = preparation.hold();
+            let batch = self.poll_batch(&prepare);
             if !batch.is_empty() {
                 self.last_record = Instant::now();
+                self.note_progress(&batch);
                 self.hub.publish(batch);
             }
+            drop(prepare);
             self.check_ready();
         }
     }
 
     /// Waits for the first record, then takes what has arrived besides.
-    fn poll_batch(&mut self) -> Vec<Arrival> {
+    fn poll_batch(&mut self, prepare: &Prepare<'_>) -> Vec<Arrival> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut wait = POLL;
@@ -105,7 +113,7 @@ impl LiveConsumer {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len();
-                    batch.extend(self.arrival(&message));
+                    batch.extend(self.arrival(&message, prepare));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
                 Some(Err(error)) => tracing::warn!(%error, "live consumer"),
@@ -114,15 +122,18 @@ impl LiveConsumer {
         batch
     }
 
-    fn arrival(&self, message: &BorrowedMessage<'_>) -> Option<Arrival> {
+    fn arrival(&self, message: &BorrowedMessage<'_>, prepare: &Prepare<'_>) -> Option<Arrival> {
         let assigned = self.assigned.get(message.topic())?.get(&message.partition())?;
         let topic = &assigned.partition.topic;
         assigned.read.inc();
+        let timestamp = timestamp(message);
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+        assigned.newest_seconds.set(timestamp.0 as f64 / 1000.0);
         Some(Arrival {
             partition: Arc::clone(&assigned.partition),
             offset: Offset(message.offset()),
-            timestamp: timestamp(message),
-            event: self.preparation.event(topic, message),
+            timestamp,
+            event: prepare.event(topic, message),
         })
     }
 
@@ -147,10 +158,15 @@ impl LiveConsumer {
         }
         self.end_seen = false;
         let metrics = self.hub.metrics();
-        let read = metrics.records_read.get_or_create(&TopicLabel { topic: partition.topic.to_string() }).clone();
+        let label = TopicLabel { topic: partition.topic.to_string() };
+        let read = metrics.records_read.get_or_create(&label).clone();
+        let newest_seconds = metrics.newest_record_seconds.get_or_create(&label).clone();
         let behind = (from < end).then_some(end);
         let number = partition.partition.0;
-        self.assigned.entry(partition.topic.clone()).or_default().insert(number, Assigned { partition, behind, read });
+        self.assigned
+            .entry(partition.topic.clone())
+            .or_default()
+            .insert(number, Assigned { partition, behind, read, newest_seconds });
         metrics.partitions.inc();
     }
 
@@ -165,6 +181,21 @@ impl LiveConsumer {
         }
     }
 
+    /// Marks the partitions that were read up to where they ended at start.
+    fn note_progress(&mut self, batch: &[Arrival]) {
+        if self.hub.is_ready() {
+            return;
+        }
+        for Arrival { partition, offset, .. } in batch {
+            let assigned = self.assigned.get_mut(&partition.topic).and_then(|of| of.get_mut(&partition.partition.0));
+            if let Some(assigned) = assigned
+                && assigned.behind.is_some_and(|end| offset.0 + 1 >= end.0)
+            {
+                assigned.behind = None;
+            }
+        }
+    }
+
     fn check_ready(&mut self) {
         if !self.start_complete || self.hub.is_ready() {
             return;
@@ -172,7 +203,7 @@ impl LiveConsumer {
         let idle = self.end_seen && self.last_record.elapsed() > IDLE;
         let mut all = true;
         for assigned in self.assigned.values_mut().flat_map(HashMap::values_mut) {
-            if assigned.behind.is_some_and(|end| idle || assigned.partition.end().next >= end) {
+            if idle {
                 assigned.behind = None;
             }
             all &= assigned.behind.is_none();

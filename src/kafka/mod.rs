@@ -20,13 +20,20 @@ mod prepare;
 mod range_reader;
 mod replay;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use discovery::Discovery;
+use live_consumer::LiveConsumer;
+use offsets::Lookups;
+use replay::ReplayConsumer;
+
 pub use client::{KafkaClient, KafkaClientError, PROPERTIES_WE_SET};
-pub use prepare::Preparation;
+pub use prepare::{Preparation, Redaction};
 
 use crate::fanout::Hub;
 use crate::fanout::upstream::UpstreamRequests;
@@ -38,8 +45,8 @@ use crate::stream::Topic;
 pub struct KafkaReader {
     /// How to connect.
     pub client: KafkaClient,
-    /// Every topic to be read, whether Kafka has it yet or not.
-    pub topics: Vec<Topic>,
+    /// Every topic to be read, whether Kafka has it yet or not; it may change while running.
+    pub topics: Arc<ArcSwap<BTreeSet<Topic>>>,
     /// How far before "now" the memory logs begin at start.
     pub reach_back: Duration,
     /// How often topics and partitions are looked for.
@@ -50,52 +57,68 @@ pub struct KafkaReader {
     pub preparation: Arc<Preparation>,
 }
 
-/// The running threads; [`KafkaThreads::stop`] ends them.
+/// The running threads; they end with [`KafkaThreads::stop`], or some time after this is dropped.
 #[derive(Debug)]
 pub struct KafkaThreads {
     stopping: Arc<AtomicBool>,
+    requests: UpstreamRequests,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl KafkaReader {
-    /// Starts the threads: one live consumer, one for discovery, [`limits::LOOKUP_THREADS`] for look-ups, and the pool.
+    /// Starts the threads: one live consumer, one connection for discovery and questions, and threads that make a consumer of
+    /// their own while they have something of the past to read: [`limits::LOOKUP_THREADS`] and the replay pool.
     ///
     /// # Errors
     /// When librdkafka refuses a property.
-    pub fn start(self, hub: &Arc<Hub>, requests: &UpstreamRequests) -> Result<KafkaThreads, KafkaClientError> {
+    pub fn start(self, hub: &Arc<Hub>, requests: UpstreamRequests) -> Result<KafkaThreads, KafkaClientError> {
         let stopping = Arc::new(AtomicBool::new(false));
         let (assign, assignments) = std::sync::mpsc::channel();
+        let live = Arc::new(self.client.consumer("live", &[])?);
+        // A broker answers the requests of one connection in their order: behind the live consumer's fetch, which waits for
+        // the next event, every question would wait as long.
+        let questions = Arc::new(self.client.consumer("questions", &[])?);
         let mut threads = Vec::new();
         let mut spawn = |name: String, run: Box<dyn FnOnce() + Send>| {
             let thread = std::thread::Builder::new().name(name).spawn(run).expect("a thread at start");
             threads.push(thread);
         };
-        let live = live_consumer::LiveConsumer::new(&self, Arc::clone(hub), assignments, Arc::clone(&stopping))?;
+        let live = LiveConsumer::new(&self, live, Arc::clone(hub), assignments, Arc::clone(&stopping));
         spawn("kafka-live".into(), Box::new(move || live.run()));
-        let discovery =
-            discovery::Discovery::new(&self, Arc::clone(hub), assign, requests.rediscover.clone(), Arc::clone(&stopping))?;
+        let rediscover = requests.rediscover.clone();
+        let discovery = Discovery::new(&self, Arc::clone(&questions), Arc::clone(hub), assign, rediscover, Arc::clone(&stopping));
         spawn("kafka-discovery".into(), Box::new(move || discovery.run()));
         for number in 0..limits::LOOKUP_THREADS {
-            let lookups = offsets::Lookups::new(&self, requests.lookups.clone())?;
+            let lookups = Lookups::new(&self, Arc::clone(&questions), requests.lookups.clone());
             spawn(format!("kafka-lookup-{number}"), Box::new(move || lookups.run()));
         }
         for number in 0..self.replay_consumers {
-            let replay = replay::ReplayConsumer::new(&self, requests.replays.clone())?;
+            let replay = ReplayConsumer::new(&self, Arc::clone(&questions), requests.replays.clone());
             spawn(format!("kafka-replay-{number}"), Box::new(move || replay.run()));
         }
-        Ok(KafkaThreads { stopping, threads })
+        Ok(KafkaThreads { stopping, requests, threads })
     }
 }
 
 impl KafkaThreads {
-    /// Ends every thread and waits for it. The queues to the fan-out must have been closed
-    /// ([`crate::fanout::upstream::UpstreamRequests::close`]).
-    pub fn stop(self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        for thread in self.threads {
+    /// Ends every thread and waits for it.
+    pub fn stop(mut self) {
+        self.tell();
+        for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a Kafka thread had panicked");
             }
         }
+    }
+
+    fn tell(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.requests.close();
+    }
+}
+
+impl Drop for KafkaThreads {
+    fn drop(&mut self) {
+        self.tell();
     }
 }

@@ -1,15 +1,19 @@
 //! Reads a range of one partition with a consumer of its own, and stays where it stopped: going on there costs no seek.
+//!
+//! The consumer is made when it is first needed and given up when nobody has needed it for a while, so that a server that
+//! replays nothing has no threads for it.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use async_channel::{Receiver, TryRecvError};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
-use super::client::Consumer;
+use super::client::{Consumer, KafkaClient, KafkaClientError};
 use crate::cursor::{Offset, Partition};
 use crate::stream::Topic;
 
@@ -26,19 +30,41 @@ pub(super) enum RangeEnd {
     TimedOut,
 }
 
+/// How long the consumer keeps prefetching where it stopped before it rests.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// How long a resting consumer is kept.
+const KEEP: Duration = Duration::from_secs(10);
+
 /// See the module.
 pub(super) struct RangeReader {
-    consumer: Consumer,
+    client: KafkaClient,
+    purpose: &'static str,
+    properties: Vec<(&'static str, String)>,
+    consumer: Option<Consumer>,
     at: Option<(Topic, Partition, Offset)>,
 }
 
 impl RangeReader {
-    pub(super) fn new(consumer: Consumer) -> Self {
-        Self { consumer, at: None }
+    /// A reader whose consumers have these properties over the client's.
+    pub(super) fn new(client: &KafkaClient, purpose: &'static str, properties: Vec<(&'static str, String)>) -> Self {
+        Self { client: client.clone(), purpose, properties, consumer: None, at: None }
     }
 
-    pub(super) fn consumer(&self) -> &Consumer {
-        &self.consumer
+    /// The next of `requests`; meanwhile the consumer goes to rest, and then away. `None` when the queue is closed.
+    pub(super) fn next_of<T>(&mut self, requests: &Receiver<T>) -> Option<T> {
+        let idle_since = Instant::now();
+        while self.consumer.is_some() {
+            match requests.try_recv() {
+                Ok(request) => return Some(request),
+                Err(TryRecvError::Closed) => return None,
+                Err(TryRecvError::Empty) if self.at.is_some() && idle_since.elapsed() > LINGER => self.rest(),
+                Err(TryRecvError::Empty) if idle_since.elapsed() > KEEP => self.consumer = None,
+                Err(TryRecvError::Empty) if self.at.is_some() => std::thread::sleep(Duration::from_millis(1)),
+                Err(TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        requests.recv_blocking().ok()
     }
 
     /// Hands the records from `from` on to `visit` until it breaks. `timeout` bounds the wait for each record.
@@ -50,61 +76,65 @@ impl RangeReader {
         timeout: Duration,
         mut visit: impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
     ) -> RangeEnd {
-        if let Err(error) = self.seek(topic, partition, from) {
-            tracing::warn!(%topic, %partition, offset = %from, %error, "could not seek");
-            return RangeEnd::TimedOut;
-        }
+        let consumer = match self.seek(topic, partition, from) {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                tracing::warn!(%topic, %partition, offset = %from, %error, "could not seek");
+                return RangeEnd::TimedOut;
+            }
+        };
         let mut deadline = Instant::now() + timeout;
-        loop {
+        let mut at = None;
+        let end = loop {
             let wait = deadline.saturating_duration_since(Instant::now());
-            match self.consumer.poll(wait) {
-                None if wait.is_zero() => return self.lost(RangeEnd::TimedOut),
+            match consumer.poll(wait) {
+                None if wait.is_zero() => break RangeEnd::TimedOut,
                 None => {}
                 Some(Ok(message)) if message.topic() != topic.as_str() || message.partition() != partition.0 => {}
                 Some(Ok(message)) => {
                     deadline = Instant::now() + timeout;
                     let flow = visit(&message);
-                    self.at = Some((topic.clone(), partition, Offset(message.offset() + 1)));
+                    at = Some(Offset(message.offset() + 1));
                     if flow.is_break() {
-                        return RangeEnd::Enough;
+                        break RangeEnd::Enough;
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => return self.lost(RangeEnd::LogEnd),
+                Some(Err(KafkaError::PartitionEOF(_))) => break RangeEnd::LogEnd,
                 Some(Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
-                ))) => return self.lost(RangeEnd::OutOfRange),
+                ))) => break RangeEnd::OutOfRange,
                 Some(Err(error)) => tracing::debug!(%topic, %partition, %error, "while reading a range"),
             }
+        };
+        match (end, at) {
+            (RangeEnd::Enough, Some(next)) => self.at = Some((topic.clone(), partition, next)),
+            // Where the consumer is now is not known: the next read seeks.
+            _ => self.rest(),
         }
+        end
     }
 
     /// Fetches no more until the next [`RangeReader::read`].
     pub(super) fn rest(&mut self) {
-        if self.at.take().is_some()
-            && let Err(error) = self.consumer.unassign()
+        if let (Some(_), Some(consumer)) = (self.at.take(), &self.consumer)
+            && let Err(error) = consumer.unassign()
         {
             tracing::warn!(%error, "could not unassign");
         }
     }
 
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.at.is_none()
-    }
-
-    fn seek(&mut self, topic: &Topic, partition: Partition, from: Offset) -> Result<(), KafkaError> {
-        if self.at.as_ref().is_some_and(|(at, number, next)| at == topic && *number == partition && *next == from) {
-            return Ok(());
+    fn seek(&mut self, topic: &Topic, partition: Partition, from: Offset) -> Result<&Consumer, KafkaClientError> {
+        let consumer = match self.consumer.take() {
+            Some(consumer) => consumer,
+            None => self.client.consumer(self.purpose, &self.properties)?,
+        };
+        let consumer = &*self.consumer.insert(consumer);
+        if self.at.as_ref().is_none_or(|(at, number, next)| at != topic || *number != partition || *next != from) {
+            let mut assignment = TopicPartitionList::with_capacity(1);
+            assignment.add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(from.0))?;
+            consumer.assign(&assignment)?;
+            self.at = Some((topic.clone(), partition, from));
         }
-        let mut assignment = TopicPartitionList::with_capacity(1);
-        assignment.add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(from.0))?;
-        self.consumer.assign(&assignment)?;
-        self.at = Some((topic.clone(), partition, from));
-        Ok(())
-    }
-
-    /// The consumer is not where it was: the next read seeks.
-    fn lost(&mut self, end: RangeEnd) -> RangeEnd {
-        self.rest();
-        end
+        Ok(consumer)
     }
 }

@@ -5,14 +5,13 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use async_channel::{Receiver, TryRecvError};
+use async_channel::Receiver;
 use rdkafka::Message;
 use rdkafka::consumer::Consumer as _;
 
 use super::KafkaReader;
-use super::client::KafkaClientError;
+use super::client::Consumer;
 use super::prepare::{Preparation, timestamp};
 use super::range_reader::{RangeEnd, RangeReader};
 use crate::cursor::{Offset, RUN_MAX, RunClock};
@@ -24,30 +23,33 @@ use crate::metrics::Metrics;
 /// See the module.
 pub(super) struct ReplayConsumer {
     reader: RangeReader,
+    /// The connection for questions.
+    questions: Arc<Consumer>,
     preparation: Arc<Preparation>,
     requests: Receiver<ReplayRequest>,
     metrics: Arc<Metrics>,
 }
 
-/// How long the consumer keeps prefetching where it stopped before it rests.
-const LINGER: Duration = Duration::from_millis(200);
-
 impl ReplayConsumer {
-    pub(super) fn new(reader: &KafkaReader, requests: Receiver<ReplayRequest>) -> Result<Self, KafkaClientError> {
+    pub(super) fn new(reader: &KafkaReader, questions: Arc<Consumer>, requests: Receiver<ReplayRequest>) -> Self {
         // What one consumer may hold of prefetched records: a few requests' worth.
         let kbytes = (limits::REPLAY_READ_BYTES_MAX / 1024 * 4).to_string();
-        let bounds = [("queued.max.messages.kbytes", kbytes.as_str()), ("queued.min.messages", "10000")];
-        Ok(Self {
-            reader: RangeReader::new(reader.client.consumer("replay", &bounds)?),
+        let bounds = vec![("queued.max.messages.kbytes", kbytes), ("queued.min.messages", "10000".to_owned())];
+        Self {
+            reader: RangeReader::new(&reader.client, "replay", bounds),
+            questions,
             preparation: Arc::clone(&reader.preparation),
             requests,
             metrics: Arc::clone(reader.client.metrics()),
-        })
+        }
     }
 
     /// Serves until the queue is closed.
     pub(super) fn run(mut self) {
-        while let Some(request) = self.next_request() {
+        while let Some(request) = self.reader.next_of(&self.requests) {
+            if request.reply.is_closed() {
+                continue;
+            }
             self.metrics.replay_reads.inc();
             // An answer that nobody waits for any more is thrown away: the subscriber has left.
             if let Some(read) = self.read(&request.range, request.bytes_max) {
@@ -56,39 +58,28 @@ impl ReplayConsumer {
         }
     }
 
-    fn next_request(&mut self) -> Option<ReplayRequest> {
-        let rest_at = Instant::now() + LINGER;
-        while !self.reader.is_at_rest() {
-            match self.requests.try_recv() {
-                Ok(request) => return Some(request),
-                Err(TryRecvError::Closed) => return None,
-                Err(TryRecvError::Empty) if Instant::now() < rest_at => std::thread::sleep(Duration::from_millis(1)),
-                Err(TryRecvError::Empty) => self.reader.rest(),
-            }
-        }
-        self.requests.recv_blocking().ok()
-    }
-
     fn read(&mut self, range: &ReplayRange, bytes_max: usize) -> Option<ReplayRead> {
         let run_up = if range.clock.is_none() { RUN_MAX + 1 } else { 0 };
         let begin = Offset((range.from.0 - run_up).max(0));
         let (read, end) = self.read_from(range, begin, range.clock.unwrap_or_default(), bytes_max);
         if end != RangeEnd::OutOfRange {
-            return Self::answer(range, read, end);
+            return self.answer(range, read, end);
         }
-        let watermarks = self.reader.consumer().fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
-        let low = Offset(watermarks.ok()?.0);
+        let (low, high) = self.watermarks(range)?;
+        if high < range.to {
+            return None;
+        }
         let (mut read, end) = self.read_from(range, low, RunClock::default(), bytes_max);
         read.log_start = (low > range.from).then_some(low);
         read.next = read.next.max(low);
-        Self::answer(range, read, end)
+        self.answer(range, read, end)
     }
 
     fn read_from(&mut self, range: &ReplayRange, begin: Offset, clock: RunClock, bytes_max: usize) -> (ReplayRead, RangeEnd) {
         let mut read = ReplayRead { entries: Vec::new(), next: range.from, clock: Some(clock), log_start: None };
         let mut clock = clock;
         let mut bytes = 0;
-        let preparation = Arc::clone(&self.preparation);
+        let prepare = self.preparation.snapshot();
         let end = self.reader.read(&range.topic, range.partition, begin, limits::REPLAY_READ_TIMEOUT, |message| {
             let offset = Offset(message.offset());
             if offset >= range.to {
@@ -100,7 +91,7 @@ impl ReplayConsumer {
             if offset < range.from {
                 return ControlFlow::Continue(());
             }
-            let event = preparation.event(&range.topic, message);
+            let event = prepare.event(&range.topic, message);
             bytes += message.payload_len();
             read.entries.push(LogEntry { offset, timestamp, witness, event });
             read.next = Offset(offset.0 + 1);
@@ -111,15 +102,24 @@ impl ReplayConsumer {
     }
 
     /// What to answer; `None` when nothing came in time.
-    fn answer(range: &ReplayRange, mut read: ReplayRead, end: RangeEnd) -> Option<ReplayRead> {
+    fn answer(&self, range: &ReplayRange, mut read: ReplayRead, end: RangeEnd) -> Option<ReplayRead> {
         match end {
-            RangeEnd::Enough => Some(read),
-            // What lies between here and `to` is no record: a transaction's marks, or compacted away.
-            RangeEnd::LogEnd => {
+            RangeEnd::Enough => return Some(read),
+            // What lies between here and `to` is no record (a transaction's marks, or compacted away), if the log reaches that far
+            // at all: a broker that has just become the leader may not know all of it yet, and a log may have been cut.
+            RangeEnd::LogEnd if read.next >= range.to || self.watermarks(range)?.1 >= range.to => {
                 read.next = range.to.max(read.next);
-                Some(read)
+                return Some(read);
             }
-            RangeEnd::OutOfRange | RangeEnd::TimedOut => (!read.entries.is_empty()).then_some(read),
+            RangeEnd::LogEnd | RangeEnd::OutOfRange | RangeEnd::TimedOut => {}
         }
+        (!read.entries.is_empty()).then_some(read)
+    }
+
+    /// The log's start and end.
+    fn watermarks(&self, range: &ReplayRange) -> Option<(Offset, Offset)> {
+        let found = self.questions.fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
+        let (low, high) = found.ok()?;
+        Some((Offset(low), Offset(high)))
     }
 }

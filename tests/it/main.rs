@@ -8,4 +8,10 @@
 #[macro_use]
 mod support;
 
+mod delivery;
 mod harness;
+mod problems;
+mod reload;
+mod resume;
+mod routes;
+mod stream;

@@ -2,7 +2,7 @@
 //!
 //! * `style`: lengths, words, what was left unfinished, what a folder's mod.rs opens with.
 //! * `layers`: which folder may name which crate and which other folder.
-//! * `project`: no paths of machines, no hosts in `.ci/run`, a map that names every folder.
+//! * `project`: no paths of machines, no hosts in `.ci/run`; what ARCHITECTURE.md and comments say of folders, tests and dependencies.
 //! * `source`: a Rust file taken apart into tokens.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
@@ -36,18 +36,45 @@ fn no_file_names_a_path_of_some_machine() {
 
 #[test]
 fn ci_names_no_host() {
-    report(project::check_ci(&fs::read_to_string(Path::new(ROOT).join(".ci/run")).expect(".ci/run is there")));
+    report(project::check_ci(&read(".ci/run")));
 }
 
 #[test]
 fn the_map_names_every_folder() {
     let files = text_files("src");
-    let mut folders: Vec<String> = files.iter().filter_map(|(file, _)| Some(file.rsplit_once('/')?.0.to_owned())).collect();
-    folders.sort();
-    folders.dedup();
-    let folders: Vec<String> = folders.iter().filter_map(|folder| Some(folder.strip_prefix("src/")?.to_owned())).collect();
-    let architecture = fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
-    report(project::check_map(&architecture, &folders));
+    let folder = |file: &str| file.strip_prefix("src/")?.strip_suffix("/mod.rs").map(str::to_owned);
+    let folders: Vec<String> =
+        files.iter().filter_map(|(file, _)| folder(file)).filter(|folder| !folder.ends_with("tests")).collect();
+    report(project::check_map(&read("ARCHITECTURE.md"), &folders));
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let files: Vec<Source> =
+        text_files("").iter().filter(|(file, _)| is_rust(file)).map(|(file, text)| Source::new(file, text)).collect();
+    let functions = files.iter().flat_map(Source::functions).map(|function| function.name).collect();
+    let architecture = project::check_tests_named("ARCHITECTURE.md", &read("ARCHITECTURE.md"), &functions);
+    let comments = files.iter().filter(|source| !source.file.starts_with("tests/tidy/")).flat_map(|source| {
+        let comments = source.comments().into_iter();
+        comments
+            .flat_map(|(line, comment)| project::check_tests_named(&format!("{}:{line}", source.file), comment, &functions))
+            .collect::<Vec<_>>()
+    });
+    report(architecture.into_iter().chain(comments));
+}
+
+#[test]
+fn every_invariant_names_the_test_that_holds_it() {
+    report(project::check_invariants(&read("ARCHITECTURE.md")));
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    report(project::check_dependencies(&read("ARCHITECTURE.md"), &read("Cargo.toml")));
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 fn is_rust(file: &str) -> bool {

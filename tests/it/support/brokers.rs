@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Once;
 
+use eventstreams::dev_broker::{BrokerConfig, DevBroker};
 use tokio::sync::OnceCell;
 
 use super::admin::Cluster;
@@ -53,17 +54,18 @@ macro_rules! on_both_brokers {
 pub struct Brokers {
     kafka: bool,
     given: usize,
+    embedded: Vec<DevBroker>,
 }
 
 impl Brokers {
     /// New embedded brokers, gone when this is dropped.
     pub fn embedded() -> Self {
-        Self { kafka: false, given: 0 }
+        Self { kafka: false, given: 0, embedded: Vec::new() }
     }
 
     /// The test process's two Kafka brokers, started when first asked for.
     pub fn kafka() -> Self {
-        Self { kafka: true, given: 0 }
+        Self { kafka: true, given: 0, embedded: Vec::new() }
     }
 
     /// The next cluster; `None` when there is no Kafka here and none is required: the test is then left out, which has been said.
@@ -72,14 +74,12 @@ impl Brokers {
         if self.kafka { shared_kafka(self.given - 1).await } else { self.start_embedded().await }
     }
 
-    // ---------------------------------------------------------------------------------------------------------------------------------
-    // TO FILL IN once `eventstreams::dev_broker` is there: start a DevBroker, keep it in `self` until the test ends, return its Cluster.
-    // ---------------------------------------------------------------------------------------------------------------------------------
-    #[expect(clippy::unused_async, reason = "the embedded broker is not there yet")]
     async fn start_embedded(&mut self) -> Option<Cluster> {
-        static SAID: Once = Once::new();
-        SAID.call_once(|| say("EMBEDDED TESTS SKIPPED: the embedded broker is not wired into tests/it/support/brokers.rs yet"));
-        None
+        let config = BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() };
+        let broker = DevBroker::start(config).await.expect("a free port on loopback");
+        let cluster = Cluster::new(&broker.address().to_string());
+        self.embedded.push(broker);
+        Some(cluster)
     }
 }
 

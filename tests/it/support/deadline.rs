@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The longest wait for anything that ought to happen. Generous, because it decides nothing but when a hung test gives up: two cores may
 /// be shared by two brokers and a compiler.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The future's output, or a failure that names what did not happen within [`PATIENCE`].
 pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::deadline::within;
 use super::wire::{End, Response};
 
 /// What stood between two empty lines.
@@ -161,8 +162,13 @@ impl Subscriber {
         self
     }
 
-    /// The next event (a frame with data), or `None` when the stream ended. Comments are passed over, into [`Self::comments`].
+    /// The next event (a frame with data), or `None` when the stream ended. Comments are passed over, into [`Self::comments`];
+    /// heartbeats do not make the wait longer.
     pub async fn event_or_end(&mut self) -> Option<Frame> {
+        within("the next event", self.read_event()).await
+    }
+
+    async fn read_event(&mut self) -> Option<Frame> {
         loop {
             self.parse();
             if let Some(frame) = self.waiting.pop_front() {

@@ -59,7 +59,8 @@ impl Request {
         Lines::new(self.clone().header("Accept", "application/x-ndjson").send(address).await)
     }
 
-    fn head(&self) -> String {
+    /// The request's bytes, as they are written.
+    pub fn head(&self) -> String {
         let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         let ours = [("Host", "localhost"), ("User-Agent", "eventstreams-tests (https://example.org)")];
@@ -69,6 +70,21 @@ impl Request {
         }
         head + "\r\n"
     }
+}
+
+/// Writes bytes, whatever they are, on a new connection and returns all that came back until the server closed it.
+pub async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
+    exchange_on(stream, bytes).await
+}
+
+/// [`exchange`] on a connection that is open already.
+pub async fn exchange_on(mut stream: TcpStream, bytes: impl AsRef<[u8]>) -> String {
+    // A server that has had enough may close before it has read all: what it said until then counts.
+    let _ = within("the bytes to be written", stream.write_all(bytes.as_ref())).await;
+    let mut answer = Vec::new();
+    let _ = within("the server to close the connection", stream.read_to_end(&mut answer)).await;
+    String::from_utf8(answer).expect("an answer of text")
 }
 
 /// How a body ended.

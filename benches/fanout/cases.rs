@@ -1,0 +1,115 @@
+//! Every case by its name, with its parameters and goals.
+
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::deliveries::{Against, Deliveries, Sets};
+use crate::processes::raise_open_files;
+use crate::run::Options;
+use crate::server::BINARY;
+use crate::table::{Row, print};
+use crate::{Arguments, begin, past, plot};
+
+/// Files for the largest case: every process inherits the limit.
+const OPEN_FILES: u64 = 65_536;
+
+/// One event in each write.
+const ONE_PER_WRITE: Deliveries = Deliveries {
+    name: "one_per_write",
+    subscribers: 1000,
+    events_per_s: 100.0,
+    streams: 1,
+    topics: 1,
+    sets: Sets::First,
+    against: Against::Broadcaster,
+    ratio_max: Some(1.15),
+    kib_max: None,
+    latency_ms_max: None,
+};
+
+/// Cases of live deliveries.
+const DELIVERIES: &[Deliveries] = &[
+    ONE_PER_WRITE,
+    Deliveries { name: "batches", events_per_s: 500.0, ratio_max: Some(1.20), ..ONE_PER_WRITE },
+    Deliveries { name: "latency", events_per_s: 30.0, ratio_max: None, latency_ms_max: Some((3.0, 25.0)), ..ONE_PER_WRITE },
+    Deliveries { name: "idle_5000", subscribers: 5000, events_per_s: 10.0, kib_max: Some(3.0), ..ONE_PER_WRITE },
+    Deliveries {
+        name: "idle_20000",
+        subscribers: 20_000,
+        events_per_s: 10.0,
+        ratio_max: None,
+        kib_max: Some(3.0),
+        ..ONE_PER_WRITE
+    },
+    Deliveries {
+        name: "sets_200",
+        streams: 10,
+        sets: Sets::Different(200),
+        against: Against::OneSet,
+        ratio_max: Some(1.5),
+        ..ONE_PER_WRITE
+    },
+    Deliveries {
+        name: "composite",
+        subscribers: 20,
+        events_per_s: 1000.0,
+        streams: 21,
+        topics: 42,
+        sets: Sets::All,
+        ratio_max: None,
+        ..ONE_PER_WRITE
+    },
+];
+
+/// A case that is no [`Deliveries`].
+type Run = fn(&Options) -> anyhow::Result<Vec<Row>>;
+
+/// All others.
+const OTHERS: &[(&str, Run)] = &[
+    ("start", begin::start),
+    ("ingest", past::ingest),
+    ("replay_memory", past::replay_memory),
+    ("replay_kafka", past::replay_kafka),
+    ("herd", past::herd),
+];
+
+/// Takes a minute or more, or thousands of files: only when named.
+const WHEN_NAMED: &[&str] = &["idle_20000"];
+
+/// Runs what the command line names.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let files = raise_open_files(OPEN_FILES);
+    let options = Options {
+        windows: arguments.windows,
+        window: Duration::from_secs_f64(arguments.seconds.clamp(0.1, 60.0)),
+        is_pinned: !arguments.no_pin,
+        server: arguments.server.clone().unwrap_or_else(|| BINARY.into()),
+        brokers: arguments.brokers.clone(),
+    };
+    let names = || DELIVERIES.iter().map(|case| case.name).chain(OTHERS.iter().map(|(name, _)| *name));
+    if let Some(unknown) = arguments.cases.iter().find(|wanted| !names().any(|name| name == *wanted)) {
+        bail!("no case is named {unknown}; there are: {}", names().collect::<Vec<_>>().join(", "));
+    }
+    let none_named = arguments.cases.is_empty() && arguments.plot.is_none();
+    let is_wanted =
+        |name: &str| arguments.cases.iter().any(|wanted| wanted == name) || (none_named && !WHEN_NAMED.contains(&name));
+    for case in DELIVERIES.iter().filter(|case| is_wanted(case.name)) {
+        if case.subscribers as u64 + 100 > files {
+            println!(
+                "\n{} left out: it needs {} open files, the limit is {files} (ulimit -n)",
+                case.name,
+                case.subscribers + 100
+            );
+            continue;
+        }
+        print(&case.run(&options)?)?;
+    }
+    for (_, run) in OTHERS.iter().filter(|(name, _)| is_wanted(name)) {
+        print(&run(&options)?)?;
+    }
+    match &arguments.plot {
+        Some(file) => plot::write(file, ONE_PER_WRITE, &options),
+        None => Ok(()),
+    }
+}

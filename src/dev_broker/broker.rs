@@ -1,0 +1,133 @@
+//! What all connections share.
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use tokio::sync::watch;
+
+use super::BrokerConfig;
+use super::batch::Batch;
+use super::groups::Groups;
+use super::log::PartitionLog;
+use super::topics::{Refusal, Topic, Topics};
+use super::{BrokerError, NewRecord};
+
+/// Bytes of keys and values that one batch of [`Broker::append`] holds before the next one begins: fetches get whole batches, so
+/// large ones would make small fetches large.
+const APPEND_BATCH_BYTES: usize = 128 << 10;
+
+/// Topics, groups, and the wake-up of waiting fetches.
+#[derive(Debug)]
+pub(super) struct Broker {
+    pub(super) topics: Topics,
+    pub(super) groups: Groups,
+    pub(super) auto_create_topics: bool,
+    pub(super) request_bytes_max: usize,
+    /// Changes whenever any log does. One for the whole broker: a fetch waits for dozens of partitions at once, and looking again
+    /// at logs that did not change costs microseconds.
+    changed: watch::Sender<()>,
+}
+
+impl Broker {
+    pub(super) fn open(config: &BrokerConfig) -> Result<Self, BrokerError> {
+        let topics = Topics::open(config.data.as_deref(), config.retention_bytes_per_partition)?;
+        for spec in &config.topics {
+            let made = match topics.get(&spec.name) {
+                None => topics.create(&spec.name, spec.partitions, [].into(), false),
+                Some(topic) if topic.partitions.len() < usize::try_from(spec.partitions).unwrap_or(0) => {
+                    topics.grow(&spec.name, spec.partitions, false)
+                }
+                Some(topic) => Ok(topic),
+            };
+            made.map_err(|refusal| BrokerError::Topic(refusal.message))?;
+        }
+        Ok(Self {
+            topics,
+            groups: Groups::default(),
+            auto_create_topics: config.auto_create_topics,
+            request_bytes_max: config.request_bytes_max,
+            changed: watch::Sender::new(()),
+        })
+    }
+
+    /// Told whenever a log changes after this call.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Tells waiting fetches to look again.
+    pub(super) fn tell_changed(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Appends a producer's batch; gives its base offset and the log's start.
+    pub(super) fn produce(&self, log: &parking_lot::Mutex<PartitionLog>, batch: &Batch) -> Result<(i64, i64), ResponseError> {
+        let mut log = log.lock();
+        let base_offset = log.append(batch)?;
+        let start = log.start();
+        drop(log);
+        self.tell_changed();
+        Ok((base_offset, start))
+    }
+
+    /// As [`super::DevBroker::append`].
+    pub(super) fn append(&self, topic: &str, partition: i32, records: &[NewRecord]) -> Result<i64, BrokerError> {
+        let unknown = |_| BrokerError::UnknownPartition { topic: topic.to_owned(), partition };
+        let log = self.topics.partition(topic, partition).map_err(unknown)?;
+        let refused = |reason: String| BrokerError::Append { topic: topic.to_owned(), partition, reason };
+        let batches = chunks(records).map(Batch::encode).collect::<Result<Vec<_>, _>>().map_err(|e| refused(e.to_string()))?;
+        let mut log = log.lock();
+        let base_offset = log.end();
+        for batch in &batches {
+            log.append(batch).map_err(|e| refused(e.to_string()))?;
+        }
+        drop(log);
+        self.tell_changed();
+        Ok(base_offset)
+    }
+
+    /// Deletes a topic, its records, and what groups committed for it; fetches that wait for it are told.
+    pub(super) fn delete_topic(&self, name: &str) -> Result<(), Refusal> {
+        self.topics.delete(name)?;
+        self.groups.forget_topic(name);
+        self.tell_changed();
+        Ok(())
+    }
+
+    /// The topic, created with one partition when it does not exist and both the broker and the client allow that.
+    pub(super) fn get_or_create(&self, name: &str, client_allows: bool) -> Result<Arc<Topic>, ResponseError> {
+        if let Some(topic) = self.topics.get(name) {
+            return Ok(topic);
+        }
+        if !(self.auto_create_topics && client_allows) {
+            return Err(ResponseError::UnknownTopicOrPartition);
+        }
+        match self.topics.create(name, 1, [].into(), false) {
+            Ok(topic) => Ok(topic),
+            // Another connection was quicker.
+            Err(Refusal { error: ResponseError::TopicAlreadyExists, .. }) => {
+                self.topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)
+            }
+            Err(refusal) => {
+                tracing::debug!(topic = name, %refusal, "did not create a topic");
+                Err(refusal.error)
+            }
+        }
+    }
+}
+
+/// Cuts records into runs of about [`APPEND_BATCH_BYTES`].
+fn chunks(mut records: &[NewRecord]) -> impl Iterator<Item = &[NewRecord]> {
+    let size = |record: &NewRecord| [&record.key, &record.value].into_iter().flatten().map(bytes::Bytes::len).sum::<usize>();
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fitting = records.iter().take_while(|record| {
+            bytes += size(record);
+            bytes <= APPEND_BATCH_BYTES
+        });
+        let count = fitting.count().max(1).min(records.len());
+        let (run, rest) = records.split_at(count);
+        records = rest;
+        (!run.is_empty()).then_some(run)
+    })
+}

@@ -1,0 +1,127 @@
+//! `Fetch`: record batches out, waiting for them if need be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
+
+use super::super::broker::Broker;
+use super::super::log::{Batches, PartitionLog};
+use super::offsets::check_epoch;
+
+/// From this version on topics have ids in place of names (KIP-516).
+const BY_ID: i16 = 13;
+
+/// No answer is larger, whatever the client would take (Apache Kafka's `fetch.max.bytes`).
+const ANSWER_BYTES_MAX: usize = 55 << 20;
+
+/// No fetch waits longer, whatever the client would: a client that went away while waiting is noticed by then.
+const WAIT_MAX: Duration = Duration::from_mins(5);
+
+/// What one look at the logs gave for a partition.
+struct Look {
+    found: Result<Batches, ResponseError>,
+    start: i64,
+    end: i64,
+}
+
+/// Reads what there is; when that is less than the client wants, waits for appends until it is not, or the client's time is up.
+pub(super) async fn fetch(broker: &Broker, version: i16, request: FetchRequest) -> FetchResponse {
+    // Sessions (KIP-227) are never given out, so whoever names one is mistaken.
+    if request.session_id != 0 {
+        return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
+    }
+    let wait = Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into()).min(WAIT_MAX);
+    let deadline = Instant::now() + wait;
+    let wanted = usize::try_from(request.min_bytes).unwrap_or(0);
+    let mut changes = broker.changes();
+    loop {
+        changes.mark_unchanged();
+        let looks = look(broker, version, &request);
+        let bytes: usize = looks.iter().flatten().map(|look| look.found.as_ref().map_or(0, |batches| batches.bytes)).sum();
+        let settled = bytes >= wanted || looks.iter().flatten().any(|look| look.found.is_err());
+        // A timeout comes as `Err(Elapsed)`; the sender lives as long as the broker, so `Ok(Err(_))` cannot come.
+        if settled || timeout_at(deadline, changes.changed()).await.is_err() {
+            return answer(request, looks);
+        }
+    }
+}
+
+fn look(broker: &Broker, version: i16, request: &FetchRequest) -> Vec<Vec<Look>> {
+    let mut room = usize::try_from(request.max_bytes).unwrap_or(0).min(ANSWER_BYTES_MAX);
+    let mut is_first = true;
+    let mut looks = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let look = match log(broker, version, topic, partition) {
+                Ok(log) => look_at(&log.lock(), partition, room, is_first),
+                Err(error) => Look { found: Err(error), start: -1, end: -1 },
+            };
+            if let Ok(batches) = &look.found {
+                room = room.saturating_sub(batches.bytes);
+                is_first &= batches.batches.is_empty();
+            }
+            partitions.push(look);
+        }
+        looks.push(partitions);
+    }
+    looks
+}
+
+fn log(
+    broker: &Broker,
+    version: i16,
+    topic: &FetchTopic,
+    partition: &FetchPartition,
+) -> Result<Arc<Mutex<PartitionLog>>, ResponseError> {
+    let found = if version >= BY_ID {
+        broker.topics.get_by_id(topic.topic_id).ok_or(ResponseError::UnknownTopicId)
+    } else {
+        broker.topics.get(&topic.topic).ok_or(ResponseError::UnknownTopicOrPartition)
+    };
+    let log = found?.partition(partition.partition)?;
+    check_epoch(partition.current_leader_epoch)?;
+    Ok(log)
+}
+
+fn look_at(log: &PartitionLog, partition: &FetchPartition, room: usize, is_first: bool) -> Look {
+    let room = room.min(usize::try_from(partition.partition_max_bytes).unwrap_or(0));
+    let found = log.read(partition.fetch_offset, room, is_first);
+    Look { found, start: log.start(), end: log.end() }
+}
+
+fn answer(request: FetchRequest, looks: Vec<Vec<Look>>) -> FetchResponse {
+    let topics = request.topics.into_iter().zip(looks).map(|(topic, looks)| {
+        let partitions = topic.partitions.iter().zip(looks).map(|(partition, look)| {
+            let data = PartitionData::default()
+                .with_partition_index(partition.partition)
+                .with_high_watermark(look.end)
+                .with_last_stable_offset(look.end)
+                .with_log_start_offset(look.start)
+                .with_aborted_transactions(Some(Vec::new()));
+            match look.found {
+                Ok(batches) => data.with_records(Some(join(batches))),
+                Err(error) => data.with_error_code(error.code()).with_records(Some(Bytes::new())),
+            }
+        });
+        let partitions = partitions.collect();
+        FetchableTopicResponse::default().with_topic(topic.topic).with_topic_id(topic.topic_id).with_partitions(partitions)
+    });
+    FetchResponse::default().with_responses(topics.collect())
+}
+
+fn join(mut batches: Batches) -> Bytes {
+    if batches.batches.len() == 1 {
+        return batches.batches.remove(0);
+    }
+    let mut joined = BytesMut::with_capacity(batches.bytes);
+    batches.batches.iter().for_each(|batch| joined.extend_from_slice(batch));
+    joined.freeze()
+}

@@ -1,0 +1,181 @@
+//! The table of APIs and versions, and the way from a frame to its answer.
+//!
+//! * `cluster`: `Metadata`, `DescribeCluster`, `DescribeConfigs`, `FindCoordinator`, `InitProducerId`.
+//! * `produce`, `fetch`: records in and out. `offsets`: `ListOffsets`, `OffsetForLeaderEpoch`.
+//! * `topics`: `CreateTopics`, `DeleteTopics`, `CreatePartitions`, `DeleteRecords`.
+//! * `groups`: membership of consumer groups. `commits`: their committed offsets and the tools that look at them.
+
+mod cluster;
+mod commits;
+mod fetch;
+mod groups;
+mod offsets;
+mod produce;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::net::SocketAddr;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, Request};
+
+use super::broker::Broker;
+use super::decode::decode;
+
+/// What is answered, and in which versions: what `ApiVersions` says, and what is let through. The upper ends are the codec's,
+/// which are those of Apache Kafka 4.0 or 4.1; what the last versions add is for replicas (Fetch 17, 18) or other kinds of
+/// groups.
+pub(super) const APIS: &[(ApiKey, i16, i16)] = &[
+    (ApiKey::Produce, 3, 13),
+    (ApiKey::Fetch, 4, 18),
+    (ApiKey::ListOffsets, 1, 10),
+    (ApiKey::Metadata, 0, 13),
+    (ApiKey::OffsetCommit, 2, 9),
+    (ApiKey::OffsetFetch, 1, 9),
+    (ApiKey::FindCoordinator, 0, 6),
+    (ApiKey::JoinGroup, 0, 9),
+    (ApiKey::Heartbeat, 0, 4),
+    (ApiKey::LeaveGroup, 0, 5),
+    (ApiKey::SyncGroup, 0, 5),
+    (ApiKey::DescribeGroups, 0, 6),
+    (ApiKey::ListGroups, 0, 5),
+    (ApiKey::ApiVersions, 0, 4),
+    (ApiKey::CreateTopics, 2, 7),
+    (ApiKey::DeleteTopics, 1, 6),
+    (ApiKey::DeleteRecords, 0, 2),
+    (ApiKey::InitProducerId, 0, 5),
+    (ApiKey::OffsetForLeaderEpoch, 2, 4),
+    (ApiKey::DescribeConfigs, 1, 4),
+    (ApiKey::CreatePartitions, 0, 3),
+    (ApiKey::DeleteGroups, 0, 2),
+    (ApiKey::DescribeCluster, 0, 2),
+];
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    /// The client's.
+    pub(super) client: SocketAddr,
+    /// Ours, as the client reached it: what metadata says the broker's address is.
+    pub(super) advertised: SocketAddr,
+}
+
+/// A request that has no answer: its connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error("a frame of {0} bytes is too short for a request")]
+    TooShort(usize),
+    #[error("api key {0} is not known here")]
+    UnknownApi(i16),
+    #[error("{api:?} version {version} is not one of those advertised")]
+    UnsupportedVersion { api: ApiKey, version: i16 },
+    #[error("malformed {api:?} version {version}: {source}")]
+    Malformed { api: ApiKey, version: i16, source: anyhow::Error },
+    #[error("cannot encode the answer to {api:?} version {version}: {source}")]
+    Encode { api: ApiKey, version: i16, source: anyhow::Error },
+    #[error("a record that was sent with acks=0 was refused: {0}")]
+    Unacknowledged(ResponseError),
+}
+
+/// One request: whose, which, and its body.
+struct Envelope {
+    api: ApiKey,
+    version: i16,
+    header: RequestHeader,
+    body: Bytes,
+}
+
+/// Answers the request in `frame`; the answer carries its length. `None`: no answer is wanted (Produce with acks=0).
+pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result<Option<BytesMut>, RequestError> {
+    let envelope = match open(frame)? {
+        Ok(envelope) => envelope,
+        Err(refusal) => return Ok(Some(refusal)),
+    };
+    let e = &envelope;
+    match e.api {
+        ApiKey::ApiVersions => e.seal(&api_versions(None)),
+        ApiKey::Metadata => e.seal(&cluster::metadata(broker, peer, e.version, e.read()?)),
+        ApiKey::DescribeCluster => e.seal(&cluster::describe_cluster(broker, peer, &e.read()?)),
+        ApiKey::DescribeConfigs => e.seal(&cluster::describe_configs(broker, e.read()?)),
+        ApiKey::FindCoordinator => e.seal(&cluster::find_coordinator(peer, e.version, e.read()?)),
+        ApiKey::InitProducerId => e.seal(&cluster::init_producer_id(&e.read()?)),
+        ApiKey::Produce => match produce::produce(broker, e.version, e.read()?)? {
+            Some(response) => e.seal(&response),
+            None => Ok(None),
+        },
+        ApiKey::Fetch => e.seal(&fetch::fetch(broker, e.version, e.read()?).await),
+        ApiKey::ListOffsets => e.seal(&offsets::list_offsets(broker, e.version, e.read()?)),
+        ApiKey::OffsetForLeaderEpoch => e.seal(&offsets::offset_for_leader_epoch(broker, e.read()?)),
+        ApiKey::CreateTopics => e.seal(&topics::create_topics(broker, e.read()?)),
+        ApiKey::DeleteTopics => e.seal(&topics::delete_topics(broker, e.version, e.read()?)),
+        ApiKey::CreatePartitions => e.seal(&topics::create_partitions(broker, e.read()?)),
+        ApiKey::DeleteRecords => e.seal(&topics::delete_records(broker, e.read()?)),
+        ApiKey::JoinGroup => e.seal(&groups::join(broker, peer, e.version, &e.header, e.read()?).await),
+        ApiKey::SyncGroup => e.seal(&groups::sync(broker, e.read()?).await),
+        ApiKey::Heartbeat => e.seal(&groups::heartbeat(broker, &e.read()?)),
+        ApiKey::LeaveGroup => e.seal(&groups::leave(broker, e.version, &e.read()?)),
+        ApiKey::OffsetCommit => e.seal(&commits::commit(broker, e.read()?)),
+        ApiKey::OffsetFetch => e.seal(&commits::fetch(broker, e.version, e.read()?)),
+        ApiKey::ListGroups => e.seal(&commits::list_groups(broker, &e.read()?)),
+        ApiKey::DescribeGroups => e.seal(&commits::describe_groups(broker, e.version, e.read()?)),
+        ApiKey::DeleteGroups => e.seal(&commits::delete_groups(broker, e.read()?)),
+        api => Err(RequestError::UnknownApi(api as i16)),
+    }
+}
+
+/// Reads the header. The inner error is the answer to a version of `ApiVersions` that is not known (KIP-511): version 0 of it,
+/// which every client can read, with the versions to choose from.
+fn open(mut frame: Bytes) -> Result<Result<Envelope, BytesMut>, RequestError> {
+    let mut start = frame.get(..8).ok_or(RequestError::TooShort(frame.len()))?;
+    let (key, version, correlation_id) = (start.get_i16(), start.get_i16(), start.get_i32());
+    let api = ApiKey::try_from(key).map_err(|()| RequestError::UnknownApi(key))?;
+    let &(_, min, max) = APIS.iter().find(|(known, ..)| *known == api).ok_or(RequestError::UnknownApi(key))?;
+    if !(min..=max).contains(&version) {
+        if api != ApiKey::ApiVersions {
+            return Err(RequestError::UnsupportedVersion { api, version });
+        }
+        let header = RequestHeader::default().with_correlation_id(correlation_id);
+        let refusal = Envelope { api, version: 0, header, body: Bytes::new() };
+        return Ok(Err(refusal.seal(&api_versions(Some(ResponseError::UnsupportedVersion)))?.unwrap_or_default()));
+    }
+    let malformed = |source| RequestError::Malformed { api, version, source };
+    let header = RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(malformed)?;
+    Ok(Ok(Envelope { api, version, header, body: frame }))
+}
+
+impl Envelope {
+    fn read<T: Request>(&self) -> Result<T, RequestError> {
+        debug_assert_eq!(T::KEY, self.api as i16);
+        let malformed = |source| RequestError::Malformed { api: self.api, version: self.version, source };
+        decode(&self.body, self.version).map_err(malformed)
+    }
+
+    fn seal<T: Encodable>(&self, response: &T) -> Result<Option<BytesMut>, RequestError> {
+        let mut frame = BytesMut::new();
+        frame.put_i32(0);
+        let header = ResponseHeader::default().with_correlation_id(self.header.correlation_id);
+        let header_version = self.api.response_header_version(self.version);
+        let encoded = header.encode(&mut frame, header_version).and_then(|()| response.encode(&mut frame, self.version));
+        let size = encoded.and_then(|()| Ok(i32::try_from(frame.len() - 4)?));
+        let size = size.map_err(|source| RequestError::Encode { api: self.api, version: self.version, source })?;
+        frame[..4].copy_from_slice(&size.to_be_bytes());
+        Ok(Some(frame))
+    }
+}
+
+fn api_versions(error: Option<ResponseError>) -> ApiVersionsResponse {
+    let advertised = |&(api, min, max): &(ApiKey, i16, i16)| {
+        let min = if api == ApiKey::Produce { 0 } else { min };
+        ApiVersion::default().with_api_key(api as i16).with_min_version(min).with_max_version(max)
+    };
+    ApiVersionsResponse::default().with_error_code(code(error)).with_api_keys(APIS.iter().map(advertised).collect())
+}
+
+/// The number of an error, or 0 for none.
+fn code(error: Option<ResponseError>) -> i16 {
+    error.map_or(0, |error| error.code())
+}

@@ -1,0 +1,67 @@
+//! `Produce`: record batches in.
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_request::PartitionProduceData;
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use super::super::batch::Batch;
+use super::super::broker::Broker;
+use super::super::topics::{Refusal, Topic};
+use super::RequestError;
+
+/// From this version on topics have ids in place of names (KIP-516).
+const BY_ID: i16 = 13;
+
+/// Appends each partition's batch. No answer for acks=0; a refusal then closes the connection, the only way to tell the producer.
+pub(super) fn produce(broker: &Broker, version: i16, request: ProduceRequest) -> Result<Option<ProduceResponse>, RequestError> {
+    let acks = request.acks;
+    let mut refused = None;
+    let topics = request.topic_data.into_iter().map(|data| {
+        let topic = if version >= BY_ID {
+            broker.topics.get_by_id(data.topic_id).ok_or(ResponseError::UnknownTopicId)
+        } else {
+            broker.topics.get(&data.name).ok_or(ResponseError::UnknownTopicOrPartition)
+        };
+        let partitions = data.partition_data.into_iter().map(|partition| {
+            let answer = PartitionProduceResponse::default().with_index(partition.index);
+            match append(broker, acks, topic.as_ref(), partition) {
+                Ok((base_offset, start)) => answer.with_base_offset(base_offset).with_log_start_offset(start),
+                Err(refusal) => {
+                    tracing::debug!(topic = %data.name.0, partition = answer.index, %refusal, "refused a batch");
+                    refused = Some(refusal.error);
+                    answer
+                        .with_error_code(refusal.error.code())
+                        .with_error_message(Some(StrBytes::from_string(refusal.message)))
+                        .with_base_offset(-1)
+                }
+            }
+        });
+        let partitions = partitions.collect();
+        TopicProduceResponse::default().with_name(data.name).with_topic_id(data.topic_id).with_partition_responses(partitions)
+    });
+    let response = ProduceResponse::default().with_responses(topics.collect());
+    match refused {
+        Some(error) if acks == 0 => Err(RequestError::Unacknowledged(error)),
+        _ => Ok((acks != 0).then_some(response)),
+    }
+}
+
+fn append(
+    broker: &Broker,
+    acks: i16,
+    topic: Result<&Arc<Topic>, &ResponseError>,
+    data: PartitionProduceData,
+) -> Result<(i64, i64), Refusal> {
+    let refusal = |error: ResponseError| Refusal::new(error, error.to_string());
+    if !(-1..=1).contains(&acks) {
+        return Err(refusal(ResponseError::InvalidRequiredAcks));
+    }
+    let log = topic.map_err(|error| *error).and_then(|topic| topic.partition(data.index)).map_err(refusal)?;
+    let bytes = data.records.ok_or_else(|| Refusal::new(ResponseError::InvalidRecord, "no records"))?;
+    let batch = Batch::parse(&bytes).map_err(|error| Refusal::new(error.response(), error.to_string()))?;
+    broker.produce(&log, &batch).map_err(refusal)
+}

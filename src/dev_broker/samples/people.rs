@@ -1,0 +1,144 @@
+//! The people and bots of one wiki, and who of them does something next.
+
+use super::dice::Dice;
+use super::names;
+use super::pages::User;
+use super::time::year;
+use super::wikis::{Project, Wiki};
+use std::sync::Arc;
+
+/// Enough people that names vary, few enough that the same ones come back within minutes.
+const PEOPLE: usize = 60;
+/// The first people are administrators.
+const ADMINISTRATORS: usize = 4;
+const BOTS: usize = 6;
+
+const ADDRESS_GROUPS: &[&str] = &["*"];
+const TEMPORARY_GROUPS: &[&str] = &["temp", "*", "user"];
+const NEW_GROUPS: &[&str] = &["*", "user"];
+const KNOWN_GROUPS: &[&str] = &["*", "user", "autoconfirmed"];
+const OLD_GROUPS: &[&str] = &["extendedconfirmed", "*", "user", "autoconfirmed"];
+const PATROLLER_GROUPS: &[&str] = &["patroller", "rollbacker", "*", "user", "autoconfirmed"];
+const ADMINISTRATOR_GROUPS: &[&str] = &["sysop", "*", "user", "autoconfirmed"];
+const BOT_GROUPS: &[&str] = &["bot", "*", "user", "autoconfirmed"];
+
+/// 2005-01-01, before which no account of the samples was made, in milliseconds since 1970.
+const FIRST_ACCOUNT_MS: i64 = 1_104_537_600_000;
+const ANY_DAYS: u64 = u64::MAX;
+const DAY_MS: u64 = 86_400_000;
+
+/// Who is active on one wiki.
+#[derive(Debug)]
+pub(super) struct People {
+    known: Vec<Arc<User>>,
+    bots: Vec<Arc<User>>,
+    /// The share of what people do without an account, in thousandths.
+    without_account: u32,
+    temporary_accounts: bool,
+    start_ms: i64,
+}
+
+impl People {
+    /// The people of a wiki at that time.
+    pub(super) fn new(dice: &mut Dice, wiki: &Wiki, start_ms: i64) -> Self {
+        let script = wiki.words().script;
+        let known = (0..PEOPLE).map(|place| {
+            let (groups, edits, days) = match place {
+                0..ADMINISTRATORS => (ADMINISTRATOR_GROUPS, 8_000, ANY_DAYS),
+                4..8 => (PATROLLER_GROUPS, 3_000, ANY_DAYS),
+                8..20 if wiki.database == "enwiki" => (OLD_GROUPS, 600, ANY_DAYS),
+                // Four days make an account autoconfirmed.
+                50.. => (NEW_GROUPS, 1, 4),
+                _ => (KNOWN_GROUPS, 40, ANY_DAYS),
+            };
+            let name = names::user(dice, script);
+            Arc::new(account(dice, name, groups, edits, start_ms, days))
+        });
+        let known = known.collect();
+        let bots = (0..BOTS).map(|_| {
+            let name = names::bot(dice);
+            Arc::new(User { bot: true, ..account(dice, name, BOT_GROUPS, 20_000, start_ms, ANY_DAYS) })
+        });
+        let bots = bots.collect();
+        let without_account = match wiki.project {
+            Project::Wikidata | Project::Commons => 25,
+            Project::Wikipedia => 140,
+            Project::Wiktionary | Project::Wikisource => 200,
+            Project::Other => 60,
+        };
+        Self { known, bots, without_account, temporary_accounts: wiki.temporary_accounts(), start_ms }
+    }
+
+    /// Who makes the next edit on a wiki where bots make `bots` of 1000: its edit counter goes up.
+    pub(super) fn editor(&mut self, dice: &mut Dice, bots: u32) -> Arc<User> {
+        if dice.chance(bots) {
+            let place = dice.low(BOTS as u64);
+            return edited(&mut self.bots[usize::try_from(place).unwrap_or(0)]);
+        }
+        if dice.chance(self.without_account) { Arc::new(self.visitor(dice)) } else { edited(&mut self.known[some_place(dice)]) }
+    }
+
+    /// Who made some edit in the past.
+    pub(super) fn author(&self, dice: &mut Dice, bots: u32) -> Arc<User> {
+        if dice.chance(bots) { Arc::clone(&self.bots[dice.index(BOTS)]) } else { self.somebody(dice) }
+    }
+
+    /// Somebody who has just made an account.
+    pub(super) fn newcomer(dice: &mut Dice, wiki: &Wiki, at_ms: i64) -> User {
+        let name = names::user(dice, wiki.words().script);
+        User { edits: Some(0), ..account(dice, name, NEW_GROUPS, 1, at_ms, 0) }
+    }
+
+    /// Somebody with an account, who is no bot.
+    pub(super) fn somebody(&self, dice: &mut Dice) -> Arc<User> {
+        Arc::clone(&self.known[some_place(dice)])
+    }
+
+    /// An administrator.
+    pub(super) fn administrator(&self, dice: &mut Dice) -> Arc<User> {
+        Arc::clone(&self.known[dice.index(ADMINISTRATORS)])
+    }
+
+    /// Somebody without an account of their own: a temporary one, or an address.
+    pub(super) fn visitor(&self, dice: &mut Dice) -> User {
+        let temporary = self.temporary_accounts;
+        // Made lately: it ends with the browser's session.
+        let made_ms = self.start_ms - i64::try_from(dice.below(DAY_MS)).unwrap_or(0);
+        User {
+            name: if temporary { names::temporary_account(dice, year(made_ms)) } else { names::address(dice) },
+            id: temporary.then(|| dice.between(60_000_000, 99_000_000)),
+            groups: if temporary { TEMPORARY_GROUPS } else { ADDRESS_GROUPS },
+            registered_ms: temporary.then_some(made_ms),
+            edits: temporary.then(|| dice.low(40)),
+            bot: false,
+            temporary,
+        }
+    }
+}
+
+/// An account with at least so many edits, at most so many days old.
+fn account(dice: &mut Dice, name: String, groups: &'static [&'static str], edits: u64, start_ms: i64, days: u64) -> User {
+    let oldest_ms = start_ms.saturating_sub(FIRST_ACCOUNT_MS).max(0).unsigned_abs();
+    let age_ms = dice.below(oldest_ms.min(days.saturating_mul(DAY_MS)));
+    User {
+        name,
+        id: Some(dice.between(1_000, 90_000_000)),
+        groups,
+        registered_ms: Some(start_ms - i64::try_from(age_ms).unwrap_or(0)),
+        edits: Some(dice.long_tail(edits, 6)),
+        bot: false,
+        temporary: false,
+    }
+}
+
+/// The few most active ones most often.
+fn some_place(dice: &mut Dice) -> usize {
+    usize::try_from(dice.low(PEOPLE as u64)).unwrap_or(0)
+}
+
+fn edited(user: &mut Arc<User>) -> Arc<User> {
+    if let Some(edits) = &mut Arc::make_mut(user).edits {
+        *edits += 1;
+    }
+    Arc::clone(user)
+}

@@ -1,0 +1,88 @@
+//! What the tests of this folder share, and the tests that need a socket or a folder.
+//!
+//! * `clients`: real librdkafka against a running broker. `admin`: its admin operations.
+//! * `wire`: raw frames, for what no proper client sends.
+//! * `logs`: a partition's log in memory. `folders`: in a folder, read back after a kill.
+
+mod admin;
+mod clients;
+mod folders;
+mod logs;
+pub(super) mod wire;
+
+use bytes::BytesMut;
+use kafka_protocol::indexmap::IndexMap;
+use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
+use rdkafka::ClientConfig;
+use tokio::runtime::Runtime;
+
+use super::batch::Batch;
+use super::{BrokerConfig, DevBroker, LEADER_EPOCH, NewRecord, TopicSpec};
+use crate::cursor::TimestampMs;
+
+/// A broker on a runtime of its own, so that the test may block.
+pub(super) struct TestBroker {
+    pub(super) runtime: Runtime,
+    pub(super) broker: DevBroker,
+}
+
+impl TestBroker {
+    pub(super) fn start(config: BrokerConfig) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let broker = runtime.block_on(DevBroker::start(config)).unwrap();
+        Self { runtime, broker }
+    }
+
+    /// With one topic `t`.
+    pub(super) fn with_partitions(partitions: i32) -> Self {
+        Self::start(BrokerConfig { topics: vec![topic("t", partitions)], ..BrokerConfig::default() })
+    }
+
+    pub(super) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.broker.address().to_string()).set("group.id", "test");
+        config.set("auto.offset.reset", "error").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "100");
+        config
+    }
+
+    pub(super) fn stop(self) {
+        self.runtime.block_on(self.broker.stop());
+    }
+
+    /// Ends all tasks where they are: what is left is what a kill leaves.
+    pub(super) fn kill(self) {
+        drop(self.runtime);
+    }
+}
+
+pub(super) fn topic(name: &str, partitions: i32) -> TopicSpec {
+    TopicSpec { name: name.to_owned(), partitions }
+}
+
+pub(super) fn record(timestamp: i64, value: &str) -> NewRecord {
+    NewRecord { timestamp: TimestampMs(timestamp), key: None, value: Some(value.to_owned().into()) }
+}
+
+/// `count` records as an idempotent producer sends them.
+pub(super) fn idempotent_batch(producer_id: i64, epoch: i16, first_sequence: i32, count: i32) -> Batch {
+    let records = (0..count).map(|i| Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: LEADER_EPOCH,
+        producer_id,
+        producer_epoch: epoch,
+        timestamp_type: TimestampType::Creation,
+        offset: i.into(),
+        sequence: first_sequence.wrapping_add(i),
+        timestamp: 1,
+        key: None,
+        value: Some("v".into()),
+        headers: IndexMap::new(),
+    });
+    let records: Vec<Record> = records.collect();
+    let mut bytes = BytesMut::new();
+    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+    RecordBatchEncoder::encode(&mut bytes, &records, &options).unwrap();
+    Batch::parse(&bytes.freeze()).unwrap()
+}

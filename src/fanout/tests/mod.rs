@@ -1,0 +1,71 @@
+//! The fan-out without sockets and without Kafka: seeded runs in which everything that may happen happens at random, held
+//! against the log itself.
+//!
+//! Rings and memory logs are so small that handoffs between feed, memory log and Kafka happen all the time.
+//! `SEED=` repeats one run, `MODEL_RUNS=` sets how many there are:
+//! `MODEL_RUNS=100000 cargo test --release --lib fanout::tests`.
+//!
+//! * `cluster`: Kafka as plain vectors.
+//! * `server`: a hub that reads the model.
+//! * `client`: what a client gets, and what it should.
+//! * `run`: one run.
+
+mod client;
+mod cluster;
+mod run;
+mod server;
+
+use run::{Kind, Run};
+
+fn runs(kind: Kind) {
+    let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let random: u64 = rand::random();
+    let (first, count) = match (variable("SEED"), variable("MODEL_RUNS")) {
+        (Some(seed), _) => (seed, 1),
+        (None, Some(count)) => (random, count),
+        (None, None) => (random, 60),
+    };
+    let fixed = if count > 1 { 0..40 } else { 0..0 };
+    let mut events = 0;
+    for seed in fixed.chain((0..count).map(|n| first.wrapping_add(n))) {
+        let said = SaySeed { kind, seed };
+        events += Run::new(kind, seed).play();
+        drop(said);
+    }
+    assert!(count == 1 || events > 1000, "hardly anything was delivered");
+    println!("{count} runs from SEED={first} on: {events} events");
+}
+
+/// Says, when a run fails, which it was.
+struct SaySeed {
+    kind: Kind,
+    seed: u64,
+}
+
+impl Drop for SaySeed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:?} failed; repeat with SEED={}", self.kind, self.seed);
+        }
+    }
+}
+
+#[test]
+fn on_one_cluster_every_client_gets_the_log_each_event_once_and_in_order() {
+    runs(Kind::OneCluster);
+}
+
+#[test]
+fn on_two_clusters_every_client_gets_the_whole_log() {
+    runs(Kind::TwoClusters);
+}
+
+#[test]
+fn partitions_that_are_added_lose_nothing() {
+    runs(Kind::Growth);
+}
+
+#[test]
+fn what_retention_has_taken_is_told() {
+    runs(Kind::Retention);
+}

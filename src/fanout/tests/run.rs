@@ -1,0 +1,259 @@
+//! One seeded run.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::task::LocalSet;
+
+use super::client::{Client, Truth};
+use super::cluster::Log;
+use super::server::{Cluster, Server};
+use crate::cursor::RUN_MAX;
+use crate::fanout::HubLimits;
+use crate::stream::Topic;
+
+/// What a run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Records out of time order too; servers restart.
+    OneCluster,
+    /// The same records at other offsets. Runs of one millisecond lie so far apart that ids cannot be confused.
+    TwoClusters,
+    /// Partitions come into being.
+    Growth,
+    /// Logs lose their oldest records.
+    Retention,
+}
+
+pub struct Run {
+    kind: Kind,
+    dice: ChaCha8Rng,
+    truth: Truth,
+    clusters: Vec<Cluster>,
+    servers: Vec<Server>,
+    clients: Vec<Client>,
+    now: i64,
+}
+
+const TOPICS: [&str; 3] = ["codfw.a", "eqiad.a", "eqiad.b"];
+
+impl Run {
+    pub fn new(kind: Kind, seed: u64) -> Self {
+        let dice = ChaCha8Rng::seed_from_u64(seed);
+        let (truth, clusters, servers, clients) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { kind, dice, truth, clusters, servers, clients, now: 1_700_000_000_000 }
+    }
+
+    /// Plays it and returns how many events were delivered.
+    pub fn play(mut self) -> usize {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        LocalSet::new().block_on(&runtime, async {
+            self.set_up();
+            for _ in 0..self.dice.random_range(50..250) {
+                self.step();
+                for _ in 0..self.dice.random_range(0..4) {
+                    tokio::task::yield_now().await;
+                }
+                self.servers.iter().for_each(Server::check);
+            }
+            self.finish().await;
+        });
+        self.clients.iter().map(|client| client.events).sum()
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.dice.random_range(0..end)
+    }
+
+    fn set_up(&mut self) {
+        let clusters = if self.kind == Kind::TwoClusters { 2 } else { 1 };
+        self.clusters = (0..clusters).map(|_| Rc::new(RefCell::new(Vec::new()))).collect();
+        for topic in TOPICS {
+            for partition in 0..self.dice.random_range(1..3) {
+                self.add_log(topic.into(), partition);
+            }
+        }
+        for _ in 0..self.dice.random_range(0..6) {
+            self.produce();
+        }
+        for number in 0..clusters.max(2) {
+            self.start_server(number % clusters);
+        }
+        for _ in 0..self.dice.random_range(2..7) {
+            let client = self.new_client();
+            self.clients.push(client);
+        }
+    }
+
+    fn add_log(&mut self, topic: Topic, partition: i32) {
+        self.truth.push(Vec::new());
+        for cluster in &self.clusters {
+            let mut log = Log::new(topic.clone(), partition);
+            // Older records that only this cluster has shift the offsets.
+            let fillers = if self.clusters.len() > 1 { self.dice.random_range(0..8) } else { 0 };
+            for filler in 0..fillers {
+                log.append(None, filler, false, 0);
+            }
+            cluster.borrow_mut().push(log);
+        }
+    }
+
+    fn limits(&mut self) -> HubLimits {
+        HubLimits {
+            memory_log_bytes_max: self.dice.random_range(1..20) * 250,
+            feed_bytes_max: self.dice.random_range(1..10) * 500,
+            replay_places_max: self.dice.random_range(1..4),
+            replay_queue_max: self.dice.random_range(0..4),
+        }
+    }
+
+    fn start_server(&mut self, cluster: usize) {
+        let limits = self.limits();
+        self.servers.push(Server::start(cluster, &self.clusters[cluster], limits, &mut self.dice));
+    }
+
+    fn new_client(&mut self) -> Client {
+        let mut topics: Vec<Topic> = TOPICS.into_iter().map(Topic::from).collect();
+        while topics.len() > 1 && self.below(2) == 0 {
+            let gone = self.below(topics.len());
+            topics.remove(gone);
+        }
+        let since = (self.below(3) == 0).then(|| self.now - self.dice.random_range(-50..1000));
+        Client::new(topics, since)
+    }
+
+    fn step(&mut self) {
+        match self.below(100) {
+            0..25 => self.produce(),
+            25..45 => {
+                let (server, most) = (self.below(self.servers.len()), self.dice.random_range(1..20));
+                self.servers[server].publish(most, &mut self.dice);
+            }
+            45..70 => {
+                let (client, turns) = (self.below(self.clients.len()), self.dice.random_range(1..5));
+                self.clients[client].read_turns(turns);
+            }
+            70..80 => {
+                let client = self.below(self.clients.len());
+                self.take_in(client);
+            }
+            80..88 => {
+                let client = self.below(self.clients.len());
+                self.cut(client);
+            }
+            88..97 => {
+                let client = self.below(self.clients.len());
+                self.connect(client);
+            }
+            97 => self.restart_server(),
+            _ => self.special(),
+        }
+    }
+
+    /// A burst, mostly of few milliseconds.
+    fn produce(&mut self) {
+        for _ in 0..self.dice.random_range(1..12) {
+            let number = self.below(self.truth.len());
+            let apart = if self.kind == Kind::TwoClusters { RUN_MAX + 1..RUN_MAX + 300 } else { 1..40 };
+            if self.below(3) == 0 {
+                self.now += self.dice.random_range(apart);
+            }
+            let disorder = self.kind == Kind::OneCluster && self.below(8) == 0;
+            let timestamp = self.now - if disorder { self.dice.random_range(0..60) } else { 0 };
+            let delivered = self.below(6) > 0;
+            let index = self.truth[number].len();
+            self.truth[number].push((timestamp, delivered));
+            for cluster in &self.clusters {
+                let hole = if self.dice.random_range(0..8) == 0 { self.dice.random_range(1..4) } else { 0 };
+                cluster.borrow_mut()[number].append(Some(index), timestamp, delivered, hole);
+            }
+        }
+    }
+
+    fn take_in(&mut self, client: usize) {
+        let Some(server) = self.clients[client].server() else { return };
+        let cluster = self.servers[server].cluster;
+        self.clients[client].take_in(&self.clusters[cluster].borrow(), &self.truth);
+    }
+
+    fn cut(&mut self, client: usize) {
+        let Some(server) = self.clients[client].server() else { return };
+        let cluster = self.servers[server].cluster;
+        let resume = self.below(10) > 0;
+        self.clients[client].cut(resume, &self.clusters[cluster].borrow(), &self.truth, &mut self.dice);
+    }
+
+    fn connect(&mut self, client: usize) {
+        if self.clients[client].is_ended() {
+            self.take_in(client);
+            self.cut(client);
+        }
+        if self.clients[client].server().is_none() {
+            let number = self.below(self.servers.len());
+            let server = &self.servers[number];
+            let logs = self.clusters[server.cluster].borrow();
+            self.clients[client].connect(number, server, &logs, &self.truth);
+        }
+    }
+
+    fn restart_server(&mut self) {
+        let number = self.below(self.servers.len());
+        for client in 0..self.clients.len() {
+            if self.clients[client].server() == Some(number) {
+                self.cut(client);
+            }
+        }
+        let cluster = self.servers[number].cluster;
+        self.start_server(cluster);
+        self.servers.swap_remove(number);
+    }
+
+    fn special(&mut self) {
+        match self.kind {
+            Kind::OneCluster | Kind::TwoClusters => {}
+            Kind::Growth => {
+                let topic = TOPICS[self.below(TOPICS.len())];
+                let topic = Topic::from(topic);
+                let partitions = self.clusters[0].borrow().iter().filter(|log| log.topic == topic).count();
+                self.add_log(topic, i32::try_from(partitions).expect("few"));
+                // One server may find it later than the other.
+                let late = self.below(self.servers.len());
+                self.servers[late].discover();
+            }
+            Kind::Retention => {
+                let number = self.below(self.truth.len());
+                // Only what every server has read can be gone: retention is days, the live consumer is not days behind.
+                let read = self.servers.iter().filter_map(|server| server.live(number)).min().expect("servers");
+                let mut logs = self.clusters[0].borrow_mut();
+                let low = logs[number].low;
+                logs[number].low = self.dice.random_range(low..=read.max(low));
+            }
+        }
+    }
+
+    /// Nothing more happens: everybody gets everything.
+    async fn finish(&mut self) {
+        for server in &mut self.servers {
+            server.discover();
+            while server.publish(7, &mut self.dice) {}
+        }
+        for _ in 0..300 {
+            for client in 0..self.clients.len() {
+                self.connect(client);
+                self.clients[client].read_turns(1000);
+            }
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            (0..self.clients.len()).for_each(|client| self.take_in(client));
+            self.servers.iter().for_each(Server::check);
+            if self.clients.iter().all(|client| !client.is_ended() && client.has_all(&self.truth)) {
+                return;
+            }
+        }
+        let missing = self.clients.iter().position(|client| !client.has_all(&self.truth));
+        panic!("client {missing:?} never got everything");
+    }
+}

@@ -1,0 +1,153 @@
+//! A hub with the model in Kafka's place: what is read when, in which pieces and how late is chance.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::task::{JoinHandle, spawn_local};
+
+use super::cluster::{Log, LogRecord};
+use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
+use crate::fanout::upstream::{UpstreamRequests, upstream};
+use crate::fanout::{Arrival, Hub, HubLimits, HubPartition, LogStart};
+use crate::metrics::Metrics;
+use crate::stream::Topic;
+
+/// The logs of one cluster, by their number.
+pub type Cluster = Rc<RefCell<Vec<Log>>>;
+
+pub struct Server {
+    /// The number of its cluster.
+    pub cluster: usize,
+    pub hub: Arc<Hub>,
+    logs: Cluster,
+    partitions: Vec<Arc<HubPartition>>,
+    /// For each log, the place of the next record to be read.
+    read: Vec<usize>,
+    answering: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// A server that is ready: it has read every log from some place in its past to its end.
+    pub fn start(cluster: usize, logs: &Cluster, limits: HubLimits, dice: &mut ChaCha8Rng) -> Self {
+        let (to_kafka, requests) = upstream(64);
+        let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
+        let mut server =
+            Self { cluster, hub, logs: Rc::clone(logs), partitions: Vec::new(), read: Vec::new(), answering: Vec::new() };
+        for number in 0..logs.borrow().len() {
+            server.read_old(number, dice);
+        }
+        while server.publish(100, dice) {}
+        server.hub.set_ready(true);
+        for _ in 0..2 {
+            let answering = answer(Rc::clone(logs), requests.clone(), ChaCha8Rng::from_rng(dice));
+            server.answering.push(spawn_local(answering));
+        }
+        server
+    }
+
+    fn read_old(&mut self, number: usize, dice: &mut ChaCha8Rng) {
+        let logs = self.logs.borrow();
+        let log = &logs[number];
+        let left = log.place(log.low);
+        let from = dice.random_range(left..=log.records.len());
+        let start = log.records.get(from).map_or(log.high, |record| record.offset).max(log.low);
+        let floor = log.records[left..from].iter().map(|record| record.timestamp + 1).max().unwrap_or(i64::MIN);
+        let start = LogStart { offset: Offset(start), floor: TimestampMs(floor), is_log_start: start == log.low };
+        self.partitions.push(self.hub.add_partition(&log.topic, log.partition, start));
+        self.read.push(log.place((start.offset.0 - 1 - RUN_MAX).max(log.low)));
+    }
+
+    /// Finds the logs that were made since.
+    pub fn discover(&mut self) {
+        let logs = self.logs.borrow();
+        for log in &logs[self.partitions.len()..] {
+            let start = LogStart { offset: Offset(log.low), floor: TimestampMs(i64::MIN), is_log_start: true };
+            self.partitions.push(self.hub.add_partition(&log.topic, log.partition, start));
+            self.read.push(0);
+        }
+    }
+
+    /// Reads some of what there is, the logs in any order, and publishes it as one batch; `false` when there was nothing.
+    pub fn publish(&mut self, most: usize, dice: &mut ChaCha8Rng) -> bool {
+        let logs = self.logs.borrow();
+        let mut batch = Vec::new();
+        for _ in 0..most {
+            let waiting: Vec<usize> =
+                (0..self.read.len()).filter(|number| self.read[*number] < logs[*number].records.len()).collect();
+            if waiting.is_empty() {
+                break;
+            }
+            let number = waiting[dice.random_range(0..waiting.len())];
+            let LogRecord { offset, timestamp, event, .. } = logs[number].records[self.read[number]].clone();
+            self.read[number] += 1;
+            let partition = Arc::clone(&self.partitions[number]);
+            batch.push(Arrival { partition, offset: Offset(offset), timestamp: TimestampMs(timestamp), event });
+        }
+        let is_some = !batch.is_empty();
+        self.hub.publish(batch);
+        is_some
+    }
+
+    /// Where live is in a log; `None` while the log is not known here.
+    pub fn live(&self, number: usize) -> Option<i64> {
+        Some(self.partitions.get(number)?.end().next.0)
+    }
+
+    /// Fails when the model was asked something that makes no sense.
+    pub fn check(&self) {
+        assert!(self.answering.iter().all(|task| !task.is_finished()), "see the panic above");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for task in &self.answering {
+            task.abort();
+        }
+    }
+}
+
+/// Answers one request after the other, late, in small pieces, and sometimes not at all.
+async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng) {
+    loop {
+        tokio::select! {
+            biased;
+            Ok(request) = requests.lookups.recv() => {
+                linger(&mut dice).await;
+                let answer = find(&logs.borrow(), &request.topic, request.partition).answer(request.question);
+                if dice.random_range(0..50) > 0 {
+                    let _ = request.reply.send(answer);
+                }
+            }
+            Ok(request) = requests.replays.recv() => {
+                linger(&mut dice).await;
+                let count = dice.random_range(1..6);
+                let read = find(&logs.borrow(), &request.range.topic, request.range.partition).replay(&request.range, count);
+                linger(&mut dice).await;
+                if dice.random_range(0..20) > 0 {
+                    let _ = request.reply.send(read);
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+async fn linger(dice: &mut ChaCha8Rng) {
+    match dice.random_range(0..8) {
+        0 => tokio::time::sleep(Duration::from_millis(dice.random_range(1..20))).await,
+        turns => {
+            for _ in 4..turns {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+fn find<'a>(logs: &'a [Log], topic: &Topic, partition: Partition) -> &'a Log {
+    logs.iter().find(|log| log.topic == *topic && log.partition == partition).expect("a partition that there is")
+}

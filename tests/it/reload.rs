@@ -1,0 +1,94 @@
+//! Configuration that changes while clients are connected.
+
+use crate::support::admin::{NewRecord, unique};
+use crate::support::server::{Settings, TestServer};
+use crate::support::sse::{Frame, Subscriber};
+use crate::support::wire::Request;
+
+const TIME: i64 = 1_700_000_000_000;
+
+fn event(topic: &str, n: i64, title: &str) -> NewRecord {
+    let value = format!(
+        r#"{{"n":{n},"meta":{{"domain":"ru.wikipedia.org"}},"page_title":"{title}","performer":{{"user_text":"Somebody"}}}}"#
+    );
+    NewRecord::new(topic, 0, TIME + n, value)
+}
+
+fn names_somebody(frame: &Frame) -> bool {
+    frame.json().to_string().contains("Somebody")
+}
+
+const REDACTED: &str = "{ru.wikipedia.org: [Named]}";
+
+on_both_brokers! {
+    async fn a_stream_that_is_no_longer_public_ends_with_an_error_and_others_go_on(cluster: Cluster) {
+        let (kept, gone) = (unique("eqiad.kept"), unique("eqiad.gone"));
+        cluster.create_topic(&kept, 1).await;
+        cluster.create_topic(&gone, 1).await;
+        let both = Settings::default().stream("kept", &[&kept]).stream("gone", &[&gone]);
+        let server = TestServer::start(&cluster, &both).await;
+        let mut unaffected = Request::get("/v2/stream/kept").subscribe(server.address).await;
+        let mut affected = Request::get("/v2/stream/gone,kept").subscribe(server.address).await;
+        server.reconfigure(&both.clone().key("allowed_streams", "[kept]")).await;
+        let last = affected.event().await;
+        assert_eq!(last.event.as_deref(), Some("error"));
+        assert_eq!(last.json()["type"], "stream_gone");
+        assert_eq!(affected.event_or_end().await.map(|frame| frame.data), None, "the stream ends");
+        cluster.produce(event(&kept, 1, "Any")).await;
+        assert_eq!(unaffected.event().await.json()["n"], 1);
+        let refused = Request::get("/v2/stream/gone").send(server.address).await;
+        assert_eq!(refused.status, 400);
+        server.reconfigure(&both).await;
+        let mut again = Request::get("/v2/stream/gone").subscribe(server.address).await;
+        cluster.produce(event(&gone, 2, "Any")).await;
+        assert_eq!(again.event().await.json()["n"], 2);
+    }
+
+    async fn a_new_stream_is_served_at_once(cluster: Cluster) {
+        let (first, second) = (unique("eqiad.first"), unique("eqiad.second"));
+        cluster.create_topic(&first, 1).await;
+        cluster.create_topic(&second, 1).await;
+        cluster.produce(event(&second, 1, "Before anybody wanted it")).await;
+        let one = Settings::default().stream("first", &[&first]);
+        let server = TestServer::start(&cluster, &one).await;
+        server.reconfigure(&one.stream("second", &[&second])).await;
+        let mut subscriber = crate::support::deadline::eventually("the new stream", async || {
+            let response = Request::get("/v2/stream/second").send(server.address).await;
+            (response.status == 200).then(|| Subscriber::new(response))
+        })
+        .await;
+        cluster.produce(event(&second, 2, "After")).await;
+        assert_eq!(subscriber.event().await.json()["n"], 2, "live, not from the topic's past");
+    }
+
+    async fn a_page_that_is_named_now_is_redacted_live_and_in_memory(cluster: Cluster) {
+        let topic = unique("eqiad.redacted");
+        cluster.create_topic(&topic, 1).await;
+        let settings = Settings::default().stream("pages", &[&topic]);
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut subscriber = Request::get("/v2/stream/pages").subscribe(server.address).await;
+        cluster.produce(event(&topic, 1, "Named")).await;
+        cluster.produce(event(&topic, 2, "Other")).await;
+        assert!(names_somebody(&subscriber.events(2).await[0]), "not named yet");
+        server.reconfigure(&settings.key("mediawiki_redacted_pages", REDACTED)).await;
+        cluster.produce(event(&topic, 3, "Named")).await;
+        assert!(!names_somebody(&subscriber.event().await), "live");
+        let since = format!("/v2/stream/pages?since={TIME}");
+        let replayed = Request::get(since).subscribe(server.address).await.events(3).await;
+        let shown: Vec<bool> = replayed.iter().map(names_somebody).collect();
+        assert_eq!(shown, [false, true, false], "memory");
+    }
+
+    async fn a_file_that_cannot_be_used_changes_nothing(cluster: Cluster) {
+        let topic = unique("eqiad.kept");
+        cluster.create_topic(&topic, 1).await;
+        let settings = Settings::default().stream("kept", &[&topic]);
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut subscriber = Request::get("/v2/stream/kept").subscribe(server.address).await;
+        server.spoil_configuration("allowed_stream: [typo]").await;
+        cluster.produce(event(&topic, 1, "Any")).await;
+        assert_eq!(subscriber.event().await.json()["n"], 1);
+        let status = Request::get("/v2/stream/kept").send(server.address).await.status;
+        assert_eq!(status, 200);
+    }
+}

@@ -1,0 +1,130 @@
+//! The routes beside streams (protocol, section 5), and the admin port's.
+
+use serde_json::{Value, json};
+
+use crate::support::admin::{Cluster, unique};
+use crate::support::server::{Settings, TestServer};
+use crate::support::wire::Request;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A server of two streams, one with aliases, one whose description is hostile.
+async fn start(cluster: &Cluster) -> TestServer {
+    let topic = unique("eqiad.routes");
+    cluster.create_topic(&topic, 1).await;
+    let settings = Settings::default()
+        .stream_with(
+            "mediawiki.page-create",
+            &format!(
+                "{{topics: [{topic}], stream_aliases: [page-create, pages], description: 'Pages & <script>alert(1)</script>'}}"
+            ),
+        )
+        .stream_with("mediawiki.recentchange", &format!("{{topics: [{topic}], schema_title: mediawiki/recentchange}}"))
+        .stream("private", &[&topic])
+        .key("allowed_streams", "[mediawiki.page-create, mediawiki.recentchange]")
+        .key("service_name", "eventstreams-test");
+    TestServer::start(cluster, &settings).await
+}
+
+async fn json_of(server: &TestServer, path: &str) -> Value {
+    let mut response = Request::get(path).send(server.address).await;
+    assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")), "{path}");
+    response.json().await
+}
+
+on_both_brokers! {
+    async fn small_pages_and_redirects(cluster: Cluster) {
+        let server = start(&cluster).await;
+        for (path, status, location) in [
+            ("/", 303, "/?doc"),
+            ("/rc", 301, "/?doc"),
+            ("/_info/home", 301, "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service"),
+        ] {
+            let response = Request::get(path).send(server.address).await;
+            assert_eq!((response.status, response.header("location")), (status, Some(location)), "{path}");
+            assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{path}");
+        }
+        let mut robots = Request::get("/robots.txt").send(server.address).await;
+        assert_eq!((robots.status, robots.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+        assert_eq!(robots.text().await, "User-agent: *\nDisallow: /\n");
+        let info = json_of(&server, "/_info").await;
+        let members: Vec<_> = info.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(members, ["name", "version", "description", "home"]);
+        assert_eq!((&info["name"], &info["version"]), (&json!("eventstreams-test"), &json!(VERSION)));
+        assert_eq!(json_of(&server, "/_info/name").await, json!({"name": "eventstreams-test"}));
+        assert_eq!(json_of(&server, "/_info/version").await, json!({"version": VERSION}));
+        for path in ["/_info/nope", "/favicon.ico", "/index.html", "/metrics", "/healthz", "/readyz"] {
+            let mut response = Request::get(path).send(server.address).await;
+            assert_eq!((response.status, &response.json().await["type"]), (404, &json!("not_found")), "{path}");
+        }
+    }
+
+    async fn the_specification_has_every_public_stream_and_alias_as_a_path(cluster: Cluster) {
+        let server = start(&cluster).await;
+        let spec = json_of(&server, "/?spec").await;
+        assert!(spec["openapi"].as_str().is_some_and(|version| version.starts_with("3.")), "{}", spec["openapi"]);
+        assert!(spec["info"]["title"].is_string() && spec["info"]["version"].is_string(), "{}", spec["info"]);
+        let paths = spec["paths"].as_object().expect("paths");
+        let mut names: Vec<_> = paths.keys().filter_map(|path| path.strip_prefix("/v2/stream/")).collect();
+        names.retain(|name| !name.contains('{'));
+        names.sort_unstable();
+        assert_eq!(names, ["mediawiki.page-create", "mediawiki.recentchange", "page-create", "pages"]);
+        assert!(!spec.to_string().contains("private"), "what is not allowed is not told");
+        for (path, item) in paths {
+            let get = &item["get"];
+            for parameter in get["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["name"].is_string() && parameter["schema"].is_object(), "{path}: {parameter}");
+                let place = parameter["in"].as_str().expect("where it stands");
+                assert!(["query", "header", "path"].contains(&place), "{path}: {parameter}");
+                assert!(place != "path" || parameter["required"] == true, "{path}: {parameter}");
+            }
+            let responses = get["responses"].as_object().unwrap_or_else(|| panic!("{path} has no responses"));
+            assert!(responses.values().all(|response| response["description"].is_string()), "{path}: {responses:?}");
+            if path.starts_with("/v2/stream/") {
+                assert!(responses["200"]["content"]["text/event-stream"].is_object(), "{path}: {responses:?}");
+            }
+        }
+        // Each of them is really there.
+        for name in names {
+            let head = Request::new("HEAD", format!("/v2/stream/{name}")).send(server.address).await;
+            assert_eq!(head.status, 200, "{name}");
+        }
+    }
+
+    async fn the_documentation_loads_nothing_from_other_hosts(cluster: Cluster) {
+        let server = start(&cluster).await;
+        let mut page = Request::get("/?doc").send(server.address).await;
+        let is_html = page.header("content-type").is_some_and(|value| value.starts_with("text/html"));
+        assert!(page.status == 200 && is_html, "{:?}", page.headers);
+        let text = page.text().await;
+        for loaded in ["src=\"http", "src=\"//", "src='http", "@import", "url(http"] {
+            assert!(!text.contains(loaded), "{loaded}: {text}");
+        }
+        let links = text.split("<link").skip(1).map(|rest| rest.split('>').next().unwrap_or_default());
+        assert_eq!(links.filter(|link| link.contains("http") || link.contains("//")).count(), 0, "{text}");
+        assert!(!text.contains("<script>alert(1)"), "a description is text, not markup: {text}");
+    }
+
+    async fn the_admin_port_tells_metrics_health_and_readiness(cluster: Cluster) {
+        let server = start(&cluster).await;
+        let mut metrics = Request::get("/metrics").send(server.admin).await;
+        let content_type = metrics.header("content-type").expect("a content type").to_owned();
+        assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        let text = metrics.text().await;
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        for name in ["eventstreams_connections", "eventstreams_partitions", "eventstreams_memory_log_bytes"] {
+            assert!(text.contains(&format!("# TYPE {name} gauge\n")), "{name} in {text}");
+        }
+        let names: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(names.iter().all(|line| line.starts_with("eventstreams_")), "{names:?}");
+        assert_eq!(server.metric("eventstreams_partitions").await, 1);
+        assert_eq!(server.metric("eventstreams_connections").await, 0, "the admin port's own do not count");
+        for (path, status) in [("/healthz", "ok"), ("/readyz", "ready")] {
+            let mut response = Request::get(path).send(server.admin).await;
+            assert_eq!((response.status, response.json().await), (200, json!({"status": status})), "{path}");
+        }
+        for path in ["/v2/stream/mediawiki.recentchange", "/_info", "/"] {
+            assert_eq!(Request::get(path).send(server.admin).await.status, 404, "{path} is not for the admin port");
+        }
+    }
+}
