@@ -7,7 +7,7 @@
 
 {{/* The brokers' authority. puppet_ca_crt was mounted in the configuration's folder for kafka to name, and nowhere else. */}}
 {{- define "eventstreams.ca" -}}
-{{- $puppet := hasPrefix "/etc/eventstreams/" (include "eventstreams.caPath" .) | ternary .Values.puppet_ca_crt "" -}}
+{{- $puppet := hasPrefix "/etc/eventstreams/" (include "eventstreams.caPath" .) | ternary (.Values.puppet_ca_crt | default "") "" -}}
 {{- .Values.config.kafka_ca_cert | default $puppet -}}
 {{- end -}}
 
@@ -56,7 +56,12 @@ services:
 {{/* Changes when pods have to be replaced: what running pods take over from the file themselves is left out. */}}
 {{- define "eventstreams.checksum" -}}
 {{- $file := include "eventstreams.file" . | fromYaml -}}
-{{- $conf := omit (index $file.services 0).conf "allowed_streams" "mediawiki_redacted_pages" -}}
+{{- $conf := dict -}}
+{{- range $key, $value := (index $file.services 0).conf -}}
+  {{- if not (or (hasPrefix "stream_config_" $key) (has $key (list "allowed_streams" "mediawiki_redacted_pages"))) -}}
+    {{- $_ := set $conf $key $value -}}
+  {{- end -}}
+{{- end -}}
 {{- list (omit $file "services") $conf (include "eventstreams.ca" .) .Values.config.private | toJson | sha256sum -}}
 {{- end -}}
 
@@ -68,6 +73,14 @@ services:
 {{- $names := list -}}
 {{- range $public -}}{{- if not (hasPrefix "/" .) -}}{{- $names = append $names . -}}{{- end -}}{{- end -}}
 {{- .Values.tests.stream | default (first $names) -}}
+{{- end -}}
+
+{{/* The header that a request needs which comes by no edge: where clients are counted, their address must be named. Empty: none. */}}
+{{- define "eventstreams.clientHeader" -}}
+{{- $conf := .Values.config.conf -}}
+{{- if or $conf.client_ip_connection_limit $conf.request_rate_limit -}}
+{{- $conf.client_ip_header | default "x-client-ip" }}: 192.0.2.1
+{{- end -}}
 {{- end -}}
 
 {{/* Values of the Node service's chart that were given and mean nothing here, a line each. */}}

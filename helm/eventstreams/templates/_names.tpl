@@ -31,6 +31,11 @@ app.kubernetes.io/version: {{ (include "eventstreams.app" . | fromYaml).version 
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* The same with the operator's own over them: (list $ labels). */}}
+{{- define "eventstreams.labelsWith" -}}
+{{- merge (deepCopy (index . 1)) (include "eventstreams.labels" (index . 0) | fromYaml) | toYaml -}}
+{{- end -}}
+
 {{/* `app`, with the older `main_app` over it, as YAML. */}}
 {{- define "eventstreams.app" -}}
 {{- mergeOverwrite (deepCopy .Values.app) (.Values.main_app | default dict) | toYaml -}}

@@ -22,6 +22,16 @@ readinessProbe:
   {{- $app.readiness_probe | default (dict "httpGet" $ready "periodSeconds" 3 "timeoutSeconds" 3) | toYaml | nindent 2 }}
 {{- end -}}
 
+{{- define "eventstreams.podAnnotations" -}}
+{{- $admin := include "eventstreams.adminPort" . -}}
+{{- $annotations := dict "checksum/configuration" (include "eventstreams.checksum" .) -}}
+{{- if and .Values.monitoring.enabled $admin (not .Values.monitoring.serviceMonitor.enabled) -}}
+  {{- $scrape := .Values.monitoring.named_ports | ternary "prometheus.io/scrape_by_name" "prometheus.io/scrape" -}}
+  {{- $_ := merge $annotations (dict $scrape "true" "prometheus.io/port" $admin) -}}
+{{- end -}}
+{{- merge (deepCopy .Values.podAnnotations) $annotations | toYaml -}}
+{{- end -}}
+
 {{- define "eventstreams.env" -}}
 {{- range $name, $value := .Values.config.public }}
 - name: {{ $name | upper }}
