@@ -1,6 +1,7 @@
 //! One client of the load generator.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::sync::Arc;
 
 use memchr::memmem;
 use mio::net::TcpStream;
@@ -10,14 +11,17 @@ use crate::broker::{SENT, now_us};
 /// A response is asked for, or comes.
 #[derive(Debug)]
 pub struct Connection {
-    /// Its socket, non-blocking.
-    pub socket: TcpStream,
+    socket: TcpStream,
+    /// The request, until it was sent.
+    request: Option<Arc<str>>,
+    /// It never reads.
+    is_stalled: bool,
     /// Whether the opening of its body was seen.
     pub responded: bool,
     /// Frames since it was opened.
     pub events: u64,
     /// Whether latencies are taken of it.
-    pub is_sampled: bool,
+    is_sampled: bool,
     /// The last read ended in a line feed: the end of a frame can lie between two reads.
     after_line_feed: bool,
 }
@@ -48,13 +52,25 @@ pub struct Counts {
 const LATENCIES_MAX: usize = 1 << 20;
 
 impl Connection {
-    /// A connection whose request was sent.
-    pub fn new(socket: TcpStream, is_sampled: bool) -> Self {
-        Self { socket, responded: false, events: 0, is_sampled, after_line_feed: false }
+    /// A connection that is being made; `socket` is non-blocking.
+    pub fn new(socket: TcpStream, request: Arc<str>, is_stalled: bool, is_sampled: bool) -> Self {
+        Self { socket, request: Some(request), is_stalled, responded: false, events: 0, is_sampled, after_line_feed: false }
     }
 
-    /// Reads what is there.
-    pub fn read(&mut self, buffer: &mut [u8], counts: &mut Counts) -> Turn {
+    /// Sends the request as soon as it is connected; then reads what is there.
+    pub fn turn(&mut self, buffer: &mut [u8], counts: &mut Counts) -> Turn {
+        if let Some(request) = &self.request {
+            // A new socket takes so little at once, or nothing.
+            match self.socket.write(request.as_bytes()) {
+                Ok(count) if count == request.len() => self.request = None,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Turn::Open,
+                _ => return Turn::Lost,
+            }
+        }
+        if self.is_stalled { Turn::Open } else { self.read(buffer, counts) }
+    }
+
+    fn read(&mut self, buffer: &mut [u8], counts: &mut Counts) -> Turn {
         loop {
             match self.socket.read(buffer) {
                 Ok(0) => return Turn::Lost,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::run::{Broadcaster, Broker, Load, Options, median};
 use crate::server::{Server, Settings, path};
 use crate::table::{Goal, Row};
-use crate::usage::{cpu_time, resident_bytes, threads};
+use crate::usage::{cpu_since, cpu_time, resident_bytes, threads};
 
 /// Bytes of an event as its producer wrote it: the mean of recentchange.
 pub const EVENT_BYTES: usize = 1300;
@@ -175,7 +175,7 @@ impl Deliveries {
             resident: Resident::default(),
             windows: Vec::new(),
         };
-        self.fill_up(side, server.public, self.subscribers - 1, paths)
+        side.fill_up(server.public, self.subscribers - 1, paths)
     }
 
     fn broadcaster_side(&self, options: &Options, bytes_per_event: f64) -> anyhow::Result<Side> {
@@ -189,16 +189,7 @@ impl Deliveries {
             resident: Resident::default(),
             windows: Vec::new(),
         };
-        self.fill_up(side, address, self.subscribers, &["/".to_owned()])
-    }
-
-    fn fill_up(&self, mut side: Side, target: SocketAddr, count: usize, paths: &[String]) -> anyhow::Result<Side> {
-        sleep(SETTLE);
-        side.resident.empty = resident_bytes(side.id)?;
-        side.load.connect(target, count, paths)?;
-        sleep(SETTLE);
-        side.resident.idle = resident_bytes(side.id)?;
-        Ok(side)
+        side.fill_up(address, self.subscribers, &["/".to_owned()])
     }
 
     fn rows(&self, ours: &Side, other: &Side, threads: usize) -> Vec<Row> {
@@ -233,6 +224,16 @@ impl Deliveries {
 }
 
 impl Side {
+    /// Connects the rest of its clients, before the first event.
+    fn fill_up(mut self, target: SocketAddr, count: usize, paths: &[String]) -> anyhow::Result<Self> {
+        sleep(SETTLE);
+        self.resident.empty = resident_bytes(self.id)?;
+        self.load.connect(target, count, paths)?;
+        sleep(SETTLE);
+        self.resident.idle = resident_bytes(self.id)?;
+        Ok(self)
+    }
+
     /// Lets events come for a while, and notes what they cost.
     fn window(&mut self, case: &Deliveries, broker: &mut Broker, length: Duration) -> anyhow::Result<Window> {
         self.rate(case, broker, case.events_per_s)?;
@@ -241,7 +242,7 @@ impl Side {
         let (begun, cpu_before) = (Instant::now(), cpu_time(self.id)?);
         sleep(length);
         let report = self.load.report()?;
-        let (seconds, cpu) = (begun.elapsed().as_secs_f64(), (cpu_time(self.id)? - cpu_before).as_secs_f64());
+        let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_since(self.id, cpu_before)?);
         self.rate(case, broker, 0.0)?;
         sleep(SETTLE);
         anyhow::ensure!(report.lost == 0, "{} connections of {} were lost", report.lost, self.name);

@@ -5,7 +5,7 @@
 //! latency is the question it is woken.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use crate::commands::{Answer, LoadCommand, LoadReport, answer, commands};
@@ -90,7 +91,7 @@ impl Load {
                         Err(TryRecvError::Empty) => {}
                         Err(TryRecvError::Disconnected) => return Ok(()),
                     },
-                    Token(number) => self.read(number)?,
+                    Token(number) => self.turn(number)?,
                 }
             }
         }
@@ -119,11 +120,15 @@ impl Load {
             let Some(request) = self.waiting.pop_front() else { break };
             let number = self.connections.len();
             let mut socket = request.open(number)?;
-            if !request.stalled {
-                self.poll.registry().register(&mut socket, Token(number), Interest::READABLE)?;
-                self.unanswered += 1;
-            }
-            self.connections.push(Some(Connection::new(socket, number.is_multiple_of(SAMPLED_EVERY))));
+            let interest = if request.stalled { Interest::WRITABLE } else { Interest::READABLE | Interest::WRITABLE };
+            self.poll.registry().register(&mut socket, Token(number), interest)?;
+            self.unanswered += usize::from(!request.stalled);
+            self.connections.push(Some(Connection::new(
+                socket,
+                request.head,
+                request.stalled,
+                number.is_multiple_of(SAMPLED_EVERY),
+            )));
         }
         if self.unanswered == 0 && self.waiting.is_empty() {
             answer(&self.report())?;
@@ -131,16 +136,16 @@ impl Load {
         Ok(())
     }
 
-    fn read(&mut self, number: usize) -> anyhow::Result<()> {
+    fn turn(&mut self, number: usize) -> anyhow::Result<()> {
         let Some(Some(connection)) = self.connections.get_mut(number) else { return Ok(()) };
-        let had_responded = connection.responded;
-        let turn = connection.read(&mut self.buffer, &mut self.counts);
-        let has_responded = connection.responded;
+        let was_waiting = !connection.responded;
+        let turn = connection.turn(&mut self.buffer, &mut self.counts);
+        let responded = connection.responded;
         if turn == Turn::Lost {
             self.connections[number] = None;
             self.lost += 1;
         }
-        if !had_responded && (has_responded || turn == Turn::Lost) {
+        if was_waiting && (responded || turn == Turn::Lost) {
             self.unanswered -= 1;
             self.connect_some()?;
         }
@@ -169,7 +174,7 @@ impl Load {
 }
 
 impl Request {
-    /// Connects from a loopback address that has ports left, and sends the request.
+    /// Begins to connect from a loopback address that has ports left.
     fn open(&self, number: usize) -> anyhow::Result<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         if self.stalled {
@@ -178,10 +183,14 @@ impl Request {
         let address =
             u8::try_from(number / CONNECTIONS_PER_ADDRESS + 2).context("so many connections are not for one machine")?;
         socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, address), 0)).into())?;
-        socket.connect(&self.target.into()).with_context(|| format!("connection {number} to {}", self.target))?;
-        let mut socket = std::net::TcpStream::from(socket);
-        socket.write_all(self.head.as_bytes())?;
         socket.set_nonblocking(true)?;
+        match socket.connect(&self.target.into()) {
+            Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
+                return Err(error).with_context(|| format!("connection {number} to {}", self.target));
+            }
+            _ => {}
+        }
+        let socket = std::net::TcpStream::from(socket);
         Ok(TcpStream::from_std(socket))
     }
 }

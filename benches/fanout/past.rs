@@ -10,7 +10,7 @@ use crate::deliveries::EVENT_BYTES;
 use crate::run::{Options, median};
 use crate::server::{Settings, path};
 use crate::table::{Goal, Row};
-use crate::usage::cpu_time;
+use crate::usage::{cpu_since, cpu_time};
 
 /// What a replay and an ingest consist of: about 200 and 400 MB.
 const REPLAY_EVENTS: u64 = 150_000;
@@ -44,15 +44,14 @@ fn replay(case: &'static str, memory_log_bytes_max: u64, goal: f64, options: &Op
     for _ in 0..options.windows {
         let mut load = options.load(Duration::ZERO)?;
         let (begun, cpu_before) = (Instant::now(), cpu_time(server.id())?);
-        load.connect(server.public, 1, &paths)?;
-        let mut events = 0;
+        let mut events = load.connect(server.public, 1, &paths)?.events;
         while events < REPLAY_EVENTS {
             ensure!(begun.elapsed() < PATIENCE, "only {events} of {REPLAY_EVENTS} events came");
             sleep(PAUSE);
             events += load.report()?.events;
         }
         rates.push(REPLAY_EVENTS as f64 / begun.elapsed().as_secs_f64());
-        cpus.push((cpu_time(server.id())? - cpu_before).as_secs_f64() * 1e6 / REPLAY_EVENTS as f64);
+        cpus.push(cpu_since(server.id(), cpu_before)? * 1e6 / REPLAY_EVENTS as f64);
     }
     let reads = server.metric("eventstreams_replay_reads_total")?;
     let details = serde_json::json!({"events": REPLAY_EVENTS, "event_bytes": EVENT_BYTES, "events_per_s": rates, "cpu_us": cpus});
@@ -80,7 +79,7 @@ pub fn ingest(options: &Options) -> anyhow::Result<Vec<Row>> {
             sleep(10 * PAUSE);
         }
         rates.push(INGEST_EVENTS as f64 / begun.elapsed().as_secs_f64());
-        per_cpu_second.push(INGEST_EVENTS as f64 / (cpu_time(server.id())? - cpu_before).as_secs_f64());
+        per_cpu_second.push(INGEST_EVENTS as f64 / cpu_since(server.id(), cpu_before)?);
     }
     let details = serde_json::json!({"events": INGEST_EVENTS, "event_bytes": EVENT_BYTES, "events_per_cpu_s": per_cpu_second});
     Ok(vec![
@@ -113,7 +112,7 @@ pub fn herd(options: &Options) -> anyhow::Result<Vec<Row>> {
             sleep(PAUSE);
         }
         seconds.push(begun.elapsed().as_secs_f64());
-        cpus.push((cpu_time(server.id())? - cpu_before).as_secs_f64() * 1e6 / SUBSCRIBERS as f64);
+        cpus.push(cpu_since(server.id(), cpu_before)? * 1e6 / SUBSCRIBERS as f64);
         reads += server.metric("eventstreams_replay_reads_total")?;
     }
     let details = serde_json::json!({"subscribers": SUBSCRIBERS, "events_missed": MISSED, "seconds": seconds});

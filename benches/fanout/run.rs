@@ -40,7 +40,7 @@ impl Options {
     /// Starts a broker with so many topics.
     pub fn broker(&self, topics: usize, retention_bytes: u64, event_bytes: usize) -> anyhow::Result<Broker> {
         let mut part = Part::start(Role::Broker, self.beside())?;
-        let address = listening(part.ask(&BrokerCommand::Start { topics, retention_bytes, event_bytes })?)?;
+        let address = listening(&part.ask(&BrokerCommand::Start { topics, retention_bytes, event_bytes })?)?;
         Ok(Broker { part, address })
     }
 
@@ -60,14 +60,14 @@ impl Options {
     /// Starts a broadcaster of frames of that size.
     pub fn broadcaster(&self, frame_bytes: usize) -> anyhow::Result<Broadcaster> {
         let mut part = Part::start(Role::Broadcaster, self.measured())?;
-        let address = listening(part.ask(&BroadcasterCommand::Start { frame_bytes })?)?;
+        let address = listening(&part.ask(&BroadcasterCommand::Start { frame_bytes })?)?;
         Ok(Broadcaster { part, address })
     }
 }
 
-fn listening(answer: Answer) -> anyhow::Result<SocketAddr> {
+fn listening(answer: &Answer) -> anyhow::Result<SocketAddr> {
     match answer {
-        Answer::Listening(address) => Ok(address),
+        Answer::Listening(address) => Ok(*address),
         Answer::Done => bail!("it says nothing about where it listens"),
     }
 }
@@ -121,8 +121,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Opens so many connections more, and waits for their responses.
-    pub fn connect(&mut self, target: SocketAddr, count: usize, paths: &[String]) -> anyhow::Result<()> {
+    /// Opens so many connections more, and waits for their responses. Gives what came meanwhile.
+    pub fn connect(&mut self, target: SocketAddr, count: usize, paths: &[String]) -> anyhow::Result<LoadReport> {
         self.connect_with(target, count, paths, "", false)
     }
 
@@ -134,14 +134,14 @@ impl Load {
         paths: &[String],
         headers: &str,
         stalled: bool,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<LoadReport> {
         let headers = headers.to_owned();
         let report: LoadReport =
             self.part.ask(&LoadCommand::Connect { target, count, paths: paths.to_vec(), headers, stalled })?;
         if report.lost > 0 {
             bail!("{} of {count} connections were refused", report.lost);
         }
-        Ok(())
+        Ok(report)
     }
 
     /// What came since the last report.

@@ -18,6 +18,11 @@ pub fn cpu_time(id: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
+/// Seconds of CPU time since `before`.
+pub fn cpu_since(id: u32, before: Duration) -> anyhow::Result<f64> {
+    Ok(cpu_time(id)?.saturating_sub(before).as_secs_f64())
+}
+
 /// Resident memory in bytes.
 pub fn resident_bytes(id: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).context("the process has ended")?;
