@@ -10,6 +10,7 @@ use crate::broker::{SENT, now_us};
 
 /// A response is asked for, or comes.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says a thing of its own; no two of them make a state")]
 pub struct Connection {
     socket: TcpStream,
     /// The request, until it was sent.

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::Role;
 
 /// How long an answer may take: every command is done in seconds on any machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Which cores a process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::processes::{Cores, Process};
 pub const BINARY: &str = env!("CARGO_BIN_EXE_eventstreams");
 
 /// How long a server may take until it serves streams.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What differs between servers.
 #[derive(Clone, Copy, Debug)]

@@ -103,9 +103,8 @@ impl Client {
         let first_at = |time| truth[number].iter().position(|(timestamp, _)| *timestamp >= time);
         match (entry, &self.last_id, self.since) {
             (Some(entry), Some((_, cluster)), _) => {
-                let next = match self.progress[number] {
-                    Some(Progress::At(next) | Progress::Begins { want: next, .. }) => next,
-                    None => panic!("an id, and no progress"),
+                let Some(Progress::At(next) | Progress::Begins { want: next, .. }) = self.progress[number] else {
+                    panic!("an id, and no progress")
                 };
                 let AskedPosition::Both { next: offset, timestamp } = entry.position else { panic!("{entry:?}") };
                 // After word about what is gone, an id has no record that bears witness: who still has them sends them.

@@ -74,7 +74,7 @@ impl Run {
         self.clusters = (0..clusters).map(|_| Rc::new(RefCell::new(Vec::new()))).collect();
         for topic in TOPICS {
             for partition in 0..self.dice.random_range(1..3) {
-                self.add_log(topic.into(), partition);
+                self.add_log(&topic.into(), partition);
             }
         }
         for _ in 0..self.dice.random_range(0..6) {
@@ -89,7 +89,7 @@ impl Run {
         }
     }
 
-    fn add_log(&mut self, topic: Topic, partition: i32) {
+    fn add_log(&mut self, topic: &Topic, partition: i32) {
         self.truth.push(Vec::new());
         for cluster in &self.clusters {
             let mut log = Log::new(topic.clone(), partition);
@@ -219,7 +219,7 @@ impl Run {
                 let topic = TOPICS[self.below(TOPICS.len())];
                 let topic = Topic::from(topic);
                 let partitions = self.clusters[0].borrow().iter().filter(|log| log.topic == topic).count();
-                self.add_log(topic, i32::try_from(partitions).expect("few"));
+                self.add_log(&topic, i32::try_from(partitions).expect("few"));
                 // One server may find it later than the other.
                 let late = self.below(self.servers.len());
                 self.servers[late].discover();
@@ -246,7 +246,7 @@ impl Run {
                 self.connect(client);
                 self.clients[client].read_turns(1000);
             }
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             (0..self.clients.len()).for_each(|client| self.take_in(client));
             self.servers.iter().for_each(Server::check);
             if self.clients.iter().all(|client| !client.is_ended() && client.has_all(&self.truth)) {
