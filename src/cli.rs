@@ -121,7 +121,7 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     }
     let shutdown = Shutdown::default();
     shutdown.on_signals().context("signals")?;
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&config)?;
     for listener in &listeners.public {
         tracing::info!(address = %listener.local_addr()?, "listening");
     }

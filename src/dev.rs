@@ -57,7 +57,7 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
     args.overrides.apply(&mut config);
     config.streams.defaults = stream_settings();
     telemetry::start(&config.logging, &config.service_name);
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&config)?;
     let shutdown = Shutdown::default();
     shutdown.on_signals().context("signals")?;
     let broker = match args.overrides.brokers {

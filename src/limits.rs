@@ -73,9 +73,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may stay open after the last stream was told to end: what a slow client still has in its socket.
 pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 
-/// Subscribers that may wait for a replay place; further ones get 503.
-pub const REPLAY_QUEUE_MAX: usize = 1024;
-
 /// How often the configuration's files are looked at: a change takes effect within a second.
 pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
 
@@ -85,3 +82,7 @@ pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// How often each live stream looks at the time that a delivery takes: a histogram of all deliveries would cost more than
 /// it tells.
 pub const DELIVERY_LOOK: Duration = Duration::from_secs(1);
+
+/// Connections that the kernel keeps until they are accepted: enough for all clients of a process that was restarted to come
+/// back at once. A connection over it waits a second before its client's kernel tries again.
+pub const LISTEN_BACKLOG: u32 = 4096;

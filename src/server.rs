@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -38,18 +38,25 @@ impl Listeners {
     ///
     /// # Errors
     /// When an address cannot be bound.
-    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { public: bind(&config.http.listen()).await?, admin: bind(&config.http.admin_listen()).await? })
+    pub fn bind(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { public: bind(&config.http.listen())?, admin: bind(&config.http.admin_listen())? })
     }
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::LISTEN_BACKLOG)
 }
 
 /// Binds the first address; further ones (IPv4 beside IPv6 on all interfaces) are welcome, not needed: many systems answer
 /// both on one socket.
-async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut failed = None;
     for address in addresses {
-        match TcpListener::bind(address).await {
+        match listen(*address) {
             Ok(listener) => listeners.push(listener),
             Err(error) => failed = Some((address, error)),
         }
@@ -126,7 +133,11 @@ impl Server {
     pub async fn serve(self, listeners: Listeners) -> anyhow::Result<()> {
         let shutdown = self.app.shutdown.clone();
         serve_until(&self.app, listeners, &shutdown).await;
-        tokio::task::spawn_blocking(move || self.threads.stop()).await.context("the Kafka threads")
+        match tokio::task::spawn_blocking(move || self.threads.stop()).await {
+            Err(error) if error.is_panic() => Err(error).context("the Kafka threads"),
+            // A runtime that ends by itself need not wait for them.
+            _ => Ok(()),
+        }
     }
 }
 
@@ -170,6 +181,6 @@ fn hub_limits(config: &Config) -> HubLimits {
         memory_log_bytes_max: config.limits.memory_log_bytes_max,
         feed_bytes_max: config.limits.feed_bytes_max,
         replay_places_max: config.kafka.replay_places_max,
-        replay_queue_max: limits::REPLAY_QUEUE_MAX,
+        replay_queue_max: config.kafka.replay_queue_max,
     }
 }

@@ -42,11 +42,13 @@ impl Shutdown {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let shutdown = self.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => tracing::info!("SIGTERM: leaving"),
-                _ = interrupt.recv() => tracing::info!("SIGINT: leaving"),
-            }
+            let signal = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            // Before it is logged: the log may be a pipe that nobody reads any more.
             shutdown.begin();
+            tracing::info!("{signal}: leaving");
         });
         Ok(())
     }

@@ -81,7 +81,7 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
         ("metadata_refresh_ms", kafka.metadata_refresh_ms.to_string()),
         ("replay_consumers_max", kafka.replay_consumers_max.to_string()),
         ("replay_places_max", kafka.replay_places_max.to_string()),
-        ("replay_wait_ms", kafka.replay_wait_ms.to_string()),
+        ("replay_queue_max", kafka.replay_queue_max.to_string()),
         ("memory_log_bytes_max", limits.memory_log_bytes_max.to_string()),
         ("feed_bytes_max", limits.feed_bytes_max.to_string()),
         ("event_bytes_max", limits.event_bytes_max.to_string()),

@@ -40,8 +40,8 @@ pub struct KafkaConfig {
     pub replay_consumers_max: usize,
     /// Subscribers that may read the past out of Kafka at once.
     pub replay_places_max: usize,
-    /// Milliseconds that a request waits for such a place.
-    pub replay_wait_ms: u64,
+    /// Clients that may wait for such a place before the next one gets 503.
+    pub replay_queue_max: usize,
 }
 
 impl fmt::Debug for KafkaConfig {

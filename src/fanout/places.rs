@@ -47,6 +47,12 @@ impl ReplayPlaces {
         (before < self.queue_max).then_some(ticket)
     }
 
+    /// Whether somebody who needs a place now would be refused.
+    #[must_use]
+    pub fn are_exhausted(&self) -> bool {
+        self.free() == 0 && self.waiting() >= self.queue_max
+    }
+
     /// How many places are free now.
     #[must_use]
     pub fn free(&self) -> usize {

@@ -83,9 +83,21 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
         }
         cursor.push(decision.position);
     }
+    if hub.places.are_exhausted() && needs_kafka(&tail.slots, &cursor) {
+        hub.metrics.replays_refused.inc();
+        return Err(SubscribeError::ReplayRefused);
+    }
     let live = tail.slots.iter().zip(&cursor).all(|(slot, own)| slot.position.next == own.next);
     let subscription = if live { Subscription::live(member, tail.next, cursor) } else { Subscription::new(member, cursor) };
     Ok(Started { subscription, moved })
+}
+
+/// Whether something before the feed's end is not in memory.
+fn needs_kafka(slots: &[Slot], cursor: &[Position]) -> bool {
+    slots
+        .iter()
+        .zip(cursor)
+        .any(|(slot, own)| !slot.retired && own.next < slot.position.next && !slot.partition.log.read().covers(own.next))
 }
 
 /// Waits until the partitions of the id are known: another process may have seen a new one first.

@@ -33,6 +33,11 @@ pub(super) async fn recent_changes() -> Response {
     (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, "/?doc")]).into_response()
 }
 
+/// `GET /doc.css`: the page's style, a file of its own because the content security policy allows no other.
+pub(super) async fn doc_style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("doc.css")).into_response()
+}
+
 /// `GET /robots.txt`: endless pages are not for crawlers.
 pub(super) async fn robots() -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "User-agent: *\nDisallow: /\n").into_response()

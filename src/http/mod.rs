@@ -82,6 +82,7 @@ impl App {
 pub fn router(app: &Arc<App>) -> Router {
     Router::new()
         .route("/", get(info::root))
+        .route("/doc.css", get(info::doc_style))
         .route("/rc", get(info::recent_changes))
         .route("/robots.txt", get(info::robots))
         .route("/_info", get(info::info))

@@ -35,7 +35,8 @@ pub struct Redaction {
 pub(super) struct Prepare<'a> {
     preparation: &'a Preparation,
     redaction: Arc<Redaction>,
-    _held: Option<RwLockReadGuard<'a, Arc<Redaction>>>,
+    /// Held by the live consumer, which alone counts what it skips and redacts: a replay reads the same records again.
+    held: Option<RwLockReadGuard<'a, Arc<Redaction>>>,
 }
 
 impl Redaction {
@@ -81,12 +82,12 @@ impl Preparation {
     /// waits long.
     pub(super) fn hold(&self) -> Prepare<'_> {
         let held = self.redaction.read();
-        Prepare { preparation: self, redaction: Arc::clone(&held), _held: Some(held) }
+        Prepare { preparation: self, redaction: Arc::clone(&held), held: Some(held) }
     }
 
     /// The rules as they are now. What is made under them is thrown away by its reader if they have changed meanwhile.
     pub(super) fn snapshot(&self) -> Prepare<'_> {
-        Prepare { preparation: self, redaction: Arc::clone(&self.redaction.read()), _held: None }
+        Prepare { preparation: self, redaction: Arc::clone(&self.redaction.read()), held: None }
     }
 
     fn log_skip(&self, record: &Record<'_>, reason: event::SkipReason) {
@@ -113,14 +114,16 @@ impl Prepare<'_> {
         let Preparation { event_bytes_max, metrics, .. } = self.preparation;
         match event::prepare(&record, &self.redaction.rules, self.redaction.kind(topic), *event_bytes_max) {
             Ok(prepared) => {
-                if prepared.redacted {
+                if prepared.redacted && self.held.is_some() {
                     metrics.events_redacted.inc();
                 }
                 Some(prepared.event)
             }
             Err(reason) => {
-                metrics.count_skip(reason);
-                self.preparation.log_skip(&record, reason);
+                if self.held.is_some() {
+                    metrics.count_skip(reason);
+                    self.preparation.log_skip(&record, reason);
+                }
                 None
             }
         }

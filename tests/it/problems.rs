@@ -333,7 +333,7 @@ on_both_brokers! {
 
     async fn a_head_that_is_allowed_to_be_large_may_still_have_no_endless_url(cluster: Cluster) {
         let (_, settings) = known(&cluster).await;
-        let server = TestServer::start_unready(&cluster.brokers, &settings.key("request_head_bytes_max", "1048576")).await;
+        let server = TestServer::start_unready(&cluster.brokers, &settings.key("request_head_bytes_max", "1048576"));
         let request = Request::get(format!("/v2/stream/{}", "x".repeat(200_000))).header("Connection", "close");
         assert_status(&exchange(server.address, request.head()).await, 414);
         assert_eq!(Request::get("/healthz").send(server.admin).await.status, 200, "the process lives");
@@ -360,7 +360,7 @@ fn assert_status(answer: &str, status: u16) {
 async fn a_kafka_that_is_not_reachable() {
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let settings = Settings::default().stream("known", &["eqiad.known", "codfw.known"]);
-    let server = TestServer::start_unready(&closed.to_string(), &settings).await;
+    let server = TestServer::start_unready(&closed.to_string(), &settings);
     check_all(
         &server,
         [

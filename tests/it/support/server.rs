@@ -74,17 +74,17 @@ pub struct TestServer {
 impl TestServer {
     /// A server that reads `cluster`, ready to serve streams.
     pub async fn start(cluster: &Cluster, settings: &Settings) -> Self {
-        let server = Self::start_unready(&cluster.brokers, settings).await;
+        let server = Self::start_unready(&cluster.brokers, settings);
         server.ready().await;
         server
     }
 
     /// A server that has not necessarily found its brokers.
-    pub async fn start_unready(brokers: &str, settings: &Settings) -> Self {
+    pub fn start_unready(brokers: &str, settings: &Settings) -> Self {
         let yaml = settings.yaml(brokers);
         let mut config = Config::parse(&yaml, std::iter::empty()).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
         config.http.admin_port = Some(0);
-        let listeners = Listeners::bind(&config).await.expect("two ports on loopback");
+        let listeners = Listeners::bind(&config).expect("two ports on loopback");
         let address = listeners.public[0].local_addr().expect("an address");
         let admin = listeners.admin[0].local_addr().expect("an address");
         let mut file = NamedTempFile::new().expect("a temporary file");
