@@ -300,6 +300,24 @@ on_both_brokers! {
         server.stop().await;
     }
 
+    async fn replay_capacity_that_is_used_up(cluster: Cluster) {
+        let topic = unique("eqiad.past");
+        cluster.create_topic(&topic, 1).await;
+        let value = format!(r#"{{"text":"{}"}}"#, "x".repeat(8000));
+        cluster.produce_many("lz4", (0..4000).map(|n| NewRecord::new(&topic, 0, 1_700_000_000_000 + n, value.clone()))).await;
+        let settings = Settings::default().stream("past", &[&topic]);
+        let settings = settings.key("memory_log_bytes_max", "1048576").key("replay_places_max", "1").key("replay_queue_max", "0");
+        let server = TestServer::start(&cluster, &settings).await;
+        let past = "/v2/stream/past?since=1700000000000";
+        // More than its socket takes, and it does not read: it keeps the only place.
+        let stalled = Request::get(past).send(server.address).await;
+        eventually("the place to be taken", async || (server.metric("eventstreams_replays_running").await == 1).then_some(())).await;
+        get(past, UNAVAILABLE, &["Too many clients are reading the past"]).check(&server).await;
+        assert_eq!(Request::get("/v2/stream/past").send(server.address).await.status, 200, "live needs no place");
+        drop(stalled);
+        opens_at_last(&Request::get(past), server.address).await;
+    }
+
     async fn absurd_requests_do_no_harm(cluster: Cluster) {
         let (_, settings) = known(&cluster).await;
         let server = TestServer::start(&cluster, &settings).await;
