@@ -9,9 +9,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use serde_json::Value;
 
 use crate::cursor::MovedReason;
 use crate::event::SkipReason;
+use crate::stream::Catalog;
 
 /// A stream of the allowlist.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -32,6 +34,24 @@ pub struct TopicLabel {
 pub struct ReasonLabel {
     /// The reason's fixed word.
     pub reason: &'static str,
+}
+
+/// A stream and who answers for it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct StreamOwnerLabel {
+    /// The stream's name.
+    pub stream: String,
+    /// `owner` of its configuration; empty without.
+    pub owner: String,
+}
+
+/// A stream and one of its topics.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct StreamTopicLabel {
+    /// The stream's name.
+    pub stream: String,
+    /// The topic's.
+    pub topic: String,
 }
 
 /// What was built.
@@ -147,6 +167,14 @@ metrics! {
     problems: Family<ReasonLabel, Counter> = "eventstreams_problems";
     /// Streams ended, by reason.
     streams_closed: Family<ReasonLabel, Counter> = "eventstreams_streams_closed";
+    /// The public streams, with the owner that their configuration names.
+    stream_info: Family<StreamOwnerLabel, Gauge> = "eventstreams_stream_info";
+    /// The topics of the public streams.
+    stream_topic_info: Family<StreamTopicLabel, Gauge> = "eventstreams_stream_topic_info";
+    /// Seconds that a stream may be silent, by its configuration.
+    stream_silence_max_seconds: Family<StreamLabel, Gauge<f64, AtomicU64>> = "eventstreams_stream_silence_max_seconds";
+    /// Events a second that a stream may have, by its configuration.
+    stream_events_per_second_max: Family<StreamLabel, Gauge<f64, AtomicU64>> = "eventstreams_stream_events_per_second_max";
     /// The build that runs.
     build_info: Family<BuildLabel, Gauge> = "eventstreams_build_info";
     /// Reloads of the configuration, by result.
@@ -169,6 +197,32 @@ impl Metrics {
         self.moved.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
     }
 
+    /// Says which streams there are and what their configuration promises, for alerts to lean on: `owner`,
+    /// `silence_max_seconds` (two hours where canary events come, which is at least hourly) and `events_per_second_max`.
+    pub fn describe_streams(&self, catalog: &Catalog) {
+        self.stream_info.clear();
+        self.stream_topic_info.clear();
+        self.stream_silence_max_seconds.clear();
+        self.stream_events_per_second_max.clear();
+        for stream in catalog.streams() {
+            let name = stream.name.to_string();
+            let setting = |key: &str| stream.settings.get(key);
+            let owner = setting("owner").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.stream_info.get_or_create(&StreamOwnerLabel { stream: name.clone(), owner }).set(1);
+            for topic in &stream.topics {
+                self.stream_topic_info.get_or_create(&StreamTopicLabel { stream: name.clone(), topic: topic.to_string() }).set(1);
+            }
+            let has_canaries = setting("canary_events_enabled").and_then(Value::as_bool).unwrap_or(false);
+            let silence_max = setting("silence_max_seconds").and_then(Value::as_f64).or(has_canaries.then_some(7200.0));
+            if let Some(seconds) = silence_max {
+                self.stream_silence_max_seconds.get_or_create(&StreamLabel { stream: name.clone() }).set(seconds);
+            }
+            if let Some(rate) = setting("events_per_second_max").and_then(Value::as_f64) {
+                self.stream_events_per_second_max.get_or_create(&StreamLabel { stream: name }).set(rate);
+            }
+        }
+    }
+
     /// A record was not delivered.
     pub fn count_skip(&self, reason: SkipReason) {
         self.records_skipped.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
@@ -187,5 +241,25 @@ mod tests {
         let text = metrics.render();
         assert!(text.contains("eventstreams_connected_clients{stream=\"a\"} 1\n"), "{text}");
         assert!(text.contains("eventstreams_client_connections_total{stream=\"a\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn streams_are_described_as_they_are_configured_now() {
+        let catalog = |yaml: &str| {
+            let config = crate::config::Config::parse(yaml, std::iter::empty()).expect("a configuration");
+            Catalog::build(&Value::Null, &config.streams).expect("a catalog")
+        };
+        let metrics = Metrics::default();
+        metrics.describe_streams(&catalog(
+            "stream_config_defaults: {a: {owner: team, canary_events_enabled: true}, b: {topics: [x.b]}}",
+        ));
+        let text = metrics.render();
+        assert!(text.contains("eventstreams_stream_info{stream=\"a\",owner=\"team\"} 1\n"), "{text}");
+        assert!(text.contains("eventstreams_stream_topic_info{stream=\"b\",topic=\"x.b\"} 1\n"), "{text}");
+        assert!(text.contains("eventstreams_stream_silence_max_seconds{stream=\"a\"} 7200.0\n"), "{text}");
+        metrics.describe_streams(&catalog("stream_config_defaults: {b: {events_per_second_max: 50}}"));
+        let text = metrics.render();
+        assert!(!text.contains("stream=\"a\""), "{text}");
+        assert!(text.contains("eventstreams_stream_events_per_second_max{stream=\"b\"} 50.0\n"), "{text}");
     }
 }

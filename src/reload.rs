@@ -135,6 +135,7 @@ impl Reloader {
             tracing::warn!("{warning}");
         }
         let streams = catalog.streams().count();
+        self.reloaded.metrics.describe_streams(&catalog);
         let swapped = current.send_if_modified(|current| {
             let differs = **current != catalog;
             *current = Arc::new(catalog);

@@ -94,6 +94,7 @@ impl Server {
             tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
         }
         let metrics = Arc::new(Metrics::default());
+        metrics.describe_streams(&loaded.catalog);
         let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, config.kafka.replay_consumers_max);
         let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
         let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);

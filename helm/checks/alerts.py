@@ -12,12 +12,7 @@ import yaml
 from objects import of_kind
 
 # Metrics that alerts and dashboard use and src/metrics.rs does not have yet. A name that is there must go from this list.
-TO_COME = {
-    "eventstreams_stream_events_per_second_max",
-    "eventstreams_stream_info",
-    "eventstreams_stream_silence_max_seconds",
-    "eventstreams_stream_topic_info",
-}
+TO_COME = set()
 
 
 def program_metrics(source):
