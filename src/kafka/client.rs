@@ -32,6 +32,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "500"),
     ("fetch.min.bytes", "1"),
     ("fetch.error.backoff.ms", "100"),
+    // A reader that had enough in its queue goes on soon after it has taken that, not a second later.
+    ("fetch.queue.backoff.ms", "20"),
     ("reconnect.backoff.max.ms", "2000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
     ("socket.keepalive.enable", "true"),

@@ -151,6 +151,10 @@ impl LiveConsumer {
     }
 
     fn read(&mut self, partition: Arc<HubPartition>, from: Offset, end: Offset) {
+        if !self.assigned.contains_key(&partition.topic) {
+            // Unasked, librdkafka finds out about the leaders of a topic that is new to it once a second. If this fails, so be it.
+            let _ = self.consumer.fetch_metadata(Some(partition.topic.as_str()), limits::LOOKUP_TIMEOUT);
+        }
         let one = one_partition(&partition, KafkaOffset::Offset(from.0));
         if let Err(error) = one.and_then(|one| self.consumer.incremental_assign(&one)) {
             tracing::error!(topic = %partition.topic, partition = %partition.partition, %error, "could not be assigned");

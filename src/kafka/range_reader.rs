@@ -3,6 +3,7 @@
 //! The consumer is made when it is first needed and given up when nobody has needed it for a while, so that a server that
 //! replays nothing has no threads for it.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::client::{Consumer, KafkaClient, KafkaClientError};
 use crate::cursor::{Offset, Partition};
+use crate::limits;
 use crate::stream::Topic;
 
 /// Why reading stopped.
@@ -36,19 +38,26 @@ const LINGER: Duration = Duration::from_millis(200);
 /// How long a resting consumer is kept.
 const KEEP: Duration = Duration::from_secs(10);
 
+/// How long a broker may keep a fetch at a log's end, in milliseconds.
+const FETCH_WAIT_MS: u32 = 10;
+
 /// See the module.
 pub(super) struct RangeReader {
     client: KafkaClient,
     purpose: &'static str,
     properties: Vec<(&'static str, String)>,
     consumer: Option<Consumer>,
+    /// The topics whose leaders this consumer knows.
+    known: HashSet<Topic>,
     at: Option<(Topic, Partition, Offset)>,
 }
 
 impl RangeReader {
     /// A reader whose consumers have these properties over the client's.
-    pub(super) fn new(client: &KafkaClient, purpose: &'static str, properties: Vec<(&'static str, String)>) -> Self {
-        Self { client: client.clone(), purpose, properties, consumer: None, at: None }
+    pub(super) fn new(client: &KafkaClient, purpose: &'static str, mut properties: Vec<(&'static str, String)>) -> Self {
+        // What is read is there already, and the next seek waits for the fetch before it to be answered.
+        properties.push(("fetch.wait.max.ms", FETCH_WAIT_MS.to_string()));
+        Self { client: client.clone(), purpose, properties, consumer: None, known: HashSet::new(), at: None }
     }
 
     /// The next of `requests`; meanwhile the consumer goes to rest, and then away. `None` when the queue is closed.
@@ -126,10 +135,18 @@ impl RangeReader {
     fn seek(&mut self, topic: &Topic, partition: Partition, from: Offset) -> Result<&Consumer, KafkaClientError> {
         let consumer = match self.consumer.take() {
             Some(consumer) => consumer,
-            None => self.client.consumer(self.purpose, &self.properties)?,
+            None => {
+                self.known.clear();
+                self.client.consumer(self.purpose, &self.properties)?
+            }
         };
         let consumer = &*self.consumer.insert(consumer);
         if self.at.as_ref().is_none_or(|(at, number, next)| at != topic || *number != partition || *next != from) {
+            if !self.known.contains(topic) {
+                // Unasked, librdkafka finds out about the leaders of a topic that is new to it once a second.
+                consumer.fetch_metadata(Some(topic.as_str()), limits::LOOKUP_TIMEOUT)?;
+                self.known.insert(topic.clone());
+            }
             let mut assignment = TopicPartitionList::with_capacity(1);
             assignment.add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(from.0))?;
             consumer.assign(&assignment)?;

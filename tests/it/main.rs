@@ -8,10 +8,15 @@
 #[macro_use]
 mod support;
 
+mod clusters;
 mod delivery;
+mod growth;
 mod harness;
+mod ids;
 mod problems;
 mod reload;
+mod replay;
 mod resume;
 mod routes;
+mod since;
 mod stream;

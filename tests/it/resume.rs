@@ -1,19 +1,37 @@
 //! Coming back: a client that was cut goes on right after what it has, whole.
 
-use crate::support::admin::{NewRecord, unique};
+use crate::support::admin::{Cluster, unique};
+use crate::support::numbered::{TIME, numbers, offsets, offsets_in_log, record};
 use crate::support::server::{Settings, TestServer};
-use crate::support::sse::Frame;
-use crate::support::wire::Request;
+use crate::support::wire::{End, Request};
 
-/// Some time of 2023: the tests' records are older than any reach-back.
-const TIME: i64 = 1_700_000_000_000;
-
-fn record(topic: &str, partition: i32, timestamp: i64, n: usize) -> NewRecord {
-    NewRecord::new(topic, partition, timestamp, format!(r#"{{"n":{n}}}"#))
+/// Topics of three streams, in both datacenters, with one to three partitions.
+async fn three_streams(cluster: &Cluster) -> (Settings, Vec<(String, i32)>) {
+    let mut settings = Settings::default();
+    let mut topics = Vec::new();
+    for (partitions, stream) in (1..).zip(["first", "second", "third"]) {
+        let own = [unique(&format!("eqiad.{stream}")), unique(&format!("codfw.{stream}"))];
+        for topic in &own {
+            cluster.create_topic(topic, partitions).await;
+            topics.push((topic.clone(), partitions));
+        }
+        settings = settings.stream(stream, &[&own[0], &own[1]]);
+    }
+    (settings, topics)
 }
 
-fn numbers(frames: &[Frame]) -> Vec<u64> {
-    frames.iter().map(|frame| frame.json()["n"].as_u64().expect("a number")).collect()
+/// Produces `count` records over all partitions, four to a millisecond, numbered from `first` on.
+async fn produce(cluster: &Cluster, topics: &[(String, i32)], first: usize, count: usize) {
+    let places: Vec<_> = topics.iter().flat_map(|(topic, partitions)| (0..*partitions).map(move |p| (topic, p))).collect();
+    let records = (first..first + count).map(|n| {
+        let (topic, partition) = places[n * 7 % places.len()];
+        record(topic, partition, TIME + i64::try_from(n / 4).expect("few"), n)
+    });
+    cluster.produce_many("none", records).await;
+}
+
+fn names(topics: &[(String, i32)]) -> Vec<String> {
+    topics.iter().map(|(topic, _)| topic.clone()).collect()
 }
 
 on_both_brokers! {
@@ -46,5 +64,114 @@ on_both_brokers! {
         cluster.produce(record(&codfw, 0, TIME + 1, 2)).await;
         let mut subscriber = Request::get("/v2/stream/silent").last_event_id(id).subscribe(server.address).await;
         assert_eq!(numbers(&subscriber.events(2).await), [1, 2]);
+    }
+
+    async fn a_cut_inside_a_frame_goes_on_after_the_last_complete_one(cluster: Cluster) {
+        let topic = unique("eqiad.cut");
+        cluster.create_topic(&topic, 1).await;
+        let server = TestServer::start(&cluster, &Settings::default().stream("cut", &[&topic])).await;
+        cluster.produce_many("none", (0..8).map(|n| record(&topic, 0, TIME, n))).await;
+        let mut subscriber = Request::get("/v2/stream/cut?since=0").subscribe(server.address).await;
+        let ends: Vec<usize> = subscriber.events(8).await.iter().map(|frame| frame.end).collect();
+        drop(subscriber);
+        // Right after a frame, one byte into the next, in its id, before its last byte.
+        let places = [(ends[2], 3), (ends[2] + 1, 3), (ends[2] + 60, 3), (ends[3] - 1, 3), (ends[3], 4)];
+        for (bytes, complete) in places {
+            let subscriber = Request::get("/v2/stream/cut?since=0").subscribe(server.address).await;
+            let remains = subscriber.cut_at(bytes).await;
+            assert_eq!(numbers(&remains.events), (0..complete).collect::<Vec<_>>(), "cut at {bytes}");
+            let id = remains.last_id.expect("an id");
+            let mut subscriber = Request::get("/v2/stream/cut").last_event_id(id).subscribe(server.address).await;
+            let rest = numbers(&subscriber.events(8 - complete).await);
+            assert_eq!(rest, (complete..8).collect::<Vec<_>>(), "after a cut at {bytes}");
+        }
+    }
+
+    async fn three_composite_streams_of_several_partitions_go_on_whole(cluster: Cluster) {
+        let (settings, topics) = three_streams(&cluster).await;
+        let server = TestServer::start(&cluster, &settings).await;
+        let request = Request::get("/v2/stream/third,first,second");
+        let mut subscriber = request.clone().subscribe(server.address).await;
+        produce(&cluster, &topics, 0, 100).await;
+        let mut events = subscriber.events(37).await;
+        let id = events[36].id.clone().expect("an id");
+        drop(subscriber);
+        produce(&cluster, &topics, 100, 80).await;
+        let mut subscriber = request.clone().last_event_id(id).subscribe(server.address).await;
+        events.extend(subscriber.events(100).await);
+        let id = events[136].id.clone().expect("an id");
+        drop(subscriber);
+        let mut subscriber = request.last_event_id(id).subscribe(server.address).await;
+        produce(&cluster, &topics, 180, 20).await;
+        events.extend(subscriber.events(63).await);
+        assert_eq!(offsets(&events), offsets_in_log(&cluster, &names(&topics)).await);
+        let mut sorted = numbers(&events);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..200).collect::<Vec<_>>());
+    }
+
+    async fn ids_outlive_the_server_that_wrote_them(cluster: Cluster) {
+        let (settings, topics) = three_streams(&cluster).await;
+        let server = TestServer::start(&cluster, &settings).await;
+        let request = Request::get("/v2/stream/first,second,third");
+        let mut subscriber = request.clone().subscribe(server.address).await;
+        produce(&cluster, &topics, 0, 60).await;
+        let mut events = subscriber.events(25).await;
+        let id = events[24].id.clone().expect("an id");
+        server.stop().await;
+        produce(&cluster, &topics, 60, 40).await;
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut subscriber = request.last_event_id(id).subscribe(server.address).await;
+        produce(&cluster, &topics, 100, 20).await;
+        events.extend(subscriber.events(95).await);
+        assert_eq!(offsets(&events), offsets_in_log(&cluster, &names(&topics)).await);
+        assert_eq!(events.len(), 120);
+    }
+
+    async fn a_client_hops_between_two_servers_of_one_cluster(cluster: Cluster) {
+        let (settings, topics) = three_streams(&cluster).await;
+        let servers = [TestServer::start(&cluster, &settings).await, TestServer::start(&cluster, &settings).await];
+        let request = Request::get("/v2/stream/first,second,third");
+        let mut subscriber = request.clone().subscribe(servers[0].address).await;
+        let mut events = Vec::new();
+        for hop in 0..30 {
+            // The next server may not have read what the last one has sent already.
+            produce(&cluster, &topics, hop * 5, 5).await;
+            events.extend(subscriber.events(if hop % 3 == 0 { 2 } else { 6 }).await);
+            let id = events.last().expect("events").id.clone().expect("an id");
+            drop(subscriber);
+            subscriber = request.clone().last_event_id(id).subscribe(servers[hop % 2].address).await;
+        }
+        events.extend(subscriber.events(150 - events.len()).await);
+        assert_eq!(offsets(&events), offsets_in_log(&cluster, &names(&topics)).await);
+    }
+
+    async fn a_server_that_leaves_ends_streams_after_a_whole_frame_and_says_when_to_come_back(cluster: Cluster) {
+        let topic = unique("eqiad.leaving");
+        cluster.create_topic(&topic, 1).await;
+        let settings = Settings::default().stream("leaving", &[&topic]).key("drain_ms", "300");
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut subscribers = Vec::new();
+        for _ in 0..5 {
+            subscribers.push(Request::get("/v2/stream/leaving").subscribe(server.address).await);
+        }
+        cluster.produce_many("none", (0..500).map(|n| record(&topic, 0, TIME, n))).await;
+        for subscriber in &mut subscribers {
+            subscriber.events(1).await;
+        }
+        server.stop().await;
+        let server = TestServer::start(&cluster, &settings).await;
+        for mut subscriber in subscribers {
+            let (more, end) = subscriber.rest().await;
+            assert_eq!(end, End::Complete);
+            let body = String::from_utf8(subscriber.response.body.clone()).expect("text");
+            let (_, last) = body.trim_end_matches('\n').rsplit_once("\n\n").expect("frames");
+            let wait: u64 = last.strip_prefix("retry: ").expect("the last frame says when to come back").parse().expect("ms");
+            assert!((500..3000).contains(&wait), "{wait}");
+            let id = subscriber.last_id().expect("an id").to_owned();
+            let mut subscriber = Request::get("/v2/stream/leaving").last_event_id(id).subscribe(server.address).await;
+            let rest = numbers(&subscriber.events(499 - more.len()).await);
+            assert_eq!(rest, (1 + more.len()..500).collect::<Vec<_>>());
+        }
     }
 }

@@ -187,7 +187,10 @@ impl Cluster {
     }
 
     fn consumer(&self) -> BaseConsumer {
-        self.config().set("group.id", "eventstreams-tests").set("enable.auto.commit", "false").create().expect("a consumer")
+        let mut config = self.config();
+        // What is read is there already; a fetch that waits at one partition's end holds the next partition up.
+        config.set("group.id", "eventstreams-tests").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "10");
+        config.create().expect("a consumer")
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {

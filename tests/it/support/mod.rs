@@ -6,6 +6,7 @@
 //! * `kafka`: Apache Kafka started, killed, restarted; it never outlives the test process. `jars`: whether it can run here.
 //! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing.
 //! * `server`: an EventStreams server in the test's process.
+//! * `numbered`: events that say which they are.
 //! * `sse` and `ndjson`: a subscriber that reads events, and is cut at any byte.
 //! * `deadline`: how long anything may take.
 
@@ -17,6 +18,7 @@ pub mod deadline;
 pub mod jars;
 pub mod kafka;
 pub mod ndjson;
+pub mod numbered;
 pub mod server;
 pub mod sse;
 pub mod wire;

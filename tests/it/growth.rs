@@ -1,0 +1,132 @@
+//! Topics and partitions that come, and topics that go and come again, without a restart.
+
+use crate::support::admin::{NewRecord, unique};
+use crate::support::deadline::eventually;
+use crate::support::numbered::{TIME, numbers, record};
+use crate::support::server::{Settings, TestServer};
+use crate::support::sse::Subscriber;
+use crate::support::wire::Request;
+
+/// `count` records a millisecond apart, numbered from `first` on.
+fn records(topic: &str, partition: i32, first: usize, count: usize) -> Vec<NewRecord> {
+    (first..first + count).map(|n| record(topic, partition, TIME + i64::try_from(n).expect("few"), n)).collect()
+}
+
+fn sorted(mut numbers: Vec<usize>) -> Vec<usize> {
+    numbers.sort_unstable();
+    numbers
+}
+
+fn settings(topics: &[&str]) -> Settings {
+    Settings::default().stream("grown", topics).key("metadata_refresh_ms", "200")
+}
+
+async fn resume(server: &TestServer, id: &str) -> Subscriber {
+    Request::get("/v2/stream/grown").last_event_id(id).subscribe(server.address).await
+}
+
+on_both_brokers! {
+    async fn a_partition_added_while_subscribed_is_followed_from_its_first_record(cluster: Cluster) {
+        let topic = unique("eqiad.grown");
+        cluster.create_topic(&topic, 1).await;
+        let server = TestServer::start(&cluster, &settings(&[&topic])).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
+        cluster.produce_many("none", records(&topic, 0, 0, 3)).await;
+        subscriber.events(3).await;
+        cluster.add_partitions(&topic, 2).await;
+        cluster.produce_many("none", records(&topic, 1, 3, 5)).await;
+        assert_eq!(numbers(&subscriber.events(5).await), [3, 4, 5, 6, 7]);
+        let id = subscriber.last_id().expect("an id").to_owned();
+        assert!(id.contains(r#""partition":1,"offset":5"#), "{id}");
+        drop(subscriber);
+        cluster.produce_many("none", records(&topic, 1, 8, 1)).await;
+        assert_eq!(numbers(&resume(&server, &id).await.events(1).await), [8]);
+    }
+
+    async fn a_partition_added_after_the_cut_is_read_from_its_first_record(cluster: Cluster) {
+        let topic = unique("eqiad.grown");
+        cluster.create_topic(&topic, 1).await;
+        let server = TestServer::start(&cluster, &settings(&[&topic])).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
+        cluster.produce_many("none", records(&topic, 0, 10, 3)).await;
+        subscriber.events(3).await;
+        let id = subscriber.last_id().expect("an id").to_owned();
+        drop(subscriber);
+        cluster.add_partitions(&topic, 2).await;
+        // A producer's clock may be late: the first of them is older than what the client has.
+        cluster.produce_many("none", records(&topic, 1, 0, 5)).await;
+        assert_eq!(numbers(&resume(&server, &id).await.events(5).await), [0, 1, 2, 3, 4]);
+        eventually("the server to know two partitions", async || {
+            (server.metric("eventstreams_partitions").await > 1.5).then_some(())
+        })
+        .await;
+        assert_eq!(numbers(&resume(&server, &id).await.events(5).await), [0, 1, 2, 3, 4]);
+    }
+
+    async fn an_id_may_name_a_partition_that_another_server_found_first(cluster: Cluster) {
+        let topic = unique("eqiad.grown");
+        cluster.create_topic(&topic, 1).await;
+        let early = TestServer::start(&cluster, &settings(&[&topic])).await;
+        let rarely = Settings::default().stream("grown", &[&topic]).key("metadata_refresh_ms", "600000");
+        let late = TestServer::start(&cluster, &rarely).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(early.address).await;
+        cluster.add_partitions(&topic, 2).await;
+        cluster.produce_many("none", records(&topic, 1, 0, 5)).await;
+        let id = subscriber.events(3).await[2].id.clone().expect("an id");
+        assert_eq!(numbers(&resume(&late, &id).await.events(2).await), [3, 4]);
+    }
+
+    async fn a_topic_that_is_made_later_is_followed_from_its_first_record(cluster: Cluster) {
+        let (eqiad, codfw) = (unique("eqiad.grown"), unique("codfw.grown"));
+        cluster.create_topic(&eqiad, 1).await;
+        let server = TestServer::start(&cluster, &settings(&[&eqiad, &codfw])).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
+        cluster.produce_many("none", records(&eqiad, 0, 0, 2)).await;
+        assert_eq!(numbers(&subscriber.events(2).await), [0, 1]);
+        cluster.create_topic(&codfw, 2).await;
+        let new = records(&codfw, 0, 2, 3).into_iter().chain(records(&codfw, 1, 5, 3));
+        cluster.produce_many("none", new).await;
+        assert_eq!(sorted(numbers(&subscriber.events(6).await)), [2, 3, 4, 5, 6, 7]);
+        let id = subscriber.last_id().expect("an id").to_owned();
+        drop(subscriber);
+        cluster.produce_many("none", records(&eqiad, 0, 8, 1)).await;
+        cluster.produce_many("none", records(&codfw, 1, 9, 1)).await;
+        assert_eq!(sorted(numbers(&resume(&server, &id).await.events(2).await)), [8, 9]);
+    }
+
+    async fn a_topic_made_anew_with_fewer_records_is_followed(cluster: Cluster) {
+        let topic = unique("eqiad.grown");
+        cluster.create_topic(&topic, 1).await;
+        let server = TestServer::start(&cluster, &settings(&[&topic])).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
+        cluster.produce_many("none", records(&topic, 0, 0, 10)).await;
+        let id = subscriber.events(10).await[9].id.clone().expect("an id");
+        cluster.delete_topic(&topic).await;
+        cluster.create_topic(&topic, 1).await;
+        cluster.produce_many("none", records(&topic, 0, 10, 4)).await;
+        assert_eq!(numbers(&subscriber.events(4).await), [10, 11, 12, 13]);
+        let mut resumed = resume(&server, &id).await;
+        assert!(resumed.response.header("x-eventstreams-moved").is_some_and(|moved| moved.contains("reason=above_log_end")));
+        assert_eq!(numbers(&resumed.events(4).await), [10, 11, 12, 13]);
+        cluster.produce_many("none", records(&topic, 0, 14, 1)).await;
+        for mut subscriber in [subscriber, resumed] {
+            let last = subscriber.event().await;
+            assert_eq!(numbers(std::slice::from_ref(&last)), [14]);
+            assert_eq!(last.id.expect("an id").matches(&topic).count(), 1, "the old log has left the id");
+        }
+    }
+
+    async fn a_topic_made_anew_with_more_records_is_followed(cluster: Cluster) {
+        let topic = unique("eqiad.grown");
+        cluster.create_topic(&topic, 1).await;
+        let server = TestServer::start(&cluster, &settings(&[&topic])).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
+        cluster.produce_many("none", records(&topic, 0, 0, 3)).await;
+        let id = subscriber.events(3).await[2].id.clone().expect("an id");
+        cluster.delete_topic(&topic).await;
+        cluster.create_topic(&topic, 1).await;
+        cluster.produce_many("none", records(&topic, 0, 3, 9)).await;
+        assert_eq!(numbers(&subscriber.events(9).await), (3..12).collect::<Vec<_>>());
+        assert_eq!(numbers(&resume(&server, &id).await.events(9).await), (3..12).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,133 @@
+//! Ids that no server of ours has written, or not quite: from the Node service, by hand, by a browser (protocol, section 2).
+
+use crate::support::admin::{Cluster, unique};
+use crate::support::numbered::{TIME, numbers, record};
+use crate::support::server::{Settings, TestServer};
+use crate::support::sse::Subscriber;
+use crate::support::wire::Request;
+
+/// A topic of one partition that holds `count` numbered records, a millisecond apart, and a server with a stream of it, `ids`.
+async fn filled(cluster: &Cluster, count: usize) -> (String, TestServer) {
+    let topic = unique("eqiad.ids");
+    cluster.create_topic(&topic, 1).await;
+    cluster.produce_many("none", (0..count).map(|n| record(&topic, 0, TIME + i64::try_from(n).expect("few"), n))).await;
+    let server = TestServer::start(cluster, &Settings::default().stream("ids", &[&topic])).await;
+    (topic, server)
+}
+
+async fn subscribe(server: &TestServer, id: &str) -> Subscriber {
+    Request::get("/v2/stream/ids").last_event_id(id).subscribe(server.address).await
+}
+
+/// As a browser's query parameter, which is percent-encoded.
+fn in_query(id: &str) -> Request {
+    let encoded: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    Request::get(format!("/v2/stream/ids?lastEventId={encoded}"))
+}
+
+on_both_brokers! {
+    async fn ids_of_the_node_service_begin_at_their_time(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        let time = TIME + 4;
+        for id in [
+            format!(r#"[{{"topic":"{topic}","partition":0,"timestamp":{time}}}]"#),
+            format!(r#"[{{"topic":"{topic}","partition":0,"offset":-1,"timestamp":{time}}}]"#),
+            format!(r#"[{{"timestamp":{time},"partition":0,"topic":"{topic}"}}]"#),
+            format!(r#" [ {{ "partition" : 0, "topic": "{topic}", "timestamp": {time}, "metadata": null, "x": [1, {{"y": 2}}] }} ] "#),
+        ] {
+            let mut subscriber = subscribe(&server, &id).await;
+            assert_eq!(numbers(&subscriber.events(6).await), [4, 5, 6, 7, 8, 9], "{id}");
+            let mut subscriber = in_query(&id).subscribe(server.address).await;
+            assert_eq!(numbers(&subscriber.events(6).await), [4, 5, 6, 7, 8, 9], "{id} in the query");
+        }
+    }
+
+    async fn offsets_alone_are_the_next_to_read(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        for (offset, first) in [(7, 7), (0, 0), (-2, 0)] {
+            let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
+            let mut subscriber = subscribe(&server, &id).await;
+            assert_eq!(numbers(&subscriber.events(10 - first).await), (first..10).collect::<Vec<_>>(), "{id}");
+        }
+    }
+
+    async fn minus_one_a_plain_name_and_the_end_are_live(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        let mut subscribers = Vec::new();
+        for id in [
+            format!(r#"[{{"topic":"{topic}","partition":0,"offset":-1}}]"#),
+            format!(r#"[{{"topic":"{topic}","partition":0}}]"#),
+            format!(r#"["{topic}"]"#),
+            format!(r#"[{{"topic":"{topic}","partition":0,"offset":10}}]"#),
+            "[]".to_owned(),
+        ] {
+            let subscriber = subscribe(&server, &id).await;
+            assert_eq!(subscriber.response.header("x-eventstreams-moved"), None, "{id}");
+            subscribers.push((id, subscriber));
+        }
+        cluster.produce(record(&topic, 0, TIME, 10)).await;
+        for (id, mut subscriber) in subscribers {
+            assert_eq!(numbers(&subscriber.events(1).await), [10], "{id}");
+        }
+    }
+
+    async fn a_plain_name_starts_at_since_when_it_is_given(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        let request = Request::get(format!("/v2/stream/ids?since={}", TIME + 8)).last_event_id(format!(r#"["{topic}"]"#));
+        assert_eq!(numbers(&request.subscribe(server.address).await.events(2).await), [8, 9]);
+        // A position of its own counts more than `since`.
+        let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":5}}]"#);
+        let request = Request::get(format!("/v2/stream/ids?since={}", TIME + 8)).last_event_id(id);
+        assert_eq!(numbers(&request.subscribe(server.address).await.events(5).await), [5, 6, 7, 8, 9]);
+    }
+
+    async fn the_header_wins_over_the_query(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        let at = |offset: usize| format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
+        let mut subscriber = in_query(&at(2)).last_event_id(at(8)).subscribe(server.address).await;
+        assert_eq!(numbers(&subscriber.events(2).await), [8, 9]);
+    }
+
+    async fn an_offset_above_the_end_goes_by_time_else_live_and_says_so(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":99,"timestamp":{}}}]"#, TIME + 6);
+        let mut subscriber = subscribe(&server, &id).await;
+        let told = format!("topic={topic}; partition=0; asked=99; actual=6; reason=above_log_end");
+        assert_eq!(subscriber.response.header("x-eventstreams-moved"), Some(told.as_str()));
+        assert_eq!(numbers(&subscriber.events(4).await), [6, 7, 8, 9]);
+        assert_eq!(subscriber.comments.iter().filter(|comment| comment.contains(&told)).count(), 1);
+        let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":99}}]"#);
+        let mut subscriber = subscribe(&server, &id).await;
+        let told = format!("topic={topic}; partition=0; asked=99; actual=10; reason=above_log_end");
+        assert_eq!(subscriber.response.header("x-eventstreams-moved"), Some(told.as_str()));
+        cluster.produce(record(&topic, 0, TIME, 10)).await;
+        assert_eq!(numbers(&subscriber.events(1).await), [10]);
+        assert!((server.metric(r#"eventstreams_positions_moved_total{reason="above_log_end"}"#).await - 2.0).abs() < 0.1);
+    }
+
+    async fn an_id_goes_on_in_the_other_datacenters_topic_and_not_in_both(cluster: Cluster) {
+        let (eqiad, codfw) = (unique("eqiad.twice"), unique("codfw.twice"));
+        for topic in [&eqiad, &codfw] {
+            cluster.create_topic(topic, 1).await;
+        }
+        // Each datacenter computes the stream: the same events lie in both topics.
+        let both = |n: usize| {
+            let time = TIME + i64::try_from(n).expect("few");
+            [record(&eqiad, 0, time, n), record(&codfw, 0, time, n)]
+        };
+        cluster.produce_many("none", (0..6).flat_map(both)).await;
+        let allowed = format!("{{topics: [{codfw}], topics_allowed: [{eqiad}, {codfw}]}}");
+        let server = TestServer::start(&cluster, &Settings::default().stream_with("twice", &allowed)).await;
+        let id = format!(r#"[{{"topic":"{eqiad}","partition":0,"offset":2,"timestamp":{}}}]"#, TIME + 1);
+        let mut subscriber = Request::get("/v2/stream/twice").last_event_id(id).subscribe(server.address).await;
+        let mut events = subscriber.events(4).await;
+        cluster.produce_many("none", (6..8).flat_map(both)).await;
+        events.extend(subscriber.events(2).await);
+        assert_eq!(numbers(&events), [2, 3, 4, 5, 6, 7]);
+        assert!(events.iter().all(|event| event.record().0 == eqiad));
+        let last = subscriber.last_id().expect("an id");
+        assert!(!last.contains(&codfw), "{last}");
+        let mut newcomer = Request::get("/v2/stream/twice?since=0").subscribe(server.address).await;
+        assert!(newcomer.events(8).await.iter().all(|event| event.record().0 == codfw));
+    }
+}

@@ -1,0 +1,88 @@
+//! `since`: the past, oldest first, then live, without a gap between (protocol, section 2).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::support::admin::{Cluster, unique};
+use crate::support::numbered::{TIME, numbers, offsets, offsets_in_log, record};
+use crate::support::server::{Settings, TestServer};
+use crate::support::wire::Request;
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_millis()).expect("before the year 292 million")
+}
+
+/// Two topics of two partitions, with `count` numbered records a millisecond apart in turn over the four of them, and a server that was
+/// started before the second half of them.
+async fn filled(cluster: &Cluster, begin: i64, count: usize) -> ([String; 2], TestServer) {
+    let topics = [unique("eqiad.since"), unique("codfw.since")];
+    for topic in &topics {
+        cluster.create_topic(topic, 2).await;
+    }
+    let records = |range: std::ops::Range<usize>| {
+        let topics = topics.clone();
+        range.map(move |n| {
+            let partition = i32::from(n % 4 > 1);
+            record(&topics[n % 2], partition, begin + i64::try_from(n).expect("few"), n)
+        })
+    };
+    cluster.produce_many("none", records(0..count / 2)).await;
+    let server = TestServer::start(cluster, &Settings::default().stream("since", &[&topics[0], &topics[1]])).await;
+    cluster.produce_many("none", records(count / 2..count)).await;
+    (topics, server)
+}
+
+async fn first(server: &TestServer, since: &str, count: usize) -> Vec<usize> {
+    let request = Request::get(format!("/v2/stream/since?since={since}"));
+    numbers(&request.subscribe(server.address).await.events(count).await)
+}
+
+on_both_brokers! {
+    /// TIME is 2023-11-14T22:13:20Z.
+    async fn every_form_of_a_time_is_the_same_place_and_topics_are_merged_by_time(cluster: Cluster) {
+        let (_topics, server) = filled(&cluster, TIME, 40).await;
+        for since in ["1700000000012", "2023-11-14T22:13:20.012Z", "2023-11-14T23:13:20.012%2B01:00", "2023-11-14T22:13:20.012"] {
+            assert_eq!(first(&server, since, 28).await, (12..40).collect::<Vec<_>>(), "{since}");
+        }
+        for since in ["0", "2023-11-14", "1700000000000"] {
+            assert_eq!(first(&server, since, 40).await, (0..40).collect::<Vec<_>>(), "{since}");
+        }
+    }
+
+    async fn what_is_recent_comes_from_memory(cluster: Cluster) {
+        let begin = now() - 60_000;
+        let (_topics, server) = filled(&cluster, begin, 40).await;
+        assert_eq!(first(&server, &(begin + 7).to_string(), 33).await, (7..40).collect::<Vec<_>>());
+        assert!(server.metric("eventstreams_replay_reads_total").await < 0.5);
+    }
+
+    async fn the_past_goes_over_into_live_without_a_gap(cluster: Cluster) {
+        let (topics, server) = filled(&cluster, TIME, 200).await;
+        let mut subscriber = Request::get("/v2/stream/since?since=0").subscribe(server.address).await;
+        let mut events = subscriber.events(10).await;
+        for n in 200..260 {
+            cluster.produce(record(&topics[n % 2], i32::from(n % 3 > 0), TIME + i64::try_from(n).expect("few"), n)).await;
+            events.extend(subscriber.events(if n < 250 { 3 } else { 1 }).await);
+        }
+        events.extend(subscriber.events(260 - events.len()).await);
+        assert_eq!(offsets(&events), offsets_in_log(&cluster, &topics).await);
+    }
+
+    async fn the_future_is_live(cluster: Cluster) {
+        let (topics, server) = filled(&cluster, TIME, 8).await;
+        let mut subscriber = Request::get(format!("/v2/stream/since?since={}", now() + 86_400_000)).subscribe(server.address).await;
+        cluster.produce(record(&topics[1], 1, TIME, 8)).await;
+        assert_eq!(numbers(&subscriber.events(1).await), [8]);
+    }
+
+    async fn topics_that_the_id_does_not_name_begin_at_since(cluster: Cluster) {
+        let (topics, server) = filled(&cluster, TIME, 40).await;
+        let [named, other] = &topics;
+        let id: Vec<_> = (0..2).map(|p| format!(r#"{{"topic":"{named}","partition":{p},"offset":9}}"#)).collect();
+        let request = Request::get(format!("/v2/stream/since?since={}", TIME + 30)).last_event_id(format!("[{}]", id.join(",")));
+        let events = request.subscribe(server.address).await.events(7).await;
+        let mut found = numbers(&events);
+        found.sort_unstable();
+        assert_eq!(found, [31, 33, 35, 36, 37, 38, 39], "{named} {other}");
+    }
+}
