@@ -133,12 +133,11 @@ impl RangeReader {
     }
 
     fn seek(&mut self, topic: &Topic, partition: Partition, from: Offset) -> Result<&Consumer, KafkaClientError> {
-        let consumer = match self.consumer.take() {
-            Some(consumer) => consumer,
-            None => {
-                self.known.clear();
-                self.client.consumer(self.purpose, &self.properties)?
-            }
+        let consumer = if let Some(consumer) = self.consumer.take() {
+            consumer
+        } else {
+            self.known.clear();
+            self.client.consumer(self.purpose, &self.properties)?
         };
         let consumer = &*self.consumer.insert(consumer);
         if self.at.as_ref().is_none_or(|(at, number, next)| at != topic || *number != partition || *next != from) {

@@ -14,7 +14,7 @@ const FILLER: usize = 1_000_000;
 /// The records of both clusters: bursts of ten of one millisecond, a second apart, alternating between two topics of two partitions.
 fn burst(topics: &[String; 2], n: usize) -> NewRecord {
     let second = i64::try_from(n / 10 * 1000).expect("few");
-    record(&topics[n / 10 % 2], i32::from(n / 20 % 2 > 0), TIME + second, n)
+    record(&topics[n / 10 % 2], i32::from(!(n / 20).is_multiple_of(2)), TIME + second, n)
 }
 
 /// Makes the topics with `fillers` older records in each partition, and the first `count` records.
