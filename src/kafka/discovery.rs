@@ -17,7 +17,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
 use super::client::Consumer;
-use super::live_consumer::Assignment;
+use super::live_consumer::{Assignment, Reading};
 use super::offsets::offsets_at;
 use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
 use crate::fanout::{Hub, HubPartition, LogStart};
@@ -155,12 +155,14 @@ impl Discovery {
         }
         let lows = self.offsets(partitions, LOG_START)?;
         let highs = self.offsets(partitions, LOG_END)?;
+        let mut readings = Vec::new();
         for partition in partitions {
             if let (Some(low), Some(high)) = (lows.get(partition), highs.get(partition)) {
                 let start = LogStart { offset: *low, floor: TimestampMs(i64::MIN), is_log_start: true };
-                self.read(partition, start, *low, *high);
+                readings.push(self.reading(partition, start, *low, *high));
             }
         }
+        self.say(Assignment::Read(readings));
         Ok(())
     }
 
@@ -174,6 +176,7 @@ impl Discovery {
         // A topic that stream configuration names only later is read from now on: its subscribers come now.
         let start_time = if self.started { now_ms() } else { self.start_time };
         let times = self.offsets(partitions, start_time)?;
+        let mut readings = Vec::new();
         for partition in partitions {
             let (Some(low), Some(high)) = (lows.get(partition), highs.get(partition)) else {
                 tracing::warn!(topic = %partition.0, partition = %partition.1, "has no leader");
@@ -184,17 +187,18 @@ impl Discovery {
             let offset = *times.get(partition).unwrap_or(high).max(low);
             let from = Offset((offset.0 - 1 - RUN_MAX).max(low.0));
             let start = LogStart { offset, floor: start_time, is_log_start: offset == *low };
-            self.read(partition, start, from, *high);
+            readings.push(self.reading(partition, start, from, *high));
         }
+        self.say(Assignment::Read(readings));
         Ok(())
     }
 
-    fn read(&mut self, partition: &TopicPartition, start: LogStart, from: Offset, end: Offset) {
+    fn reading(&mut self, partition: &TopicPartition, start: LogStart, from: Offset, end: Offset) -> Reading {
         let (topic, number) = partition;
         tracing::debug!(%topic, partition = %number, %from, kept_from = %start.offset, %end, "reading");
         let added = self.hub.add_partition(topic, *number, start);
         self.known.insert(partition.clone(), Arc::clone(&added));
-        self.say(Assignment::Read { partition: added, from, end });
+        Reading { partition: added, from, end }
     }
 
     /// Topics that stream configuration names no more.

@@ -25,12 +25,19 @@ use crate::stream::Topic;
 
 /// What discovery tells the live consumer.
 pub(super) enum Assignment {
-    /// Read one more partition from `from` on; it ended at `end` when this was said.
-    Read { partition: Arc<HubPartition>, from: Offset, end: Offset },
+    /// Read more partitions.
+    Read(Vec<Reading>),
     /// Read a partition no more.
     Stop(Arc<HubPartition>),
     /// Every partition that Kafka had at start was named by now.
     StartComplete,
+}
+
+/// A partition to be read from `from` on; it ended at `end` when this was said.
+pub(super) struct Reading {
+    pub(super) partition: Arc<HubPartition>,
+    pub(super) from: Offset,
+    pub(super) end: Offset,
 }
 
 /// See the module.
@@ -140,7 +147,7 @@ impl LiveConsumer {
     fn take_assignments(&mut self) {
         while let Ok(assignment) = self.assignments.try_recv() {
             match assignment {
-                Assignment::Read { partition, from, end } => self.read(partition, from, end),
+                Assignment::Read(readings) => self.read(readings),
                 Assignment::Stop(partition) => self.stop(&partition),
                 Assignment::StartComplete => {
                     self.start_complete = true;
@@ -150,17 +157,28 @@ impl LiveConsumer {
         }
     }
 
-    fn read(&mut self, partition: Arc<HubPartition>, from: Offset, end: Offset) {
-        if !self.assigned.contains_key(&partition.topic) {
-            // Unasked, librdkafka finds out about the leaders of a topic that is new to it once a second. If this fails, so be it.
-            let _ = self.consumer.fetch_metadata(Some(partition.topic.as_str()), limits::LOOKUP_TIMEOUT);
+    fn read(&mut self, readings: Vec<Reading>) {
+        if readings.is_empty() {
+            return;
         }
-        let one = one_partition(&partition, KafkaOffset::Offset(from.0));
-        if let Err(error) = one.and_then(|one| self.consumer.incremental_assign(&one)) {
-            tracing::error!(topic = %partition.topic, partition = %partition.partition, %error, "could not be assigned");
+        if readings.iter().any(|reading| !self.assigned.contains_key(&reading.partition.topic)) {
+            // Unasked, librdkafka finds out about the leaders of topics that are new to it once a second. Once for all of them:
+            // an answer may come behind a fetch that waits for the next event. If this fails, so be it.
+            let _ = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT);
+        }
+        let from = |reading: &Reading| KafkaOffset::Offset(reading.from.0);
+        let all = list(readings.iter().map(|reading| (&*reading.partition, from(reading))));
+        if let Err(error) = all.and_then(|all| self.consumer.incremental_assign(&all)) {
+            tracing::error!(%error, "partitions could not be assigned");
             return;
         }
         self.end_seen = false;
+        for reading in readings {
+            self.begin(reading);
+        }
+    }
+
+    fn begin(&mut self, Reading { partition, from, end }: Reading) {
         let metrics = self.hub.metrics();
         let label = TopicLabel { topic: partition.topic.to_string() };
         let read = metrics.records_read.get_or_create(&label).clone();
@@ -175,7 +193,7 @@ impl LiveConsumer {
     }
 
     fn stop(&mut self, partition: &Arc<HubPartition>) {
-        let one = one_partition(partition, KafkaOffset::Invalid);
+        let one = list(std::iter::once((&**partition, KafkaOffset::Invalid)));
         if let Err(error) = one.and_then(|one| self.consumer.incremental_unassign(&one)) {
             tracing::warn!(topic = %partition.topic, partition = %partition.partition, %error, "could not be unassigned");
         }
@@ -219,9 +237,10 @@ impl LiveConsumer {
     }
 }
 
-fn one_partition(partition: &HubPartition, offset: KafkaOffset) -> Result<TopicPartitionList, KafkaError> {
-    let Partition(number) = partition.partition;
-    let mut one = TopicPartitionList::with_capacity(1);
-    one.add_partition_offset(partition.topic.as_str(), number, offset)?;
-    Ok(one)
+fn list<'a>(partitions: impl Iterator<Item = (&'a HubPartition, KafkaOffset)>) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (HubPartition { topic, partition: Partition(number), .. }, offset) in partitions {
+        list.add_partition_offset(topic.as_str(), *number, offset)?;
+    }
+    Ok(list)
 }
