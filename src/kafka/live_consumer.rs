@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
@@ -26,6 +27,8 @@ use crate::stream::Topic;
 pub(super) enum Assignment {
     /// Read one more partition from `from` on; it ended at `end` when this was said.
     Read { partition: Arc<HubPartition>, from: Offset, end: Offset },
+    /// Read on, where the position may be lost: at what comes next, or at `low` where the log begins only there.
+    ReadAgain { partition: Arc<HubPartition>, low: Offset },
     /// Read a partition no more.
     Stop(Arc<HubPartition>),
     /// Every partition that Kafka had at start was named by now.
@@ -45,6 +48,10 @@ pub(super) struct LiveConsumer {
     last_record: Instant,
     /// Whether Kafka said "the end" of any partition since the last assignment: it answers.
     end_seen: bool,
+    /// Whether Kafka said that it has no such offset as the next one of some partition.
+    position_lost: bool,
+    /// Tells discovery so.
+    in_doubt: Arc<AtomicBool>,
 }
 
 struct Assigned {
@@ -69,6 +76,7 @@ impl LiveConsumer {
         hub: Arc<Hub>,
         assignments: Receiver<Assignment>,
         stopping: Arc<AtomicBool>,
+        in_doubt: Arc<AtomicBool>,
     ) -> Self {
         Self {
             consumer,
@@ -80,6 +88,8 @@ impl LiveConsumer {
             start_complete: false,
             last_record: Instant::now(),
             end_seen: false,
+            position_lost: false,
+            in_doubt,
         }
     }
 
@@ -96,6 +106,11 @@ impl LiveConsumer {
                 self.hub.publish(batch);
             }
             drop(prepare);
+            if std::mem::take(&mut self.position_lost) {
+                // Not before what was read until then is published.
+                self.in_doubt.store(true, Ordering::Release);
+                self.hub.rediscover();
+            }
             self.check_ready();
         }
     }
@@ -114,7 +129,10 @@ impl LiveConsumer {
                     batch.extend(self.arrival(&message, prepare));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
-                Some(Err(error)) => tracing::warn!(%error, "live consumer"),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "live consumer");
+                    self.position_lost |= is_position_lost(&error);
+                }
             }
         }
         batch
@@ -136,6 +154,7 @@ impl LiveConsumer {
         while let Ok(assignment) = self.assignments.try_recv() {
             match assignment {
                 Assignment::Read { partition, from, end } => self.read(partition, from, end),
+                Assignment::ReadAgain { partition, low } => self.read_again(&partition, low),
                 Assignment::Stop(partition) => self.stop(&partition),
                 Assignment::StartComplete => {
                     self.start_complete = true;
@@ -162,6 +181,20 @@ impl LiveConsumer {
         let number = partition.partition.0;
         self.assigned.entry(partition.topic.clone()).or_default().insert(number, Assigned { partition, behind, read });
         metrics.partitions.inc();
+    }
+
+    fn read_again(&mut self, partition: &Arc<HubPartition>, low: Offset) {
+        let mut next = partition.end().next;
+        if next < low {
+            tracing::error!(topic = %partition.topic, partition = %partition.partition, from = %next, to = %low, "gone unread");
+            self.hub.skip_to(partition, low);
+            next = low;
+        }
+        let stopped = one_partition(partition, KafkaOffset::Invalid).and_then(|one| self.consumer.incremental_unassign(&one));
+        let one = stopped.and_then(|()| one_partition(partition, KafkaOffset::Offset(next.0)));
+        if let Err(error) = one.and_then(|one| self.consumer.incremental_assign(&one)) {
+            tracing::error!(topic = %partition.topic, partition = %partition.partition, %error, "could not be assigned again");
+        }
     }
 
     fn stop(&mut self, partition: &Arc<HubPartition>) {
@@ -207,6 +240,14 @@ impl LiveConsumer {
             tracing::info!(partitions = self.assigned.values().map(HashMap::len).sum::<usize>(), "ready to serve streams");
         }
     }
+}
+
+/// `auto.offset.reset` is `error`: librdkafka says this once, and reads the partition no more.
+fn is_position_lost(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::UnknownTopicOrPartition)
+    )
 }
 
 fn one_partition(partition: &HubPartition, offset: KafkaOffset) -> Result<TopicPartitionList, KafkaError> {
