@@ -134,6 +134,13 @@ impl CatchUp {
             if lane.read_memory(slot, target) {
                 continue;
             }
+            let asked = lane.fetched;
+            let gone = slot.partition.log.read().gone_from(asked);
+            if let Some(log_start) = gone {
+                lane.fetched = log_start;
+                lane.clock = None;
+                return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
+            }
             from_kafka = true;
             if self.place.is_none() {
                 match self.hub.places.take() {
@@ -149,27 +156,31 @@ impl CatchUp {
                 clock: lane.clock,
             };
             let read = self.hub.upstream.replay(self.consumer, range, limits::REPLAY_READ_BYTES_MAX).await?;
-            let asked = lane.fetched;
             lane.entries.extend(read.entries);
             lane.fetched = read.next;
             lane.clock = read.clock;
             if let Some(log_start) = read.log_start.filter(|start| *start > asked) {
-                cursor[index].next = log_start;
-                // Said once: an id that follows must not ask for what is gone.
-                self.event_id.set(index, cursor[index]);
-                return Ok(Some(Step::Moved(Moved {
-                    topic: slot.partition.topic.clone(),
-                    partition: slot.partition.partition,
-                    asked,
-                    actual: log_start,
-                    reason: MovedReason::BelowLogStart,
-                })));
+                return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
             }
         }
         if !from_kafka && self.lanes.iter().all(|lane| lane.clock.is_none()) {
             self.place = None;
         }
         Ok(None)
+    }
+
+    /// Moves the cursor to where a partition's log begins now.
+    fn begin_later(&mut self, index: usize, slot: &Slot, asked: Offset, log_start: Offset, cursor: &mut [Position]) -> Step {
+        cursor[index].next = log_start;
+        // Said once: an id that follows must not ask for what is gone.
+        self.event_id.set(index, cursor[index]);
+        Step::Moved(Moved {
+            topic: slot.partition.topic.clone(),
+            partition: slot.partition.partition,
+            asked,
+            actual: log_start,
+            reason: MovedReason::BelowLogStart,
+        })
     }
 
     /// Throws away what was fetched before events were rewritten.

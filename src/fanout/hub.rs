@@ -239,6 +239,17 @@ impl Hub {
         self.rewrites.load(Ordering::Acquire)
     }
 
+    /// Goes on at `low` in a partition, where Kafka's log begins now. Every subscriber is told what it misses.
+    pub fn skip_to(&self, partition: &Arc<HubPartition>, low: Offset) {
+        let routes = self.routes.read();
+        let mut log = partition.log.write();
+        log.skip_to(low);
+        for used in routes.by_topic.get(&partition.topic).into_iter().flatten() {
+            used.feed.skip_to(partition, log.end());
+            used.feed.wake();
+        }
+    }
+
     /// Joins the feed of `key`, which is made if it is the first subscriber's.
     #[must_use]
     pub fn join(self: &Arc<Self>, key: &FeedKey) -> FeedMembership {
@@ -286,6 +297,13 @@ impl HubPartition {
     #[must_use]
     pub fn end(&self) -> Position {
         self.log.read().end()
+    }
+
+    /// How far it was read, and the latest timestamp of all that was.
+    #[must_use]
+    pub fn seen(&self) -> (Offset, TimestampMs) {
+        let log = self.log.read();
+        (log.end().next, log.latest())
     }
 
     /// The first offset of the memory log.

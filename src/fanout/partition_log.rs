@@ -58,6 +58,8 @@ pub struct PartitionLog {
     /// Every record below `start` has a timestamp of at most this.
     floor: TimestampMs,
     clock: RunClock,
+    /// Known to be the first offset that Kafka has, where records were lost before they could be read.
+    gone_below: Option<Offset>,
     /// Where the records before the log's start go on; `None` once the first one was kept.
     run_up: Option<Offset>,
 }
@@ -80,6 +82,7 @@ impl PartitionLog {
             before_start: start.is_log_start.then_some(TimestampMs(0)),
             floor: TimestampMs(start.floor.0.saturating_sub(1)),
             clock: RunClock::default(),
+            gone_below: None,
             run_up: Some(Offset(0)),
         }
     }
@@ -95,7 +98,7 @@ impl PartitionLog {
         }
         self.run_up = None;
         let witness = self.clock.observe(timestamp);
-        let max_timestamp = self.entries.back().map_or(self.floor, |kept| kept.max_timestamp).max(timestamp);
+        let max_timestamp = self.latest().max(timestamp);
         self.end = Offset(offset.0 + 1);
         self.entries.push_back(Kept { entry: LogEntry { offset, timestamp, witness, event }, max_timestamp });
         self.entries.back().map(|kept| &kept.entry)
@@ -117,6 +120,31 @@ impl PartitionLog {
                 kept.entry.event = Some(event);
             }
         }
+    }
+
+    /// Goes on at `low`, where Kafka's log begins now: the records from the end of this one up to there are lost.
+    pub fn skip_to(&mut self, low: Offset) {
+        if low <= self.end {
+            return;
+        }
+        let before = self.end().timestamp;
+        self.floor = self.latest();
+        self.entries.clear();
+        (self.start, self.end) = (low, low);
+        (self.before_start, self.gone_below) = (Some(before), Some(low));
+        (self.clock, self.run_up) = (RunClock::default(), None);
+    }
+
+    /// The first offset that Kafka has, if it is above `next`: what lies between is lost. `None` when that is not known.
+    #[must_use]
+    pub fn gone_from(&self, next: Offset) -> Option<Offset> {
+        self.gone_below.filter(|low| next < *low)
+    }
+
+    /// No record before the end has a later timestamp than this.
+    #[must_use]
+    pub fn latest(&self) -> TimestampMs {
+        self.entries.back().map_or(self.floor, |kept| kept.max_timestamp)
     }
 
     /// The first offset that can be read here.

@@ -18,6 +18,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::KafkaReader;
 use super::client::Consumer;
 use super::live_consumer::{Assignment, Reading};
+use super::log_check::Mark;
 use super::offsets::offsets_at;
 use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
 use crate::fanout::{Hub, HubPartition, LogStart};
@@ -25,7 +26,7 @@ use crate::limits;
 use crate::metrics::TopicLabel;
 use crate::stream::Topic;
 
-type TopicPartition = (Topic, Partition);
+pub(super) type TopicPartition = (Topic, Partition);
 
 /// See the module.
 pub(super) struct Discovery {
@@ -39,9 +40,13 @@ pub(super) struct Discovery {
     refresh: Duration,
     /// Where reading begins at start, in time.
     start_time: TimestampMs,
-    known: HashMap<TopicPartition, Arc<HubPartition>>,
+    pub(super) known: HashMap<TopicPartition, Arc<HubPartition>>,
+    /// What the last round found of each.
+    pub(super) marks: HashMap<TopicPartition, Mark>,
+    /// Set by the live consumer when it has lost its position in some partition.
+    pub(super) in_doubt: Arc<AtomicBool>,
     /// Topics that Kafka did not have when it was asked: if they appear, they are new.
-    absent: HashSet<Topic>,
+    pub(super) absent: HashSet<Topic>,
     /// For how many rounds Kafka has not named a topic that is read.
     missed: HashMap<Topic, u32>,
     /// Partitions that Kafka had at start, but said no offsets of yet: they have no leader now.
@@ -51,8 +56,8 @@ pub(super) struct Discovery {
 }
 
 /// Kafka's times that stand for a log's end and start in `ListOffsets`.
-const LOG_END: TimestampMs = TimestampMs(-1);
-const LOG_START: TimestampMs = TimestampMs(-2);
+pub(super) const LOG_END: TimestampMs = TimestampMs(-1);
+pub(super) const LOG_START: TimestampMs = TimestampMs(-2);
 
 /// A topic that Kafka does not name for so many rounds is gone; one round may be a broker that just starts.
 const GONE_AFTER_ROUNDS: u32 = 3;
@@ -71,6 +76,7 @@ impl Discovery {
         assign: Sender<Assignment>,
         rediscover: Receiver<()>,
         stopping: Arc<AtomicBool>,
+        in_doubt: Arc<AtomicBool>,
     ) -> Self {
         let reach_back = i64::try_from(reader.reach_back.as_millis()).unwrap_or(i64::MAX);
         Self {
@@ -83,6 +89,8 @@ impl Discovery {
             refresh: reader.metadata_refresh,
             start_time: TimestampMs(now_ms().0.saturating_sub(reach_back)),
             known: HashMap::new(),
+            marks: HashMap::new(),
+            in_doubt,
             absent: HashSet::new(),
             missed: HashMap::new(),
             leaderless: HashSet::new(),
@@ -127,7 +135,7 @@ impl Discovery {
         let topics = self.topics.load_full();
         self.retire_unwanted(&topics);
         self.retire_gone(&topics, &there);
-        self.retire_shortened()?;
+        self.check_logs()?;
         let mut unknown = Vec::new();
         for topic in topics.iter() {
             let partitions =
@@ -193,7 +201,7 @@ impl Discovery {
         Ok(())
     }
 
-    fn reading(&mut self, partition: &TopicPartition, start: LogStart, from: Offset, end: Offset) -> Reading {
+    pub(super) fn reading(&mut self, partition: &TopicPartition, start: LogStart, from: Offset, end: Offset) -> Reading {
         let (topic, number) = partition;
         tracing::debug!(%topic, partition = %number, %from, kept_from = %start.offset, %end, "reading");
         let added = self.hub.add_partition(topic, *number, start);
@@ -223,27 +231,7 @@ impl Discovery {
         }
     }
 
-    /// A log that is shorter than what was read of it is another log: its topic was deleted and made anew.
-    fn retire_shortened(&mut self) -> Result<(), KafkaError> {
-        let read: HashMap<_, _> = self.known.iter().map(|(key, partition)| (key.clone(), partition.end().next)).collect();
-        if read.is_empty() {
-            return Ok(());
-        }
-        let partitions: Vec<_> = read.keys().cloned().collect();
-        let highs = self.offsets(&partitions, LOG_END)?;
-        self.show_lag(&read, &highs);
-        for partition in partitions {
-            if highs.get(&partition).is_some_and(|high| *high < read[&partition]) {
-                let (read, high) = (read[&partition], highs[&partition]);
-                tracing::warn!(topic = %partition.0, partition = %partition.1, %read, %high, "was made anew in Kafka");
-                self.retire(&partition);
-                self.absent.insert(partition.0);
-            }
-        }
-        Ok(())
-    }
-
-    fn show_lag(&self, read: &HashMap<TopicPartition, Offset>, highs: &HashMap<TopicPartition, Offset>) {
+    pub(super) fn show_lag(&self, read: &HashMap<TopicPartition, Offset>, highs: &HashMap<TopicPartition, Offset>) {
         let mut lags: HashMap<&Topic, i64> = HashMap::new();
         for (partition, high) in highs {
             let next = read.get(partition).map_or(high.0, |next| next.0);
@@ -254,7 +242,8 @@ impl Discovery {
         }
     }
 
-    fn retire(&mut self, partition: &TopicPartition) {
+    pub(super) fn retire(&mut self, partition: &TopicPartition) {
+        self.marks.remove(partition);
         if let Some(retired) = self.known.remove(partition) {
             self.say(Assignment::Stop(Arc::clone(&retired)));
             self.hub.retire_partition(&retired);
@@ -262,16 +251,31 @@ impl Discovery {
     }
 
     /// One round of `ListOffsets`; partitions without an answer are left out.
-    fn offsets(&self, partitions: &[TopicPartition], time: TimestampMs) -> Result<HashMap<TopicPartition, Offset>, KafkaError> {
-        let mut wanted = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, Partition(number)) in partitions {
+    pub(super) fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        time: TimestampMs,
+    ) -> Result<HashMap<TopicPartition, Offset>, KafkaError> {
+        self.offsets_at_times(partitions.iter().map(|partition| (partition, time)))
+    }
+
+    /// The same with a time for each partition.
+    pub(super) fn offsets_at_times<'a>(
+        &self,
+        partitions: impl Iterator<Item = (&'a TopicPartition, TimestampMs)>,
+    ) -> Result<HashMap<TopicPartition, Offset>, KafkaError> {
+        let mut wanted = TopicPartitionList::new();
+        for ((topic, Partition(number)), time) in partitions {
             wanted.add_partition_offset(topic.as_str(), *number, KafkaOffset::from_raw(time.0))?;
+        }
+        if wanted.count() == 0 {
+            return Ok(HashMap::new());
         }
         let found = offsets_at(&self.consumer, wanted)?;
         Ok(found.into_iter().filter_map(|(topic, number, offset)| Some(((topic, number), offset?))).collect())
     }
 
-    fn say(&self, assignment: Assignment) {
+    pub(super) fn say(&self, assignment: Assignment) {
         if self.assign.send(assignment).is_err() {
             tracing::debug!("the live consumer has ended");
         }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
@@ -27,6 +28,8 @@ use crate::stream::Topic;
 pub(super) enum Assignment {
     /// Read more partitions.
     Read(Vec<Reading>),
+    /// Read on, where the position may be lost: at what comes next, or at `low` where the log begins only there.
+    ReadAgain { partition: Arc<HubPartition>, low: Offset },
     /// Read a partition no more.
     Stop(Arc<HubPartition>),
     /// Every partition that Kafka had at start was named by now.
@@ -53,6 +56,10 @@ pub(super) struct LiveConsumer {
     last_record: Instant,
     /// Whether Kafka said "the end" of any partition since the last assignment: it answers.
     end_seen: bool,
+    /// Whether Kafka said that it has no such offset as the next one of some partition.
+    position_lost: bool,
+    /// Tells discovery so.
+    in_doubt: Arc<AtomicBool>,
 }
 
 struct Assigned {
@@ -78,6 +85,7 @@ impl LiveConsumer {
         hub: Arc<Hub>,
         assignments: Receiver<Assignment>,
         stopping: Arc<AtomicBool>,
+        in_doubt: Arc<AtomicBool>,
     ) -> Self {
         Self {
             consumer,
@@ -89,6 +97,8 @@ impl LiveConsumer {
             start_complete: false,
             last_record: Instant::now(),
             end_seen: false,
+            position_lost: false,
+            in_doubt,
         }
     }
 
@@ -105,6 +115,11 @@ impl LiveConsumer {
                 self.hub.publish(batch);
             }
             drop(prepare);
+            if std::mem::take(&mut self.position_lost) {
+                // Not before what was read until then is published.
+                self.in_doubt.store(true, Ordering::Release);
+                self.hub.rediscover();
+            }
             self.check_ready();
         }
     }
@@ -123,7 +138,10 @@ impl LiveConsumer {
                     batch.extend(self.arrival(&message, prepare));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
-                Some(Err(error)) => tracing::warn!(%error, "live consumer"),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "live consumer");
+                    self.position_lost |= is_position_lost(&error);
+                }
             }
         }
         batch
@@ -148,6 +166,7 @@ impl LiveConsumer {
         while let Ok(assignment) = self.assignments.try_recv() {
             match assignment {
                 Assignment::Read(readings) => self.read(readings),
+                Assignment::ReadAgain { partition, low } => self.read_again(&partition, low),
                 Assignment::Stop(partition) => self.stop(&partition),
                 Assignment::StartComplete => {
                     self.start_complete = true;
@@ -190,6 +209,21 @@ impl LiveConsumer {
             .or_default()
             .insert(number, Assigned { partition, behind, read, newest_seconds });
         metrics.partitions.inc();
+    }
+
+    fn read_again(&mut self, partition: &Arc<HubPartition>, low: Offset) {
+        let mut next = partition.end().next;
+        if next < low {
+            tracing::error!(topic = %partition.topic, partition = %partition.partition, from = %next, to = %low, "gone unread");
+            self.hub.skip_to(partition, low);
+            next = low;
+        }
+        let stopped =
+            list(std::iter::once((&**partition, KafkaOffset::Invalid))).and_then(|one| self.consumer.incremental_unassign(&one));
+        let one = stopped.and_then(|()| list(std::iter::once((&**partition, KafkaOffset::Offset(next.0)))));
+        if let Err(error) = one.and_then(|one| self.consumer.incremental_assign(&one)) {
+            tracing::error!(topic = %partition.topic, partition = %partition.partition, %error, "could not be assigned again");
+        }
     }
 
     fn stop(&mut self, partition: &Arc<HubPartition>) {
@@ -243,4 +277,12 @@ fn list<'a>(partitions: impl Iterator<Item = (&'a HubPartition, KafkaOffset)>) -
         list.add_partition_offset(topic.as_str(), *number, offset)?;
     }
     Ok(list)
+}
+
+/// `auto.offset.reset` is `error`: librdkafka says this once, and reads the partition no more.
+fn is_position_lost(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::UnknownTopicOrPartition)
+    )
 }

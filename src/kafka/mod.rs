@@ -3,6 +3,7 @@
 //!
 //! * `client`: the properties of every consumer: the operator's, and those that this program depends on.
 //! * `discovery`: finds topics and partitions, now and later, and where each is to be read from.
+//! * `log_check`: whether the logs are still the ones that were read.
 //! * `live_consumer`: reads everything once and publishes it.
 //! * `offsets`: questions about logs (watermarks, times, the witness of a position).
 //! * `range_reader`: reads a range of one partition.
@@ -15,6 +16,7 @@
 mod client;
 mod discovery;
 mod live_consumer;
+mod log_check;
 mod offsets;
 mod prepare;
 mod range_reader;
@@ -76,15 +78,17 @@ impl KafkaReader {
         // A broker answers the requests of one connection in their order: behind the live consumer's fetch, which waits for
         // the next event, every question would wait as long.
         let questions = Arc::new(self.client.consumer("questions", &[])?);
+        let in_doubt = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         let mut spawn = |name: String, run: Box<dyn FnOnce() + Send>| {
             let thread = std::thread::Builder::new().name(name).spawn(run).expect("a thread at start");
             threads.push(thread);
         };
-        let live = LiveConsumer::new(&self, live, Arc::clone(hub), assignments, Arc::clone(&stopping));
+        let (doubt, end) = (Arc::clone(&in_doubt), Arc::clone(&stopping));
+        let live = LiveConsumer::new(&self, live, Arc::clone(hub), assignments, end, doubt);
         spawn("kafka-live".into(), Box::new(move || live.run()));
-        let rediscover = requests.rediscover.clone();
-        let discovery = Discovery::new(&self, Arc::clone(&questions), Arc::clone(hub), assign, rediscover, Arc::clone(&stopping));
+        let (rediscover, end) = (requests.rediscover.clone(), Arc::clone(&stopping));
+        let discovery = Discovery::new(&self, Arc::clone(&questions), Arc::clone(hub), assign, rediscover, end, in_doubt);
         spawn("kafka-discovery".into(), Box::new(move || discovery.run()));
         for number in 0..limits::LOOKUP_THREADS {
             let lookups = Lookups::new(&self, Arc::clone(&questions), requests.lookups.clone());

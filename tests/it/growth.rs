@@ -129,4 +129,48 @@ on_both_brokers! {
         assert_eq!(numbers(&subscriber.events(9).await), (3..12).collect::<Vec<_>>());
         assert_eq!(numbers(&resume(&server, &id).await.events(9).await), (3..12).collect::<Vec<_>>());
     }
+
+    /// The live consumer loses its position, and that tells.
+    async fn a_topic_made_anew_while_nobody_looked_is_followed(cluster: Cluster) {
+        let topic = unique("eqiad.grown");
+        cluster.create_topic(&topic, 1).await;
+        let rarely = Settings::default().stream("grown", &[&topic]).key("metadata_refresh_ms", "600000");
+        let server = TestServer::start(&cluster, &rarely).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
+        cluster.produce_many("none", records(&topic, 0, 0, 10)).await;
+        subscriber.events(10).await;
+        cluster.delete_topic(&topic).await;
+        cluster.create_topic(&topic, 1).await;
+        cluster.produce_many("none", records(&topic, 0, 10, 4)).await;
+        assert_eq!(numbers(&subscriber.events(4).await), [10, 11, 12, 13]);
+    }
+
+    /// The live consumer has read on in the new log as if it were the old one: what it passed over comes all the same.
+    async fn a_topic_made_anew_that_was_taken_for_the_old_one_is_read_whole(cluster: Cluster) {
+        let topic = unique("eqiad.grown");
+        cluster.create_topic(&topic, 1).await;
+        let rarely = Settings::default().stream("grown", &[&topic]).key("metadata_refresh_ms", "600000");
+        let server = TestServer::start(&cluster, &rarely).await;
+        let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
+        cluster.produce_many("none", records(&topic, 0, 0, 3)).await;
+        subscriber.events(3).await;
+        // An id that names a partition which is not there makes the server look for it now.
+        let look = async || {
+            let unknown = Request::get("/v2/stream/grown").last_event_id(format!(r#"[{{"topic":"{topic}","partition":7,"offset":0}}]"#));
+            assert_eq!(unknown.send(server.address).await.status, 400);
+        };
+        look().await;
+        cluster.delete_topic(&topic).await;
+        cluster.create_topic(&topic, 1).await;
+        cluster.produce_many("none", records(&topic, 0, 3, 9)).await;
+        let read = subscriber.events_until(|frame| numbers(std::slice::from_ref(frame)) == [11]);
+        let (read, ()) = tokio::join!(read, look());
+        let mut found = numbers(&read);
+        if found != (3..12).collect::<Vec<_>>() {
+            found.extend(numbers(&subscriber.events_until(|frame| numbers(std::slice::from_ref(frame)) == [11]).await));
+        }
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, (3..12).collect::<Vec<_>>());
+    }
 }

@@ -74,6 +74,13 @@ impl Server {
     /// Reads some of what there is, the logs in any order, and publishes it as one batch; `false` when there was nothing.
     pub fn publish(&mut self, most: usize, dice: &mut ChaCha8Rng) -> bool {
         let logs = self.logs.borrow();
+        for (number, log) in logs.iter().enumerate().take(self.read.len()) {
+            // What is to be read next is gone from Kafka already.
+            if log.records.get(self.read[number]).is_some_and(|record| record.offset < log.low) {
+                self.hub.skip_to(&self.partitions[number], Offset(log.low));
+                self.read[number] = log.place(log.low);
+            }
+        }
         let mut batch = Vec::new();
         for _ in 0..most {
             let waiting: Vec<usize> =

@@ -1,0 +1,98 @@
+//! Whether the logs in Kafka are still the ones that were read.
+//!
+//! A topic that is deleted and made anew has the same name and other records at the same offsets. Kafka's clients go on at
+//! their offset as if nothing had happened, or find that there is no such offset and stop. So each round of discovery asks:
+//!
+//! * Is the log shorter than what was read of it?
+//! * Is there, below what was read, a record later than all that were read? By what was known at the LAST round: since then
+//!   the live consumer may have read of the new log.
+//! * Where the live consumer has lost its position: does the log begin only above it? Then records were lost unread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rdkafka::error::KafkaError;
+
+use super::discovery::{Discovery, LOG_END, LOG_START, TopicPartition};
+use super::live_consumer::Assignment;
+use crate::cursor::{Offset, RUN_MAX, TimestampMs};
+use crate::fanout::LogStart;
+
+/// What one round found of a partition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// How far it was read.
+    read: Offset,
+    /// The latest timestamp of all that was read.
+    latest: TimestampMs,
+    /// The log ended before that.
+    is_short: bool,
+}
+
+impl Discovery {
+    /// See the module. Logs that are not the ones that were read are retired: discovery finds them anew.
+    pub(super) fn check_logs(&mut self) -> Result<(), KafkaError> {
+        let in_doubt = self.in_doubt.swap(false, Ordering::AcqRel);
+        let checked = self.check(in_doubt);
+        if in_doubt && !matches!(checked, Ok(true)) {
+            self.in_doubt.store(true, Ordering::Release);
+        }
+        checked.map(|_| ())
+    }
+
+    /// Whether every log could be checked.
+    fn check(&mut self, in_doubt: bool) -> Result<bool, KafkaError> {
+        // What was read is noted before Kafka is asked: meanwhile a log only grows.
+        let seen: Vec<_> = self.known.iter().map(|(key, partition)| (key.clone(), partition.seen())).collect();
+        let partitions: Vec<TopicPartition> = seen.iter().map(|(key, _)| key.clone()).collect();
+        let highs = self.offsets(&partitions, LOG_END)?;
+        self.show_lag(&seen.iter().map(|(key, (read, _))| (key.clone(), *read)).collect(), &highs);
+        // Earlier times are no times: they are how `ListOffsets` asks for the ends of the log.
+        let marks = self.marks.iter().filter(|(_, mark)| (0..i64::MAX).contains(&mark.latest.0));
+        let later = self.offsets_at_times(marks.map(|(key, mark)| (key, TimestampMs(mark.latest.0 + 1))))?;
+        let lows = if in_doubt { self.offsets(&partitions, LOG_START)? } else { HashMap::new() };
+        let mut complete = true;
+        for (key, (read, latest)) in seen {
+            let Some(high) = highs.get(&key) else {
+                complete = false;
+                continue;
+            };
+            let mark = self.marks.get(&key);
+            let is_short = *high < read;
+            // A broker that has just become the leader may not know the end yet.
+            let is_shorter = is_short && (in_doubt || mark.is_some_and(|mark| mark.is_short));
+            let is_later = later.get(&key).zip(mark).is_some_and(|(found, mark)| *found < mark.read);
+            if is_shorter || is_later {
+                self.find_anew(&key, read, latest, *high)?;
+                continue;
+            }
+            self.marks.insert(key.clone(), Mark { read, latest, is_short });
+            match lows.get(&key) {
+                Some(low) => self.say(Assignment::ReadAgain { partition: Arc::clone(&self.known[&key]), low: *low }),
+                None => complete &= !in_doubt,
+            }
+        }
+        Ok(complete)
+    }
+
+    /// The log is another one. A new topic's begins at offset 0, and all it holds is new. A log that begins later is the old
+    /// one, cut at its end by a leader who knew less of it: what comes from there on is new.
+    fn find_anew(&mut self, key: &TopicPartition, read: Offset, latest: TimestampMs, high: Offset) -> Result<(), KafkaError> {
+        let low = self.offsets(std::slice::from_ref(key), LOG_START)?.get(key).copied();
+        tracing::warn!(topic = %key.0, partition = %key.1, %read, %high, ?low, "is another log than the one that was read");
+        self.retire(key);
+        match low {
+            Some(low) if low > Offset(0) && high < read => {
+                let floor = TimestampMs(latest.0.saturating_add(1));
+                let start = LogStart { offset: high, floor, is_log_start: low == high };
+                let reading = self.reading(key, start, Offset((high.0 - 1 - RUN_MAX).max(low.0)), high);
+                self.say(Assignment::Read(vec![reading]));
+            }
+            _ => {
+                self.absent.insert(key.0.clone());
+            }
+        }
+        Ok(())
+    }
+}
