@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::chunked::Dechunker;
@@ -47,6 +47,16 @@ impl Request {
         let mut stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
         stream.write_all(self.head().as_bytes()).await.expect("the request is written");
         Response::read_head(stream, self.method == "HEAD").await
+    }
+
+    /// The same where the server may be gone: `None` when there is no whole head. The kernel keeps about `receive_buffer` bytes for a
+    /// client that does not read.
+    pub async fn try_send(&self, address: SocketAddr, receive_buffer: u32) -> Option<Response> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(receive_buffer).expect("a size");
+        let mut stream = within("a connection", socket.connect(address)).await.ok()?;
+        stream.write_all(self.head().as_bytes()).await.ok()?;
+        Response::try_read_head(stream, self.method == "HEAD").await.ok()
     }
 
     /// [`Self::send`], for a stream that is expected to open as SSE.
@@ -122,15 +132,21 @@ pub struct Response {
 }
 
 impl Response {
-    async fn read_head(mut stream: TcpStream, to_head: bool) -> Self {
+    async fn read_head(stream: TcpStream, to_head: bool) -> Self {
+        Self::try_read_head(stream, to_head).await.unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    async fn try_read_head(mut stream: TcpStream, to_head: bool) -> Result<Self, String> {
         let mut bytes = Vec::new();
         let head_end = loop {
             if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
             let what = format!("a response's head, having received {:?}", String::from_utf8_lossy(&bytes));
-            let read = within(&what, stream.read_buf(&mut bytes)).await.unwrap_or_else(|err| panic!("{what}: {err}"));
-            assert!(read > 0, "the connection ended before {what}");
+            let read = within(&what, stream.read_buf(&mut bytes)).await.map_err(|err| format!("{what}: {err}"))?;
+            if read == 0 {
+                return Err(format!("the connection ended before {what}"));
+            }
         };
         let rest = bytes.split_off(head_end);
         let text = String::from_utf8(bytes).expect("a head of text");
@@ -138,7 +154,7 @@ impl Response {
         let framing = framing(status, &headers, to_head);
         let mut response = Self { status, headers, body: Vec::new(), chunk_ends: Vec::new(), end: None, stream, framing };
         response.take_in(&rest);
-        response
+        Ok(response)
     }
 
     /// The first header of this name, in any case.

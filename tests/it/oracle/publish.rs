@@ -1,0 +1,84 @@
+//! Records in bursts of one millisecond, on one cluster or the same ones on two.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::PARTITIONS;
+use crate::support::admin::{Cluster, NewRecord};
+use crate::support::numbered::TIME;
+
+/// A topic and its partition.
+pub type Place = (String, i32);
+
+/// How many records of each partition there are.
+pub type Counts = BTreeMap<Place, usize>;
+
+/// What must never be shown.
+pub const SECRET: &str = "HIDDEN";
+
+pub struct Publisher {
+    clusters: Vec<Cluster>,
+    topics: Vec<String>,
+    counts: Counts,
+    next: usize,
+    now: i64,
+    dice: ChaCha8Rng,
+}
+
+impl Publisher {
+    /// Makes the topics. With two clusters, each has records of its own below the common ones: its offsets are shifted.
+    pub async fn new(clusters: &[Cluster], topics: Vec<String>, mut dice: ChaCha8Rng) -> Self {
+        let mut counts = Counts::new();
+        for cluster in clusters {
+            let mut fillers = Vec::new();
+            for topic in &topics {
+                cluster.create_topic(topic, PARTITIONS).await;
+                for partition in 0..PARTITIONS {
+                    counts.insert((topic.clone(), partition), 0);
+                    let count = if clusters.len() > 1 { dice.random_range(0..20) } else { 0 };
+                    // Long before everything else, and no events: nobody may ask for them.
+                    fillers.extend((0..count).map(|_| NewRecord::new(topic, partition, 1000, "filler")));
+                }
+            }
+            cluster.produce_many("none", fillers).await;
+        }
+        Self { clusters: clusters.to_vec(), topics, counts, next: 0, now: TIME, dice }
+    }
+
+    /// Publishes so many records everywhere, in the same order. `sending` learns how many there will be, before the first is sent;
+    /// returns when all are acknowledged, with the same counts.
+    pub async fn publish(&mut self, count: usize, sending: impl FnOnce(&Counts)) -> Counts {
+        let records: Vec<NewRecord> = (0..count).map(|_| self.record()).collect();
+        sending(&self.counts);
+        let codec = ["none", "gzip", "snappy", "lz4", "zstd"][self.dice.random_range(0..5)];
+        for cluster in &self.clusters {
+            cluster.produce_many(codec, records.clone()).await;
+        }
+        self.counts.clone()
+    }
+
+    fn record(&mut self) -> NewRecord {
+        if self.dice.random_range(0..6) == 0 {
+            // Runs of one millisecond lie so far apart that an id cannot be taken for one of another run.
+            self.now += self.dice.random_range(101..400);
+        }
+        let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
+        let partition = self.dice.random_range(0..PARTITIONS);
+        let n = self.next;
+        self.next += 1;
+        let padding = "x".repeat(self.dice.random_range(0..6000));
+        *self.counts.entry((topic.clone(), partition)).or_default() += 1;
+        match self.dice.random_range(0..12) {
+            0 => NewRecord::new(&topic, partition, self.now, format!("not JSON {n}")),
+            1 => NewRecord::tombstone(&topic, partition, self.now, "key"),
+            2 | 3 => {
+                let page = r#""meta":{"domain":"en.wikipedia.org"},"page_title":"Secret_page""#;
+                let value = format!(r#"{{"n":{n},{page},"performer":{{"user_text":"{SECRET}"}},"padding":"{padding}"}}"#);
+                NewRecord::new(&topic, partition, self.now, value)
+            }
+            _ => NewRecord::new(&topic, partition, self.now, format!(r#"{{"n":{n},"padding":"{padding}"}}"#)).key("key"),
+        }
+    }
+}

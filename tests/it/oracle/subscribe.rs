@@ -1,0 +1,199 @@
+//! What a subscriber does, and its account of what it got.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::{sleep, timeout};
+
+use super::publish::{Counts, SECRET};
+use super::verdict::Logs;
+use crate::support::deadline::within;
+use crate::support::numbered::TIME;
+use crate::support::sse::{Frame, FrameParser};
+use crate::support::wire::{Request, Response};
+
+/// What all subscribers of a run share.
+pub struct World {
+    /// Number of the cluster and address of each server.
+    servers: RwLock<Vec<(usize, SocketAddr)>>,
+    sent: RwLock<Counts>,
+    acknowledged: RwLock<Counts>,
+    /// Set when nothing more is published.
+    logs: RwLock<Option<Arc<Logs>>>,
+}
+
+impl World {
+    pub fn new(servers: Vec<(usize, SocketAddr)>, acknowledged: Counts) -> Self {
+        let sent = RwLock::new(acknowledged.clone());
+        Self { servers: RwLock::new(servers), sent, acknowledged: RwLock::new(acknowledged), logs: RwLock::default() }
+    }
+
+    pub fn set_servers(&self, servers: Vec<(usize, SocketAddr)>) {
+        *self.servers.write().expect("not poisoned") = servers;
+    }
+
+    pub fn set_sent(&self, sent: Counts) {
+        *self.sent.write().expect("not poisoned") = sent;
+    }
+
+    pub fn set_acknowledged(&self, acknowledged: Counts) {
+        *self.acknowledged.write().expect("not poisoned") = acknowledged;
+    }
+
+    pub fn finish(&self, logs: Arc<Logs>) {
+        *self.logs.write().expect("not poisoned") = Some(logs);
+    }
+
+    fn logs(&self) -> Option<Arc<Logs>> {
+        self.logs.read().expect("not poisoned").clone()
+    }
+}
+
+/// How a connection began.
+#[derive(Clone, Debug)]
+pub enum Beginning {
+    /// With the last id of the connection before.
+    Resumed,
+    /// Without one.
+    New {
+        /// At this time; live where it is not given, or no record is as late.
+        since: Option<i64>,
+        /// The records that were acknowledged before it was asked for.
+        acknowledged: Counts,
+        /// Those that may have been sent when the server had answered: it is live with all that follow.
+        sent: Counts,
+    },
+}
+
+/// A connection, and the whole frames that were received over it.
+#[derive(Debug)]
+pub struct Connection {
+    pub cluster: usize,
+    pub beginning: Beginning,
+    pub frames: Vec<Frame>,
+}
+
+/// Everything that a subscriber got.
+#[derive(Debug)]
+pub struct Account {
+    pub topics: Vec<String>,
+    pub connections: Vec<Connection>,
+}
+
+/// What a subscriber will do.
+pub struct Plan {
+    topics: Vec<String>,
+    streams: String,
+    since: Option<i64>,
+    dice: ChaCha8Rng,
+}
+
+impl Plan {
+    pub fn new(topics: &[[String; 2]], mut dice: ChaCha8Rng) -> Self {
+        let chosen: &[usize] = match dice.random_range(0..4) {
+            0 => &[0],
+            1 => &[1],
+            _ => &[0, 1],
+        };
+        let streams: Vec<&str> = chosen.iter().map(|number| super::STREAMS[*number]).collect();
+        let since = (dice.random_range(0..3) == 0).then(|| TIME + dice.random_range(-100..20_000));
+        Self {
+            topics: chosen.iter().flat_map(|number| topics[*number].clone()).collect(),
+            streams: streams.join(","),
+            since,
+            dice,
+        }
+    }
+}
+
+/// Connects, reads and is cut, again and again, until nothing more is published and everything was received.
+pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
+    let Plan { topics, streams, since, mut dice } = plan;
+    let mut account = Account { topics, connections: Vec::new() };
+    // With the cluster that it is of.
+    let mut last_id: Option<(String, usize)> = None;
+    within("a subscriber to get everything", async {
+        loop {
+            let (cluster, address) = {
+                let servers = world.servers.read().expect("not poisoned");
+                servers[dice.random_range(0..servers.len())]
+            };
+            let acknowledged = world.acknowledged.read().expect("not poisoned").clone();
+            let request = match (&last_id, since) {
+                (Some((id, _)), _) => Request::get(format!("/v2/stream/{streams}")).last_event_id(id),
+                (None, Some(time)) => Request::get(format!("/v2/stream/{streams}?since={time}")),
+                (None, None) => Request::get(format!("/v2/stream/{streams}")),
+            };
+            // A server that restarts or has no place for a replay now says so, and is asked again.
+            let Some(mut response) = request.try_send(address, 16 * 1024).await.filter(|response| response.status == 200) else {
+                sleep(Duration::from_millis(dice.random_range(5..100))).await;
+                continue;
+            };
+            assert_eq!(response.header("x-eventstreams-moved").filter(|told| !told.contains("above_log_end")), None);
+            let sent = world.sent.read().expect("not poisoned").clone();
+            let beginning = if last_id.is_some() { Beginning::Resumed } else { Beginning::New { since, acknowledged, sent } };
+            let mut connection = Connection { cluster, beginning, frames: Vec::new() };
+            let complete = read(&mut response, &world, &connection, &account.topics, last_id.as_ref(), &mut dice).await;
+            connection.frames = whole_frames(&response.body);
+            if let Some(id) = connection.frames.last().and_then(|frame| frame.id.clone()) {
+                last_id = Some((id, cluster));
+            }
+            account.connections.push(connection);
+            if complete {
+                return;
+            }
+            sleep(Duration::from_millis(dice.random_range(0..40))).await;
+        }
+    })
+    .await;
+    account
+}
+
+/// Reads until it is cut, somewhere; once nothing more is published, until everything is there. Returns whether it is.
+async fn read(
+    response: &mut Response,
+    world: &World,
+    connection: &Connection,
+    topics: &[String],
+    last_id: Option<&(String, usize)>,
+    dice: &mut ChaCha8Rng,
+) -> bool {
+    let goal = dice.random_range(0..150_000);
+    let (mut parser, mut parsed) = (FrameParser::default(), 0);
+    let mut newest = last_id.cloned();
+    loop {
+        let frames = parser.feed(&response.body[parsed..]);
+        parsed = response.body.len();
+        if let Some(id) = frames.into_iter().rev().find_map(|frame| frame.id) {
+            newest = Some((id, connection.cluster));
+        }
+        match world.logs() {
+            Some(logs) if logs.is_everything(topics, connection, newest.as_ref()) => return true,
+            None if response.body.len() >= goal => break,
+            _ => {}
+        }
+        if dice.random_range(0..30) == 0 {
+            sleep(Duration::from_millis(dice.random_range(0..400))).await;
+        }
+        let patience = Duration::from_millis(dice.random_range(100..1000));
+        // Where nothing comes for a while, it goes elsewhere.
+        if !timeout(patience, response.read_more("more")).await.unwrap_or(false) {
+            break;
+        }
+    }
+    let received = dice.random_range(0..=response.body.len());
+    response.body.truncate(received);
+    false
+}
+
+/// The whole events in these bytes.
+fn whole_frames(body: &[u8]) -> Vec<Frame> {
+    let frames = FrameParser::default().feed(body);
+    assert!(!body.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "{SECRET} is shown");
+    let told = frames.iter().flat_map(|frame| &frame.comments).find(|comment| comment.contains("below_log_start"));
+    assert_eq!(told, None, "nothing is gone from the logs");
+    frames.into_iter().filter(|frame| frame.data.is_some()).collect()
+}
