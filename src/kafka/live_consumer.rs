@@ -180,9 +180,9 @@ impl LiveConsumer {
         if readings.is_empty() {
             return;
         }
-        if readings.iter().any(|reading| !self.assigned.contains_key(&reading.partition.topic)) {
-            // Unasked, librdkafka finds out about the leaders of topics that are new to it once a second. Once for all of them:
-            // an answer may come behind a fetch that waits for the next event. If this fails, so be it.
+        if self.assigned.is_empty() {
+            // Unasked, librdkafka finds out about the leaders of topics that are new to it once a second. Only before anything is
+            // read: later the answer would come behind a fetch that waits for the next event. If this fails, so be it.
             let _ = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT);
         }
         let from = |reading: &Reading| KafkaOffset::Offset(reading.from.0);
