@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::PARTITIONS;
-use crate::support::admin::{Cluster, NewRecord};
+use crate::support::admin::{Cluster, NewRecord, Producer};
 use crate::support::numbered::TIME;
 
 /// A topic and its partition.
@@ -19,7 +19,7 @@ pub type Counts = BTreeMap<Place, usize>;
 pub const SECRET: &str = "HIDDEN";
 
 pub struct Publisher {
-    clusters: Vec<Cluster>,
+    producers: Vec<Producer>,
     topics: Vec<String>,
     counts: Counts,
     next: usize,
@@ -44,7 +44,9 @@ impl Publisher {
             }
             cluster.produce_many("none", fillers).await;
         }
-        Self { clusters: clusters.to_vec(), topics, counts, next: 0, now: TIME, dice }
+        let codec = ["none", "gzip", "snappy", "lz4", "zstd"][dice.random_range(0..5)];
+        let producers = clusters.iter().map(|cluster| cluster.producer(codec)).collect();
+        Self { producers, topics, counts, next: 0, now: TIME, dice }
     }
 
     /// Publishes so many records everywhere, in the same order. `sending` learns how many there will be, before the first is sent;
@@ -52,9 +54,8 @@ impl Publisher {
     pub async fn publish(&mut self, count: usize, sending: impl FnOnce(&Counts)) -> Counts {
         let records: Vec<NewRecord> = (0..count).map(|_| self.record()).collect();
         sending(&self.counts);
-        let codec = ["none", "gzip", "snappy", "lz4", "zstd"][self.dice.random_range(0..5)];
-        for cluster in &self.clusters {
-            cluster.produce_many(codec, records.clone()).await;
+        for producer in &self.producers {
+            producer.produce_many(records.clone()).await;
         }
         self.counts.clone()
     }

@@ -119,26 +119,20 @@ impl Cluster {
     /// Produces records in this order, batched as the client likes, compressed with `codec` (`none`, `gzip`, `snappy`, `lz4`, `zstd`),
     /// and returns their offsets in the same order once all are acknowledged by all replicas. Idempotent: a retry repeats nothing.
     pub async fn produce_many(&self, codec: &str, records: impl IntoIterator<Item = NewRecord>) -> Vec<i64> {
-        let producer: FutureProducer = self
-            .config()
+        self.producer(codec).produce_many(records).await
+    }
+
+    /// A producer that stays connected, for [`Self::produce_many`] again and again.
+    pub fn producer(&self, codec: &str) -> Producer {
+        let mut config = self.config();
+        config
             .set("compression.codec", codec)
             .set("enable.idempotence", "true")
             .set("message.max.bytes", "11534336")
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", "2097151")
-            .set("delivery.timeout.ms", PATIENCE.as_millis().to_string())
-            .create()
-            .expect("a producer");
-        let mut deliveries = Vec::new();
-        for record in records {
-            deliveries.push(send(&producer, &record).await);
-        }
-        let mut offsets = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
-            let delivery = within("the delivery report", delivery).await.expect("the producer lives");
-            offsets.push(delivery.unwrap_or_else(|(err, _)| panic!("not delivered: {err}")).offset);
-        }
-        offsets
+            .set("delivery.timeout.ms", PATIENCE.as_millis().to_string());
+        Producer(config.create().expect("a producer"))
     }
 
     /// The partition's low and high watermark: the first offset there is and the one that the next record will get.
@@ -195,6 +189,25 @@ impl Cluster {
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         self.config().create().expect("an admin client")
+    }
+}
+
+/// See [`Cluster::producer`].
+pub struct Producer(FutureProducer);
+
+impl Producer {
+    /// See [`Cluster::produce_many`].
+    pub async fn produce_many(&self, records: impl IntoIterator<Item = NewRecord>) -> Vec<i64> {
+        let mut deliveries = Vec::new();
+        for record in records {
+            deliveries.push(send(&self.0, &record).await);
+        }
+        let mut offsets = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let delivery = within("the delivery report", delivery).await.expect("the producer lives");
+            offsets.push(delivery.unwrap_or_else(|(err, _)| panic!("not delivered: {err}")).offset);
+        }
+        offsets
     }
 }
 
