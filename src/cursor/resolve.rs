@@ -102,11 +102,16 @@ pub fn decide(asked: AskedPosition, answer: &LogAnswer, live: Position) -> Decis
             Decision { moved: Some((next, MovedReason::AboveLogEnd)), ..by_time(timestamp) }
         }
         AskedPosition::Both { next, timestamp } if next < answer.low => {
-            let found = by_time(timestamp);
-            // A record before the one that time has found is still here: this is another cluster's log. (The first record
-            // may lie above `low`, where a log begins with a hole.)
-            let gone = answer.by_time.map_or(live.next <= answer.low, |(_, before)| before.is_none());
-            Decision { moved: gone.then_some((next, MovedReason::BelowLogStart)), ..found }
+            let told = Some((next, MovedReason::BelowLogStart));
+            match answer.by_time {
+                // A record before the one that time has found is still here: this is another cluster's log. (The first record
+                // may lie above `low`, where a log begins with a hole.)
+                Some((_, Some(_))) => by_time(timestamp),
+                Some((_, None)) => Decision { moved: told, ..by_time(timestamp) },
+                // Nothing is left that was read here already.
+                None if live.next <= answer.low => Decision { moved: told, ..Decision::at(answer.low, timestamp) },
+                None => by_time(timestamp),
+            }
         }
         AskedPosition::Both { next, timestamp } => {
             if same_log(next, timestamp, answer) {
@@ -169,6 +174,13 @@ mod tests {
         let log = LogAnswer { by_time: Some((Offset(12), None)), ..answer() };
         let decision = decide(both(3, 777), &log, LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(12), Some((Offset(3), MovedReason::BelowLogStart))));
+    }
+
+    #[test]
+    fn below_a_log_start_that_is_ahead_of_live_begins_at_that_start() {
+        let log = LogAnswer { low: Offset(120), high: Offset(120), ..answer() };
+        let moved = Some((Offset(110), MovedReason::BelowLogStart));
+        assert_eq!(decide(both(110, 777), &log, LIVE), Decision { moved, ..Decision::at(Offset(120), TimestampMs(777)) });
     }
 
     #[test]

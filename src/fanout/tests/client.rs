@@ -109,8 +109,10 @@ impl Client {
                 let AskedPosition::Both { next: offset, timestamp } = entry.position else { panic!("{entry:?}") };
                 // After word about what is gone, an id has no record that bears witness: who still has them sends them.
                 let has_witness = timestamp == log.witness_before(offset.0);
+                // It was told that something is gone, and was cut before an id said so too.
+                let has_been_told = self.retention && log.index_at(offset.0) < next;
                 let may_repeat = self.retention && log.is_inside_run(offset.0);
-                if *cluster == server.cluster && has_witness && !may_repeat {
+                if *cluster == server.cluster && has_witness && !may_repeat && !has_been_told {
                     Progress::At(next)
                 } else {
                     Progress::Begins { want: next, time: Some(timestamp.0), live }

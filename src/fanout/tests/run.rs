@@ -53,10 +53,16 @@ impl Run {
         let runtime = runtime.expect("a runtime");
         LocalSet::new().block_on(&runtime, async {
             self.set_up();
-            for _ in 0..self.dice.random_range(50..250) {
+            for _ in 0..self.dice.random_range(100..400) {
                 self.step();
-                for _ in 0..self.dice.random_range(0..4) {
-                    tokio::task::yield_now().await;
+                // Time stands still until it is waited for: answers from Kafka take some.
+                match self.below(10) {
+                    turns @ 0..7 => {
+                        for _ in 0..turns {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                    ms => tokio::time::sleep(Duration::from_millis(ms as u64 - 6)).await,
                 }
                 self.servers.iter().for_each(Server::check);
             }
@@ -83,9 +89,10 @@ impl Run {
         for number in 0..clusters.max(2) {
             self.start_server(number % clusters);
         }
-        for _ in 0..self.dice.random_range(2..7) {
+        for _ in 0..self.dice.random_range(3..9) {
             let client = self.new_client();
             self.clients.push(client);
+            self.connect(self.clients.len() - 1);
         }
     }
 
@@ -104,8 +111,9 @@ impl Run {
 
     fn limits(&mut self) -> HubLimits {
         HubLimits {
-            memory_log_bytes_max: self.dice.random_range(1..20) * 250,
-            feed_bytes_max: self.dice.random_range(1..10) * 500,
+            // From a single event to a hundred.
+            memory_log_bytes_max: 250 << self.dice.random_range(0..8),
+            feed_bytes_max: 500 << self.dice.random_range(0..7),
             replay_places_max: self.dice.random_range(1..4),
             replay_queue_max: self.dice.random_range(0..4),
         }
@@ -127,28 +135,25 @@ impl Run {
     }
 
     fn step(&mut self) {
+        let client = self.below(self.clients.len());
         match self.below(100) {
-            0..25 => self.produce(),
-            25..45 => {
-                let (server, most) = (self.below(self.servers.len()), self.dice.random_range(1..20));
+            0..18 => self.produce(),
+            18..38 => {
+                let (server, most) = (self.below(3) % self.servers.len(), self.dice.random_range(1..24));
                 self.servers[server].publish(most, &mut self.dice);
             }
-            45..70 => {
-                let (client, turns) = (self.below(self.clients.len()), self.dice.random_range(1..5));
+            38..70 => {
+                let turns = self.dice.random_range(1..12);
                 self.clients[client].read_turns(turns);
             }
-            70..80 => {
-                let client = self.below(self.clients.len());
-                self.take_in(client);
-            }
-            80..88 => {
-                let client = self.below(self.clients.len());
+            70..78 => self.take_in(client),
+            78..86 => {
                 self.cut(client);
+                if self.below(3) > 0 {
+                    self.connect(client);
+                }
             }
-            88..97 => {
-                let client = self.below(self.clients.len());
-                self.connect(client);
-            }
+            86..97 => self.connect(client),
             97 => self.restart_server(),
             _ => self.special(),
         }

@@ -135,7 +135,7 @@ async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng)
                 let count = dice.random_range(1..6);
                 let read = find(&logs.borrow(), &request.range.topic, request.range.partition).replay(&request.range, count);
                 linger(&mut dice).await;
-                if dice.random_range(0..20) > 0 {
+                if dice.random_range(0..100) > 0 {
                     let _ = request.reply.send(read);
                 }
             }
