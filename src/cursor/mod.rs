@@ -32,6 +32,6 @@ pub mod witness;
 pub use event_id::EventId;
 pub use last_event_id::{AskedEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError};
 pub use position::{Offset, Partition, Position, TimestampMs};
-pub use resolve::{Decision, LogAnswer, LogQuestion, MovedReason, decide, question};
+pub use resolve::{Decision, LogAnswer, LogQuestion, MovedReason, decide, is_foreign, question};
 pub use since::SinceError;
 pub use witness::{RUN_MAX, RunClock};

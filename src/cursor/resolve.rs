@@ -123,6 +123,17 @@ pub fn decide(asked: AskedPosition, answer: &LogAnswer, live: Position) -> Decis
     }
 }
 
+/// Whether a pair of offset and timestamp was surely written for another log: the record before the offset is another one, or
+/// there is no such offset. No verdict where there is no record before it.
+#[must_use]
+pub fn is_foreign(asked: AskedPosition, answer: &LogAnswer) -> bool {
+    match asked {
+        AskedPosition::Both { next, .. } if next > answer.high => true,
+        AskedPosition::Both { timestamp, .. } => answer.witness.is_some_and(|witness| witness != timestamp),
+        _ => false,
+    }
+}
+
 /// Whether the pair (next, timestamp) was written by this very log: the record before `next` bears witness
 /// ([`super::RunClock`]). Where the record before is gone, or there never was one, the pair is believed unless the log's
 /// first record is older than what the client has.

@@ -153,25 +153,70 @@ impl<'a> Wishes<'a> {
     }
 }
 
-/// Decides for every slot; the look-ups that are needed go out together.
+/// Where a slot begins, and what its log says of the pair of offset and timestamp that was asked for.
+struct Found {
+    asked: AskedPosition,
+    decision: Decision,
+    /// The pair was written for another log.
+    is_foreign: bool,
+}
+
+/// Decides for every slot. The entries of an id are judged together: one that was surely written on another cluster shows that
+/// all were, also those that this cluster's logs happen to agree with (protocol §2: else timestamp).
 async fn resolve(hub: &Arc<Hub>, slots: &[Slot], wishes: &Wishes<'_>) -> Result<Vec<Decision>, UpstreamUnavailable> {
-    let decisions = slots.iter().map(|slot| async {
-        if slot.retired {
-            return Ok(Decision { position: slot.position, moved: None });
+    let mut found = find(hub, slots.iter().map(|slot| (slot, wishes.of(slot)))).await?;
+    if found.iter().any(|found| found.is_foreign) {
+        let by_time = |found: &Found| match found.asked {
+            AskedPosition::Both { next, timestamp } if found.decision.position.next == next => {
+                AskedPosition::Timestamp(timestamp)
+            }
+            _ => AskedPosition::Unset,
+        };
+        let believed: Vec<usize> = (0..found.len()).filter(|index| by_time(&found[*index]) != AskedPosition::Unset).collect();
+        let again = find(hub, believed.iter().map(|index| (&slots[*index], by_time(&found[*index])))).await?;
+        for (index, again) in believed.into_iter().zip(again) {
+            // Never later than the offset: what lies between is had already or, if that offset is right after all, is not.
+            if again.decision.position.next < found[index].decision.position.next {
+                found[index] = again;
+            }
         }
-        let asked = wishes.of(slot);
-        let known = from_memory(asked, &slot.partition.log.read(), slot.position);
-        if let Some(position) = known {
-            return Ok(Decision { position, moved: None });
+    }
+    Ok(found.into_iter().map(|found| found.decision).collect())
+}
+
+/// Finds each slot's beginning alone; the look-ups that are needed go out together.
+async fn find<'a>(
+    hub: &Arc<Hub>,
+    wanted: impl Iterator<Item = (&'a Slot, AskedPosition)>,
+) -> Result<Vec<Found>, UpstreamUnavailable> {
+    let found = wanted.map(|(slot, asked)| async move {
+        let at = |position| Decision { position, moved: None };
+        if slot.retired {
+            return Ok(Found { asked, decision: at(slot.position), is_foreign: false });
+        }
+        let known = {
+            let log = slot.partition.log.read();
+            from_memory(asked, &log, slot.position).map(|position| (at(position), is_foreign(asked, &log)))
+        };
+        if let Some((decision, is_foreign)) = known {
+            return Ok(Found { asked, decision, is_foreign });
         }
         let Some(question) = cursor::question(asked) else {
-            return Ok(Decision { position: slot.position, moved: None });
+            return Ok(Found { asked, decision: at(slot.position), is_foreign: false });
         };
         let answer = hub.upstream.lookup(slot.partition.topic.clone(), slot.partition.partition, question).await?;
-        Ok(cursor::decide(asked, &answer, slot.position))
+        let decision = cursor::decide(asked, &answer, slot.position);
+        Ok(Found { asked, decision, is_foreign: cursor::is_foreign(asked, &answer) })
     });
-    let looked_up = tokio::time::timeout(limits::LOOKUP_TIMEOUT, futures_util::future::try_join_all(decisions));
+    let looked_up = tokio::time::timeout(limits::LOOKUP_TIMEOUT, futures_util::future::try_join_all(found));
     looked_up.await.map_err(|_| UpstreamUnavailable)?
+}
+
+/// Whether the record before the offset asked for is another than the one that the id was written after. Where there is none,
+/// nothing is known.
+fn is_foreign(asked: AskedPosition, log: &PartitionLog) -> bool {
+    let AskedPosition::Both { next, timestamp } = asked else { return false };
+    log.witness_before(next).is_some_and(|witness| witness != timestamp && witness != TimestampMs(0))
 }
 
 /// The position that the memory log alone can tell.

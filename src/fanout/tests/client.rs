@@ -83,9 +83,10 @@ impl Client {
         let parsed = self.last_id.as_ref().map(|(id, _)| LastEventId::parse(id).expect("an id of ours"));
         let entries = parsed.map(|id| id.entries().to_vec()).unwrap_or_default();
         self.progress.resize(logs.len(), None);
+        let may_repeat = self.may_repeat(&entries, logs);
         for (number, log) in logs.iter().enumerate().filter(|(_, log)| self.topics.contains(&log.topic)) {
             let entry = entries.iter().find(|entry| entry.topic == log.topic && entry.partition == Some(log.partition));
-            self.progress[number] = Some(self.beginning(number, server, log, entry, truth));
+            self.progress[number] = Some(self.beginning(number, server, log, entry, may_repeat, truth));
         }
         let since = self.since.filter(|_| entries.is_empty()).map(TimestampMs);
         let asked = Asked { topics: self.topics.clone(), format: Format::Sse, last_event_id: entries, since };
@@ -97,7 +98,31 @@ impl Client {
         self.connection = Some(Connection { server: number, cluster: server.cluster, task, turns, inbox });
     }
 
-    fn beginning(&self, number: usize, server: &Server, log: &Log, entry: Option<&AskedEntry>, truth: &Truth) -> Progress {
+    /// Whether events may be repeated although the cluster is the same: retention has taken what bears witness of the id.
+    fn may_repeat(&self, entries: &[AskedEntry], logs: &[Log]) -> bool {
+        self.retention
+            && entries.iter().any(|entry| {
+                let (number, offset) = place(entry, logs);
+                let AskedPosition::Both { timestamp, .. } = entry.position else { panic!("{entry:?}") };
+                // It may have been told that something is gone, and have been cut before an id said so too.
+                let next = match self.progress[number] {
+                    Some(Progress::At(next) | Progress::Begins { want: next, .. }) => next,
+                    None => 0,
+                };
+                let log = &logs[number];
+                timestamp != log.witness_before(offset) || log.is_inside_run(offset) || log.index_at(offset) < next
+            })
+    }
+
+    fn beginning(
+        &self,
+        number: usize,
+        server: &Server,
+        log: &Log,
+        entry: Option<&AskedEntry>,
+        may_repeat: bool,
+        truth: &Truth,
+    ) -> Progress {
         let live = server.live(number);
         let live = live.map_or(0, |offset| log.index_at(offset));
         let first_at = |time| truth[number].iter().position(|(timestamp, _)| *timestamp >= time);
@@ -106,13 +131,8 @@ impl Client {
                 let Some(Progress::At(next) | Progress::Begins { want: next, .. }) = self.progress[number] else {
                     panic!("an id, and no progress")
                 };
-                let AskedPosition::Both { next: offset, timestamp } = entry.position else { panic!("{entry:?}") };
-                // After word about what is gone, an id has no record that bears witness: who still has them sends them.
-                let has_witness = timestamp == log.witness_before(offset.0);
-                // It was told that something is gone, and was cut before an id said so too.
-                let has_been_told = self.retention && log.index_at(offset.0) < next;
-                let may_repeat = self.retention && log.is_inside_run(offset.0);
-                if *cluster == server.cluster && has_witness && !may_repeat && !has_been_told {
+                let AskedPosition::Both { timestamp, .. } = entry.position else { panic!("{entry:?}") };
+                if *cluster == server.cluster && !may_repeat {
                     Progress::At(next)
                 } else {
                     Progress::Begins { want: next, time: Some(timestamp.0), live }
@@ -257,12 +277,16 @@ impl Client {
     }
 
     /// Whether it has everything there is.
-    pub fn has_all(&self, truth: &Truth) -> bool {
+    pub fn has_all(&self, logs: &[Log], truth: &Truth) -> bool {
         self.progress.iter().enumerate().all(|(number, progress)| {
             let next = match progress {
                 None => return true,
                 Some(Progress::At(next)) => *next,
-                Some(Progress::Begins { want, live, .. }) => *want.min(live),
+                Some(Progress::Begins { want, .. }) if self.last_id.is_some() => *want,
+                Some(Progress::Begins { want, live, .. }) => {
+                    let first = if *want == usize::MAX { *live } else { *want };
+                    first.max(logs[number].index_at(logs[number].low))
+                }
             };
             truth[number][next.min(truth[number].len())..].iter().all(|(_, delivered)| !delivered)
         })

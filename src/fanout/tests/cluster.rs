@@ -48,6 +48,11 @@ impl Log {
         self.high = offset + 1;
     }
 
+    /// Ends the log with an offset that holds no record, as a transaction does.
+    pub fn end_transaction(&mut self) {
+        self.high += 1;
+    }
+
     fn event(&self, offset: i64) -> PublicEvent {
         let record = Record {
             topic: &self.topic,

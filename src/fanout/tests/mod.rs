@@ -9,11 +9,13 @@
 //! * `server`: a hub that reads the model.
 //! * `client`: what a client gets, and what it should.
 //! * `run`: one run.
+//! * `together`: what chance does not meet.
 
 mod client;
 mod cluster;
 mod run;
 mod server;
+mod together;
 
 use run::{Kind, Run};
 

@@ -1,0 +1,92 @@
+//! An id's entries are judged together.
+
+use std::sync::Arc;
+
+use crate::cursor::{AskedEntry, AskedPosition, Offset, Partition, RunClock, TimestampMs};
+use crate::event::Format;
+use crate::fanout::upstream::upstream;
+use crate::fanout::{Arrival, Asked, Batch, Hub, HubLimits, LogStart, subscribe};
+use crate::metrics::Metrics;
+use crate::stream::Topic;
+
+use super::cluster::Log;
+
+const TIME: i64 = 1_700_000_000_000;
+
+/// `fillers` older records, then `records` with their timestamps.
+fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
+    let mut log = Log::new("eqiad.a".into(), partition);
+    for filler in 0..fillers {
+        log.append(None, filler, false, 0);
+    }
+    for (index, timestamp) in timestamps.iter().enumerate() {
+        log.append(Some(index), *timestamp, true, 0);
+    }
+    log
+}
+
+/// A hub that has read the whole logs.
+fn hub(logs: &[Log]) -> Arc<Hub> {
+    let (to_kafka, _) = upstream(1, 1);
+    let limits = HubLimits { memory_log_bytes_max: 1 << 20, feed_bytes_max: 1 << 20, replay_places_max: 1, replay_queue_max: 1 };
+    let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
+    for log in logs {
+        let start = LogStart { offset: Offset(0), floor: TimestampMs(i64::MIN), is_log_start: true };
+        let partition = hub.add_partition(&log.topic, log.partition, start);
+        let arrivals = log.records.iter().map(|record| Arrival {
+            partition: Arc::clone(&partition),
+            offset: Offset(record.offset),
+            timestamp: TimestampMs(record.timestamp),
+            event: record.event.clone(),
+        });
+        hub.publish(arrivals.collect());
+    }
+    hub.set_ready(true);
+    hub
+}
+
+/// An id's entry after `had` records of a log without fillers.
+fn entry(partition: i32, timestamps: &[i64], had: usize) -> AskedEntry {
+    let mut clock = RunClock::default();
+    let witness = timestamps[..had].iter().map(|timestamp| clock.observe(TimestampMs(*timestamp))).last();
+    AskedEntry {
+        topic: Topic::from("eqiad.a"),
+        partition: Some(Partition(partition)),
+        position: AskedPosition::Both {
+            next: Offset(i64::try_from(had).expect("few")),
+            timestamp: witness.expect("it had some"),
+        },
+    }
+}
+
+/// How many events of a subscription with this id there are.
+async fn events(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> usize {
+    let asked = Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id, since: None };
+    let mut started = subscribe(hub, asked).await.expect("it begins");
+    let mut count = 0;
+    while !started.subscription.is_live() {
+        tokio::select! {
+            biased;
+            batch = started.subscription.next() => {
+                let Batch::Frames { events, .. } = batch else { panic!("{batch:?}") };
+                count += events;
+            }
+            () = tokio::task::yield_now() => break,
+        }
+    }
+    count
+}
+
+/// In a burst of more than `RUN_MAX` records the witness of one partition cannot tell the clusters apart; the other's can.
+#[tokio::test]
+async fn one_partition_that_disagrees_shows_that_the_id_is_from_elsewhere() {
+    let burst = vec![TIME; 150];
+    let apart: Vec<i64> = (0..10).map(|n| TIME + n * 1000).collect();
+    let id = || vec![entry(0, &burst, 120), entry(1, &apart, 5)];
+    let here = hub(&[log(0, 0, &burst), log(1, 0, &apart)]);
+    assert_eq!(events(&here, id()).await, 30 + 5, "on its own cluster it goes on exactly");
+    let shifted = hub(&[log(0, 2, &burst), log(1, 2, &apart)]);
+    assert_eq!(events(&shifted, id()).await, 150 + 6, "elsewhere all of the burst comes again, and the last event of the other");
+    let alone = hub(&[log(0, 2, &burst)]);
+    assert_eq!(events(&alone, id()[..1].to_vec()).await, 32, "alone the burst's entry is believed, two events too early");
+}
