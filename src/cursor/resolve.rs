@@ -108,9 +108,9 @@ pub fn decide(asked: AskedPosition, answer: &LogAnswer, live: Position) -> Decis
                 // may lie above `low`, where a log begins with a hole.)
                 Some((_, Some(_))) => by_time(timestamp),
                 Some((_, None)) => Decision { moved: told, ..by_time(timestamp) },
-                // Nothing is left that was read here already.
+                // Nothing is left that is as late, or nothing at all: nothing tells whether something is missing.
                 None if live.next <= answer.low => Decision { moved: told, ..Decision::at(answer.low, timestamp) },
-                None => by_time(timestamp),
+                None => Decision { position: live, moved: told },
             }
         }
         AskedPosition::Both { next, timestamp } => {
@@ -192,6 +192,12 @@ mod tests {
         let log = LogAnswer { low: Offset(120), high: Offset(120), ..answer() };
         let moved = Some((Offset(110), MovedReason::BelowLogStart));
         assert_eq!(decide(both(110, 777), &log, LIVE), Decision { moved, ..Decision::at(Offset(120), TimestampMs(777)) });
+    }
+
+    #[test]
+    fn below_a_log_start_with_nothing_as_late_is_live_and_told() {
+        let moved = Some((Offset(3), MovedReason::BelowLogStart));
+        assert_eq!(decide(both(3, 777), &answer(), LIVE), Decision { position: LIVE, moved });
     }
 
     #[test]

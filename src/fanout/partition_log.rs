@@ -58,8 +58,9 @@ pub struct PartitionLog {
     /// Every record below `start` has a timestamp of at most this.
     floor: TimestampMs,
     clock: RunClock,
-    /// Known to be the first offset that Kafka has, where records were lost before they could be read.
-    gone_below: Option<Offset>,
+    /// Where records were lost before they could be read: the first offset that Kafka had then, and the time from which reading
+    /// elsewhere misses none of them.
+    lost: Option<Position>,
     /// Where the records before the log's start go on; `None` once the first one was kept.
     run_up: Option<Offset>,
 }
@@ -82,7 +83,7 @@ impl PartitionLog {
             before_start: start.is_log_start.then_some(TimestampMs(0)),
             floor: TimestampMs(start.floor.0.saturating_sub(1)),
             clock: RunClock::default(),
-            gone_below: None,
+            lost: None,
             run_up: Some(Offset(0)),
         }
     }
@@ -127,18 +128,18 @@ impl PartitionLog {
         if low <= self.end {
             return;
         }
-        let before = self.end().timestamp;
+        let timestamp = self.end().timestamp;
         self.floor = self.latest();
         self.entries.clear();
         (self.start, self.end) = (low, low);
-        (self.before_start, self.gone_below) = (Some(before), Some(low));
+        (self.before_start, self.lost) = (None, Some(Position { next: low, timestamp }));
         (self.clock, self.run_up) = (RunClock::default(), None);
     }
 
     /// The first offset that Kafka has, if it is above `next`: what lies between is lost. `None` when that is not known.
     #[must_use]
     pub fn gone_from(&self, next: Offset) -> Option<Offset> {
-        self.gone_below.filter(|low| next < *low)
+        self.lost.map(|lost| lost.next).filter(|low| next < *low)
     }
 
     /// No record before the end has a later timestamp than this.
@@ -156,8 +157,9 @@ impl PartitionLog {
     /// Where the next record goes, and what an id says there.
     #[must_use]
     pub fn end(&self) -> Position {
-        let timestamp = self.witness_before(self.end).unwrap_or(TimestampMs(0));
-        Position { next: self.end, timestamp }
+        let lost = self.lost.filter(|lost| lost.next == self.end);
+        let timestamp = self.witness_before(self.end).or(lost.map(|lost| lost.timestamp));
+        Position { next: self.end, timestamp: timestamp.unwrap_or(TimestampMs(0)) }
     }
 
     /// Whether everything from `next` up to the end is here.
@@ -277,6 +279,17 @@ mod tests {
         log.forget_oldest();
         assert!(!log.read(Offset(10), Offset(13), 10, &mut entries));
         assert!(log.read(Offset(13), Offset(13), 10, &mut entries), "the end is here");
+    }
+
+    #[test]
+    fn what_was_lost_unread_bears_no_witness_but_has_a_time() {
+        let mut log = filled(&[100, 101]);
+        log.skip_to(Offset(20));
+        assert_eq!(log.end(), Position { next: Offset(20), timestamp: TimestampMs(101) });
+        assert_eq!((log.witness_before(Offset(20)), log.covers(Offset(12))), (None, false));
+        assert_eq!((log.gone_from(Offset(12)), log.gone_from(Offset(20))), (Some(Offset(20)), None));
+        assert_eq!(log.append(Offset(20), TimestampMs(101), None).expect("kept").witness, TimestampMs(101));
+        assert_eq!(log.first_at_or_after(TimestampMs(101)), None, "it may be among the lost");
     }
 
     #[test]

@@ -268,6 +268,7 @@ impl Client {
             return;
         }
         let log = &logs[number];
+        // Offsets at either end of the log may hold no record.
         let first_left = log.records.get(log.place(log.low)).map_or(log.high, |record| record.offset);
         assert!(moved.asked < moved.actual && moved.actual.0 <= first_left, "nothing was gone: {moved}");
         let gone = logs[number].index_at(moved.actual.0);
