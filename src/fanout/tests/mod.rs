@@ -25,9 +25,9 @@ fn runs(kind: Kind) {
     let (first, count) = match (variable("SEED"), variable("MODEL_RUNS")) {
         (Some(seed), _) => (seed, 1),
         (None, Some(count)) => (random, count),
-        (None, None) => (random, 70),
+        (None, None) => (random, 50),
     };
-    let fixed = if count > 1 { 0..30 } else { 0..0 };
+    let fixed = if count > 1 { 0..20 } else { 0..0 };
     let mut events = 0;
     for seed in fixed.chain((0..count).map(|n| first.wrapping_add(n))) {
         let said = SaySeed { kind, seed };
