@@ -86,3 +86,23 @@ pub const DELIVERY_LOOK: Duration = Duration::from_secs(1);
 /// Connections that the kernel keeps until they are accepted: enough for all clients of a process that was restarted to come
 /// back at once. A connection over it waits a second before its client's kernel tries again.
 pub const LISTEN_BACKLOG: u32 = 4096;
+
+/// Bytes that a client may send behind its stream request; they are ignored. Above it its socket is read no more.
+pub const IGNORED_BYTES_MAX: usize = 64 * 1024;
+
+/// Streams of a convoy from which on another one is made, up to one for each core: two that write at once are worth a wake-up more.
+pub const CONVOY_SPLIT_STREAMS: usize = 256;
+
+/// Convoys of one feed.
+pub fn convoys_of_a_feed_max() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+/// Writes of a convoy before other tasks of the same core have their turn: about a millisecond.
+pub const CONVOY_TURN_WRITES: usize = 256;
+
+/// A round of writes that took less is followed by the next at once. The timers count milliseconds.
+pub const CONVOY_REST_MIN: Duration = Duration::from_millis(1);
+
+/// The longest rest between two rounds of writes.
+pub const CONVOY_REST_MAX: Duration = Duration::from_millis(20);

@@ -16,7 +16,7 @@ use crate::event::RedactionRules;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::http::listener::{ListenerLimits, serve};
-use crate::http::{self, App, ClientAddresses, ConnectionLimit, RequestRate};
+use crate::http::{self, App, ClientAddresses, ConnectionLimit, Convoys, RequestRate};
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -114,6 +114,7 @@ impl Server {
             metrics,
             connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
             request_rate: RequestRate::new(http.request_rate_limit, addresses),
+            convoys: Convoys::default(),
             shutdown: shutdown.clone(),
             config: config.clone(),
         });

@@ -212,9 +212,17 @@ impl Feed {
         Tail { next: ring.next(), slots: ring.slots.clone() }
     }
 
-    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, and moves `cursor` past them.
+    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, and moves `cursor` past them. They are
+    /// counted as delivered to so many `readers`.
     #[must_use]
-    pub fn read(&self, from: u64, bytes_max: usize, cursor: &mut Vec<Position>, frames: &mut Vec<Bytes>) -> FeedRead {
+    pub fn read(
+        &self,
+        from: u64,
+        bytes_max: usize,
+        readers: u64,
+        cursor: &mut Vec<Position>,
+        frames: &mut Vec<Bytes>,
+    ) -> FeedRead {
         let ring = self.ring.lock();
         if from < ring.first {
             return FeedRead::Behind;
@@ -230,7 +238,7 @@ impl Feed {
                 break;
             }
             if run.0 != frame.slot {
-                ring.count(run);
+                ring.count(run, readers);
                 run = (frame.slot, 0, 0);
             }
             run = (frame.slot, run.1 + 1, run.2 + frame.bytes.len() as u64);
@@ -243,17 +251,17 @@ impl Feed {
         if count == 0 {
             return FeedRead::Nothing;
         }
-        ring.count(run);
+        ring.count(run, readers);
         FeedRead::Frames { next: from + count, timestamp }
     }
 }
 
 impl Ring {
-    /// Counts events and bytes that were handed out of a slot.
-    fn count(&self, (slot, events, bytes): (usize, u64, u64)) {
+    /// Counts events and bytes that were handed out of a slot, to each of `readers`.
+    fn count(&self, (slot, events, bytes): (usize, u64, u64), readers: u64) {
         if let Some(delivered) = self.delivered.get(slot).filter(|_| events > 0) {
-            delivered.events.inc_by(events);
-            delivered.bytes.inc_by(bytes);
+            delivered.events.inc_by(events * readers);
+            delivered.bytes.inc_by(bytes * readers);
         }
     }
 

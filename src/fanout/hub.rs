@@ -349,6 +349,13 @@ impl FeedMembership {
     }
 }
 
+impl Clone for FeedMembership {
+    fn clone(&self) -> Self {
+        *self.used.subscribers.lock() += 1;
+        Self { hub: Arc::clone(&self.hub), used: Arc::clone(&self.used) }
+    }
+}
+
 impl Drop for FeedMembership {
     fn drop(&mut self) {
         self.hub.leave(&self.used);

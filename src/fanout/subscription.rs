@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::catch_up::{CatchUp, Step};
-use super::feed::FeedRead;
+use super::feed::{FeedKey, FeedRead};
 use super::hub::FeedMembership;
 use super::places::ReplayTicket;
 use crate::cursor::{MovedReason, Offset, Partition, Position, TimestampMs};
@@ -63,6 +63,8 @@ pub struct Subscription {
     wake: watch::Receiver<u64>,
     cursor: Vec<Position>,
     state: State,
+    /// How many subscribers it reads for.
+    readers: u64,
 }
 
 #[derive(Debug)]
@@ -80,20 +82,54 @@ impl Subscription {
     pub(super) fn new(member: FeedMembership, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
         let state = catching_up(&member);
-        Self { member, wake, cursor, state }
+        Self { member, wake, cursor, state, readers: 1 }
     }
 
     /// A subscription that goes on live at `next`, with the feed's own positions.
     #[must_use]
     pub(super) fn live(member: FeedMembership, next: u64, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
-        Self { member, wake, cursor, state: State::Live(next) }
+        Self { member, wake, cursor, state: State::Live(next), readers: 1 }
     }
 
     /// Whether it reads its feed.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        matches!(self.state, State::Live(_))
+        self.live_at().is_some()
+    }
+
+    /// The sequence number of the frame that it reads next in its feed, if it reads its feed. Two subscriptions of one feed with
+    /// the same number are at the same place.
+    #[must_use]
+    pub fn live_at(&self) -> Option<u64> {
+        if let State::Live(next) = self.state { Some(next) } else { None }
+    }
+
+    /// What it shares with others.
+    #[must_use]
+    pub fn feed_key(&self) -> &FeedKey {
+        self.member.feed().key()
+    }
+
+    /// Another subscription at the same place.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let (member, cursor) = (self.member.clone(), self.cursor.clone());
+        match self.live_at() {
+            Some(next) => Self::live(member, next, cursor),
+            None => Self::new(member, cursor),
+        }
+    }
+
+    /// Whether its feed has gone on since the last [`Subscription::next`].
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.wake.has_changed().unwrap_or(false)
+    }
+
+    /// Says that what it is handed from now on goes to so many subscribers, for the metrics.
+    pub fn set_readers(&mut self, readers: usize) {
+        self.readers = readers as u64;
     }
 
     /// What comes after the cursor; waits until there is something. Dropped while it waits, it has lost nothing.
@@ -112,7 +148,7 @@ impl Subscription {
 
     async fn turn_live(&mut self, next: u64) -> Option<Batch> {
         let mut pieces = Vec::new();
-        match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces) {
+        match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, self.readers, &mut self.cursor, &mut pieces) {
             FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
                 let events = pieces.len();
@@ -137,7 +173,7 @@ impl Subscription {
         let tail = self.member.feed().tail();
         match catch_up.step(&tail, &mut self.cursor).await {
             Step::Frames { bytes, events } => {
-                hub.metrics.events_caught_up.inc_by(events as u64);
+                hub.metrics.events_caught_up.inc_by(events as u64 * self.readers);
                 return Some(Batch::Frames { pieces: vec![bytes], events, live: None });
             }
             Step::Live(next) => {

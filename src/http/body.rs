@@ -1,79 +1,180 @@
 //! The bytes of a stream: the opening, what the subscriber must be told, frames, heartbeats, the end.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use tokio::time::Sleep;
 
 use super::App;
 use super::connection_limit::ConnectionPermit;
 use super::problem::Problem;
 use crate::cursor::TimestampMs;
 use crate::event::{Format, frame};
-use crate::fanout::{Batch, Started, SubscribeError};
+use crate::fanout::{Batch, Moved, Started, SubscribeError, Subscription};
 use crate::limits;
 use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
 use crate::stream::{Stream, StreamName};
 
-/// The body of a stream request. It ends when the client goes, when the server leaves, or with an `event: error`.
-pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: StreamEnd) -> Body {
-    let app = Arc::clone(app);
-    let Started { mut subscription, moved } = started;
-    Body::from_stream(async_stream::stream! {
-        yield Ok::<_, std::convert::Infallible>(opening(format, moved.iter().map(ToString::to_string)));
-        let ending = ending(&app, end.streams.clone());
-        // One timer for the life of the stream: it is looked at when it fires, not set anew for each event.
-        let silence = tokio::time::sleep(app.heartbeat());
-        let mut last_sent = Instant::now();
-        tokio::pin!(ending, silence);
-        loop {
-            let next = subscription.next();
-            tokio::pin!(next);
-            // A heartbeat does not disturb what is being waited for: the same future is polled on.
-            let batch = loop {
-                tokio::select! {
-                    biased;
-                    // First, or a stream that always has more would never hear of it.
-                    last = &mut ending => break Err(last),
-                    batch = &mut next => break Ok(batch),
-                    () = &mut silence => {
-                        if last_sent.elapsed() >= app.heartbeat() {
-                            app.metrics.heartbeats.inc();
-                            last_sent = Instant::now();
-                            yield Ok(Bytes::from_static(format.heartbeat()));
-                        }
-                        silence.as_mut().reset((last_sent + app.heartbeat()).into());
-                    }
-                }
-            };
-            let (pieces, last) = match batch {
-                Ok(batch) => spoken(batch, format, &mut end),
-                Err(last) => last.spoken(format),
-            };
-            last_sent = Instant::now();
-            for piece in pieces {
-                yield Ok(piece);
-            }
-            if let Some(reason) = last {
-                end.because(reason);
-                break;
-            }
-        }
-    })
+/// What a stream says besides its events, and when it ends: the same whether hyper writes its body or [`super::socket`] does.
+pub(super) struct Voice {
+    pub(super) app: Arc<App>,
+    pub(super) format: Format,
+    pub(super) end: StreamEnd,
+    ending: BoxFuture<'static, Ending>,
 }
 
-/// What is written for a batch, and the reason if the stream ends with it.
-fn spoken(batch: Batch, format: Format, end: &mut StreamEnd) -> (Vec<Bytes>, Option<&'static str>) {
-    let comment = |text: &str| if format == Format::Sse { vec![frame::comment(text)] } else { Vec::new() };
-    match batch {
-        Batch::Frames { pieces, events, live } => {
-            end.count(events, pieces.iter().map(Bytes::len).sum(), live);
-            (pieces, None)
+impl Voice {
+    pub(super) fn new(app: &Arc<App>, format: Format, end: StreamEnd) -> Self {
+        let ending = Box::pin(ending(Arc::clone(app), end.streams.clone()));
+        Self { app: Arc::clone(app), format, end, ending }
+    }
+
+    /// What is to be written next. Dropped while it waits, it has lost nothing.
+    pub(super) async fn next(&mut self, subscription: &mut Subscription, silence: &mut Silence) -> Said {
+        let said = tokio::select! {
+            biased;
+            // First, or a stream that always has more would never hear of it.
+            ending = &mut self.ending => ending.spoken(self.format),
+            batch = subscription.next() => Said::of(batch, self.format),
+            () = silence.fallen() => {
+                self.app.metrics.heartbeats.inc();
+                Said { pieces: vec![Bytes::from_static(self.format.heartbeat())], ..Said::default() }
+            }
+        };
+        silence.break_now();
+        if said.events > 0 {
+            self.end.count(said.delivered());
+            self.end.look.at(said.live);
         }
-        Batch::Moved(moved) => (comment(&told(&moved.to_string())), None),
-        Batch::Waiting(waiting) => (comment(&format!("waiting for a place to read the past, {waiting} in the queue")), None),
-        Batch::ReplayRefused => (error_event(&Problem::from(SubscribeError::ReplayRefused), format), Some("replay_refused")),
+        self.because_of(said)
+    }
+
+    /// Waits until the stream has to end, and gives its last words.
+    pub(super) async fn last_words(&mut self) -> Said {
+        let said = (&mut self.ending).await.spoken(self.format);
+        self.because_of(said)
+    }
+
+    fn because_of(&mut self, said: Said) -> Said {
+        if let Some(reason) = said.last {
+            self.end.because(reason);
+        }
+        said
+    }
+}
+
+/// When nothing was said for a whole `heartbeat`. One timer for the life of a stream: it is looked at when it fires, not set
+/// anew for each event.
+pub(super) struct Silence {
+    heartbeat: Duration,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    pub(super) fn new(heartbeat: Duration) -> Self {
+        Self { heartbeat, since: Instant::now(), timer: Box::pin(tokio::time::sleep(heartbeat)) }
+    }
+
+    /// Something is said.
+    pub(super) fn break_now(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Waits until it has lasted long enough to be broken.
+    pub(super) async fn fallen(&mut self) {
+        loop {
+            self.timer.as_mut().await;
+            let long = self.since.elapsed() >= self.heartbeat;
+            if long {
+                self.since = Instant::now();
+            }
+            self.timer.as_mut().reset((self.since + self.heartbeat).into());
+            if long {
+                return;
+            }
+        }
+    }
+}
+
+/// The stream as the body of a response, for hyper to write.
+pub(super) fn body(started: Started, voice: Voice) -> Body {
+    let opening = opening(voice.format, &started.moved);
+    let first = futures_util::stream::iter([Ok::<_, Infallible>(opening)]);
+    let silence = Silence::new(voice.app.heartbeat());
+    let rest = futures_util::stream::unfold(Some((started.subscription, silence, voice)), |running| async {
+        let (mut subscription, mut silence, mut voice) = running?;
+        let said = voice.next(&mut subscription, &mut silence).await;
+        let running = if said.last.is_none() { Some((subscription, silence, voice)) } else { None };
+        Some((futures_util::stream::iter(said.pieces.into_iter().map(Ok)), running))
+    });
+    Body::from_stream(first.chain(rest.flatten()))
+}
+
+/// What is written for a batch.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) pieces: Vec<Bytes>,
+    /// How many events are in them.
+    pub(super) events: usize,
+    /// Kafka's timestamp of the last of them, when they are live.
+    pub(super) live: Option<TimestampMs>,
+    /// The stream ends with it, and why.
+    pub(super) last: Option<&'static str>,
+}
+
+impl Said {
+    pub(super) fn of(batch: Batch, format: Format) -> Self {
+        let comment = |comment: Bytes| if format == Format::Sse { vec![comment] } else { Vec::new() };
+        match batch {
+            Batch::Frames { pieces, events, live } => Self { pieces, events, live, last: None },
+            Batch::Moved(moved) => Self { pieces: comment(told(&moved)), ..Self::default() },
+            Batch::Waiting(waiting) => {
+                let text = format!("waiting for a place to read the past, {waiting} in the queue");
+                Self { pieces: comment(frame::comment(&text)), ..Self::default() }
+            }
+            Batch::ReplayRefused => {
+                let pieces = error_event(&Problem::from(SubscribeError::ReplayRefused), format);
+                Self { pieces, last: Some("replay_refused"), ..Self::default() }
+            }
+        }
+    }
+
+    /// The events in it.
+    pub(super) fn delivered(&self) -> Delivered {
+        if self.events == 0 {
+            return Delivered::default();
+        }
+        Delivered { events: self.events as u64, bytes: self.pieces.iter().map(Bytes::len).sum::<usize>() as u64 }
+    }
+}
+
+/// Events and their bytes that were delivered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Delivered {
+    pub(super) events: u64,
+    pub(super) bytes: u64,
+}
+
+impl std::ops::AddAssign for Delivered {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Wraps: what a stream was handed before it joined others may be more than what they were.
+impl std::ops::Sub for Delivered {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { events: self.events.wrapping_sub(other.events), bytes: self.bytes.wrapping_sub(other.bytes) }
     }
 }
 
@@ -89,12 +190,13 @@ enum Ending {
 
 impl Ending {
     /// The last words, and the reason.
-    fn spoken(self, format: Format) -> (Vec<Bytes>, Option<&'static str>) {
-        match self {
-            Self::Gone(names) => (error_event(&Problem::StreamGone(names), format), Some("stream_gone")),
-            Self::Shutdown => (farewell(format), Some("shutdown")),
-            Self::Changed => (farewell(format), Some("stream_changed")),
-        }
+    fn spoken(self, format: Format) -> Said {
+        let (pieces, reason) = match self {
+            Self::Gone(names) => (error_event(&Problem::StreamGone(names), format), "stream_gone"),
+            Self::Shutdown => (farewell(format), "shutdown"),
+            Self::Changed => (farewell(format), "stream_changed"),
+        };
+        Said { pieces, last: Some(reason), ..Said::default() }
     }
 }
 
@@ -106,7 +208,7 @@ fn farewell(format: Format) -> Vec<Bytes> {
 
 /// Waits until this stream has to end. When the server leaves, the streams end spread over `drain_ms`, so that their clients
 /// do not all come back in the same instant.
-async fn ending(app: &App, streams: Vec<Arc<Stream>>) -> Ending {
+async fn ending(app: Arc<App>, streams: Vec<Arc<Stream>>) -> Ending {
     let mut catalog = app.catalog.subscribe();
     loop {
         let now = Arc::clone(&catalog.borrow_and_update());
@@ -136,18 +238,18 @@ async fn ending(app: &App, streams: Vec<Arc<Stream>>) -> Ending {
 }
 
 /// The first bytes, sent at once so that proxies and clients open, and what must be said before the first event.
-fn opening(format: Format, moved: impl Iterator<Item = String>) -> Bytes {
+pub(super) fn opening(format: Format, moved: &[Moved]) -> Bytes {
     let mut bytes = Vec::from(format.opening());
     if format == Format::Sse {
-        for text in moved {
-            bytes.extend_from_slice(&frame::comment(&told(&text)));
+        for moved in moved {
+            bytes.extend_from_slice(&told(moved));
         }
     }
     bytes.into()
 }
 
-fn told(moved: &str) -> String {
-    format!("moved: {moved}")
+fn told(moved: &Moved) -> Bytes {
+    frame::comment(&format!("moved: {moved}"))
 }
 
 /// An error after the first byte (protocol §3).
@@ -167,10 +269,8 @@ pub(super) struct StreamEnd {
     streams: Vec<Arc<Stream>>,
     user_agent: String,
     begun: Instant,
-    /// When the time that a delivery takes was last looked at.
-    looked: Instant,
-    events: u64,
-    bytes: u64,
+    look: DeliveryLook,
+    delivered: Delivered,
     reason: &'static str,
     _permit: Option<ConnectionPermit>,
 }
@@ -189,22 +289,37 @@ impl StreamEnd {
         // Unless another reason is known, the client went.
         let reason = "client_gone";
         let begun = Instant::now();
-        Self { metrics, streams, user_agent, begun, looked: begun, events: 0, bytes: 0, reason, _permit: permit }
+        let look = DeliveryLook::new(Arc::clone(&metrics));
+        Self { metrics, streams, user_agent, begun, look, delivered: Delivered::default(), reason, _permit: permit }
     }
 
-    /// Ends it for another reason than that the client went.
-    fn because(mut self, reason: &'static str) {
+    /// Its socket was handed more.
+    pub(super) fn count(&mut self, delivered: Delivered) {
+        self.delivered += delivered;
+    }
+
+    /// Says why it ends, if not because its client went.
+    pub(super) fn because(&mut self, reason: &'static str) {
         self.reason = reason;
     }
+}
 
-    fn count(&mut self, events: usize, bytes: usize, live: Option<TimestampMs>) {
-        self.events += events as u64;
-        self.bytes += bytes as u64;
-        let Some(timestamp) = live else { return };
-        if self.looked.elapsed() < limits::DELIVERY_LOOK {
-            return;
-        }
-        self.looked = Instant::now();
+/// Looks now and then at the time that a delivery takes.
+#[derive(Debug)]
+pub(super) struct DeliveryLook {
+    metrics: Arc<Metrics>,
+    last: Instant,
+}
+
+impl DeliveryLook {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, last: Instant::now() }
+    }
+
+    /// An event with this timestamp of Kafka's is delivered now.
+    pub(super) fn at(&mut self, live: Option<TimestampMs>) {
+        let Some(timestamp) = live.filter(|_| self.last.elapsed() >= limits::DELIVERY_LOOK) else { return };
+        self.last = Instant::now();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
         self.metrics.delivery_seconds.observe((now - timestamp.0 as f64 / 1000.0).max(0.0));
@@ -221,8 +336,8 @@ impl Drop for StreamEnd {
         tracing::info!(
             streams,
             duration_ms = self.begun.elapsed().as_millis(),
-            events = self.events,
-            bytes = self.bytes,
+            events = self.delivered.events,
+            bytes = self.delivered.bytes,
             reason = self.reason,
             user_agent = self.user_agent,
             "stream ended"

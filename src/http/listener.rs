@@ -3,7 +3,6 @@
 //! hyper's own connection builder rather than `axum::serve`: it costs less memory for each connection, and request heads,
 //! idle sockets and stalled writes get their bounds.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +10,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::http::response::Parts;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::handover::{HandedOver, Handover};
+use super::socket::{Socket, Unsent};
 use crate::limits;
 use crate::shutdown::Shutdown;
 
@@ -53,7 +54,7 @@ pub async fn serve(
     grace: Duration,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    let graceful = GracefulShutdown::new();
+    let tasks = TaskTracker::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.request_head_timeout)
@@ -67,37 +68,112 @@ pub async fn serve(
             accepted = accept(&listener) => accepted,
             () = shutdown.begun() => break,
         };
-        if let Err(error) = set_options(&socket) {
-            tracing::debug!(%error, "socket options");
-        }
-        let connection = graceful.watch(http.serve_connection(
-            TokioIo::new(Box::pin(timed(socket, limits.write_timeout))),
-            TowerToHyperService::new(router.clone().map_request(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                request.map(Body::new)
-            })),
-        ));
-        let open = open.clone();
-        open.inc();
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection");
-            }
-            open.dec();
-            drop(place);
+        let place = Place::new(place, open.clone());
+        let socket = Socket::new(socket, limits.write_timeout);
+        let connection = Connection { http: http.clone(), router: router.clone(), peer, shutdown: shutdown.clone() };
+        let streams = tasks.clone();
+        tasks.spawn(async move {
+            let Some(begun) = connection.run(socket).await else { return };
+            // A task of its own: hyper's connection is large, and this one waits for hours.
+            let stream = begun.stream.on(begun.socket, &begun.response, limits.write_timeout);
+            streams.spawn(stream.run(place));
         });
     }
     drop(listener);
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    tasks.close();
+    if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
         tracing::warn!("connections were still open at the end of the grace period");
     }
 }
 
-/// A socket whose writes have to make progress.
-fn timed(socket: TcpStream, write_timeout: Duration) -> TimeoutStream<TcpStream> {
-    let mut socket = TimeoutStream::new(socket);
-    socket.set_write_timeout(Some(write_timeout));
-    socket
+/// One of `connections_max` places.
+struct Place {
+    open: Gauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit, open: Gauge) -> Self {
+        open.inc();
+        Self { open, _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+/// A connection as hyper serves it.
+struct Connection {
+    http: http1::Builder,
+    router: Router,
+    peer: SocketAddr,
+    shutdown: Shutdown,
+}
+
+/// A stream that has left hyper's connection.
+struct Begun {
+    socket: TcpStream,
+    response: Parts,
+    stream: HandedOver,
+}
+
+/// What the service answers when the socket is not hyper's any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream is written on the socket itself")]
+struct NotHypers;
+
+impl Connection {
+    /// Answers requests until the connection ends, or a stream has begun that is written on the socket itself.
+    async fn run(self, socket: Socket) -> Option<Begun> {
+        let unsent = socket.unsent();
+        let begun = Arc::new(Mutex::new(None));
+        let (slot, router, peer) = (Arc::clone(&begun), self.router, self.peer);
+        let service = service_fn(move |request| {
+            let (router, slot, unsent) = (router.clone(), Arc::clone(&slot), unsent.clone());
+            Box::pin(answer(router, peer, request, unsent, slot))
+        });
+        let mut connection = self.http.serve_connection(TokioIo::new(socket), service);
+        let result = tokio::select! {
+            result = &mut connection => result,
+            () = self.shutdown.begun() => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        };
+        let begun = begun.lock().take();
+        if let (Err(error), None) = (&result, &begun) {
+            tracing::debug!(%error, "connection");
+        }
+        let (response, stream) = begun?;
+        Some(Begun { socket: connection.into_parts().io.into_inner().into_stream(), response, stream })
+    }
+}
+
+/// Answers a request, or leaves in `begun` what it has begun.
+async fn answer(
+    router: Router,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+    unsent: Unsent,
+    begun: Arc<Mutex<Option<(Parts, HandedOver)>>>,
+) -> Result<Response<Body>, NotHypers> {
+    let handover = Handover::default();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    // An answer before this one that its client has not taken would be lost with hyper's buffer.
+    if request.version() == Version::HTTP_11 && !unsent.is_some() {
+        request.extensions_mut().insert(handover.clone());
+    }
+    let Ok(response) = router.oneshot(request.map(Body::new)).await;
+    match handover.taken() {
+        None => Ok(response),
+        Some(stream) => {
+            *begun.lock() = Some((response.into_parts().0, stream));
+            Err(NotHypers)
+        }
+    }
 }
 
 /// The next connection. Without a free file descriptor it waits for one: the process lives.
@@ -111,10 +187,4 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
         }
     }
-}
-
-fn set_options(socket: &TcpStream) -> io::Result<()> {
-    // An event is to leave at once, not to wait for the next.
-    socket.set_nodelay(true)?;
-    SockRef::from(socket).set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)
 }

@@ -7,22 +7,28 @@
 //! * `info`: the small routes.
 //! * `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
-//! * `body`: the bytes of a stream, heartbeats, the end.
+//! * `body`: what a stream says: opening, events, heartbeats, the end.
+//! * `handover`: a stream that is written on its socket itself.
+//! * `convoy`: streams at the same place, which are written together.
 //! * `problem`: every error before the first byte.
 //! * `client_address`: whose request it is.
 //! * `connection_limit`: streams and requests for each client.
 //! * `common`: headers that every answer carries, CORS, request ids.
-//! * `listener`: accepts connections; time-outs and bounds of sockets.
+//! * `listener`: accepts connections, up to `connections_max`.
+//! * `socket`: bounds of a socket and its writes.
 
 pub mod admin;
 mod body;
 mod client_address;
 mod common;
 mod connection_limit;
+mod convoy;
+mod handover;
 mod info;
 pub mod listener;
 mod problem;
 mod query;
+mod socket;
 mod spec;
 mod stream;
 
@@ -39,6 +45,7 @@ use tokio::sync::watch;
 
 pub use client_address::ClientAddresses;
 pub use connection_limit::{ConnectionLimit, RequestRate};
+pub use convoy::Convoys;
 pub use problem::Problem;
 
 use crate::config::Config;
@@ -62,6 +69,8 @@ pub struct App {
     pub connection_limit: ConnectionLimit,
     /// Stream requests of each client.
     pub request_rate: RequestRate,
+    /// Streams that are written together.
+    pub convoys: Convoys,
     /// When it begins, streams end.
     pub shutdown: Shutdown,
 }

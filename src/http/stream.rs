@@ -6,15 +6,16 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use super::App;
-use super::body::{self, StreamEnd};
+use super::body::{self, StreamEnd, Voice};
 use super::common::MOVED;
 use super::connection_limit::ConnectionPermit;
+use super::handover::Handover;
 use super::problem::Problem;
 use super::query;
 use crate::cursor::{AskedEntry, LastEventId, since};
@@ -30,15 +31,23 @@ pub(super) async fn stream(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     method: Method,
     uri: Uri,
+    handover: Option<Extension<Handover>>,
     headers: HeaderMap,
 ) -> Response {
-    match answer(&app, peer, &method, &uri, &headers).await {
+    match answer(&app, peer, handover.map(|Extension(handover)| handover), &method, &uri, &headers).await {
         Ok(response) => response,
         Err(problem) => problem.response(&method, &uri),
     }
 }
 
-async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn answer(
+    app: &Arc<App>,
+    peer: SocketAddr,
+    handover: Option<Handover>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     if app.shutdown.has_begun() {
         return Err(Problem::Unavailable("This server is about to end. Connect again."));
     }
@@ -58,7 +67,7 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
         return Ok(head(headers).into_response());
     }
     let started = subscribe(&app.hub, asked).await?;
-    Ok(begin(app, started, &streams, permit, headers))
+    Ok(begin(app, started, &streams, permit, handover, headers))
 }
 
 /// Of the topics that it would read, each stream needs one at least that Kafka has.
@@ -76,6 +85,7 @@ fn begin(
     started: Started,
     streams: &[Arc<Stream>],
     permit: Option<ConnectionPermit>,
+    handover: Option<Handover>,
     headers: &HeaderMap,
 ) -> Response {
     let (status, mut response_headers) = head(headers);
@@ -86,7 +96,12 @@ fn begin(
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
     let end = StreamEnd::new(Arc::clone(&app.metrics), streams.to_vec(), user_agent, permit);
-    (status, response_headers, body::body(app, started, format(headers), end)).into_response()
+    let voice = Voice::new(app, format(headers), end);
+    let body = match handover {
+        Some(handover) => handover.take(started, voice),
+        None => body::body(started, voice),
+    };
+    (status, response_headers, body).into_response()
 }
 
 fn head(request: &HeaderMap) -> (StatusCode, HeaderMap) {

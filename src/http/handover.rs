@@ -1,0 +1,231 @@
+//! From hyper to a loop of our own: a stream over HTTP/1.1 is written on its socket itself.
+//!
+//! hyper reads the request; when the handler has made a stream of it ([`Handover::take`]), the listener takes the socket out of
+//! hyper's connection and calls [`run`]. From then on a stream costs its socket, a small task and a place in a
+//! [`super::convoy`]. Whatever else there is (HTTP/1.0, a request behind an answer that its client does not read) stays an ordinary
+//! body, with the same [`Voice`].
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::http::header;
+use axum::http::response::Parts;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+
+use super::body::{self, Said, Silence, Voice};
+use super::convoy::Left;
+use crate::fanout::{Started, Subscription};
+use crate::limits;
+
+/// Where the handler of a request leaves a stream that is to be written on the socket itself.
+#[derive(Clone, Default)]
+pub struct Handover(Arc<Mutex<Option<HandedOver>>>);
+
+/// A stream that was handed over.
+pub struct HandedOver {
+    started: Started,
+    voice: Voice,
+}
+
+impl Handover {
+    /// Hands a stream over. Nobody reads the body.
+    pub(super) fn take(&self, started: Started, voice: Voice) -> Body {
+        *self.0.lock() = Some(HandedOver { started, voice });
+        Body::empty()
+    }
+
+    /// What was handed over.
+    #[must_use]
+    pub fn taken(&self) -> Option<HandedOver> {
+        self.0.lock().take()
+    }
+}
+
+/// The last chunk of a body (RFC 9112 §7.1): the stream has ended in order.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// One chunk of a body (RFC 9112 §7.1); nothing for nothing, since an empty chunk would be the last.
+pub(super) fn chunk(pieces: &[Bytes]) -> Bytes {
+    let bytes: usize = pieces.iter().map(Bytes::len).sum();
+    if bytes == 0 {
+        return Bytes::new();
+    }
+    let size = format!("{bytes:x}\r\n");
+    let mut chunk = BytesMut::with_capacity(size.len() + bytes + 2);
+    chunk.put_slice(size.as_bytes());
+    for piece in pieces {
+        chunk.put_slice(piece);
+    }
+    chunk.put_slice(b"\r\n");
+    chunk.freeze()
+}
+
+/// The head of the response (RFC 9112 §4), whose body comes in chunks and ends with the connection.
+fn head(response: &Parts) -> BytesMut {
+    let mut head = BytesMut::with_capacity(1024);
+    head.put_slice(format!("HTTP/1.1 {}\r\n", response.status).as_bytes());
+    for (name, value) in response.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH) {
+        head.put_slice(name.as_str().as_bytes());
+        head.put_slice(b": ");
+        head.put_slice(value.as_bytes());
+        head.put_slice(b"\r\n");
+    }
+    let now = Timestamp::try_from(SystemTime::now()).unwrap_or_default();
+    if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&now) {
+        head.put_slice(format!("date: {date}\r\n").as_bytes());
+    }
+    head.put_slice(b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n");
+    head
+}
+
+impl HandedOver {
+    /// The stream on its socket, with all that is said before its first event.
+    #[must_use]
+    pub fn on(self, socket: TcpStream, response: &Parts, write_timeout: Duration) -> SocketStream {
+        let Self { started: Started { subscription, moved }, voice } = self;
+        let mut first = head(response);
+        first.put_slice(&chunk(&[body::opening(voice.format, &moved)]));
+        let begin = Box::new(Left { subscription, unwritten: first.freeze(), turned_away: false });
+        SocketStream { line: Line { socket: Arc::new(socket), write_timeout }, voice, begin }
+    }
+}
+
+/// A stream with its socket.
+pub struct SocketStream {
+    line: Line,
+    voice: Voice,
+    begin: Box<Left>,
+}
+
+impl SocketStream {
+    /// Writes it until it ends or its client goes, and gives up `place` then.
+    pub async fn run<T>(self, place: T) {
+        let Self { line, mut voice, begin } = self;
+        let mut left = Some(begin);
+        while let Some(begin) = left {
+            // Boxed: what it takes to catch up is given back when the stream is live.
+            left = match Box::pin(alone(&line, &mut voice, begin)).await {
+                Ok(Some(subscription)) => together(&line, &mut voice, subscription).await,
+                Ok(None) => None,
+                Err(error) => {
+                    voice.end.because(reason(&error));
+                    None
+                }
+            };
+        }
+        drop(place);
+    }
+}
+
+/// Writes by itself what the stream says until it is live; `None` when it has ended.
+async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<Option<Box<Subscription>>> {
+    let Left { mut subscription, unwritten, turned_away } = *begin;
+    let mut silence = Silence::new(voice.app.heartbeat());
+    line.write_all(unwritten).await?;
+    let mut turn = turned_away;
+    while turn || !subscription.is_live() {
+        let said = tokio::select! {
+            biased;
+            () = line.hung_up() => return Ok(None),
+            said = voice.next(&mut subscription, &mut silence) => said,
+        };
+        line.write_all(chunk(&said.pieces)).await?;
+        if said.last.is_some() {
+            line.write_all(Bytes::from_static(LAST_CHUNK)).await?;
+            return Ok(None);
+        }
+        turn = false;
+    }
+    Ok(Some(Box::new(subscription)))
+}
+
+/// Lets a convoy write what the stream says, until the convoy leaves it or it ends: `None`.
+async fn together(line: &Line, voice: &mut Voice, subscription: Box<Subscription>) -> Option<Box<Left>> {
+    let mut seat = voice.app.convoys.join(&voice.app, Arc::clone(&line.socket), *subscription);
+    let left = tokio::select! {
+        biased;
+        left = seat.left() => left,
+        () = line.hung_up() => None,
+        said = voice.last_words() => {
+            let left = seat.leave();
+            Box::pin(last(line, left, said)).await;
+            None
+        }
+    };
+    voice.end.count(seat.delivered());
+    left
+}
+
+/// Ends a stream in order, when its convoy has left it. Nobody is there to be told that it did not work.
+async fn last(line: &Line, left: impl Future<Output = Option<Box<Left>>>, said: Said) {
+    let Some(left) = left.await else { return };
+    for bytes in [left.unwritten, chunk(&said.pieces), Bytes::from_static(LAST_CHUNK)] {
+        if line.write_all(bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Why a stream has ended whose socket does not take what is written.
+fn reason(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::TimedOut { "stalled" } else { "client_gone" }
+}
+
+/// A client's socket, for a stream of its own.
+struct Line {
+    socket: Arc<TcpStream>,
+    write_timeout: Duration,
+}
+
+impl Line {
+    /// Writes all of `bytes`; fails when nothing of it was taken for `write_timeout`.
+    async fn write_all(&self, mut bytes: Bytes) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.socket.try_write(&bytes) {
+                Ok(written) => bytes.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::timeout(self.write_timeout, self.socket.writable())
+                        .await
+                        .map_err(|_| io::ErrorKind::TimedOut)??;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the client has closed its side. What it sends after its request is not read as another one.
+    async fn hung_up(&self) {
+        let (mut ignored, mut buffer) = (0, [0; 64]);
+        while ignored < limits::IGNORED_BYTES_MAX {
+            if self.socket.readable().await.is_err() {
+                return;
+            }
+            match self.socket.try_read(&mut buffer) {
+                Ok(0) => return,
+                Ok(read) => ignored += read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_holds_all_pieces_and_nothing_is_no_chunk() {
+        assert_eq!(chunk(&[Bytes::from_static(b"0123456789"), Bytes::from_static(b"abcdef")]), "10\r\n0123456789abcdef\r\n");
+        assert_eq!(chunk(&[]), "");
+        assert_eq!(chunk(&[Bytes::new()]), "");
+    }
+}

@@ -1,0 +1,112 @@
+//! A client's socket: what hyper reads and writes until a stream begins, with writes that have to make progress.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use crate::limits;
+
+/// See the module. A write that makes no progress for `write_timeout` fails with [`io::ErrorKind::TimedOut`].
+#[derive(Debug)]
+pub struct Socket {
+    stream: TcpStream,
+    write_timeout: Duration,
+    /// Runs while the kernel takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    unsent: Unsent,
+}
+
+/// Whether the kernel has not taken all that was to be written: what remains is still in hyper's buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Unsent(Arc<AtomicBool>);
+
+impl Unsent {
+    /// Whether something was left of the last write.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Socket {
+    /// Sets the socket's options.
+    #[must_use]
+    pub fn new(stream: TcpStream, write_timeout: Duration) -> Self {
+        if let Err(error) = set_options(&stream) {
+            tracing::debug!(%error, "socket options");
+        }
+        Self { stream, write_timeout, stalled: None, unsent: Unsent::default() }
+    }
+
+    /// Whether something was left of the last write.
+    #[must_use]
+    pub fn unsent(&self) -> Unsent {
+        self.unsent.clone()
+    }
+
+    /// The socket itself.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    fn written(&mut self, cx: &mut Context<'_>, wanted: usize, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let taken = matches!(written, Poll::Ready(Ok(taken)) if taken == wanted);
+        self.unsent.0.store(!taken, Ordering::Relaxed);
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.write_timeout)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    // An event is to leave at once, not to wait for the next.
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.written(cx, bytes.len(), written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.written(cx, pieces.iter().map(|piece| piece.len()).sum(), written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
