@@ -14,6 +14,7 @@ mod growth;
 mod harness;
 mod ids;
 mod oracle;
+mod places;
 mod problems;
 mod reload;
 mod replay;
