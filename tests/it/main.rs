@@ -10,9 +10,11 @@ mod support;
 
 mod clusters;
 mod delivery;
+mod faults;
 mod growth;
 mod harness;
 mod ids;
+mod leaving;
 mod oracle;
 mod places;
 mod problems;
