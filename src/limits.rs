@@ -18,6 +18,16 @@ pub const CATCH_UP_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 128 * 1024
 /// Bytes of shared frames that a live subscriber is handed at once.
 pub const LIVE_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
 
+/// How long a subscriber keeps its replay place while others wait: then it queues again. Long beside what is fetched anew
+/// after that, a range of each partition.
+pub const REPLAY_TURN: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing and keep its replay place while others wait: longer than the network's hiccups.
+pub const REPLAY_STALL: Duration = Duration::from_secs(1);
+
+/// How often a client that waits for a replay place is told its place in the queue.
+pub const REPLAY_WAIT_SAID: Duration = Duration::from_secs(10);
+
 /// Pause before Kafka is asked again for a replay that it could not serve.
 pub const REPLAY_RETRY_PAUSE: Duration = Duration::from_secs(1);
 

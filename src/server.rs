@@ -113,7 +113,8 @@ impl Server {
             hub,
             metrics,
             connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
-            request_rate: RequestRate::new(http.request_rate_limit, addresses),
+            request_rate: RequestRate::new(http.request_rate_limit, addresses.clone()),
+            addresses,
             convoys: Convoys::default(),
             shutdown: shutdown.clone(),
             config: config.clone(),
@@ -161,11 +162,23 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
     // The admin port answers until the last stream has ended: that the server drains is worth knowing.
     let admin_stop = Shutdown::default();
     let admin = tokio::spawn(serve_all(listeners.admin, &http::admin::router(app), &Gauge::default(), &admin_stop));
-    serve_all(listeners.public, &http::router(app), &app.metrics.connections, shutdown).await;
+    let public = serve_all(listeners.public, &http::router(app), &app.metrics.connections, shutdown);
+    tokio::join!(public, begin_after_announcement(app, shutdown));
     admin_stop.begin();
     if let Err(error) = admin.await {
         tracing::error!(%error, "admin port");
     }
+}
+
+/// Gives those who send clients here `drain_delay_ms` to see that they should not. A server that was not ready has no clients.
+async fn begin_after_announcement(app: &App, shutdown: &Shutdown) {
+    shutdown.announced().await;
+    if app.hub.is_ready() {
+        let delay = Duration::from_millis(app.config.limits.drain_delay_ms);
+        // Its end and a beginning before it come to the same.
+        let _ = tokio::time::timeout(delay, shutdown.begun()).await;
+    }
+    shutdown.begin();
 }
 
 fn kafka_reader(config: &Config, reloaded: &Reloaded) -> KafkaReader {
@@ -183,6 +196,7 @@ fn hub_limits(config: &Config) -> HubLimits {
         memory_log_bytes_max: config.limits.memory_log_bytes_max,
         feed_bytes_max: config.limits.feed_bytes_max,
         replay_places_max: config.kafka.replay_places_max,
+        replay_places_per_client_max: config.kafka.replay_places_per_client_max.and_then(|max| max.try_into().ok()),
         replay_queue_max: config.kafka.replay_queue_max,
     }
 }

@@ -161,7 +161,8 @@ def check_sources(objects, pod):
             named.append(("Secret", secret["name"], secret["key"]))
     told += [f"{kind} {name} has no {key}" for kind, name, key in named if key not in held.get((kind, name), {})]
 
-    drain = config_file(objects)["services"][0]["conf"].get("drain_ms", 10_000) / 1000
+    conf = config_file(objects)["services"][0]["conf"]
+    drain = (conf.get("drain_delay_ms", 5_000) + conf.get("drain_ms", 10_000)) / 1000
     needed = container["lifecycle"]["preStop"]["sleep"]["seconds"] + drain + 5
     if pod["terminationGracePeriodSeconds"] <= needed:
         told.append(f"the pod is killed after {pod['terminationGracePeriodSeconds']} s, and needs {needed} s to leave")

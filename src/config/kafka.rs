@@ -40,6 +40,8 @@ pub struct KafkaConfig {
     pub replay_consumers_max: usize,
     /// Subscribers that may read the past out of Kafka at once.
     pub replay_places_max: usize,
+    /// Those of one client address; `None` for no bound.
+    pub replay_places_per_client_max: Option<u32>,
     /// Clients that may wait for such a place before the next one gets 503.
     pub replay_queue_max: usize,
 }

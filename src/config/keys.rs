@@ -189,6 +189,12 @@ pub static KEYS: &[Key] = &[
     conf("metadata_refresh_ms", number(100, HOUR_MS), "10000", "Milliseconds between looks for new topics and partitions."),
     conf("replay_consumers_max", number(1, 64), "4", "Kafka consumers that read the past for subscribers."),
     conf("replay_places_max", number(1, 10_000), "64", "Subscribers that may read the past out of Kafka at once."),
+    conf(
+        "replay_places_per_client_max",
+        Kind::NumberOrOff { max: 10_000 },
+        "16",
+        "Such places that one client address may have; `off` for all.",
+    ),
     conf("replay_queue_max", number(0, 1_000_000), "256", "Clients that may wait for such a place; further ones get 503."),
     // Memory and time.
     conf(
@@ -199,6 +205,12 @@ pub static KEYS: &[Key] = &[
     ),
     conf("feed_bytes_max", number(1 << 16, 16 * GIB), "1048576", "Bytes of rendered frames kept for each set of streams."),
     conf("event_bytes_max", number(1 << 10, GIB), "10485760", "Bytes of the largest event delivered; larger ones are skipped."),
+    conf(
+        "drain_delay_ms",
+        number(0, HOUR_MS),
+        "5000",
+        "Milliseconds that `/readyz` is 503 at shutdown before the port closes and streams end.",
+    ),
     conf("drain_ms", number(0, HOUR_MS), "10000", "Milliseconds over which streams are ended at shutdown."),
     conf("write_timeout_ms", number(100, HOUR_MS), "60000", "Milliseconds a client may not read before it is disconnected."),
     conf("request_head_timeout_ms", number(100, HOUR_MS), "10000", "Milliseconds a client may take to send a request's head."),

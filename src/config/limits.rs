@@ -11,6 +11,8 @@ pub struct Limits {
     pub feed_bytes_max: usize,
     /// Bytes of the largest event delivered; larger ones are skipped.
     pub event_bytes_max: usize,
+    /// Milliseconds between the first word of leaving (`/readyz` turns 503) and the first stream that ends.
+    pub drain_delay_ms: u64,
     /// Milliseconds over which streams are ended at shutdown.
     pub drain_ms: u64,
     /// Milliseconds that a client may not read before it is disconnected.

@@ -14,6 +14,7 @@ use super::feed::{Slot, Tail};
 use super::hub::Hub;
 use super::partition_log::LogEntry;
 use super::places::ReplayPlace;
+use super::turns::Client;
 use super::upstream::{ReplayConsumerNumber, ReplayRange, UpstreamUnavailable};
 use crate::cursor::{EventId, MovedReason, Offset, Position, RunClock};
 use crate::event::frame::{self, Format};
@@ -26,10 +27,15 @@ use super::subscription::Moved;
 pub(super) struct CatchUp {
     hub: Arc<Hub>,
     format: Format,
+    /// Whose subscription it is.
+    client: Client,
     /// The id that this subscriber's frames carry: its own cursor, not the feed's.
     event_id: EventId,
+    /// One for each slot. Between two steps they lie in the place, if there is one.
     lanes: Vec<Lane>,
     place: Option<ReplayPlace>,
+    /// Whether the place was of use: it is not given back before.
+    has_emitted: bool,
     consumer: ReplayConsumerNumber,
     /// [`Hub::rewrites`] when the lanes were filled.
     rewrites: u64,
@@ -37,7 +43,7 @@ pub(super) struct CatchUp {
 
 /// What was fetched of one slot and not delivered yet.
 #[derive(Debug)]
-struct Lane {
+pub(super) struct Lane {
     entries: VecDeque<LogEntry>,
     /// The offset up to which the log was fetched into `entries`.
     fetched: Offset,
@@ -65,20 +71,37 @@ pub(super) enum Step {
 }
 
 impl CatchUp {
-    pub(super) fn new(hub: Arc<Hub>, format: Format) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, format: Format, client: Client) -> Self {
         let (consumer, rewrites) = (hub.upstream.replay_consumer(), hub.rewrites());
-        Self { hub, format, event_id: EventId::default(), lanes: Vec::new(), place: None, consumer, rewrites }
+        let (event_id, lanes) = (EventId::default(), Vec::new());
+        Self { hub, format, client, event_id, lanes, place: None, has_emitted: false, consumer, rewrites }
     }
 
     /// Gives it the place that [`Step::PlaceNeeded`] asked for.
     pub(super) fn take_place(&mut self, place: ReplayPlace) {
         self.place = Some(place);
+        self.has_emitted = false;
     }
 
     /// One step towards `tail`. The cursor only moves past what the returned step hands out, so a step that is dropped half
-    /// done has lost nothing.
+    /// done has lost nothing. The next one may be long in coming, when the client does not read: until then what was fetched
+    /// lies in the place, and goes with it when that is given to somebody else.
     pub(super) async fn step(&mut self, tail: &Tail, cursor: &mut Vec<Position>) -> Step {
+        match self.place.as_ref().map(ReplayPlace::resume) {
+            None => {}
+            Some(Some(parked)) if parked.is_empty() => {}
+            Some(Some(parked)) => self.lanes = parked,
+            Some(None) => self.give_place_up(cursor),
+        }
         self.align(tail, cursor);
+        let step = self.step_aligned(tail, cursor).await;
+        if let Some(place) = &self.place {
+            place.park(std::mem::take(&mut self.lanes));
+        }
+        step
+    }
+
+    async fn step_aligned(&mut self, tail: &Tail, cursor: &mut [Position]) -> Step {
         match self.fetch(tail, cursor).await {
             Ok(None) => {}
             Ok(Some(step)) => return step,
@@ -90,6 +113,7 @@ impl CatchUp {
         }
         let (bytes, events) = self.emit(tail, cursor);
         if events > 0 {
+            self.has_emitted = true;
             return Step::Frames { bytes, events };
         }
         let reached = |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
@@ -142,12 +166,10 @@ impl CatchUp {
                 return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
             }
             from_kafka = true;
-            if self.place.is_none() {
-                match self.hub.places.take() {
-                    Some(place) => self.place = Some(place),
-                    None => return Ok(Some(Step::PlaceNeeded)),
-                }
+            if !self.has_place(cursor) {
+                return Ok(Some(Step::PlaceNeeded));
             }
+            let lane = &mut self.lanes[index];
             let range = ReplayRange {
                 topic: slot.partition.topic.clone(),
                 partition: slot.partition.partition,
@@ -183,12 +205,30 @@ impl CatchUp {
         })
     }
 
-    /// Throws away what was fetched before events were rewritten.
+    /// Whether there is a place to read from Kafka in. After a turn it is given up, if others wait.
+    fn has_place(&mut self, cursor: &[Position]) -> bool {
+        if self.has_emitted && self.place.as_ref().is_some_and(ReplayPlace::is_due) {
+            self.give_place_up(cursor);
+            return false;
+        }
+        if self.place.is_none()
+            && let Some(place) = self.hub.places.take(self.client)
+        {
+            self.take_place(place);
+        }
+        self.place.is_some()
+    }
+
+    /// Gives the place up, and what was fetched in it: those who have no place hold nothing out of Kafka.
+    fn give_place_up(&mut self, cursor: &[Position]) {
+        self.place = None;
+        self.fetch_again(cursor);
+    }
+
+    /// Throws away what was fetched.
     fn fetch_again(&mut self, cursor: &[Position]) {
         self.rewrites = self.hub.rewrites();
-        for (lane, own) in self.lanes.iter_mut().zip(cursor) {
-            *lane = Lane { entries: VecDeque::new(), fetched: own.next, clock: None };
-        }
+        self.lanes = cursor.iter().map(|own| Lane { entries: VecDeque::new(), fetched: own.next, clock: None }).collect();
     }
 
     /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry.

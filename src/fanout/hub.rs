@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::feed::{Feed, FeedKey};
 use super::partition_log::{LogStart, PartitionLog};
-use super::places::ReplayPlaces;
+use super::places::{PlaceLimits, ReplayPlaces};
 use super::upstream::Upstream;
 use crate::cursor::{Offset, Partition, Position, TimestampMs};
 use crate::event::PublicEvent;
@@ -26,6 +26,8 @@ pub struct HubLimits {
     pub feed_bytes_max: usize,
     /// How many subscribers may be replayed from Kafka at once.
     pub replay_places_max: usize,
+    /// How many of them may be of one client address; `None` for no bound.
+    pub replay_places_per_client_max: Option<usize>,
     /// How many more may wait for a place.
     pub replay_queue_max: usize,
 }
@@ -93,13 +95,18 @@ impl Hub {
     /// A hub that nothing is read into yet.
     #[must_use]
     pub fn new(limits: HubLimits, upstream: Upstream, metrics: Arc<Metrics>) -> Arc<Self> {
+        let places = PlaceLimits {
+            places: limits.replay_places_max,
+            places_per_client: limits.replay_places_per_client_max,
+            queue: limits.replay_queue_max,
+        };
         Arc::new(Self {
             routes: RwLock::default(),
             retention: Mutex::default(),
             ready: watch::Sender::new(false),
             limits,
             rewrites: AtomicU64::new(0),
-            places: ReplayPlaces::new(limits.replay_places_max, limits.replay_queue_max),
+            places: ReplayPlaces::new(places),
             upstream,
             metrics,
         })
@@ -148,7 +155,7 @@ impl Hub {
     /// Brings the gauges up to date that nobody keeps as they change: for whoever is about to read them.
     pub fn update_gauges(&self) {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.metrics.replays_running.set(count(self.limits.replay_places_max - self.places.free()));
+        self.metrics.replays_running.set(count(self.places.taken()));
         self.metrics.replays_waiting.set(count(self.places.waiting()));
     }
 

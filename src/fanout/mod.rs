@@ -10,7 +10,8 @@
 //! * `start`: where a subscription begins.
 //! * `subscription`: the loop that every subscriber pulls.
 //! * `catch_up`: what comes before the feed: merge by time, handoff.
-//! * `places`: the bounded places for replays out of Kafka.
+//! * `places`: the bounded places for replays out of Kafka, and who gets them.
+//! * `turns`: the queue before them, in which clients take turns.
 //! * `upstream`: what is asked of Kafka, over bounded queues.
 //!
 //! Quirks, each with the test that locks it:
@@ -28,6 +29,7 @@ mod start;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod turns;
 pub mod upstream;
 
 pub use feed::FeedKey;
@@ -35,3 +37,4 @@ pub use hub::{Arrival, Hub, HubLimits, HubPartition};
 pub use partition_log::{LogEntry, LogStart};
 pub use start::{Asked, Started, SubscribeError, subscribe};
 pub use subscription::{Batch, Moved, Subscription};
+pub use turns::Client;

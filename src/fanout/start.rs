@@ -7,6 +7,7 @@ use super::feed::{FeedKey, Slot};
 use super::hub::Hub;
 use super::partition_log::PartitionLog;
 use super::subscription::{Moved, Subscription};
+use super::turns::Client;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{self, AskedEntry, AskedPosition, Decision, Partition, Position, TimestampMs};
 use crate::event::frame::Format;
@@ -24,6 +25,8 @@ pub struct Asked {
     pub last_event_id: Vec<AskedEntry>,
     /// Where topics start that the id does not place.
     pub since: Option<TimestampMs>,
+    /// Whose it is, as far as that is known: places for replays are shared out among clients.
+    pub client: Client,
 }
 
 /// Why a subscription cannot begin. All of it is known before the first byte.
@@ -66,6 +69,7 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
         return Err(SubscribeError::NotReady);
     }
     await_partitions(hub, &asked.last_event_id).await?;
+    let client = asked.client;
     let mut topics = asked.topics;
     topics.sort_unstable();
     topics.dedup();
@@ -83,12 +87,13 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
         }
         cursor.push(decision.position);
     }
-    if hub.places.are_exhausted() && needs_kafka(&tail.slots, &cursor) {
+    if hub.places.are_exhausted(client) && needs_kafka(&tail.slots, &cursor) {
         hub.metrics.replays_refused.inc();
         return Err(SubscribeError::ReplayRefused);
     }
     let live = tail.slots.iter().zip(&cursor).all(|(slot, own)| slot.position.next == own.next);
-    let subscription = if live { Subscription::live(member, tail.next, cursor) } else { Subscription::new(member, cursor) };
+    let subscription =
+        if live { Subscription::live(member, client, tail.next, cursor) } else { Subscription::new(member, client, cursor) };
     Ok(Started { subscription, moved })
 }
 

@@ -9,7 +9,8 @@ use tokio::time::sleep;
 use super::catch_up::{CatchUp, Step};
 use super::feed::{FeedKey, FeedRead};
 use super::hub::FeedMembership;
-use super::places::ReplayTicket;
+use super::places::{ReplayTicket, Turn};
+use super::turns::Client;
 use crate::cursor::{MovedReason, Offset, Partition, Position, TimestampMs};
 use crate::limits;
 use crate::stream::Topic;
@@ -50,7 +51,7 @@ pub enum Batch {
     },
     /// Events are missing before the next frame, which the client must be told.
     Moved(Moved),
-    /// All replay places are taken; so many wait before and with this subscriber.
+    /// All replay places are taken; it is so many turns until this subscriber gets one. Said again while it lasts.
     Waiting(usize),
     /// No replay place and no place in the queue: the subscription ends.
     ReplayRefused,
@@ -61,6 +62,7 @@ pub enum Batch {
 pub struct Subscription {
     member: FeedMembership,
     wake: watch::Receiver<u64>,
+    client: Client,
     cursor: Vec<Position>,
     state: State,
     /// How many subscribers it reads for.
@@ -79,17 +81,17 @@ impl Subscription {
     /// A subscription that goes on at `cursor` (one position per slot of the feed; further slots begin where the feed did).
     /// It must have been made after `member` joined, from positions at most as far as Kafka's logs.
     #[must_use]
-    pub(super) fn new(member: FeedMembership, cursor: Vec<Position>) -> Self {
+    pub(super) fn new(member: FeedMembership, client: Client, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
-        let state = catching_up(&member);
-        Self { member, wake, cursor, state, readers: 1 }
+        let state = catching_up(&member, client);
+        Self { member, wake, client, cursor, state, readers: 1 }
     }
 
     /// A subscription that goes on live at `next`, with the feed's own positions.
     #[must_use]
-    pub(super) fn live(member: FeedMembership, next: u64, cursor: Vec<Position>) -> Self {
+    pub(super) fn live(member: FeedMembership, client: Client, next: u64, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
-        Self { member, wake, cursor, state: State::Live(next), readers: 1 }
+        Self { member, wake, client, cursor, state: State::Live(next), readers: 1 }
     }
 
     /// Whether it reads its feed.
@@ -111,14 +113,20 @@ impl Subscription {
         self.member.feed().key()
     }
 
-    /// Another subscription at the same place.
+    /// Another subscription at the same place, of this client.
     #[must_use]
-    pub fn fork(&self) -> Self {
+    pub fn fork(&self, client: Client) -> Self {
         let (member, cursor) = (self.member.clone(), self.cursor.clone());
         match self.live_at() {
-            Some(next) => Self::live(member, next, cursor),
-            None => Self::new(member, cursor),
+            Some(next) => Self::live(member, client, next, cursor),
+            None => Self::new(member, client, cursor),
         }
+    }
+
+    /// Whose it is, if that is known.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client
     }
 
     /// Whether its feed has gone on since the last [`Subscription::next`].
@@ -157,7 +165,7 @@ impl Subscription {
             FeedRead::Nothing => self.wait_for_feed().await,
             FeedRead::Behind => {
                 self.member.hub().metrics.fallen_behind.inc();
-                self.state = catching_up(&self.member);
+                self.state = catching_up(&self.member, self.client);
             }
         }
         None
@@ -165,11 +173,19 @@ impl Subscription {
 
     async fn turn_catching_up(&mut self) -> Option<Batch> {
         let State::CatchingUp(catch_up, ticket) = &mut self.state else { return None };
+        let hub = self.member.hub();
         if let Some(waiting) = ticket {
-            catch_up.take_place(waiting.redeem().await);
+            match waiting.redeem().await {
+                Turn::Place(place) => catch_up.take_place(place),
+                Turn::Missed => {}
+                Turn::Wait(place) => return Some(Batch::Waiting(place)),
+                Turn::PutOut => {
+                    hub.metrics.replays_refused.inc();
+                    return Some(Batch::ReplayRefused);
+                }
+            }
             *ticket = None;
         }
-        let hub = self.member.hub();
         let tail = self.member.feed().tail();
         match catch_up.step(&tail, &mut self.cursor).await {
             Step::Frames { bytes, events } => {
@@ -187,12 +203,14 @@ impl Subscription {
                 return Some(Batch::Moved(moved));
             }
             Step::PlaceNeeded => {
-                *ticket = hub.places.queue();
-                if ticket.is_none() {
+                let Some(queued) = hub.places.queue(self.client) else {
                     hub.metrics.replays_refused.inc();
                     return Some(Batch::ReplayRefused);
-                }
-                return Some(Batch::Waiting(hub.places.waiting()));
+                };
+                // `None`: it is its turn already.
+                let place = queued.place();
+                *ticket = Some(queued);
+                return place.map(Batch::Waiting);
             }
             Step::Unavailable => sleep(limits::REPLAY_RETRY_PAUSE).await,
         }
@@ -205,6 +223,6 @@ impl Subscription {
     }
 }
 
-fn catching_up(member: &FeedMembership) -> State {
-    State::CatchingUp(Box::new(CatchUp::new(Arc::clone(member.hub()), member.feed().key().format)), None)
+fn catching_up(member: &FeedMembership, client: Client) -> State {
+    State::CatchingUp(Box::new(CatchUp::new(Arc::clone(member.hub()), member.feed().key().format, client)), None)
 }

@@ -33,7 +33,7 @@ async fn healthz() -> Response {
 
 /// Streams can be served; else why not.
 async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let reason = if app.shutdown.has_begun() {
+    let reason = if app.shutdown.is_announced() {
         Some("draining")
     } else if !app.hub.is_ready() {
         Some("not every partition was read up to its end yet, or Kafka is not reachable")

@@ -23,7 +23,7 @@ use super::App;
 use super::body::{Delivered, DeliveryLook, Said, Silence};
 use super::handover::chunk;
 use crate::event::Format;
-use crate::fanout::{FeedKey, Subscription};
+use crate::fanout::{Client, FeedKey, Subscription};
 use crate::limits;
 
 /// The convoys of all feeds.
@@ -58,6 +58,7 @@ struct Newcomer {
 #[derive(Debug)]
 struct Member {
     socket: Arc<TcpStream>,
+    client: Client,
     state: Arc<SeatState>,
     left: oneshot::Sender<Box<Left>>,
 }
@@ -107,7 +108,7 @@ impl Convoys {
     pub(super) fn join(&self, app: &Arc<App>, socket: Arc<TcpStream>, subscription: Subscription) -> Seat {
         let (sender, left) = oneshot::channel();
         let state = Arc::new(SeatState::default());
-        let member = Member { socket, state: Arc::clone(&state), left: sender };
+        let member = Member { socket, client: subscription.client(), state: Arc::clone(&state), left: sender };
         let mut by_feed = self.by_feed.lock();
         let convoys = by_feed.entry(subscription.feed_key().clone()).or_default();
         let smallest = convoys
@@ -117,7 +118,7 @@ impl Convoys {
         let convoy = smallest.cloned().unwrap_or_else(|| {
             let convoy = Arc::new(Convoy::default());
             convoys.push(Arc::clone(&convoy));
-            tokio::spawn(Journey::new(app, &convoy, subscription.fork()).run());
+            tokio::spawn(Journey::new(app, &convoy, subscription.fork(None)).run());
             convoy
         });
         convoy.size.fetch_add(1, Ordering::Relaxed);
@@ -307,7 +308,7 @@ impl Journey {
     }
 
     fn leave(&self, member: Member, unwritten: Bytes) {
-        let subscription = self.subscription.fork();
+        let subscription = self.subscription.fork(member.client);
         member.leave(self.convoy.delivered(), Left { subscription, unwritten, turned_away: false });
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn robots() -> Response {
 
 /// `GET /_info`: 200 only when ready to serve streams, so that it can be probed.
 pub(super) async fn info(State(app): State<Arc<App>>, request: Request) -> Response {
-    if !app.hub.is_ready() || app.shutdown.has_begun() {
+    if !app.hub.is_ready() || app.shutdown.is_announced() {
         let problem = super::Problem::Unavailable("Not ready to serve streams");
         return problem.response(request.method(), request.uri());
     }

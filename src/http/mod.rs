@@ -65,6 +65,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Whose requests these are.
+    pub addresses: ClientAddresses,
     /// Streams of each client.
     pub connection_limit: ConnectionLimit,
     /// Stream requests of each client.

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::query;
 use crate::cursor::{AskedEntry, LastEventId, since};
 use crate::event::Format;
-use crate::fanout::{Asked, Started, subscribe};
+use crate::fanout::{Asked, Client, Started, subscribe};
 use crate::stream::{Catalog, Stream, Topic};
 
 pub(super) const PATH: &str = "/v2/stream/";
@@ -58,7 +58,8 @@ async fn answer(
     let parameters = query::parse(uri.query(), query::STREAM_PARAMETERS)?;
     let streams = streams(app, uri.path())?;
     let permit = app.connection_limit.take(headers, peer.ip())?;
-    let asked = asked(&streams, headers, &parameters)?;
+    let client = app.addresses.client(headers, peer.ip()).ok();
+    let asked = asked(&streams, headers, &parameters, client)?;
     if !app.hub.is_ready() {
         return Err(crate::fanout::SubscribeError::NotReady.into());
     }
@@ -169,7 +170,12 @@ fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> 
 
 /// What is asked of the fan-out: the header before the query parameter, for a browser cannot set the header at first, and
 /// sends the newer one by itself when it reconnects.
-fn asked(streams: &[Arc<Stream>], headers: &HeaderMap, parameters: &HashMap<&str, String>) -> Result<Asked, Problem> {
+fn asked(
+    streams: &[Arc<Stream>],
+    headers: &HeaderMap,
+    parameters: &HashMap<&str, String>,
+    client: Client,
+) -> Result<Asked, Problem> {
     let since = match parameters.get("since") {
         Some(text) => Some(since::parse(text).map_err(|error| Problem::InvalidTimestamp(error.to_string()))?),
         None => None,
@@ -186,7 +192,7 @@ fn asked(streams: &[Arc<Stream>], headers: &HeaderMap, parameters: &HashMap<&str
         None => Vec::new(),
     };
     let topics = topics(streams, &entries)?;
-    Ok(Asked { topics, format: format(headers), last_event_id: entries, since })
+    Ok(Asked { topics, format: format(headers), last_event_id: entries, since, client })
 }
 
 /// The topics of the subscription.

@@ -10,10 +10,13 @@ mod support;
 
 mod clusters;
 mod delivery;
+mod faults;
 mod growth;
 mod harness;
 mod ids;
+mod leaving;
 mod oracle;
+mod places;
 mod problems;
 mod reload;
 mod replay;

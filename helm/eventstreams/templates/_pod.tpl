@@ -1,10 +1,12 @@
 {{/* The pod: its container, its probes, its volumes. */}}
 
-{{/* Seconds between SIGTERM and the last socket's end: drain_ms, then the 5 s that slow clients have to read the rest. */}}
+{{/* Seconds between SIGTERM and the last socket's end: drain_delay_ms, drain_ms, then the 5 s that slow clients have to read the rest. */}}
 {{- define "eventstreams.drainSeconds" -}}
+{{- $delay := index .Values.config.conf "drain_delay_ms" -}}
+{{- if kindIs "invalid" $delay -}}{{- $delay = 5000 -}}{{- end -}}
 {{- $drain := index .Values.config.conf "drain_ms" -}}
 {{- if kindIs "invalid" $drain -}}{{- $drain = 10000 -}}{{- end -}}
-{{- add (divf $drain 1000 | ceil | int) 5 -}}
+{{- add (divf $delay 1000 | ceil | int) (divf $drain 1000 | ceil | int) 5 -}}
 {{- end -}}
 
 {{- define "eventstreams.probes" -}}

@@ -115,6 +115,7 @@ impl Run {
             memory_log_bytes_max: 250 << self.dice.random_range(0..8),
             feed_bytes_max: 500 << self.dice.random_range(0..7),
             replay_places_max: self.dice.random_range(1..4),
+            replay_places_per_client_max: None,
             replay_queue_max: self.dice.random_range(0..4),
         }
     }

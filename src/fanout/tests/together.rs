@@ -28,7 +28,13 @@ fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
 /// A hub that has read the whole logs.
 fn hub(logs: &[Log]) -> Arc<Hub> {
     let (to_kafka, _) = upstream(1, 1);
-    let limits = HubLimits { memory_log_bytes_max: 1 << 20, feed_bytes_max: 1 << 20, replay_places_max: 1, replay_queue_max: 1 };
+    let limits = HubLimits {
+        memory_log_bytes_max: 1 << 20,
+        feed_bytes_max: 1 << 20,
+        replay_places_max: 1,
+        replay_places_per_client_max: None,
+        replay_queue_max: 1,
+    };
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
     for log in logs {
         let start = LogStart { offset: Offset(0), floor: TimestampMs(i64::MIN), is_log_start: true };
@@ -61,7 +67,7 @@ fn entry(partition: i32, timestamps: &[i64], had: usize) -> AskedEntry {
 
 /// How many events of a subscription with this id there are.
 async fn events(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> usize {
-    let asked = Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id, since: None };
+    let asked = Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id, since: None, client: None };
     let mut started = subscribe(hub, asked).await.expect("it begins");
     let mut count = 0;
     while !started.subscription.is_live() {

@@ -222,7 +222,7 @@ fn java_args(class: &str) -> Vec<OsString> {
 
 /// Three ports that are free now, below the range from which the kernel gives ports to outgoing connections: a client that keeps
 /// reconnecting to a broker that is down could otherwise be given the broker's own port and connect to itself.
-fn free_ports() -> [u16; 3] {
+pub fn free_ports() -> [u16; 3] {
     let mut listeners = Vec::new();
     while listeners.len() < 3 {
         let (random, _) = uuid::Uuid::new_v4().as_u64_pair();

@@ -5,7 +5,8 @@
 //! * `admin`: a cluster, embedded or real: topics, records, the log read back.
 //! * `kafka`: Apache Kafka started, killed, restarted; it never outlives the test process. `jars`: whether it can run here.
 //! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing.
-//! * `server`: an EventStreams server in the test's process.
+//! * `server`: an EventStreams server in the test's process. `process`: the program as a process of its own.
+//! * `crowd`: many clients that come back by themselves. `balancer`: one port before several servers.
 //! * `numbered`: events that say which they are.
 //! * `sse` and `ndjson`: a subscriber that reads events, and is cut at any byte.
 //! * `deadline`: how long anything may take.
@@ -13,12 +14,15 @@
 pub mod admin;
 #[macro_use]
 pub mod brokers;
+pub mod balancer;
 pub mod chunked;
+pub mod crowd;
 pub mod deadline;
 pub mod jars;
 pub mod kafka;
 pub mod ndjson;
 pub mod numbered;
+pub mod process;
 pub mod server;
 pub mod sse;
 pub mod wire;

@@ -13,6 +13,11 @@ pub fn record(topic: &str, partition: i32, timestamp: i64, n: usize) -> NewRecor
     NewRecord::new(topic, partition, timestamp, format!(r#"{{"n":{n}}}"#))
 }
 
+/// The same with so many bytes of padding.
+pub fn padded(topic: &str, timestamp: i64, n: usize, bytes: usize) -> NewRecord {
+    NewRecord::new(topic, 0, timestamp, format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(bytes)))
+}
+
 /// The numbers of the events, in the order in which they came.
 pub fn numbers(frames: &[Frame]) -> Vec<usize> {
     frames.iter().map(number).collect()

@@ -41,11 +41,13 @@ impl Settings {
         self
     }
 
-    fn yaml(&self, brokers: &str) -> String {
+    /// The file, with these brokers.
+    pub fn yaml(&self, brokers: &str) -> String {
         let defaults = [
             ("port", "0"),
             ("interface", "127.0.0.1"),
             ("admin_interface", "127.0.0.1"),
+            ("drain_delay_ms", "0"),
             ("drain_ms", "0"),
             ("metadata_refresh_ms", "1000"),
         ];
@@ -141,12 +143,17 @@ impl TestServer {
         within("the server to end", running).await.expect("it ends without a panic");
     }
 
-    /// The value of a metric's sample that counts whole things, as `/metrics` names it with its labels; 0 when it is not there yet.
+    /// See [`metric`].
     pub async fn metric(&self, sample: &str) -> u64 {
-        let text = Request::get("/metrics").send(self.admin).await.text().await;
-        let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        line.map_or(0, |value| value.parse().expect("a whole number"))
+        metric(self.admin, sample).await
     }
+}
+
+/// The value of a metric's sample that counts whole things, as `/metrics` on `admin` names it with its labels; 0 when it is not there yet.
+pub async fn metric(admin: SocketAddr, sample: &str) -> u64 {
+    let text = Request::get("/metrics").send(admin).await.text().await;
+    let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().expect("a whole number"))
 }
 
 impl Drop for TestServer {

@@ -1,0 +1,172 @@
+//! Brokers that die, are not there, or hold what is too large; a server that is killed. Against Apache Kafka alone, each with a broker of its own.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::support::admin::{Cluster, NewRecord};
+use crate::support::brokers::kafka_is_here;
+use crate::support::crowd::{Crowd, numbered_for};
+use crate::support::deadline::{eventually, within};
+use crate::support::kafka::KafkaBroker;
+use crate::support::numbered::{TIME, numbers, record};
+use crate::support::process::ServerProcess;
+use crate::support::server::{Settings, TestServer};
+use crate::support::sse::Subscriber;
+use crate::support::wire::Request;
+
+/// Brokers that a client finds again soon after they were away.
+fn settings(stream: &str, topic: &str) -> Settings {
+    Settings::default().stream(stream, &[topic])
+}
+
+async fn topic(cluster: &Cluster, topic: &str, partitions: i32) {
+    cluster.create_topic(topic, partitions).await;
+}
+
+/// 100 subscribers; the broker is gone for 20 seconds, and the heartbeats are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
+    if !kafka_is_here().await {
+        return;
+    }
+    let mut broker = KafkaBroker::start("killed under a hundred subscribers").await;
+    let cluster = broker.cluster();
+    topic(&cluster, "eqiad.live", 2).await;
+    let server = TestServer::start(&cluster, &settings("live", "eqiad.live").key("heartbeat_ms", "1000")).await;
+    let crowd = Crowd::start(server.address, &Request::get("/v2/stream/live"), vec![None; 100], &[0, 1]);
+    crowd.all_opened(1).await;
+    cluster.produce_many("none", numbered_for("eqiad.live", 2, 0..100)).await;
+    crowd.all_have(100).await;
+    broker.kill();
+    let before = crowd.sum(|client| &client.comments);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // One each second is due to each of them; half of that shows that they went on.
+    let heartbeats = crowd.sum(|client| &client.comments) - before;
+    eventually("ten heartbeats for each", async || (crowd.sum(|client| &client.comments) >= before + 1000).then_some(())).await;
+    let begun = Instant::now();
+    broker.restart().await;
+    let up = begun.elapsed();
+    cluster.produce_many("none", numbered_for("eqiad.live", 2, 100..200)).await;
+    crowd.all_have(200).await;
+    println!(
+        "broker killed for 20 s under 100 subscribers: {heartbeats} heartbeats meanwhile; broker up after {} ms, all events {} ms later",
+        up.as_millis(),
+        (begun.elapsed() - up).as_millis()
+    );
+    assert_eq!(crowd.sum(|client| &client.opened), 100, "nobody had to come back");
+    // Who comes now is served too, out of Kafka as well.
+    let mut past = Request::get("/v2/stream/live?since=0").subscribe(server.address).await;
+    past.events(200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
+    if !kafka_is_here().await {
+        return;
+    }
+    let mut broker = KafkaBroker::start("absent at start").await;
+    topic(&broker.cluster(), "eqiad.late", 1).await;
+    broker.cluster().produce(record("eqiad.late", 0, TIME, 0)).await;
+    broker.stop();
+    let server = TestServer::start_unready(&broker.bootstrap, &settings("late", "eqiad.late"));
+    let refused = async || {
+        let mut refused = Request::get("/v2/stream/late").send(server.address).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+        assert_eq!(refused.json().await["type"], "unavailable");
+        assert_eq!(Request::get("/readyz").send(server.admin).await.status, 503);
+    };
+    refused().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    refused().await;
+    let begun = Instant::now();
+    broker.restart().await;
+    server.ready().await;
+    println!("broker absent at start: ready {} ms after the broker was started", begun.elapsed().as_millis());
+    let mut subscriber = Request::get("/v2/stream/late?since=0").subscribe(server.address).await;
+    broker.cluster().produce(record("eqiad.late", 0, TIME, 1)).await;
+    assert_eq!(numbers(&subscriber.events(2).await), [0, 1]);
+}
+
+/// What is as large as an event may be is delivered, what is larger is skipped and counted: live, and out of Kafka, among small ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
+    if !kafka_is_here().await {
+        return;
+    }
+    const LARGEST: usize = 10_485_760;
+    let broker = KafkaBroker::start("with large records").await;
+    let cluster = broker.cluster();
+    topic(&cluster, "eqiad.large", 1).await;
+    let settings = settings("large", "eqiad.large");
+    let server = TestServer::start(&cluster, &settings).await;
+    let mut live = Request::get("/v2/stream/large").subscribe(server.address).await;
+    let sized = |n: usize, bytes: usize| {
+        let empty = format!(r#"{{"n":{n},"padding":""}}"#);
+        NewRecord::new("eqiad.large", 0, TIME, empty.replace(r#""""#, &format!(r#""{}""#, "x".repeat(bytes - empty.len()))))
+    };
+    let records = [sized(0, 100), sized(1, LARGEST), sized(2, LARGEST + 1), sized(3, 100), sized(4, 11_000_000), sized(5, 100)];
+    cluster.produce_many("none", records).await;
+    let expect = async |subscriber: &mut Subscriber| {
+        let mut found = Vec::new();
+        while found.last() != Some(&5) {
+            let event = subscriber.event().await;
+            let bytes = event.data.as_ref().map_or(0, String::len);
+            found.push(numbers(std::slice::from_ref(&event))[0]);
+            assert_eq!(bytes > LARGEST, found.last() == Some(&1), "{bytes} bytes");
+        }
+        assert_eq!(found, [0, 1, 3, 5]);
+    };
+    expect(&mut live).await;
+    let skipped = "eventstreams_records_skipped_total{reason=\"too_large\"}";
+    assert_eq!(server.metric(skipped).await, 2);
+    let forgetful = TestServer::start(&cluster, &settings.key("memory_log_bytes_max", "1048576")).await;
+    expect(&mut Request::get("/v2/stream/large?since=0").subscribe(forgetful.address).await).await;
+    assert!(forgetful.metric("eventstreams_replay_reads_total").await > 0);
+    assert!(forgetful.metric(skipped).await >= 2);
+}
+
+/// 500 clients that come back by themselves, through two deaths of a process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_and_started_again_costs_no_event() {
+    if !kafka_is_here().await {
+        return;
+    }
+    const CLIENTS: usize = 500;
+    let broker = KafkaBroker::start("behind a server that is killed").await;
+    let cluster = broker.cluster();
+    topic(&cluster, "eqiad.killed", 3).await;
+    let mut server = ServerProcess::start(&broker.bootstrap, &settings("killed", "eqiad.killed")).await;
+    let crowd = Crowd::start(server.address, &Request::get("/v2/stream/killed"), vec![None; CLIENTS], &[0, 1, 2]);
+    crowd.all_opened(1).await;
+    let producer = cluster.producer("none");
+    producer.produce_many(numbered_for("eqiad.killed", 3, 0..30)).await;
+    crowd.all_have(30).await;
+    let mut produced = 30;
+    for death in 1..=2 {
+        // In the middle of a batch, and with events while it is dead.
+        let during = producer.produce_many(numbered_for("eqiad.killed", 3, produced..produced + 90));
+        let killed = async {
+            let seen = crowd.sum(|client| &client.events);
+            within("some of them to be delivered", async {
+                while crowd.sum(|client| &client.events) == seen {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            server.kill();
+        };
+        tokio::join!(during, killed);
+        producer.produce_many(numbered_for("eqiad.killed", 3, produced + 90..produced + 120)).await;
+        produced += 120;
+        let begun = Instant::now();
+        server.restart().await;
+        let ready = begun.elapsed();
+        crowd.all_have(produced).await;
+        println!(
+            "server killed -9, {CLIENTS} clients, death {death}: ready after {} ms, all have caught up {} ms later",
+            ready.as_millis(),
+            (begun.elapsed() - ready).as_millis()
+        );
+    }
+    assert!(crowd.clients.iter().all(|client| client.opened.load(Ordering::Relaxed) >= 3), "everybody came back twice");
+}

@@ -1,0 +1,165 @@
+//! Leaving: said first, then done, and nobody loses an event by it.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+
+use crate::support::admin::{Cluster, unique};
+use crate::support::balancer::Balancer;
+use crate::support::crowd::{Crowd, numbered_for};
+use crate::support::deadline::{eventually, within};
+use crate::support::process::ServerProcess;
+use crate::support::server::Settings;
+use crate::support::sse::Subscriber;
+use crate::support::wire::{End, Request};
+
+/// A topic, and settings that serve it as `left`.
+async fn left(cluster: &Cluster, partitions: i32) -> (String, Settings) {
+    let topic = unique("eqiad.left");
+    cluster.create_topic(&topic, partitions).await;
+    let settings = Settings::default().stream("left", &[&topic]);
+    (topic, settings)
+}
+
+async fn subscribers(server: &ServerProcess, count: usize) -> Vec<Subscriber> {
+    let request = Request::get("/v2/stream/left");
+    join_all((0..count).map(|_| request.subscribe(server.address))).await
+}
+
+async fn status(address: std::net::SocketAddr, path: &str) -> u16 {
+    Request::get(path).send(address).await.status
+}
+
+on_both_brokers! {
+    /// Ten minutes are between the two; a second signal cuts them short.
+    async fn readiness_turns_503_first_and_all_else_goes_on(cluster: Cluster) {
+        let (topic, settings) = left(&cluster, 1).await;
+        let mut server = ServerProcess::start(&cluster.brokers, &settings.key("drain_delay_ms", "600000")).await;
+        let mut before = Request::get("/v2/stream/left").subscribe(server.address).await;
+        server.terminate();
+        eventually("/readyz to be 503", async || (status(server.admin, "/readyz").await == 503).then_some(())).await;
+        assert_eq!(Request::get("/readyz").send(server.admin).await.json().await["reason"], "draining");
+        assert_eq!(status(server.address, "/_info").await, 503);
+        assert_eq!(status(server.admin, "/healthz").await, 200);
+        // Who has not heard of it yet is served.
+        let mut after = Request::get("/v2/stream/left").subscribe(server.address).await;
+        cluster.produce_many("none", numbered_for(&topic, 1, 0..1)).await;
+        for subscriber in [&mut before, &mut after] {
+            assert_eq!(subscriber.event().await.json()["n"], 0);
+        }
+        server.terminate();
+        for subscriber in [&mut before, &mut after] {
+            assert_eq!(subscriber.rest().await, (Vec::new(), End::Complete));
+        }
+        assert_eq!(server.ended().await.code(), Some(0));
+    }
+
+    /// Over five minutes, of which the test sees the beginning.
+    async fn streams_do_not_end_all_at_once(cluster: Cluster) {
+        let (topic, settings) = left(&cluster, 1).await;
+        let server = ServerProcess::start(&cluster.brokers, &settings.key("drain_ms", "300000")).await;
+        let mut all = subscribers(&server, 150).await;
+        server.terminate();
+        let ended = "eventstreams_streams_closed_total{reason=\"shutdown\"}";
+        eventually("a stream to end", async || (server.metric(ended).await > 0).then_some(())).await;
+        // Most go on, and are served.
+        cluster.produce_many("none", numbered_for(&topic, 1, 0..1)).await;
+        let served = join_all(all.iter_mut().map(Subscriber::event_or_end)).await;
+        let gone = served.iter().filter(|event| event.is_none()).count();
+        assert!((1..75).contains(&gone), "{gone} of 150 streams have ended");
+    }
+
+    async fn streams_end_at_a_frame_each_told_when_to_come_back_and_the_process_in_order(cluster: Cluster) {
+        let (topic, settings) = left(&cluster, 1).await;
+        let settings = settings.key("drain_delay_ms", "200").key("drain_ms", "2000");
+        let mut server = ServerProcess::start(&cluster.brokers, &settings).await;
+        let all = subscribers(&server, 200).await;
+        let producer = cluster.producer("none");
+        let begun = Instant::now();
+        server.terminate();
+        let produced = async {
+            for n in 0..300 {
+                producer.produce_many(numbered_for(&topic, 1, n..n + 1)).await;
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let ends = join_all(all.into_iter().map(async |mut subscriber| {
+            let (events, end) = subscriber.rest().await;
+            let numbers: Vec<_> = events.iter().map(|event| event.json()["n"].as_u64()).collect();
+            assert_eq!(numbers, (0..events.len() as u64).map(Some).collect::<Vec<_>>());
+            (String::from_utf8(subscriber.response.body).expect("text"), end)
+        }));
+        let ended = async { (server.ended().await.code(), begun.elapsed().as_millis()) };
+        let (ends, (code, took), ()) = tokio::join!(ends, ended, produced);
+        println!("drain of 200 streams, drain_delay_ms 200, drain_ms 2000: the process ended after {took} ms");
+        assert_eq!(code, Some(0));
+        let mut pauses = BTreeSet::new();
+        for (body, end) in ends {
+            assert_eq!(end, End::Complete);
+            let last = body.trim_end_matches('\n').rsplit("\n\n").next().expect("a frame");
+            let pause: u64 = last.strip_prefix("retry: ").expect("`retry:` is the last frame").parse().expect("milliseconds");
+            assert!((500..3000).contains(&pause) && body.ends_with("\n\n"), "{last}");
+            pauses.insert(pause);
+        }
+        assert!(pauses.len() > 50, "{} different pauses of 200", pauses.len());
+    }
+
+    /// As Kubernetes does it: a new process, ready; then an old one is told to leave.
+    async fn a_rolling_restart_loses_and_repeats_nothing(cluster: Cluster) {
+        const CLIENTS: usize = 1000;
+        let (topic, settings) = left(&cluster, 2).await;
+        let settings = settings.key("drain_delay_ms", "1000").key("drain_ms", "2000");
+        let balancer = Balancer::start().await;
+        let mut running = Vec::new();
+        let start = async || {
+            let server = ServerProcess::start(&cluster.brokers, &settings).await;
+            balancer.add(server.address, server.admin);
+            server
+        };
+        for _ in 0..2 {
+            running.push(start().await);
+        }
+        eventually("two servers to be ready", async || (balancer.ready() == 2).then_some(())).await;
+        let request = Request::get("/v2/stream/left");
+        let crowd = Crowd::start(balancer.address, &request, vec![None; CLIENTS], &[0, 1]);
+        crowd.all_opened(1).await;
+        let producer = cluster.producer("none");
+        producer.produce_many(numbered_for(&topic, 2, 0..10)).await;
+        crowd.all_have(10).await;
+        let rolled = async {
+            for _ in 0..2 {
+                running.push(start().await);
+                let mut old = running.remove(0);
+                eventually("three servers to be ready", async || (balancer.ready() == 3).then_some(())).await;
+                old.terminate();
+                assert_eq!(old.ended().await.code(), Some(0));
+                eventually("two servers to be ready", async || (balancer.ready() == 2).then_some(())).await;
+            }
+        };
+        tokio::pin!(rolled);
+        let mut produced = 10;
+        let rolled = within("both servers to be replaced", async {
+            loop {
+                tokio::select! {
+                    () = &mut rolled => return,
+                    () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+                }
+                producer.produce_many(numbered_for(&topic, 2, produced..produced + 2)).await;
+                produced += 2;
+            }
+        });
+        let begun = Instant::now();
+        rolled.await;
+        producer.produce_many(numbered_for(&topic, 2, produced..produced + 10)).await;
+        crowd.all_have(produced + 10).await;
+        let opened = crowd.sum(|client| &client.opened);
+        let told = crowd.sum(|client| &client.told_to_retry);
+        assert_eq!(opened, CLIENTS + told, "who came back was told to");
+        println!(
+            "rolling restart of 2 processes, {CLIENTS} clients: {} events each, {told} streams ended and opened again, in {} ms",
+            produced + 10,
+            begun.elapsed().as_millis()
+        );
+    }
+}
