@@ -30,7 +30,7 @@ mod subscription;
 mod tests;
 pub mod upstream;
 
-pub use feed::FeedKey;
+pub use feed::{Delivered, FeedKey};
 pub use hub::{Arrival, Hub, HubLimits, HubPartition};
 pub use partition_log::{LogEntry, LogStart};
 pub use start::{Asked, Started, SubscribeError, subscribe};

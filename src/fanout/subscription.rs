@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::catch_up::{CatchUp, Step};
-use super::feed::FeedRead;
+use super::feed::{Delivered, FeedRead};
 use super::hub::FeedMembership;
 use super::places::ReplayTicket;
 use crate::cursor::{MovedReason, Offset, Partition, Position, TimestampMs};
@@ -45,6 +45,8 @@ pub enum Batch {
         pieces: Vec<Bytes>,
         /// How many events are in them.
         events: usize,
+        /// The same by topic, for whoever counts.
+        delivered: Vec<Delivered>,
         /// Kafka's timestamp of the last of them, when they are live.
         live: Option<TimestampMs>,
     },
@@ -111,12 +113,12 @@ impl Subscription {
     }
 
     async fn turn_live(&mut self, next: u64) -> Option<Batch> {
-        let mut pieces = Vec::new();
-        match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces) {
+        let (mut pieces, mut delivered) = (Vec::new(), Vec::new());
+        match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces, &mut delivered) {
             FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
                 let events = pieces.len();
-                return Some(Batch::Frames { pieces, events, live: Some(timestamp) });
+                return Some(Batch::Frames { pieces, events, delivered, live: Some(timestamp) });
             }
             FeedRead::Nothing => self.wait_for_feed().await,
             FeedRead::Behind => {
@@ -136,9 +138,11 @@ impl Subscription {
         let hub = self.member.hub();
         let tail = self.member.feed().tail();
         match catch_up.step(&tail, &mut self.cursor).await {
-            Step::Frames { bytes, events } => {
-                hub.metrics.events_caught_up.inc_by(events as u64);
-                return Some(Batch::Frames { pieces: vec![bytes], events, live: None });
+            Step::Frames { bytes, delivered } => {
+                let events: u64 = delivered.iter().map(|of_topic| of_topic.events).sum();
+                hub.metrics.events_caught_up.inc_by(events);
+                let events = usize::try_from(events).unwrap_or(usize::MAX);
+                return Some(Batch::Frames { pieces: vec![bytes], events, delivered, live: None });
             }
             Step::Live(next) => {
                 hub.metrics.handoffs.inc();

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
 
 use super::App;
 use super::connection_limit::ConnectionPermit;
 use super::problem::Problem;
 use crate::cursor::TimestampMs;
 use crate::event::{Format, frame};
-use crate::fanout::{Batch, Started, SubscribeError};
+use crate::fanout::{Batch, Delivered, Started, SubscribeError};
 use crate::limits;
 use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
 use crate::stream::{Stream, StreamName};
@@ -67,8 +68,8 @@ pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: St
 fn spoken(batch: Batch, format: Format, end: &mut StreamEnd) -> (Vec<Bytes>, Option<&'static str>) {
     let comment = |text: &str| if format == Format::Sse { vec![frame::comment(text)] } else { Vec::new() };
     match batch {
-        Batch::Frames { pieces, events, live } => {
-            end.count(events, pieces.iter().map(Bytes::len).sum(), live);
+        Batch::Frames { pieces, delivered, live, .. } => {
+            end.count(&delivered, live);
             (pieces, None)
         }
         Batch::Moved(moved) => (comment(&told(&moved.to_string())), None),
@@ -165,6 +166,8 @@ fn error_event(problem: &Problem, format: Format) -> Vec<Bytes> {
 pub(super) struct StreamEnd {
     metrics: Arc<Metrics>,
     streams: Vec<Arc<Stream>>,
+    /// One for each of the streams.
+    counters: Vec<StreamCounters>,
     user_agent: String,
     begun: Instant,
     /// When the time that a delivery takes was last looked at.
@@ -173,6 +176,13 @@ pub(super) struct StreamEnd {
     bytes: u64,
     reason: &'static str,
     _permit: Option<ConnectionPermit>,
+}
+
+/// What was delivered of one stream, to all its subscribers.
+#[derive(Debug)]
+struct StreamCounters {
+    events: Counter,
+    bytes: Counter,
 }
 
 impl StreamEnd {
@@ -186,10 +196,15 @@ impl StreamEnd {
             metrics.client_connections.get_or_create(&label(&stream.name)).inc();
             metrics.connected_clients.get_or_create(&label(&stream.name)).inc();
         }
+        let counters = |stream: &Arc<Stream>| StreamCounters {
+            events: metrics.events_delivered.get_or_create(&label(&stream.name)).clone(),
+            bytes: metrics.bytes_delivered.get_or_create(&label(&stream.name)).clone(),
+        };
+        let counters = streams.iter().map(counters).collect();
         // Unless another reason is known, the client went.
         let reason = "client_gone";
         let begun = Instant::now();
-        Self { metrics, streams, user_agent, begun, looked: begun, events: 0, bytes: 0, reason, _permit: permit }
+        Self { metrics, streams, counters, user_agent, begun, looked: begun, events: 0, bytes: 0, reason, _permit: permit }
     }
 
     /// Ends it for another reason than that the client went.
@@ -197,9 +212,16 @@ impl StreamEnd {
         self.reason = reason;
     }
 
-    fn count(&mut self, events: usize, bytes: usize, live: Option<TimestampMs>) {
-        self.events += events as u64;
-        self.bytes += bytes as u64;
+    fn count(&mut self, delivered: &[Delivered], live: Option<TimestampMs>) {
+        for Delivered { topic, events, bytes } in delivered {
+            self.events += events;
+            self.bytes += bytes;
+            let is_of = |stream: &Stream| stream.topics.contains(topic) || stream.topics_allowed.contains(topic);
+            for (_, counters) in self.streams.iter().zip(&self.counters).filter(|(stream, _)| is_of(stream)) {
+                counters.events.inc_by(*events);
+                counters.bytes.inc_by(*bytes);
+            }
+        }
         let Some(timestamp) = live else { return };
         if self.looked.elapsed() < limits::DELIVERY_LOOK {
             return;

@@ -13,6 +13,7 @@ mod delivery;
 mod growth;
 mod harness;
 mod ids;
+mod metrics;
 mod oracle;
 mod problems;
 mod reload;
