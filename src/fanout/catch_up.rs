@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::feed::{Slot, Tail};
+use super::feed::{Delivered, Slot, Tail};
 use super::hub::Hub;
 use super::partition_log::LogEntry;
 use super::places::ReplayPlace;
@@ -55,7 +55,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) enum Step {
     /// Whole frames, ready to be sent.
-    Frames { bytes: Bytes, events: usize },
+    Frames { bytes: Bytes, delivered: Vec<Delivered> },
     /// The cursor is the feed's: go on live at this sequence number.
     Live(u64),
     /// Nothing to send (records that were skipped, holes), but there is more: step again.
@@ -111,10 +111,10 @@ impl CatchUp {
             self.fetch_again(cursor);
             return Step::Again;
         }
-        let (bytes, events) = self.emit(tail, cursor);
-        if events > 0 {
+        let (bytes, delivered) = self.emit(tail, cursor);
+        if !delivered.is_empty() {
             self.has_emitted = true;
-            return Step::Frames { bytes, events };
+            return Step::Frames { bytes, delivered };
         }
         let reached = |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
         if tail.slots.iter().zip(cursor.iter()).all(reached) {
@@ -232,9 +232,9 @@ impl CatchUp {
     }
 
     /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry.
-    fn emit(&mut self, tail: &Tail, cursor: &mut [Position]) -> (Bytes, usize) {
+    fn emit(&mut self, tail: &Tail, cursor: &mut [Position]) -> (Bytes, Vec<Delivered>) {
         let mut buffer = BytesMut::new();
-        let mut events = 0;
+        let mut delivered = Vec::new();
         while buffer.len() < limits::CATCH_UP_WRITE_BYTES {
             let mut earliest: Option<usize> = None;
             for (index, lane) in self.lanes.iter().enumerate() {
@@ -242,7 +242,7 @@ impl CatchUp {
                     if tail.slots[index].has_been_passed_by(lane.fetched) {
                         continue;
                     }
-                    return (buffer.freeze(), events);
+                    return (buffer.freeze(), delivered);
                 };
                 let first = earliest.and_then(|other| self.lanes[other].entries.front());
                 if first.is_none_or(|other| entry.timestamp < other.timestamp) {
@@ -254,12 +254,13 @@ impl CatchUp {
             cursor[index] = entry.position_after();
             self.event_id.set(index, cursor[index]);
             if let Some(event) = &entry.event {
+                let before = buffer.len();
                 frame::append_to(&mut buffer, self.format, self.event_id.as_bytes(), event);
-                events += 1;
+                Delivered::count(&mut delivered, &tail.slots[index].partition.topic, (buffer.len() - before) as u64);
             }
         }
         self.pass_holes(cursor);
-        (buffer.freeze(), events)
+        (buffer.freeze(), delivered)
     }
 
     /// Moves the cursor over offsets that hold no record (compacted, or a transaction's marks).

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use super::hub::HubPartition;
 use super::partition_log::LogEntry;
 use crate::cursor::{EventId, Position, TimestampMs};
 use crate::event::frame::{self, Format};
-use crate::metrics::{Metrics, TopicLabel};
 use crate::stream::Topic;
 
 /// What subscribers share: the topics (sorted, each once) and the format.
@@ -29,7 +27,6 @@ pub struct FeedKey {
 pub struct Feed {
     key: FeedKey,
     bytes_max: usize,
-    metrics: Arc<Metrics>,
     ring: Mutex<Ring>,
     /// The sequence number that the next frame gets; subscribers wait for it to change.
     wake: watch::Sender<u64>,
@@ -38,8 +35,6 @@ pub struct Feed {
 #[derive(Debug)]
 struct Ring {
     slots: Vec<Slot>,
-    /// One for each slot.
-    delivered: Vec<Delivered>,
     event_id: EventId,
     frames: VecDeque<FeedFrame>,
     /// Sequence number of `frames[0]`.
@@ -56,11 +51,28 @@ struct FeedFrame {
     timestamp: TimestampMs,
 }
 
-/// What a topic's live subscribers were handed.
-#[derive(Clone, Debug)]
-struct Delivered {
-    events: Counter,
-    bytes: Counter,
+/// Events of one topic that a subscriber was handed, for whoever counts them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The topic.
+    pub topic: Topic,
+    /// How many events.
+    pub events: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+}
+
+impl Delivered {
+    /// Adds one event to what was handed out of its topic.
+    pub(super) fn count(all: &mut Vec<Self>, topic: &Topic, bytes: u64) {
+        // The newest first: most batches are of one topic.
+        if let Some(of_topic) = all.iter_mut().rev().find(|of_topic| of_topic.topic == *topic) {
+            of_topic.events += 1;
+            of_topic.bytes += bytes;
+        } else {
+            all.push(Self { topic: topic.clone(), events: 1, bytes });
+        }
+    }
 }
 
 /// One partition of a feed. Slots are only ever added, so that a slot's number stays true for every cursor.
@@ -102,19 +114,12 @@ pub enum FeedRead {
 }
 
 impl Feed {
-    pub(super) fn new(
-        key: FeedKey,
-        bytes_max: usize,
-        metrics: Arc<Metrics>,
-        partitions: impl Iterator<Item = Arc<HubPartition>>,
-    ) -> Self {
+    pub(super) fn new(key: FeedKey, bytes_max: usize, partitions: impl Iterator<Item = Arc<HubPartition>>) -> Self {
         let feed = Self {
             key,
             bytes_max,
-            metrics,
             ring: Mutex::new(Ring {
                 slots: Vec::new(),
-                delivered: Vec::new(),
                 event_id: EventId::default(),
                 frames: VecDeque::new(),
                 first: 0,
@@ -137,11 +142,7 @@ impl Feed {
 
     /// Follows one more partition from `start` on.
     pub(super) fn add_partition(&self, partition: Arc<HubPartition>, start: Position) {
-        let label = TopicLabel { topic: partition.topic.to_string() };
-        let events = self.metrics.events_delivered.get_or_create(&label).clone();
-        let bytes = self.metrics.bytes_delivered.get_or_create(&label).clone();
         let mut ring = self.ring.lock();
-        ring.delivered.push(Delivered { events, bytes });
         ring.event_id.push_slot(partition.topic.clone(), partition.partition, start);
         ring.slots.push(Slot { partition, position: start, start, retired: false });
     }
@@ -212,16 +213,16 @@ impl Feed {
         Tail { next: ring.next(), slots: ring.slots.clone() }
     }
 
-    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, and moves `cursor` past them. They are
-    /// counted as delivered to so many `readers`.
+    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, moves `cursor` past them, and counts them in
+    /// `delivered`.
     #[must_use]
     pub fn read(
         &self,
         from: u64,
         bytes_max: usize,
-        readers: u64,
         cursor: &mut Vec<Position>,
         frames: &mut Vec<Bytes>,
+        delivered: &mut Vec<Delivered>,
     ) -> FeedRead {
         let ring = self.ring.lock();
         if from < ring.first {
@@ -230,18 +231,12 @@ impl Feed {
         let known = cursor.len();
         cursor.extend(ring.slots.iter().skip(known).map(|slot| slot.start));
         let (mut bytes, mut count, mut timestamp) = (0, 0, TimestampMs(0));
-        // Counted for each run of frames of one slot, and most feeds have one slot that speaks.
-        let mut run = (0, 0, 0);
         let skip = usize::try_from(from - ring.first).unwrap_or(usize::MAX);
         for frame in ring.frames.iter().skip(skip) {
             if bytes > 0 && bytes + frame.bytes.len() > bytes_max {
                 break;
             }
-            if run.0 != frame.slot {
-                ring.count(run, readers);
-                run = (frame.slot, 0, 0);
-            }
-            run = (frame.slot, run.1 + 1, run.2 + frame.bytes.len() as u64);
+            Delivered::count(delivered, &ring.slots[frame.slot].partition.topic, frame.bytes.len() as u64);
             bytes += frame.bytes.len();
             count += 1;
             timestamp = frame.timestamp;
@@ -251,20 +246,11 @@ impl Feed {
         if count == 0 {
             return FeedRead::Nothing;
         }
-        ring.count(run, readers);
         FeedRead::Frames { next: from + count, timestamp }
     }
 }
 
 impl Ring {
-    /// Counts events and bytes that were handed out of a slot, to each of `readers`.
-    fn count(&self, (slot, events, bytes): (usize, u64, u64), readers: u64) {
-        if let Some(delivered) = self.delivered.get(slot).filter(|_| events > 0) {
-            delivered.events.inc_by(events * readers);
-            delivered.bytes.inc_by(bytes * readers);
-        }
-    }
-
     fn next(&self) -> u64 {
         self.first + self.frames.len() as u64
     }

@@ -265,7 +265,7 @@ impl Hub {
             Arc::clone(used)
         } else {
             let partitions = key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten().cloned();
-            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, Arc::clone(&self.metrics), partitions));
+            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, partitions));
             let used = Arc::new(FeedUse { feed, subscribers: Mutex::new(0) });
             for topic in key.topics.iter() {
                 routes.by_topic.entry(topic.clone()).or_default().push(Arc::clone(&used));

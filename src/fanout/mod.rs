@@ -32,7 +32,7 @@ mod tests;
 mod turns;
 pub mod upstream;
 
-pub use feed::FeedKey;
+pub use feed::{Delivered, FeedKey};
 pub use hub::{Arrival, Hub, HubLimits, HubPartition};
 pub use partition_log::{LogEntry, LogStart};
 pub use start::{Asked, Started, SubscribeError, subscribe};

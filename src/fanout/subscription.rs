@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::catch_up::{CatchUp, Step};
-use super::feed::{FeedKey, FeedRead};
+use super::feed::{Delivered, FeedKey, FeedRead};
 use super::hub::FeedMembership;
 use super::places::{ReplayTicket, Turn};
 use super::turns::Client;
@@ -44,8 +44,8 @@ pub enum Batch {
     Frames {
         /// Pieces of whole frames.
         pieces: Vec<Bytes>,
-        /// How many events are in them.
-        events: usize,
+        /// How many events of which topic are in them.
+        delivered: Vec<Delivered>,
         /// Kafka's timestamp of the last of them, when they are live.
         live: Option<TimestampMs>,
     },
@@ -65,8 +65,6 @@ pub struct Subscription {
     client: Client,
     cursor: Vec<Position>,
     state: State,
-    /// How many subscribers it reads for.
-    readers: u64,
 }
 
 #[derive(Debug)]
@@ -84,14 +82,14 @@ impl Subscription {
     pub(super) fn new(member: FeedMembership, client: Client, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
         let state = catching_up(&member, client);
-        Self { member, wake, client, cursor, state, readers: 1 }
+        Self { member, wake, client, cursor, state }
     }
 
     /// A subscription that goes on live at `next`, with the feed's own positions.
     #[must_use]
     pub(super) fn live(member: FeedMembership, client: Client, next: u64, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
-        Self { member, wake, client, cursor, state: State::Live(next), readers: 1 }
+        Self { member, wake, client, cursor, state: State::Live(next) }
     }
 
     /// Whether it reads its feed.
@@ -135,11 +133,6 @@ impl Subscription {
         self.wake.has_changed().unwrap_or(false)
     }
 
-    /// Says that what it is handed from now on goes to so many subscribers, for the metrics.
-    pub fn set_readers(&mut self, readers: usize) {
-        self.readers = readers as u64;
-    }
-
     /// What comes after the cursor; waits until there is something. Dropped while it waits, it has lost nothing.
     pub async fn next(&mut self) -> Batch {
         loop {
@@ -155,12 +148,11 @@ impl Subscription {
     }
 
     async fn turn_live(&mut self, next: u64) -> Option<Batch> {
-        let mut pieces = Vec::new();
-        match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, self.readers, &mut self.cursor, &mut pieces) {
+        let (mut pieces, mut delivered) = (Vec::new(), Vec::new());
+        match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces, &mut delivered) {
             FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
-                let events = pieces.len();
-                return Some(Batch::Frames { pieces, events, live: Some(timestamp) });
+                return Some(Batch::Frames { pieces, delivered, live: Some(timestamp) });
             }
             FeedRead::Nothing => self.wait_for_feed().await,
             FeedRead::Behind => {
@@ -188,9 +180,8 @@ impl Subscription {
         }
         let tail = self.member.feed().tail();
         match catch_up.step(&tail, &mut self.cursor).await {
-            Step::Frames { bytes, events } => {
-                hub.metrics.events_caught_up.inc_by(events as u64 * self.readers);
-                return Some(Batch::Frames { pieces: vec![bytes], events, live: None });
+            Step::Frames { bytes, delivered } => {
+                return Some(Batch::Frames { pieces: vec![bytes], delivered, live: None });
             }
             Step::Live(next) => {
                 hub.metrics.handoffs.inc();

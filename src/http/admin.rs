@@ -22,7 +22,7 @@ pub fn router(app: &Arc<App>) -> Router {
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.hub.update_gauges();
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.render()).into_response()
 }
 

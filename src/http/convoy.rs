@@ -20,11 +20,13 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
 use super::App;
-use super::body::{Delivered, DeliveryLook, Said, Silence};
+use super::audience::{Audience, Sum};
 use super::handover::chunk;
+use super::voice::{Said, Silence};
 use crate::event::Format;
 use crate::fanout::{Client, FeedKey, Subscription};
 use crate::limits;
+use crate::stream::Stream;
 
 /// The convoys of all feeds.
 #[derive(Debug, Default)]
@@ -59,6 +61,7 @@ struct Newcomer {
 struct Member {
     socket: Arc<TcpStream>,
     client: Client,
+    streams: Arc<[Arc<Stream>]>,
     state: Arc<SeatState>,
     left: oneshot::Sender<Box<Left>>,
 }
@@ -74,14 +77,14 @@ struct SeatState {
 #[derive(Debug)]
 enum Tally {
     /// Not in the convoy: so many.
-    Apart(Delivered),
+    Apart(Sum),
     /// In the convoy: what the convoy has delivered, less this.
-    Aboard(Delivered),
+    Aboard(Sum),
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self::Apart(Delivered::default())
+        Self::Apart(Sum::default())
     }
 }
 
@@ -105,10 +108,22 @@ pub(super) struct Seat {
 
 impl Convoys {
     /// Brings a live stream into the smallest convoy of its feed, or a new one.
-    pub(super) fn join(&self, app: &Arc<App>, socket: Arc<TcpStream>, subscription: Subscription) -> Seat {
+    pub(super) fn join(
+        &self,
+        app: &Arc<App>,
+        socket: Arc<TcpStream>,
+        streams: &Arc<[Arc<Stream>]>,
+        subscription: Subscription,
+    ) -> Seat {
         let (sender, left) = oneshot::channel();
         let state = Arc::new(SeatState::default());
-        let member = Member { socket, client: subscription.client(), state: Arc::clone(&state), left: sender };
+        let member = Member {
+            socket,
+            client: subscription.client(),
+            streams: Arc::clone(streams),
+            state: Arc::clone(&state),
+            left: sender,
+        };
         let mut by_feed = self.by_feed.lock();
         let convoys = by_feed.entry(subscription.feed_key().clone()).or_default();
         let smallest = convoys
@@ -149,8 +164,8 @@ impl Convoy {
         self.size.load(Ordering::Relaxed)
     }
 
-    fn delivered(&self) -> Delivered {
-        Delivered { events: self.events.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    fn delivered(&self) -> Sum {
+        Sum { events: self.events.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }
 }
 
@@ -169,7 +184,7 @@ impl Seat {
     }
 
     /// What the stream was handed here.
-    pub(super) fn delivered(&self) -> Delivered {
+    pub(super) fn delivered(&self) -> Sum {
         match *self.state.tally.lock() {
             Tally::Apart(delivered) => delivered,
             Tally::Aboard(before) => self.convoy.delivered() - before,
@@ -185,6 +200,12 @@ impl Drop for Seat {
     }
 }
 
+impl SeatState {
+    fn wants_out(&self) -> bool {
+        self.wants_out.load(Ordering::Relaxed)
+    }
+}
+
 impl Member {
     /// Writes a whole chunk, or says what is left of it.
     fn write(&self, chunk: &Bytes) -> Written {
@@ -197,14 +218,14 @@ impl Member {
     }
 
     /// Comes aboard a convoy that has delivered so much.
-    fn come_aboard(&self, convoy: Delivered) {
+    fn come_aboard(&self, convoy: Sum) {
         let mut tally = self.state.tally.lock();
         if let Tally::Apart(own) = *tally {
             *tally = Tally::Aboard(convoy - own);
         }
     }
 
-    fn leave(self, convoy: Delivered, left: Left) {
+    fn leave(self, convoy: Sum, left: Left) {
         let mut tally = self.state.tally.lock();
         if let Tally::Aboard(before) = *tally {
             *tally = Tally::Apart(convoy - before);
@@ -231,7 +252,7 @@ struct Journey {
     /// Streams that are further than the convoy.
     ahead: Vec<Newcomer>,
     silence: Silence,
-    look: DeliveryLook,
+    audience: Audience,
 }
 
 impl Journey {
@@ -244,14 +265,13 @@ impl Journey {
             members: Vec::new(),
             ahead: Vec::new(),
             silence: Silence::new(app.heartbeat()),
-            look: DeliveryLook::new(Arc::clone(&app.metrics)),
+            audience: Audience::new(Arc::clone(&app.metrics)),
         }
     }
 
     async fn run(mut self) {
         let convoy = Arc::clone(&self.convoy);
         loop {
-            self.subscription.set_readers(self.members.len());
             tokio::select! {
                 () = convoy.knock.notified() => self.let_out(),
                 batch = self.subscription.next() => self.say(Said::of(batch, self.format)).await,
@@ -273,12 +293,11 @@ impl Journey {
             return;
         }
         let begun = Instant::now();
-        let delivered = said.delivered();
-        self.convoy.events.fetch_add(delivered.events, Ordering::Relaxed);
-        self.convoy.bytes.fetch_add(delivered.bytes, Ordering::Relaxed);
+        let sum = self.audience.deliver(&said);
+        self.convoy.events.fetch_add(sum.events, Ordering::Relaxed);
+        self.convoy.bytes.fetch_add(sum.bytes, Ordering::Relaxed);
         self.write(&chunk(&said.pieces)).await;
         self.silence.break_now();
-        self.look.at(said.live);
         let took = begun.elapsed();
         if took >= limits::CONVOY_REST_MIN && self.subscription.has_more() {
             tokio::time::sleep(took.min(limits::CONVOY_REST_MAX)).await;
@@ -296,15 +315,21 @@ impl Journey {
             match member.write(chunk) {
                 Written::Whole => index += 1,
                 Written::Part(unwritten) => {
-                    let member = self.members.swap_remove(index);
+                    let member = self.remove(index);
                     self.leave(member, unwritten);
                 }
-                Written::Broken => drop(self.members.swap_remove(index)),
+                Written::Broken => drop(self.remove(index)),
             }
             if index % limits::CONVOY_TURN_WRITES == limits::CONVOY_TURN_WRITES - 1 {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    fn remove(&mut self, index: usize) -> Member {
+        let member = self.members.swap_remove(index);
+        self.audience.remove(&member.streams);
+        member
     }
 
     fn leave(&self, member: Member, unwritten: Bytes) {
@@ -314,7 +339,8 @@ impl Journey {
 
     /// Sends everybody on alone.
     fn dissolve(&mut self) {
-        for member in std::mem::take(&mut self.members) {
+        while !self.members.is_empty() {
+            let member = self.remove(self.members.len() - 1);
             self.leave(member, Bytes::new());
         }
     }
@@ -323,10 +349,13 @@ impl Journey {
         if !self.convoy.leaving.swap(false, Ordering::Acquire) {
             return;
         }
-        self.members.retain(|member| !member.left.is_closed());
         self.ahead.retain(|newcomer| !newcomer.member.left.is_closed());
-        for member in self.members.extract_if(.., |member| member.state.wants_out.load(Ordering::Relaxed)).collect::<Vec<_>>() {
-            self.leave(member, Bytes::new());
+        for index in (0..self.members.len()).rev() {
+            let (is_gone, wants_out) = (self.members[index].left.is_closed(), self.members[index].state.wants_out());
+            if is_gone || wants_out {
+                let member = self.remove(index);
+                self.leave(member, Bytes::new());
+            }
         }
     }
 
@@ -345,11 +374,12 @@ impl Journey {
             let here = (newcomer.subscription.live_at(), self.subscription.live_at());
             let (Some(own), Some(convoy)) = here else {
                 let left = Left { subscription: newcomer.subscription, unwritten: Bytes::new(), turned_away: true };
-                newcomer.member.leave(Delivered::default(), left);
+                newcomer.member.leave(Sum::default(), left);
                 return;
             };
             if own == convoy {
                 newcomer.member.come_aboard(self.convoy.delivered());
+                self.audience.add(&newcomer.member.streams);
                 self.members.push(newcomer.member);
                 return;
             }
@@ -359,14 +389,16 @@ impl Journey {
             }
             let Some(batch) = newcomer.subscription.next().now_or_never() else { continue };
             let said = Said::of(batch, self.format);
-            if let Tally::Apart(delivered) = &mut *newcomer.member.state.tally.lock() {
-                *delivered += said.delivered();
+            if let Tally::Apart(sum) = &mut *newcomer.member.state.tally.lock() {
+                let mut alone = Audience::new(Arc::clone(&self.app.metrics));
+                alone.add(&newcomer.member.streams);
+                *sum += alone.deliver(&said);
             }
             match newcomer.member.write(&chunk(&said.pieces)) {
                 Written::Whole => {}
                 Written::Part(unwritten) => {
                     let left = Left { subscription: newcomer.subscription, unwritten, turned_away: false };
-                    newcomer.member.leave(Delivered::default(), left);
+                    newcomer.member.leave(Sum::default(), left);
                     return;
                 }
                 Written::Broken => return,

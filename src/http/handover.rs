@@ -18,8 +18,8 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
-use super::body::{self, Said, Silence, Voice};
 use super::convoy::Left;
+use super::voice::{self, Said, Solo, Voice};
 use crate::fanout::{Started, Subscription};
 use crate::limits;
 
@@ -90,7 +90,7 @@ impl HandedOver {
     pub fn on(self, socket: TcpStream, response: &Parts, write_timeout: Duration) -> SocketStream {
         let Self { started: Started { subscription, moved }, voice } = self;
         let mut first = head(response);
-        first.put_slice(&chunk(&[body::opening(voice.format, &moved)]));
+        first.put_slice(&chunk(&[voice::opening(voice.format, &moved)]));
         let begin = Box::new(Left { subscription, unwritten: first.freeze(), turned_away: false });
         SocketStream { line: Line { socket: Arc::new(socket), write_timeout }, voice, begin }
     }
@@ -126,14 +126,14 @@ impl SocketStream {
 /// Writes by itself what the stream says until it is live; `None` when it has ended.
 async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<Option<Box<Subscription>>> {
     let Left { mut subscription, unwritten, turned_away } = *begin;
-    let mut silence = Silence::new(voice.app.heartbeat());
+    let mut solo = Solo::new(voice);
     line.write_all(unwritten).await?;
     let mut turn = turned_away;
     while turn || !subscription.is_live() {
         let said = tokio::select! {
             biased;
             () = line.hung_up() => return Ok(None),
-            said = voice.next(&mut subscription, &mut silence) => said,
+            said = voice.next(&mut subscription, &mut solo) => said,
         };
         line.write_all(chunk(&said.pieces)).await?;
         if said.last.is_some() {
@@ -147,7 +147,7 @@ async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<O
 
 /// Lets a convoy write what the stream says, until the convoy leaves it or it ends: `None`.
 async fn together(line: &Line, voice: &mut Voice, subscription: Box<Subscription>) -> Option<Box<Left>> {
-    let mut seat = voice.app.convoys.join(&voice.app, Arc::clone(&line.socket), *subscription);
+    let mut seat = voice.app.convoys.join(&voice.app, Arc::clone(&line.socket), voice.end.streams(), *subscription);
     let left = tokio::select! {
         biased;
         left = seat.left() => left,

@@ -7,9 +7,10 @@
 //! * `info`: the small routes.
 //! * `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
-//! * `body`: what a stream says: opening, events, heartbeats, the end.
-//! * `handover`: a stream that is written on its socket itself.
+//! * `voice`: what a stream says: opening, events, heartbeats, the end.
+//! * `handover`: a stream that is written on its socket itself; `body`: one that hyper writes.
 //! * `convoy`: streams at the same place, which are written together.
+//! * `audience`: what is counted of what is written; `stream_end`: a stream's metrics and its line in the log.
 //! * `problem`: every error before the first byte.
 //! * `client_address`: whose request it is.
 //! * `connection_limit`: streams and requests for each client.
@@ -18,6 +19,7 @@
 //! * `socket`: bounds of a socket and its writes.
 
 pub mod admin;
+mod audience;
 mod body;
 mod client_address;
 mod common;
@@ -31,6 +33,8 @@ mod query;
 mod socket;
 mod spec;
 mod stream;
+mod stream_end;
+mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,12 +12,14 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use super::App;
-use super::body::{self, StreamEnd, Voice};
+use super::body::body;
 use super::common::MOVED;
 use super::connection_limit::ConnectionPermit;
 use super::handover::Handover;
 use super::problem::Problem;
 use super::query;
+use super::stream_end::StreamEnd;
+use super::voice::Voice;
 use crate::cursor::{AskedEntry, LastEventId, since};
 use crate::event::Format;
 use crate::fanout::{Asked, Client, Started, subscribe};
@@ -95,12 +97,12 @@ fn begin(
             response_headers.append(MOVED, value);
         }
     }
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
-    let end = StreamEnd::new(Arc::clone(&app.metrics), streams.to_vec(), user_agent, permit);
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let end = StreamEnd::new(Arc::clone(&app.metrics), streams, user_agent, permit);
     let voice = Voice::new(app, format(headers), end);
     let body = match handover {
         Some(handover) => handover.take(started, voice),
-        None => body::body(started, voice),
+        None => body(started, voice),
     };
     (status, response_headers, body).into_response()
 }

@@ -9,6 +9,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
 
+use super::statistics::samples;
 use crate::metrics::Metrics;
 
 /// Properties that this program sets itself, over the operator's, with their values.
@@ -37,7 +38,11 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("reconnect.backoff.max.ms", "2000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
     ("socket.keepalive.enable", "true"),
+    ("statistics.interval.ms", "60000"),
 ];
+
+/// The purpose of the consumer that reads everything once.
+pub(super) const LIVE: &str = "live";
 
 /// How to connect to Kafka.
 #[derive(Clone, Debug)]
@@ -54,6 +59,8 @@ pub struct KafkaClientError(#[from] rdkafka::error::KafkaError);
 /// What librdkafka reports beside records.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
+    /// The consumer's `client.id`.
+    handle: String,
     metrics: Arc<Metrics>,
 }
 
@@ -67,7 +74,9 @@ impl ClientContext for Context {
         tracing::warn!(%error, reason, "Kafka client");
     }
 
-    fn stats(&self, _statistics: Statistics) {}
+    fn stats(&self, statistics: Statistics) {
+        self.metrics.set_kafka_client(&self.handle, samples(&statistics));
+    }
 }
 
 impl ConsumerContext for Context {}
@@ -81,7 +90,8 @@ impl KafkaClient {
         Self { properties: properties.clone(), metrics }
     }
 
-    /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else.
+    /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else. That of [`LIVE`] reports statistics:
+    /// the others come and go, and each report waits in memory until its consumer is polled.
     pub(super) fn consumer(&self, purpose: &str, more: &[(&str, String)]) -> Result<Consumer, KafkaClientError> {
         let mut config = ClientConfig::new();
         for (key, value) in DEFAULTS {
@@ -91,14 +101,18 @@ impl KafkaClient {
             config.set(key, value);
         }
         let client_id = self.properties.get("client.id").map_or("eventstreams", String::as_str);
-        config.set("client.id", format!("{client_id}-{purpose}"));
+        let handle = format!("{client_id}-{purpose}");
+        config.set("client.id", &handle);
+        if purpose != LIVE {
+            config.set("statistics.interval.ms", "0");
+        }
         for (key, value) in PROPERTIES_WE_SET {
             config.set(*key, *value);
         }
         for (key, value) in more {
             config.set(*key, value);
         }
-        Ok(BaseConsumer::from_config_and_context(&config, Context { metrics: Arc::clone(&self.metrics) })?)
+        Ok(BaseConsumer::from_config_and_context(&config, Context { handle, metrics: Arc::clone(&self.metrics) })?)
     }
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {

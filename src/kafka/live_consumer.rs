@@ -1,6 +1,7 @@
 //! The live consumer: reads every partition once, in one OS thread, and publishes what it reads. It never waits for a
 //! subscriber.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,7 +69,8 @@ struct Assigned {
     /// too: the last record before it says what time an id names.
     behind: Option<Offset>,
     read: Counter,
-    newest_seconds: Gauge<f64, AtomicU64>,
+    /// Made with the first record: a topic that was silent so far has no newest one.
+    newest_seconds: OnceCell<Gauge<f64, AtomicU64>>,
 }
 
 /// How long one poll waits, and so how long an assignment or the end waits for its turn.
@@ -152,8 +154,14 @@ impl LiveConsumer {
         let topic = &assigned.partition.topic;
         assigned.read.inc();
         let timestamp = timestamp(message);
+        let newest = assigned.newest_seconds.get_or_init(|| {
+            let label = TopicLabel { topic: topic.to_string() };
+            self.hub.metrics().newest_record_seconds.get_or_create(&label).clone()
+        });
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
-        assigned.newest_seconds.set(timestamp.0 as f64 / 1000.0);
+        let seconds = timestamp.0 as f64 / 1000.0;
+        // Of all partitions of the topic. One thread sets it: nothing comes between.
+        newest.set(newest.get().max(seconds));
         Some(Arrival {
             partition: Arc::clone(&assigned.partition),
             offset: Offset(message.offset()),
@@ -201,13 +209,12 @@ impl LiveConsumer {
         let metrics = self.hub.metrics();
         let label = TopicLabel { topic: partition.topic.to_string() };
         let read = metrics.records_read.get_or_create(&label).clone();
-        let newest_seconds = metrics.newest_record_seconds.get_or_create(&label).clone();
         let behind = (from < end).then_some(end);
         let number = partition.partition.0;
         self.assigned
             .entry(partition.topic.clone())
             .or_default()
-            .insert(number, Assigned { partition, behind, read, newest_seconds });
+            .insert(number, Assigned { partition, behind, read, newest_seconds: OnceCell::new() });
         metrics.partitions.inc();
     }
 

@@ -8,6 +8,7 @@
 //! * `offsets`: questions about logs (watermarks, times, the witness of a position).
 //! * `range_reader`: reads a range of one partition.
 //! * `replay`: a bounded pool of consumers that read ranges of the past.
+//! * `statistics`: what librdkafka says of itself, as metrics.
 //! * `prepare`: from a Kafka message to a log entry, with counts of what was skipped and redacted.
 //!
 //! Quirks: `auto.offset.reset` is `error`, because a lost position must be seen and never silently mended; a `group.id` is
@@ -21,6 +22,7 @@ mod offsets;
 mod prepare;
 mod range_reader;
 mod replay;
+mod statistics;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,7 +76,7 @@ impl KafkaReader {
     pub fn start(self, hub: &Arc<Hub>, requests: UpstreamRequests) -> Result<KafkaThreads, KafkaClientError> {
         let stopping = Arc::new(AtomicBool::new(false));
         let (assign, assignments) = std::sync::mpsc::channel();
-        let live = Arc::new(self.client.consumer("live", &[])?);
+        let live = Arc::new(self.client.consumer(client::LIVE, &[])?);
         // A broker answers the requests of one connection in their order: behind the live consumer's fetch, which waits for
         // the next event, every question would wait as long.
         let questions = Arc::new(self.client.consumer("questions", &[])?);

@@ -15,6 +15,7 @@ mod growth;
 mod harness;
 mod ids;
 mod leaving;
+mod metrics;
 mod oracle;
 mod places;
 mod problems;

@@ -66,7 +66,7 @@ fn entry(partition: i32, timestamps: &[i64], had: usize) -> AskedEntry {
 }
 
 /// How many events of a subscription with this id there are.
-async fn events(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> usize {
+async fn events(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> u64 {
     let asked = Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id, since: None, client: None };
     let mut started = subscribe(hub, asked).await.expect("it begins");
     let mut count = 0;
@@ -74,8 +74,8 @@ async fn events(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> usize {
         tokio::select! {
             biased;
             batch = started.subscription.next() => {
-                let Batch::Frames { events, .. } = batch else { panic!("{batch:?}") };
-                count += events;
+                let Batch::Frames { delivered, .. } = batch else { panic!("{batch:?}") };
+                count += delivered.iter().map(|topic| topic.events).sum::<u64>();
             }
             () = tokio::task::yield_now() => break,
         }

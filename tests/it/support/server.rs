@@ -19,6 +19,7 @@ use super::wire::Request;
 pub struct Settings {
     streams: String,
     keys: String,
+    kafka: String,
 }
 
 impl Settings {
@@ -41,6 +42,12 @@ impl Settings {
         self
     }
 
+    /// A property of librdkafka, with its value as YAML.
+    pub fn kafka(mut self, property: &str, value: &str) -> Self {
+        write!(self.kafka, ", {property}: {value}").expect("a String");
+        self
+    }
+
     /// The file, with these brokers.
     pub fn yaml(&self, brokers: &str) -> String {
         let defaults = [
@@ -51,7 +58,8 @@ impl Settings {
             ("drain_ms", "0"),
             ("metadata_refresh_ms", "1000"),
         ];
-        let mut yaml = format!("kafka: {{metadata.broker.list: '{brokers}'}}\nstream_config_defaults:{}", self.streams);
+        let mut yaml =
+            format!("kafka: {{metadata.broker.list: '{brokers}'{}}}\nstream_config_defaults:{}", self.kafka, self.streams);
         for (key, value) in defaults {
             if !self.keys.contains(&format!("\n{key}:")) {
                 write!(yaml, "\n{key}: {value}").expect("a String");
@@ -147,6 +155,11 @@ impl TestServer {
     pub async fn metric(&self, sample: &str) -> u64 {
         metric(self.admin, sample).await
     }
+
+    /// All of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        Request::get("/metrics").send(self.admin).await.text().await
+    }
 }
 
 /// The value of a metric's sample that counts whole things, as `/metrics` on `admin` names it with its labels; 0 when it is not there yet.
@@ -160,4 +173,9 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         self.shutdown.begin();
     }
+}
+
+/// The value of a sample in the text of `/metrics`, if it is there.
+pub fn sample_in(metrics: &str, sample: &str) -> Option<String> {
+    metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')).map(str::to_owned)
 }

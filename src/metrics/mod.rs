@@ -1,92 +1,36 @@
 //! EVERY metric: its name, help and closed label sets. One [`Metrics`] per server, so that tests run several side by side.
+//!
+//! Labels are names out of the configuration and fixed words, never what a client sent, so their number is bounded by the operator's file.
+//!
+//! * `labels`: the label sets, and the histogram of deliveries.
+//! * `kafka_client`: what librdkafka says of itself, under the names of the Node service.
+//! * `text`: Prometheus' text form.
+//!
+//! Quirk: what librdkafka counts up is a gauge under a name without `_total`, as with the Node service
+//! (`librdkafkas_statistics_keep_the_names_of_the_node_service`).
 
+mod kafka_client;
+mod labels;
+mod text;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
-use prometheus_client::metrics::MetricType;
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use serde_json::Value;
+
+pub use kafka_client::{KafkaClientStatistics, Sample};
+pub use labels::{BuildLabel, DeliverySeconds, ReasonLabel, StreamLabel, StreamOwnerLabel, StreamTopicLabel, TopicLabel};
 
 use crate::cursor::MovedReason;
 use crate::event::SkipReason;
 use crate::stream::Catalog;
-
-/// A stream of the allowlist.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct StreamLabel {
-    /// Its name; never an alias, never what a client typed.
-    pub stream: String,
-}
-
-/// A topic of the configuration.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct TopicLabel {
-    /// Its name.
-    pub topic: String,
-}
-
-/// One of a closed set of reasons.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct ReasonLabel {
-    /// The reason's fixed word.
-    pub reason: &'static str,
-}
-
-/// A stream and who answers for it.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct StreamOwnerLabel {
-    /// The stream's name.
-    pub stream: String,
-    /// `owner` of its configuration; empty without.
-    pub owner: String,
-}
-
-/// A stream and one of its topics.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct StreamTopicLabel {
-    /// The stream's name.
-    pub stream: String,
-    /// The topic's.
-    pub topic: String,
-}
-
-/// What was built.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct BuildLabel {
-    /// The package's version.
-    pub version: &'static str,
-}
-
-/// A histogram of seconds, from a millisecond to a minute.
-#[derive(Clone, Debug)]
-pub struct DeliverySeconds(Histogram);
-
-impl Default for DeliverySeconds {
-    fn default() -> Self {
-        Self(Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]))
-    }
-}
-
-impl DeliverySeconds {
-    /// Counts one delivery.
-    pub fn observe(&self, seconds: f64) {
-        self.0.observe(seconds);
-    }
-}
-
-impl EncodeMetric for DeliverySeconds {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        self.0.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        self.0.metric_type()
-    }
-}
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $type:ty = $name:literal;)+) => {
@@ -94,6 +38,9 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
+            /// The topics of the public streams as they are now.
+            topics: Mutex<BTreeSet<String>>,
+            kafka_client: Arc<KafkaClientStatistics>,
             $($(#[doc = $help])+ pub $field: $type,)+
         }
 
@@ -104,7 +51,9 @@ macro_rules! metrics {
                     let $field = <$type>::default();
                     registry.register($name, concat!($($help),+).trim().trim_end_matches('.'), $field.clone());
                 )+
-                let metrics = Self { registry, $($field,)+ };
+                let kafka_client = Arc::new(KafkaClientStatistics::default());
+                registry.register_collector(Box::new(Arc::clone(&kafka_client)));
+                let metrics = Self { registry, topics: Mutex::default(), kafka_client, $($field,)+ };
                 metrics.build_info.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
                 metrics
             }
@@ -127,6 +76,8 @@ metrics! {
     events_redacted: Counter = "eventstreams_events_redacted";
     /// Kafka timestamp in seconds of the newest record, by topic.
     newest_record_seconds: Family<TopicLabel, Gauge<f64, AtomicU64>> = "eventstreams_newest_record_timestamp_seconds";
+    /// Seconds since the Kafka timestamp of the newest record, by topic.
+    newest_record_age_seconds: Family<TopicLabel, Gauge<f64, AtomicU64>> = "eventstreams_newest_record_age_seconds";
     /// Bytes that the memory logs hold.
     memory_log_bytes: Gauge = "eventstreams_memory_log_bytes";
     /// Seconds between the oldest and the newest record that the memory logs hold, by Kafka's timestamps.
@@ -137,10 +88,10 @@ metrics! {
     feeds: Gauge = "eventstreams_feeds";
     /// Partitions read now.
     partitions: Gauge = "eventstreams_partitions";
-    /// Events handed to live subscribers, by topic.
-    events_delivered: Family<TopicLabel, Counter> = "eventstreams_events_delivered";
-    /// Bytes of frames handed to live subscribers, by topic.
-    bytes_delivered: Family<TopicLabel, Counter> = "eventstreams_bytes_delivered";
+    /// Events handed to subscribers, live or catching up, by stream.
+    events_delivered: Family<StreamLabel, Counter> = "eventstreams_events_delivered";
+    /// Bytes of frames handed to subscribers, live or catching up, by stream.
+    bytes_delivered: Family<StreamLabel, Counter> = "eventstreams_bytes_delivered";
     /// Events handed to subscribers that are catching up.
     events_caught_up: Counter = "eventstreams_events_caught_up";
     /// From Kafka's timestamp to the socket, of one event in a second of each live stream.
@@ -184,12 +135,30 @@ metrics! {
 }
 
 impl Metrics {
-    /// All metrics in the Prometheus text form (`OpenMetrics` 1.0).
+    /// All metrics in Prometheus' text form, version 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("writing to a String does not fail");
-        text
+        self.update_ages();
+        let mut openmetrics = String::new();
+        prometheus_client::encoding::text::encode(&mut openmetrics, &self.registry).expect("writing to a String does not fail");
+        text::prometheus(&openmetrics)
+    }
+
+    /// Topics that no record was read of have no age.
+    fn update_ages(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        for topic in self.topics.lock().iter() {
+            let label = TopicLabel { topic: topic.clone() };
+            let newest = self.newest_record_seconds.get(&label).map(|newest| newest.get());
+            if let Some(newest) = newest {
+                self.newest_record_age_seconds.get_or_create(&label).set((now - newest).max(0.0));
+            }
+        }
+    }
+
+    /// Puts what a Kafka client said of itself in the place of what it said before.
+    pub fn set_kafka_client(&self, handle: &str, samples: Vec<Sample>) {
+        self.kafka_client.set(handle, samples);
     }
 
     /// A subscriber was told that it goes on elsewhere.
@@ -204,6 +173,8 @@ impl Metrics {
         self.stream_topic_info.clear();
         self.stream_silence_max_seconds.clear();
         self.stream_events_per_second_max.clear();
+        self.newest_record_age_seconds.clear();
+        *self.topics.lock() = catalog.topics().iter().map(ToString::to_string).collect();
         for stream in catalog.streams() {
             let name = stream.name.to_string();
             let setting = |key: &str| stream.settings.get(key);

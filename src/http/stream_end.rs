@@ -1,0 +1,77 @@
+//! A stream that was begun, until it ends: its metrics, its line in the log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::audience::Sum;
+use super::connection_limit::ConnectionPermit;
+use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
+use crate::stream::{Stream, StreamName};
+
+/// Counts a stream while it runs, and says how it ended.
+#[derive(Debug)]
+pub(super) struct StreamEnd {
+    metrics: Arc<Metrics>,
+    streams: Arc<[Arc<Stream>]>,
+    user_agent: Box<str>,
+    begun: Instant,
+    sum: Sum,
+    reason: &'static str,
+    _permit: Option<ConnectionPermit>,
+}
+
+impl StreamEnd {
+    pub(super) fn new(
+        metrics: Arc<Metrics>,
+        streams: &[Arc<Stream>],
+        user_agent: &str,
+        permit: Option<ConnectionPermit>,
+    ) -> Self {
+        for stream in streams {
+            metrics.client_connections.get_or_create(&label(&stream.name)).inc();
+            metrics.connected_clients.get_or_create(&label(&stream.name)).inc();
+        }
+        // Unless another reason is known, the client went.
+        let reason = "client_gone";
+        let (streams, user_agent, begun) = (streams.into(), user_agent.into(), Instant::now());
+        Self { metrics, streams, user_agent, begun, sum: Sum::default(), reason, _permit: permit }
+    }
+
+    /// What was asked for.
+    pub(super) fn streams(&self) -> &Arc<[Arc<Stream>]> {
+        &self.streams
+    }
+
+    /// Its socket was handed more.
+    pub(super) fn count(&mut self, more: Sum) {
+        self.sum += more;
+    }
+
+    /// Says why it ends, if not because its client went.
+    pub(super) fn because(&mut self, reason: &'static str) {
+        self.reason = reason;
+    }
+}
+
+impl Drop for StreamEnd {
+    fn drop(&mut self) {
+        for stream in &*self.streams {
+            self.metrics.connected_clients.get_or_create(&label(&stream.name)).dec();
+        }
+        self.metrics.streams_closed.get_or_create(&ReasonLabel { reason: self.reason }).inc();
+        let streams = self.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(",");
+        tracing::info!(
+            streams,
+            duration_ms = self.begun.elapsed().as_millis(),
+            events = self.sum.events,
+            bytes = self.sum.bytes,
+            reason = self.reason,
+            user_agent = &*self.user_agent,
+            "stream ended"
+        );
+    }
+}
+
+fn label(stream: &StreamName) -> StreamLabel {
+    StreamLabel { stream: stream.to_string() }
+}
