@@ -327,10 +327,8 @@ async fn read(hub: Arc<Hub>, asked: Asked, turns: Rc<Semaphore>, inbox: Rc<RefCe
         match batch {
             Batch::Frames { pieces, delivered, .. } => {
                 let frames = |piece: &Bytes| str::from_utf8(piece).expect("UTF-8").matches("\n\n").count();
-                assert_eq!(
-                    pieces.iter().map(|bytes| frames(bytes) as u64).sum::<u64>(),
-                    delivered.iter().map(|topic| topic.events).sum()
-                );
+                let counted: u64 = delivered.iter().map(|topic| topic.events).sum();
+                assert_eq!(pieces.iter().map(|bytes| frames(bytes) as u64).sum::<u64>(), counted);
                 inbox.borrow_mut().extend(pieces.into_iter().map(Item::Frames));
             }
             Batch::Moved(moved) => inbox.borrow_mut().push_back(Item::Moved(moved)),
