@@ -5,6 +5,7 @@
 //! [`super::convoy`]. Whatever else there is (HTTP/1.0, a request behind an answer that its client does not read) stays an ordinary
 //! body, with the same [`Voice`].
 
+use std::future::{pending, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -92,7 +93,7 @@ impl HandedOver {
         let mut first = head(response);
         first.put_slice(&chunk(&[voice::opening(voice.format, &moved)]));
         let begin = Box::new(Left { subscription, unwritten: first.freeze(), turned_away: false });
-        SocketStream { line: Line { socket: Arc::new(socket), write_timeout }, voice, begin }
+        SocketStream { line: Line { socket: Arc::new(socket), write_timeout }, voice, begin: Some(begin) }
     }
 }
 
@@ -100,26 +101,28 @@ impl HandedOver {
 pub struct SocketStream {
     line: Line,
     voice: Voice,
-    begin: Box<Left>,
+    begin: Option<Box<Left>>,
 }
 
 impl SocketStream {
     /// Writes it until it ends or its client goes, and gives up `place` then.
-    pub async fn run<T>(self, place: T) {
-        let Self { line, mut voice, begin } = self;
-        let mut left = Some(begin);
-        while let Some(begin) = left {
-            // Boxed: what it takes to catch up is given back when the stream is live.
-            left = match Box::pin(alone(&line, &mut voice, begin)).await {
-                Ok(Some(subscription)) => together(&line, &mut voice, subscription).await,
-                Ok(None) => None,
-                Err(error) => {
-                    voice.end.because(reason(&error));
-                    None
-                }
-            };
+    // Not an `async fn`: that would keep its arguments twice, for each stream.
+    pub fn run<T: Send>(mut self, place: T) -> impl Future<Output = ()> + Send {
+        async move {
+            let mut left = self.begin.take();
+            while let Some(begin) = left {
+                // Boxed: what it takes to catch up is given back when the stream is live.
+                left = match Box::pin(alone(&self.line, &mut self.voice, begin)).await {
+                    Ok(Some(subscription)) => together(&self.line, &mut self.voice, subscription).await,
+                    Ok(None) => None,
+                    Err(error) => {
+                        self.voice.end.because(reason(&error));
+                        None
+                    }
+                };
+            }
+            drop(place);
         }
-        drop(place);
     }
 }
 
@@ -190,9 +193,8 @@ impl Line {
             match self.socket.try_write(&bytes) {
                 Ok(written) => bytes.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::time::timeout(self.write_timeout, self.socket.writable())
-                        .await
-                        .map_err(|_| io::ErrorKind::TimedOut)??;
+                    let writable = poll_fn(|cx| self.socket.poll_write_ready(cx));
+                    tokio::time::timeout(self.write_timeout, writable).await.map_err(|_| io::ErrorKind::TimedOut)??;
                 }
                 Err(error) => return Err(error),
             }
@@ -202,9 +204,10 @@ impl Line {
 
     /// Waits until the client has closed its side. What it sends after its request is not read as another one.
     async fn hung_up(&self) {
-        let (mut ignored, mut buffer) = (0, [0; 64]);
+        let (mut ignored, mut buffer) = (0, [0; 16]);
         while ignored < limits::IGNORED_BYTES_MAX {
-            if self.socket.readable().await.is_err() {
+            // Not `readable()`, which would leave hyper's task waiting on the socket, and so in memory.
+            if poll_fn(|cx| self.socket.poll_read_ready(cx)).await.is_err() {
                 return;
             }
             match self.socket.try_read(&mut buffer) {
@@ -214,7 +217,7 @@ impl Line {
                 Err(_) => return,
             }
         }
-        std::future::pending::<()>().await;
+        pending::<()>().await;
     }
 }
 

@@ -191,7 +191,7 @@ async fn ending(app: Arc<App>, streams: Arc<[Arc<Stream>]>) -> Ending {
         tokio::select! {
             () = app.shutdown.begun() => {
                 let spread = app.config.limits.drain_ms;
-                tokio::time::sleep(Duration::from_millis(rand::random_range(0..=spread))).await;
+                Box::pin(tokio::time::sleep(Duration::from_millis(rand::random_range(0..=spread)))).await;
                 return Ending::Shutdown;
             }
             // The sender lives in `app`.
