@@ -67,7 +67,7 @@ pub async fn serve(
             accepted = accept(&listener) => accepted,
             () = shutdown.begun() => break,
         };
-        if let Err(error) = set_options(&socket) {
+        if let Err(error) = set_options(&socket, limits.write_timeout) {
             tracing::debug!(%error, "socket options");
         }
         let connection = graceful.watch(http.serve_connection(
@@ -113,8 +113,12 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-fn set_options(socket: &TcpStream) -> io::Result<()> {
+fn set_options(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
     // An event is to leave at once, not to wait for the next.
     socket.set_nodelay(true)?;
-    SockRef::from(socket).set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)
+    let socket = SockRef::from(socket);
+    socket.set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)?;
+    // What the send buffer takes waits for nobody in the program: that the other side takes it, or is there at all, the kernel
+    // has to watch. A quiet stream would never fill the buffer of a client that is gone without a word.
+    socket.set_tcp_user_timeout(Some(write_timeout))
 }

@@ -77,7 +77,8 @@ async fn accept(listener: TcpListener, servers: Arc<Mutex<Vec<Server>>>) {
     let mut carried = JoinSet::new();
     for turn in 0.. {
         let (mut client, _) = listener.accept().await.expect("a connection");
-        let ready: Vec<SocketAddr> = servers.lock().iter().filter(|server| server.is_ready).map(|server| server.address).collect();
+        let ready: Vec<SocketAddr> =
+            servers.lock().iter().filter(|server| server.is_ready).map(|server| server.address).collect();
         // Nobody is ready: the connection closes.
         let Some(address) = ready.get(turn % ready.len().max(1)).copied() else { continue };
         carried.spawn(async move {
