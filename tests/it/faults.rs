@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::admin::{Cluster, NewRecord};
 use crate::support::brokers::kafka_is_here;
-use crate::support::crowd::{Crowd, numbered_for};
+use crate::support::crowd::{Crowd, now_ms, numbered_for};
 use crate::support::deadline::{eventually, within};
 use crate::support::kafka::KafkaBroker;
 use crate::support::numbered::{TIME, numbers, record};
@@ -123,6 +123,42 @@ async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
     expect(&mut Request::get("/v2/stream/large?since=0").subscribe(forgetful.address).await).await;
     assert!(forgetful.metric("eventstreams_replay_reads_total").await > 0);
     assert!(forgetful.metric(skipped).await >= 2);
+}
+
+/// A broker that dies with records which no other one has: they were delivered, and are gone; others take their offsets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
+    if !kafka_is_here().await {
+        return;
+    }
+    let mut broker = KafkaBroker::start("whose log loses its end").await;
+    let cluster = broker.cluster();
+    for (topic_name, more) in [("eqiad.shorter", 3), ("eqiad.longer", 9)] {
+        topic(&cluster, topic_name, 1).await;
+        let server = TestServer::start(&cluster, &settings("cut", topic_name)).await;
+        let mut live = Request::get("/v2/stream/cut").subscribe(server.address).await;
+        let now = now_ms();
+        let records = |numbers: std::ops::Range<usize>| {
+            numbers.map(|n| record(topic_name, 0, now + i64::try_from(n).expect("few"), n)).collect::<Vec<_>>()
+        };
+        cluster.produce_many("none", records(0..5)).await;
+        let segment = broker.segment(topic_name, 0);
+        let kept = segment.metadata().expect("the segment").len();
+        cluster.produce_many("none", records(5..10)).await;
+        let id = live.events(10).await[9].id.clone().expect("an id");
+        broker.kill();
+        let file = std::fs::File::options().write(true).open(&segment).expect("the segment opens");
+        file.set_len(kept).expect("it is cut");
+        broker.restart().await;
+        assert_eq!(cluster.watermarks(topic_name, 0).await, (0, 5));
+        cluster.produce_many("none", records(10..10 + more)).await;
+        let expected: Vec<_> = (10..10 + more).collect();
+        assert_eq!(numbers(&live.events(more).await), expected, "{topic_name}");
+        let mut resumed = Request::get("/v2/stream/cut").last_event_id(id).subscribe(server.address).await;
+        assert_eq!(numbers(&resumed.events(more).await), expected, "{topic_name}, come back");
+        let moved = resumed.response.header("x-eventstreams-moved").is_some_and(|moved| moved.contains("above_log_end"));
+        assert_eq!(moved, more < 5, "{topic_name}: an offset that the log has again is found foreign by its witness");
+    }
 }
 
 /// 500 clients that come back by themselves, through two deaths of a process.
