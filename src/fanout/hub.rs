@@ -313,6 +313,12 @@ impl HubPartition {
         (log.end().next, log.latest())
     }
 
+    /// The records in memory below `to` that are later than all before them, with their times.
+    #[must_use]
+    pub fn found_by_time(&self, to: Offset) -> Vec<(Offset, TimestampMs)> {
+        self.log.read().found_by_time(to)
+    }
+
     /// The first offset of the memory log.
     #[must_use]
     pub fn memory_start(&self) -> Offset {

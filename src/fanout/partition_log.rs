@@ -188,6 +188,20 @@ impl PartitionLog {
         Some(self.entries.get(index).map_or(self.end, |kept| kept.entry.offset))
     }
 
+    /// The records below `to` that are later than all before them, in order: each is the one that a look-up by its time finds.
+    #[must_use]
+    pub fn found_by_time(&self, to: Offset) -> Vec<(Offset, TimestampMs)> {
+        let mut latest = self.floor;
+        let mut found = Vec::new();
+        for Kept { entry, .. } in self.entries.iter().take_while(|kept| kept.entry.offset < to) {
+            if entry.timestamp > latest {
+                latest = entry.timestamp;
+                found.push((entry.offset, entry.timestamp));
+            }
+        }
+        found
+    }
+
     /// Clones up to `count` entries of `[from, to)` into `into`; `false` when `from` is not here any more.
     pub fn read(&self, from: Offset, to: Offset, count: usize, into: &mut VecDeque<LogEntry>) -> bool {
         if !self.covers(from) {
@@ -268,6 +282,17 @@ mod tests {
         log.forget_oldest();
         log.forget_oldest();
         assert_eq!(log.end(), Position { next: Offset(12), timestamp: TimestampMs(101) });
+    }
+
+    #[test]
+    fn records_that_a_look_up_by_time_finds_are_later_than_all_before_them() {
+        let mut log = filled(&[100, 100, 99, 101, 101, 100, 102]);
+        let found =
+            |log: &PartitionLog, to| log.found_by_time(Offset(to)).into_iter().map(|(o, t)| (o.0, t.0)).collect::<Vec<_>>();
+        assert_eq!(found(&log, 17), [(10, 100), (13, 101), (16, 102)]);
+        assert_eq!(found(&log, 16), [(10, 100), (13, 101)]);
+        log.forget_oldest();
+        assert_eq!(found(&log, 17), [(13, 101), (16, 102)], "what is forgotten was as late as the first that is left");
     }
 
     #[test]

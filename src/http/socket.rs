@@ -40,7 +40,7 @@ impl Socket {
     /// Sets the socket's options.
     #[must_use]
     pub fn new(stream: TcpStream, write_timeout: Duration) -> Self {
-        if let Err(error) = set_options(&stream) {
+        if let Err(error) = set_options(&stream, write_timeout) {
             tracing::debug!(%error, "socket options");
         }
         Self { stream, write_timeout, stalled: None, unsent: Unsent::default() }
@@ -71,10 +71,14 @@ impl Socket {
     }
 }
 
-fn set_options(stream: &TcpStream) -> io::Result<()> {
+fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
     // An event is to leave at once, not to wait for the next.
     stream.set_nodelay(true)?;
-    SockRef::from(stream).set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)
+    let socket = SockRef::from(stream);
+    socket.set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)?;
+    // What the send buffer takes waits for nobody in the program: that the other side takes it, or is there at all, the kernel
+    // has to watch. A quiet stream would never fill the buffer of a client that is gone without a word.
+    socket.set_tcp_user_timeout(Some(write_timeout))
 }
 
 impl AsyncRead for Socket {

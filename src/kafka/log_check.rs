@@ -76,17 +76,22 @@ impl Discovery {
         Ok(complete)
     }
 
-    /// The log is another one. A new topic's begins at offset 0, and all it holds is new. A log that begins later is the old
-    /// one, cut at its end by a leader who knew less of it: what comes from there on is new.
+    /// The log is another one, or was cut at its end by a leader who knew less of it and goes on with other records. Where the
+    /// memory log still agrees with it, what comes from there on is new. A log that agrees nowhere and begins at offset 0 is a
+    /// new topic's: all it holds is new. One that begins later is the old one, cut below what is in memory.
     fn find_anew(&mut self, key: &TopicPartition, read: Offset, latest: TimestampMs, high: Offset) -> Result<(), KafkaError> {
         let low = self.offsets(std::slice::from_ref(key), LOG_START)?.get(key).copied();
-        tracing::warn!(topic = %key.0, partition = %key.1, %read, %high, ?low, "is another log than the one that was read");
+        let agrees_up_to = self.agrees_up_to(key, read.min(high))?;
+        tracing::warn!(
+            topic = %key.0, partition = %key.1, %read, %high, ?low, ?agrees_up_to, "is another log than the one that was read"
+        );
         self.retire(key);
-        match low {
-            Some(low) if low > Offset(0) && high < read => {
+        let from = agrees_up_to.or((low > Some(Offset(0)) && high < read).then_some(high));
+        match (from, low) {
+            (Some(from), Some(low)) => {
                 let floor = TimestampMs(latest.0.saturating_add(1));
-                let start = LogStart { offset: high, floor, is_log_start: low == high };
-                let reading = self.reading(key, start, Offset((high.0 - 1 - RUN_MAX).max(low.0)), high);
+                let start = LogStart { offset: from, floor, is_log_start: low == from };
+                let reading = self.reading(key, start, Offset((from.0 - 1 - RUN_MAX).max(low.0)), high);
                 self.say(Assignment::Read(vec![reading]));
             }
             _ => {
@@ -94,5 +99,21 @@ impl Discovery {
             }
         }
         Ok(())
+    }
+
+    /// The offset after the last record below `to` that is in memory and in Kafka's log alike: at the same offset with the same
+    /// time. Only records that are later than all before them can be asked for; where they agree, so does what lies between.
+    fn agrees_up_to(&self, key: &TopicPartition, to: Offset) -> Result<Option<Offset>, KafkaError> {
+        let records = self.known[key].found_by_time(to);
+        let (mut agree, mut differ) = (0, records.len());
+        while agree < differ {
+            let middle = usize::midpoint(agree, differ);
+            let (offset, time) = records[middle];
+            // The first record that is not earlier is this one, and the first that is later is another.
+            let first = |time| Ok::<_, KafkaError>(self.offsets_at_times(std::iter::once((key, time)))?.get(key).copied());
+            let is_there = first(time)? == Some(offset) && first(TimestampMs(time.0 + 1))?.is_none_or(|next| next > offset);
+            if is_there { agree = middle + 1 } else { differ = middle }
+        }
+        Ok(agree.checked_sub(1).map(|last| Offset(records[last].0.0 + 1)))
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::admin::{Cluster, NewRecord};
 use crate::support::brokers::kafka_is_here;
-use crate::support::crowd::{Crowd, numbered_for};
+use crate::support::crowd::{Crowd, now_ms, numbered_for};
 use crate::support::deadline::{eventually, within};
 use crate::support::kafka::KafkaBroker;
 use crate::support::numbered::{TIME, numbers, record};
@@ -45,13 +45,13 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
     eventually("ten heartbeats for each", async || (crowd.sum(|client| &client.comments) >= before + 1000).then_some(())).await;
     let begun = Instant::now();
     broker.restart().await;
-    let up = begun.elapsed();
+    let (up, begun) = (begun.elapsed(), Instant::now());
     cluster.produce_many("none", numbered_for("eqiad.live", 2, 100..200)).await;
     crowd.all_have(200).await;
     println!(
         "broker killed for 20 s under 100 subscribers: {heartbeats} heartbeats meanwhile; broker up after {} ms, all events {} ms later",
         up.as_millis(),
-        (begun.elapsed() - up).as_millis()
+        begun.elapsed().as_millis()
     );
     assert_eq!(crowd.sum(|client| &client.opened), 100, "nobody had to come back");
     // Who comes now is served too, out of Kafka as well.
@@ -90,10 +90,10 @@ async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
 /// What is as large as an event may be is delivered, what is larger is skipped and counted: live, and out of Kafka, among small ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
+    const LARGEST: usize = 10_485_760;
     if !kafka_is_here().await {
         return;
     }
-    const LARGEST: usize = 10_485_760;
     let broker = KafkaBroker::start("with large records").await;
     let cluster = broker.cluster();
     topic(&cluster, "eqiad.large", 1).await;
@@ -125,13 +125,49 @@ async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
     assert!(forgetful.metric(skipped).await >= 2);
 }
 
-/// 500 clients that come back by themselves, through two deaths of a process.
+/// A broker that dies with records which no other one has: they were delivered, and are gone; others take their offsets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_and_started_again_costs_no_event() {
+async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
     if !kafka_is_here().await {
         return;
     }
+    let mut broker = KafkaBroker::start("whose log loses its end").await;
+    let cluster = broker.cluster();
+    for (topic_name, more) in [("eqiad.shorter", 3), ("eqiad.longer", 9)] {
+        topic(&cluster, topic_name, 1).await;
+        let server = TestServer::start(&cluster, &settings("cut", topic_name)).await;
+        let mut live = Request::get("/v2/stream/cut").subscribe(server.address).await;
+        let now = now_ms();
+        let records = |numbers: std::ops::Range<usize>| {
+            numbers.map(|n| record(topic_name, 0, now + i64::try_from(n).expect("few"), n)).collect::<Vec<_>>()
+        };
+        cluster.produce_many("none", records(0..5)).await;
+        let segment = broker.segment(topic_name, 0);
+        let kept = segment.metadata().expect("the segment").len();
+        cluster.produce_many("none", records(5..10)).await;
+        let id = live.events(10).await[9].id.clone().expect("an id");
+        broker.kill();
+        let file = std::fs::File::options().write(true).open(&segment).expect("the segment opens");
+        file.set_len(kept).expect("it is cut");
+        broker.restart().await;
+        assert_eq!(cluster.watermarks(topic_name, 0).await, (0, 5));
+        cluster.produce_many("none", records(10..10 + more)).await;
+        let expected: Vec<_> = (10..10 + more).collect();
+        assert_eq!(numbers(&live.events(more).await), expected, "{topic_name}");
+        let mut resumed = Request::get("/v2/stream/cut").last_event_id(id).subscribe(server.address).await;
+        assert_eq!(numbers(&resumed.events(more).await), expected, "{topic_name}, come back");
+        let moved = resumed.response.header("x-eventstreams-moved").is_some_and(|moved| moved.contains("above_log_end"));
+        assert_eq!(moved, more < 5, "{topic_name}: an offset that the log has again is found foreign by its witness");
+    }
+}
+
+/// 500 clients that come back by themselves, through two deaths of a process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_and_started_again_costs_no_event() {
     const CLIENTS: usize = 500;
+    if !kafka_is_here().await {
+        return;
+    }
     let broker = KafkaBroker::start("behind a server that is killed").await;
     let cluster = broker.cluster();
     topic(&cluster, "eqiad.killed", 3).await;
@@ -141,10 +177,10 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
     let producer = cluster.producer("none");
     producer.produce_many(numbered_for("eqiad.killed", 3, 0..30)).await;
     crowd.all_have(30).await;
-    let mut produced = 30;
+    let mut total = 30;
     for death in 1..=2 {
         // In the middle of a batch, and with events while it is dead.
-        let during = producer.produce_many(numbered_for("eqiad.killed", 3, produced..produced + 90));
+        let during = producer.produce_many(numbered_for("eqiad.killed", 3, total..total + 90));
         let killed = async {
             let seen = crowd.sum(|client| &client.events);
             within("some of them to be delivered", async {
@@ -156,16 +192,16 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
             server.kill();
         };
         tokio::join!(during, killed);
-        producer.produce_many(numbered_for("eqiad.killed", 3, produced + 90..produced + 120)).await;
-        produced += 120;
+        producer.produce_many(numbered_for("eqiad.killed", 3, total + 90..total + 120)).await;
+        total += 120;
         let begun = Instant::now();
         server.restart().await;
-        let ready = begun.elapsed();
-        crowd.all_have(produced).await;
+        let (ready, begun) = (begun.elapsed(), Instant::now());
+        crowd.all_have(total).await;
         println!(
             "server killed -9, {CLIENTS} clients, death {death}: ready after {} ms, all have caught up {} ms later",
             ready.as_millis(),
-            (begun.elapsed() - ready).as_millis()
+            begun.elapsed().as_millis()
         );
     }
     assert!(crowd.clients.iter().all(|client| client.opened.load(Ordering::Relaxed) >= 3), "everybody came back twice");

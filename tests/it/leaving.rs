@@ -65,8 +65,8 @@ on_both_brokers! {
         eventually("a stream to end", async || (server.metric(ended).await > 0).then_some(())).await;
         // Most go on, and are served.
         cluster.produce_many("none", numbered_for(&topic, 1, 0..1)).await;
-        let served = join_all(all.iter_mut().map(Subscriber::event_or_end)).await;
-        let gone = served.iter().filter(|event| event.is_none()).count();
+        let events = join_all(all.iter_mut().map(Subscriber::event_or_end)).await;
+        let gone = events.iter().filter(|event| event.is_none()).count();
         assert!((1..75).contains(&gone), "{gone} of 150 streams have ended");
     }
 
@@ -78,9 +78,9 @@ on_both_brokers! {
         let producer = cluster.producer("none");
         let begun = Instant::now();
         server.terminate();
-        let produced = async {
+        let publishing = async {
             for n in 0..300 {
-                producer.produce_many(numbered_for(&topic, 1, n..n + 1)).await;
+                producer.produce_many(numbered_for(&topic, 1, std::iter::once(n))).await;
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
@@ -91,7 +91,7 @@ on_both_brokers! {
             (String::from_utf8(subscriber.response.body).expect("text"), end)
         }));
         let ended = async { (server.ended().await.code(), begun.elapsed().as_millis()) };
-        let (ends, (code, took), ()) = tokio::join!(ends, ended, produced);
+        let (ends, (code, took), ()) = tokio::join!(ends, ended, publishing);
         println!("drain of 200 streams, drain_delay_ms 200, drain_ms 2000: the process ended after {took} ms");
         assert_eq!(code, Some(0));
         let mut pauses = BTreeSet::new();
@@ -138,27 +138,27 @@ on_both_brokers! {
             }
         };
         tokio::pin!(rolled);
-        let mut produced = 10;
+        let mut count = 10;
         let rolled = within("both servers to be replaced", async {
             loop {
                 tokio::select! {
                     () = &mut rolled => return,
                     () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
                 }
-                producer.produce_many(numbered_for(&topic, 2, produced..produced + 2)).await;
-                produced += 2;
+                producer.produce_many(numbered_for(&topic, 2, count..count + 2)).await;
+                count += 2;
             }
         });
         let begun = Instant::now();
         rolled.await;
-        producer.produce_many(numbered_for(&topic, 2, produced..produced + 10)).await;
-        crowd.all_have(produced + 10).await;
+        producer.produce_many(numbered_for(&topic, 2, count..count + 10)).await;
+        crowd.all_have(count + 10).await;
         let opened = crowd.sum(|client| &client.opened);
         let told = crowd.sum(|client| &client.told_to_retry);
         assert_eq!(opened, CLIENTS + told, "who came back was told to");
         println!(
             "rolling restart of 2 processes, {CLIENTS} clients: {} events each, {told} streams ended and opened again, in {} ms",
-            produced + 10,
+            count + 10,
             begun.elapsed().as_millis()
         );
     }

@@ -44,6 +44,8 @@ pub struct Client {
     pub comments: AtomicUsize,
     /// Streams that were opened.
     pub opened: AtomicUsize,
+    /// Requests that were answered with another status than 200.
+    pub refused: AtomicUsize,
     /// Streams that ended with `retry:`.
     pub told_to_retry: AtomicUsize,
     state: Mutex<State>,
@@ -74,13 +76,19 @@ impl Crowd {
         Self { clients, tasks }
     }
 
-    /// Waits until every client has so many events, and fails when one lost an event or got one twice.
+    /// Waits until every client has so many events, and fails when one lost an event or got one twice, or when nothing comes any more.
     pub async fn all_have(&self, events: usize) {
-        eventually(format!("everybody to have {events} events"), async || {
-            self.check();
-            self.clients.iter().all(|client| client.events.load(Ordering::Relaxed) >= events).then_some(())
-        })
-        .await;
+        let is_complete = || self.clients.iter().all(|client| client.events.load(Ordering::Relaxed) >= events);
+        let mut seen = usize::MAX;
+        while !is_complete() {
+            eventually(format!("more of {events} events for everybody, of which there are {seen}"), async || {
+                self.check();
+                (is_complete() || self.sum(|client| &client.events) != seen).then_some(())
+            })
+            .await;
+            seen = self.sum(|client| &client.events);
+        }
+        self.check();
         assert!(self.clients.iter().all(|client| client.events.load(Ordering::Relaxed) == events), "more than {events} events");
     }
 
@@ -105,11 +113,6 @@ impl Crowd {
     /// The sum of what `count` says of each client.
     pub fn sum(&self, count: impl Fn(&Client) -> &AtomicUsize) -> usize {
         self.clients.iter().map(|client| count(client).load(Ordering::Relaxed)).sum()
-    }
-
-    /// Everybody's last id.
-    pub fn ids(&self) -> Vec<Option<String>> {
-        self.clients.iter().map(|client| client.state.lock().last_id.clone()).collect()
     }
 
     /// Median, 99th percentile and maximum of the milliseconds from an event's making to its client, and forgets them.
@@ -142,7 +145,13 @@ async fn read(client: &Client, mut stream: TcpStream, head: &str) -> std::io::Re
     while stream.read_buf(&mut bytes).await? > 0 {
         let Some(end) = memchr::memrchr(b'\n', &bytes) else { continue };
         for line in bytes[..end].split(|byte| *byte == b'\n') {
-            client.take(str::from_utf8(line).expect("text"), &mut frame);
+            let line = str::from_utf8(line).expect("text");
+            // Refused: not ready, for example. The connection stays open for another request, which this client does not make.
+            if line.starts_with("HTTP/1.1 ") && !line.starts_with("HTTP/1.1 200 ") {
+                client.refused.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+            client.take(line, &mut frame);
         }
         bytes.drain(..=end);
     }
@@ -194,7 +203,11 @@ impl Client {
         }
         state.next[number % partitions] = number + partitions;
         state.last_id = id;
-        state.delays.push(now_ms() - made);
+        let delay = now_ms() - made;
+        // Of the past nobody measures a delay.
+        if delay < 3_600_000 {
+            state.delays.push(delay);
+        }
         self.events.fetch_add(1, Ordering::Relaxed);
     }
 }

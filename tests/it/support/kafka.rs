@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -192,6 +192,11 @@ impl KafkaBroker {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
+    }
+
+    /// The file that holds the records of a partition that has not many.
+    pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
+        self.folder.path().join(format!("log/{topic}-{partition}/00000000000000000000.log"))
     }
 
     fn end(&mut self, signal: &str) {

@@ -92,7 +92,7 @@ impl ServerProcess {
         within("the process to end", waiting).await.expect("waiting does not panic")
     }
 
-    /// Bytes of its memory that are in use (VmRSS).
+    /// Bytes of its memory that are in use (`VmRSS`).
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");

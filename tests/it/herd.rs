@@ -1,0 +1,138 @@
+//! Many at once: those who come back in the same second, and those who read a long past while others live. What they get is judged; how
+//! fast is only told. The long runs are for a release build:
+//!
+//! ```sh
+//! cargo test --release --test it -- --ignored --nocapture herd::
+//! ```
+
+use std::time::{Duration, Instant};
+
+use crate::support::admin::NewRecord;
+use crate::support::brokers::kafka_is_here;
+use crate::support::crowd::{Crowd, now_ms, numbered_for};
+use crate::support::kafka::KafkaBroker;
+use crate::support::numbered::TIME;
+use crate::support::process::ServerProcess;
+use crate::support::server::Settings;
+use crate::support::wire::Request;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_who_come_back_in_the_same_second_are_served_from_memory() {
+    come_back(500).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: see the module"]
+async fn five_thousand_who_come_back_in_the_same_second_are_served_from_memory() {
+    come_back(5000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_past_for_twenty_clients_leaves_the_live_ones_alone() {
+    read_backlog(50_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: see the module"]
+async fn a_past_of_a_million_records_for_twenty_clients_leaves_the_live_ones_alone() {
+    read_backlog(1_000_000).await;
+}
+
+/// Ids that are two minutes old, of a stream with an event of 1.3 kB a second.
+async fn come_back(clients: usize) {
+    const EVENTS: usize = 120;
+    if !kafka_is_here().await {
+        return;
+    }
+    let broker = KafkaBroker::start("behind a herd").await;
+    let cluster = broker.cluster();
+    cluster.create_topic("eqiad.herd", 1).await;
+    let server = ServerProcess::start(&broker.bootstrap, &Settings::default().stream("herd", &["eqiad.herd"])).await;
+    let mut first = Request::get("/v2/stream/herd").subscribe(server.address).await;
+    let past = now_ms() - 120_000;
+    let padding = "x".repeat(1300);
+    let records = (0..EVENTS).map(|n| {
+        let value = format!(r#"{{"n":{n},"ms":{TIME},"padding":"{padding}"}}"#);
+        NewRecord::new("eqiad.herd", 0, past + i64::try_from(n).expect("few") * 1000, value)
+    });
+    cluster.produce_many("none", records).await;
+    let id = first.event().await.id;
+    first.events(EVENTS - 1).await;
+    let begun = Instant::now();
+    let herd = Crowd::start(server.address, &Request::get("/v2/stream/herd"), vec![id; clients], &[1]);
+    herd.all_have(EVENTS - 1).await;
+    let took = begun.elapsed();
+    let [reads, lookups] = ["eventstreams_replay_reads_total", "eventstreams_lookups_total"].map(|name| server.metric(name));
+    assert_eq!((reads.await, lookups.await), (0, 0), "Kafka was asked");
+    println!(
+        "{clients} clients come back at once, {} events of 1.3 kB behind: all caught up after {} ms; process {} MiB",
+        EVENTS - 1,
+        took.as_millis(),
+        server.memory() >> 20
+    );
+    assert_eq!(herd.sum(|client| &client.opened), clients, "nobody had to come twice");
+    cluster.produce_many("none", [NewRecord::new("eqiad.herd", 0, now_ms(), format!(r#"{{"n":{EVENTS},"ms":{TIME}}}"#))]).await;
+    herd.all_have(EVENTS).await;
+}
+
+/// 500 live clients get 20 events a second; then 20 others read `records` out of Kafka.
+async fn read_backlog(records: usize) {
+    if !kafka_is_here().await {
+        return;
+    }
+    let broker = KafkaBroker::start("with a long past").await;
+    let cluster = broker.cluster();
+    for topic in ["eqiad.backlog", "eqiad.now"] {
+        cluster.create_topic(topic, 1).await;
+    }
+    let producer = cluster.producer("lz4");
+    for from in (0..records).step_by(50_000) {
+        let record = |n: usize| {
+            let value = format!(r#"{{"n":{n},"ms":{TIME},"padding":"{}"}}"#, "x".repeat(100));
+            NewRecord::new("eqiad.backlog", 0, TIME + i64::try_from(n).expect("few"), value)
+        };
+        producer.produce_many((from..records.min(from + 50_000)).map(record)).await;
+    }
+    let settings = Settings::default().stream("backlog", &["eqiad.backlog"]).stream("now", &["eqiad.now"]);
+    let settings = settings.key("memory_log_bytes_max", "1048576");
+    let server = ServerProcess::start(&broker.bootstrap, &settings).await;
+    let live = Crowd::start(server.address, &Request::get("/v2/stream/now"), vec![None; 500], &[0]);
+    live.all_opened(1).await;
+    let mut count = 0;
+    let mut tick = async || {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        producer.produce_many(numbered_for("eqiad.now", 1, std::iter::once(count))).await;
+        count += 1;
+        count
+    };
+    for _ in 0..100 {
+        tick().await;
+    }
+    live.all_have(100).await;
+    let before = live.delays();
+    let begun = Instant::now();
+    let past = Crowd::start(server.address, &Request::get("/v2/stream/backlog?since=0"), vec![None; 20], &[0]);
+    let complete = past.all_have(records);
+    tokio::pin!(complete);
+    let mut last = 100;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut complete => break,
+            now = tick() => last = now,
+        }
+    }
+    let took = begun.elapsed();
+    live.check();
+    let during = live.delays();
+    println!(
+        "20 clients read {records} records each in {} ms; 500 live clients got {last} events, delay p50/p99/max {:?} ms before and {:?} ms meanwhile",
+        took.as_millis(),
+        before,
+        during
+    );
+    assert!(server.metric("eventstreams_replay_reads_total").await > 0);
+    assert_eq!(live.sum(|client| &client.opened) + past.sum(|client| &client.opened), 520, "nobody had to come twice");
+    let end = cluster.watermarks("eqiad.now", 0).await.1;
+    live.all_have(usize::try_from(end).expect("an offset")).await;
+}
