@@ -125,6 +125,9 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     for listener in &listeners.public {
         tracing::info!(address = %listener.local_addr()?, "listening");
     }
+    for listener in &listeners.admin {
+        tracing::info!(address = %listener.local_addr()?, "metrics and health");
+    }
     Server::start(config, Some(args.config.clone()), shutdown).await?.serve(listeners).await
 }
 

@@ -20,6 +20,7 @@ pub mod dev;
 pub mod dev_broker;
 pub mod event;
 pub mod fanout;
+pub mod health;
 pub mod http;
 pub mod kafka;
 pub mod limits;

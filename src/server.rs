@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::event::RedactionRules;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
+use crate::health::KafkaHealth;
 use crate::http::listener::{ListenerLimits, serve};
 use crate::http::{self, App, ClientAddresses, ConnectionLimit, RequestRate};
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
@@ -84,7 +85,7 @@ impl Server {
     /// Stream configuration that cannot be read, properties that librdkafka refuses.
     pub async fn start(config: Config, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Self> {
         let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
-        if let Some(error) = loaded.stale {
+        if let Some(error) = &loaded.stale {
             tracing::warn!(%error, "stream configuration is the last good one");
         }
         for warning in loaded.catalog.warnings() {
@@ -93,6 +94,7 @@ impl Server {
         if !config.ignored_keys.is_empty() {
             tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
         }
+        let (document, stale) = (loaded.document, loaded.stale.is_some());
         let metrics = Arc::new(Metrics::default());
         metrics.describe_streams(&loaded.catalog);
         let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, config.kafka.replay_consumers_max);
@@ -105,19 +107,21 @@ impl Server {
             hub: Arc::clone(&hub),
             metrics: Arc::clone(&metrics),
         };
-        let threads = kafka_reader(&config, &reloaded).start(&hub, requests)?;
+        let kafka_health = Arc::new(KafkaHealth::default());
+        let threads = kafka_reader(&config, &reloaded, Arc::clone(&kafka_health)).start(&hub, requests)?;
         let http = &config.http;
         let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
         let app = Arc::new(App {
             catalog: Arc::clone(&reloaded.catalog),
             hub,
+            kafka_health,
             metrics,
             connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
             request_rate: RequestRate::new(http.request_rate_limit, addresses),
             shutdown: shutdown.clone(),
             config: config.clone(),
         });
-        tokio::spawn(Reloader::new(file, config, reloaded).run(shutdown));
+        tokio::spawn(Reloader::new(file, config, reloaded, document, stale).run(shutdown));
         Ok(Self { app, threads })
     }
 
@@ -167,9 +171,9 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
     }
 }
 
-fn kafka_reader(config: &Config, reloaded: &Reloaded) -> KafkaReader {
+fn kafka_reader(config: &Config, reloaded: &Reloaded, health: Arc<KafkaHealth>) -> KafkaReader {
     KafkaReader {
-        client: KafkaClient::new(&config.kafka.properties, Arc::clone(&reloaded.metrics)),
+        client: KafkaClient::new(&config.kafka.properties, Arc::clone(&reloaded.metrics), health),
         topics: Arc::clone(&reloaded.topics),
         reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
         metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),

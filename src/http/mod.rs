@@ -43,6 +43,7 @@ pub use problem::Problem;
 
 use crate::config::Config;
 use crate::fanout::Hub;
+use crate::health::KafkaHealth;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::stream::Catalog;
@@ -56,6 +57,8 @@ pub struct App {
     pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
     /// Where subscriptions come from.
     pub hub: Arc<Hub>,
+    /// Why Kafka cannot be read, if it cannot.
+    pub kafka_health: Arc<KafkaHealth>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Streams of each client.

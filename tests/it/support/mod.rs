@@ -4,6 +4,8 @@
 //! * `brokers`: `on_both_brokers!` makes each behaviour a test against the embedded broker and one against Apache Kafka.
 //! * `admin`: a cluster, embedded or real: topics, records, the log read back.
 //! * `kafka`: Apache Kafka started, killed, restarted; it never outlives the test process. `jars`: whether it can run here.
+//!   `certificates`: made for one test.
+//! * `process`: the program itself, as an operator starts it.
 //! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing.
 //! * `server`: an EventStreams server in the test's process.
 //! * `numbered`: events that say which they are.
@@ -13,12 +15,14 @@
 pub mod admin;
 #[macro_use]
 pub mod brokers;
+pub mod certificates;
 pub mod chunked;
 pub mod deadline;
 pub mod jars;
 pub mod kafka;
 pub mod ndjson;
 pub mod numbered;
+pub mod process;
 pub mod server;
 pub mod sse;
 pub mod wire;
