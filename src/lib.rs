@@ -30,3 +30,4 @@ pub mod server;
 pub mod shutdown;
 pub mod stream;
 pub mod telemetry;
+pub mod traces;

@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::reload::{Reloaded, Reloader};
 use crate::shutdown::Shutdown;
 use crate::stream::load_catalog;
+use crate::traces::Traces;
 
 /// The sockets of a server, bound already.
 #[derive(Debug)]
@@ -107,6 +108,7 @@ impl Server {
             hub: Arc::clone(&hub),
             metrics: Arc::clone(&metrics),
         };
+        let traces = Traces::start(config.otlp_endpoint.as_deref(), &config.service_name).context("traces")?;
         let kafka_health = Arc::new(KafkaHealth::default());
         let threads = kafka_reader(&config, &reloaded, Arc::clone(&kafka_health)).start(&hub, requests)?;
         let http = &config.http;
@@ -116,6 +118,7 @@ impl Server {
             hub,
             kafka_health,
             metrics,
+            traces,
             connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
             request_rate: RequestRate::new(http.request_rate_limit, addresses),
             shutdown: shutdown.clone(),
@@ -138,7 +141,12 @@ impl Server {
     pub async fn serve(self, listeners: Listeners) -> anyhow::Result<()> {
         let shutdown = self.app.shutdown.clone();
         serve_until(&self.app, listeners, &shutdown).await;
-        match tokio::task::spawn_blocking(move || self.threads.stop()).await {
+        let traces = self.app.traces.clone();
+        let stop = move || {
+            self.threads.stop();
+            traces.as_ref().inspect(|traces| traces.stop());
+        };
+        match tokio::task::spawn_blocking(stop).await {
             Err(error) if error.is_panic() => Err(error).context("the Kafka threads"),
             // A runtime that ends by itself need not wait for them.
             _ => Ok(()),

@@ -16,6 +16,7 @@ use crate::fanout::{Batch, Delivered, Started, SubscribeError};
 use crate::limits;
 use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
 use crate::stream::{Stream, StreamName};
+use crate::traces::{SpanSlot, StreamSummary};
 
 /// The body of a stream request. It ends when the client goes, when the server leaves, or with an `event: error`.
 pub(super) fn body(app: &Arc<App>, started: Started, format: Format, mut end: StreamEnd) -> Body {
@@ -175,6 +176,8 @@ pub(super) struct StreamEnd {
     events: u64,
     bytes: u64,
     reason: &'static str,
+    /// The request's span; empty without traces.
+    span: SpanSlot,
     _permit: Option<ConnectionPermit>,
 }
 
@@ -204,7 +207,24 @@ impl StreamEnd {
         // Unless another reason is known, the client went.
         let reason = "client_gone";
         let begun = Instant::now();
-        Self { metrics, streams, counters, user_agent, begun, looked: begun, events: 0, bytes: 0, reason, _permit: permit }
+        Self {
+            metrics,
+            streams,
+            counters,
+            user_agent,
+            begun,
+            looked: begun,
+            events: 0,
+            bytes: 0,
+            reason,
+            span: SpanSlot::default(),
+            _permit: permit,
+        }
+    }
+
+    /// Where the request's span goes, to end with the stream.
+    pub(super) fn span(&self) -> SpanSlot {
+        Arc::clone(&self.span)
     }
 
     /// Ends it for another reason than that the client went.
@@ -239,13 +259,18 @@ impl Drop for StreamEnd {
             self.metrics.connected_clients.get_or_create(&label(&stream.name)).dec();
         }
         self.metrics.streams_closed.get_or_create(&ReasonLabel { reason: self.reason }).inc();
-        let streams = self.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(",");
+        let streams = self.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>();
+        let Self { reason, events, bytes, .. } = *self;
+        if let Some(span) = self.span.lock().take() {
+            span.stream_ended(StreamSummary { streams: &streams, reason, events, bytes });
+        }
+        let streams = streams.join(",");
         tracing::info!(
             streams,
             duration_ms = self.begun.elapsed().as_millis(),
-            events = self.events,
-            bytes = self.bytes,
-            reason = self.reason,
+            events,
+            bytes,
+            reason,
             user_agent = self.user_agent,
             "stream ended"
         );

@@ -11,7 +11,7 @@
 //! * `problem`: every error before the first byte.
 //! * `client_address`: whose request it is.
 //! * `connection_limit`: streams and requests for each client.
-//! * `common`: headers that every answer carries, CORS, request ids.
+//! * `common`: headers that every answer carries, CORS, request ids, spans.
 //! * `listener`: accepts connections; time-outs and bounds of sockets.
 
 pub mod admin;
@@ -47,6 +47,7 @@ use crate::health::KafkaHealth;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::stream::Catalog;
+use crate::traces::Traces;
 
 /// What the endpoints need. One for the whole server, shared.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub struct App {
     pub kafka_health: Arc<KafkaHealth>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Where spans are sent, if anywhere.
+    pub traces: Option<Traces>,
     /// Streams of each client.
     pub connection_limit: ConnectionLimit,
     /// Stream requests of each client.

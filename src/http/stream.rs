@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -86,7 +87,8 @@ fn begin(
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
     let end = StreamEnd::new(Arc::clone(&app.metrics), streams.to_vec(), user_agent, permit);
-    (status, response_headers, body::body(app, started, format(headers), end)).into_response()
+    let span = Extension(end.span());
+    (status, response_headers, span, body::body(app, started, format(headers), end)).into_response()
 }
 
 fn head(request: &HeaderMap) -> (StatusCode, HeaderMap) {

@@ -25,3 +25,4 @@ mod routes;
 mod since;
 mod stream;
 mod tls;
+mod traces;

@@ -26,7 +26,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it with this text as its file, and `env` over it: names without `EVENTSTREAMS__`.
+    /// Starts it with this text as its file, and `env` over it: names without `EVENTSTREAMS__`, or those of OpenTelemetry.
     pub async fn start(text: &str, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yaml");
@@ -36,7 +36,7 @@ impl Process {
             .args(["serve", "--port", "0", "--admin-port", "0", "-c"])
             .arg(&file)
             .env_remove("RUST_LOG")
-            .envs(ours.iter().chain(env).map(|(name, value)| (format!("EVENTSTREAMS__{name}"), *value)))
+            .envs(ours.iter().chain(env).map(|(name, value)| (variable(name), *value)))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program is there");
@@ -99,6 +99,10 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn variable(name: &str) -> String {
+    if name.starts_with("OTEL_") { name.to_owned() } else { format!("EVENTSTREAMS__{name}") }
 }
 
 fn keep_log(stderr: ChildStderr, log: &Mutex<Vec<Value>>) {
