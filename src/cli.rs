@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, check_config};
+use crate::config::{Config, check_config, place_refused};
 use crate::dev;
+use crate::kafka::refused_properties;
 use crate::server::{Listeners, Server};
 use crate::shutdown::Shutdown;
 use crate::stream::{LoadError, load_catalog};
@@ -125,6 +126,9 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     for listener in &listeners.public {
         tracing::info!(address = %listener.local_addr()?, "listening");
     }
+    for listener in &listeners.admin {
+        tracing::info!(address = %listener.local_addr()?, "metrics and health");
+    }
     Server::start(config, Some(args.config.clone()), shutdown).await?.serve(listeners).await
 }
 
@@ -139,5 +143,9 @@ async fn check(file: &Path) -> anyhow::Result<()> {
 fn read(file: &Path) -> anyhow::Result<Config> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display())).map_err(Unusable)?;
     let config = Config::parse(&text, std::env::vars());
+    let config = config.and_then(|config| {
+        let refused = refused_properties(&config.kafka.properties);
+        if refused.is_empty() { Ok(config) } else { Err(place_refused(&text, refused)) }
+    });
     Ok(config.with_context(|| format!("{} cannot be used", file.display())).map_err(Unusable)?)
 }

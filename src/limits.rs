@@ -86,6 +86,9 @@ pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 /// How often the configuration's files are looked at: a change takes effect within a second.
 pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
 
+/// How long until a URL of stream configuration is asked again that could not be read, if `stream_config_ttl` is not sooner.
+pub const STALE_RETRY: Duration = Duration::from_mins(1);
+
 /// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
 pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);
 

@@ -1,7 +1,8 @@
 //! Reads configuration anew while running: at SIGHUP, when one of its files changes, and every `stream_config_ttl` seconds.
 //!
 //! What may change is the public streams and the redaction rules. One immutable snapshot takes the place of another; whatever
-//! cannot be read or used changes nothing, and is said.
+//! cannot be read or used changes nothing, and is said. What the operator's file says takes effect without its URL being asked, so
+//! that a page can be redacted while that is slow or down.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -19,7 +21,7 @@ use crate::kafka::{Preparation, Redaction};
 use crate::limits;
 use crate::metrics::{Metrics, ReasonLabel};
 use crate::shutdown::Shutdown;
-use crate::stream::{Catalog, Topic, load_catalog, source_file};
+use crate::stream::{Catalog, Loaded, Topic, is_fetched, load_catalog, source_file};
 
 /// What the reloader changes.
 #[derive(Debug)]
@@ -42,16 +44,21 @@ pub struct Reloader {
     file: Option<PathBuf>,
     config: Config,
     reloaded: Reloaded,
-    /// When the files were last changed, as far as looked at.
-    changed: Vec<Option<SystemTime>>,
+    /// The stream configuration that the catalog was made of.
+    document: Value,
+    /// Whether that is an older one, because a newer one could not be had.
+    stale: bool,
+    /// When the files were last changed, as far as looked at, and how many bytes they had.
+    changed: Vec<Option<(SystemTime, u64)>>,
     last: Instant,
 }
 
 impl Reloader {
-    /// For the configuration that the server was started with, which was read from `file` if it was.
+    /// For the configuration that the server was started with, which was read from `file` if it was, and the stream configuration that it began with:
+    /// `stale` if that was an older one.
     #[must_use]
-    pub fn new(file: Option<PathBuf>, config: Config, reloaded: Reloaded) -> Self {
-        let mut this = Self { file, config, reloaded, changed: Vec::new(), last: Instant::now() };
+    pub fn new(file: Option<PathBuf>, config: Config, reloaded: Reloaded, document: Value, stale: bool) -> Self {
+        let mut this = Self { file, config, reloaded, document, stale, changed: Vec::new(), last: Instant::now() };
         this.changed = this.file_times();
         this
     }
@@ -68,7 +75,7 @@ impl Reloader {
         loop {
             let why = tokio::select! {
                 () = shutdown.begun() => return,
-                _ = hangup.recv() => Some("SIGHUP"),
+                _ = hangup.recv() => Some(Why::Hangup),
                 () = tokio::time::sleep(limits::RELOAD_LOOK) => self.due(),
             };
             if let Some(why) = why {
@@ -78,26 +85,27 @@ impl Reloader {
     }
 
     /// Why it is time to reload, if it is.
-    fn due(&mut self) -> Option<&'static str> {
+    fn due(&mut self) -> Option<Why> {
         let times = self.file_times();
         if times != self.changed {
             self.changed = times;
-            return Some("a file changed");
+            return Some(Why::File);
         }
         let ttl = Duration::from_secs(self.config.streams.ttl_s);
-        (!ttl.is_zero() && self.last.elapsed() >= ttl).then_some("stream_config_ttl")
+        let ttl = if self.stale && (ttl.is_zero() || ttl > limits::STALE_RETRY) { limits::STALE_RETRY } else { ttl };
+        (!ttl.is_zero() && self.last.elapsed() >= ttl).then_some(Why::Ttl)
     }
 
-    fn file_times(&self) -> Vec<Option<SystemTime>> {
-        let time = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    fn file_times(&self) -> Vec<Option<(SystemTime, u64)>> {
+        let time = |path: &Path| path.metadata().and_then(|metadata| Ok((metadata.modified()?, metadata.len()))).ok();
         [self.file.clone(), source_file(&self.config.streams)].iter().flatten().map(|path| time(path)).collect()
     }
 
-    async fn reload(&mut self, why: &'static str) {
-        let result = match self.read().await {
+    async fn reload(&mut self, why: Why) {
+        let result = match self.read(why).await {
             Ok(()) => "ok",
             Err(error) => {
-                tracing::error!("configuration was not reloaded ({why}): {error:#}");
+                tracing::error!("configuration was not reloaded ({}): {error:#}", why.as_str());
                 "failed"
             }
         };
@@ -105,26 +113,39 @@ impl Reloader {
         self.reloaded.metrics.config_reloads.get_or_create(&ReasonLabel { reason: result }).inc();
     }
 
-    async fn read(&mut self) -> anyhow::Result<()> {
+    async fn read(&mut self, why: Why) -> anyhow::Result<()> {
         let mut config = self.config.clone();
         if let Some(file) = &self.file {
             let text = tokio::fs::read_to_string(file).await?;
             let new = Config::parse(&text, std::env::vars())?;
             (config.streams, config.redacted_pages) = (new.streams.clone(), new.redacted_pages.clone());
-            if said_otherwise(&self.config, &new) {
+            if why != Why::Ttl && said_otherwise(&self.config, &new) {
                 tracing::warn!("only streams and redacted pages are reloaded; what else has changed needs a restart");
             }
         }
-        let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
-        if let Some(error) = loaded.stale {
-            return Err(error.into());
+        let (old, new) = (&self.config.streams, &config.streams);
+        let same_source = old.uri == new.uri && old.uri_options == new.uri_options;
+        if why == Why::File && same_source && is_fetched(new) {
+            let catalog = Catalog::build(&self.document, new)?;
+            self.apply(config, catalog);
+            return Ok(());
         }
-        self.apply(&config, loaded.catalog);
-        self.config = config;
-        Ok(())
+        let error = match load_catalog(new, &config.http.user_agent).await {
+            Ok(Loaded { catalog, document, stale: None }) => {
+                (self.document, self.stale) = (document, false);
+                self.apply(config, catalog);
+                return Ok(());
+            }
+            Ok(Loaded { stale: Some(error), .. }) | Err(error) => error,
+        };
+        self.stale = true;
+        if same_source && let Ok(catalog) = Catalog::build(&self.document, new) {
+            self.apply(config, catalog);
+        }
+        Err(error.into())
     }
 
-    fn apply(&self, config: &Config, catalog: Catalog) {
+    fn apply(&mut self, config: Config, catalog: Catalog) {
         let Reloaded { catalog: current, topics, preparation, hub, .. } = &self.reloaded;
         let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &catalog);
         let redacts =
@@ -142,14 +163,39 @@ impl Reloader {
             differs
         });
         tracing::info!(streams, streams_changed = swapped, redaction_changed = redacts, "configuration reloaded");
+        self.config = config;
     }
 }
 
-/// Whether the file now says something else about what needs a restart. Command-line overrides do not count.
+/// Why configuration is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// A file has changed.
+    File,
+    /// The operator said so.
+    Hangup,
+    /// `stream_config_ttl` is over.
+    Ttl,
+}
+
+impl Why {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "a file changed",
+            Self::Hangup => "SIGHUP",
+            Self::Ttl => "stream_config_ttl",
+        }
+    }
+}
+
+/// Whether the file now says something else about what needs a restart. What command-line options go over does not count.
 fn said_otherwise(current: &Config, new: &Config) -> bool {
-    current.limits != new.limits
-        || current.schemas != new.schemas
-        || current.kafka.live_reach_back_ms != new.kafka.live_reach_back_ms
-        || current.http.cors != new.http.cors
-        || current.http.client_ip_connection_limit != new.http.client_ip_connection_limit
+    let mut new = new.clone();
+    (new.streams, new.redacted_pages) = (current.streams.clone(), current.redacted_pages.clone());
+    (new.http.port, new.http.admin_port) = (current.http.port, current.http.admin_port);
+    (new.ignored_keys, new.env_overrides) = (current.ignored_keys.clone(), current.env_overrides.clone());
+    if let Some(brokers) = current.kafka.brokers() {
+        new.kafka.set_brokers(brokers);
+    }
+    new != *current
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::event::RedactionRules;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
+use crate::health::KafkaHealth;
 use crate::http::listener::{ListenerLimits, serve};
 use crate::http::{self, App, ClientAddresses, ConnectionLimit, Convoys, RequestRate};
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
@@ -23,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::reload::{Reloaded, Reloader};
 use crate::shutdown::Shutdown;
 use crate::stream::load_catalog;
+use crate::traces::Traces;
 
 /// The sockets of a server, bound already.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl Server {
     /// Stream configuration that cannot be read, properties that librdkafka refuses.
     pub async fn start(config: Config, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Self> {
         let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
-        if let Some(error) = loaded.stale {
+        if let Some(error) = &loaded.stale {
             tracing::warn!(%error, "stream configuration is the last good one");
         }
         for warning in loaded.catalog.warnings() {
@@ -93,6 +95,7 @@ impl Server {
         if !config.ignored_keys.is_empty() {
             tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
         }
+        let (document, stale) = (loaded.document, loaded.stale.is_some());
         let metrics = Arc::new(Metrics::default());
         metrics.describe_streams(&loaded.catalog);
         let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, config.kafka.replay_consumers_max);
@@ -105,13 +108,17 @@ impl Server {
             hub: Arc::clone(&hub),
             metrics: Arc::clone(&metrics),
         };
-        let threads = kafka_reader(&config, &reloaded).start(&hub, requests)?;
+        let traces = Traces::start(config.otlp_endpoint.as_deref(), &config.service_name).context("traces")?;
+        let kafka_health = Arc::new(KafkaHealth::default());
+        let threads = kafka_reader(&config, &reloaded, Arc::clone(&kafka_health)).start(&hub, requests)?;
         let http = &config.http;
         let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
         let app = Arc::new(App {
             catalog: Arc::clone(&reloaded.catalog),
             hub,
+            kafka_health,
             metrics,
+            traces,
             connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
             request_rate: RequestRate::new(http.request_rate_limit, addresses.clone()),
             addresses,
@@ -119,7 +126,7 @@ impl Server {
             shutdown: shutdown.clone(),
             config: config.clone(),
         });
-        tokio::spawn(Reloader::new(file, config, reloaded).run(shutdown));
+        tokio::spawn(Reloader::new(file, config, reloaded, document, stale).run(shutdown));
         Ok(Self { app, threads })
     }
 
@@ -136,7 +143,12 @@ impl Server {
     pub async fn serve(self, listeners: Listeners) -> anyhow::Result<()> {
         let shutdown = self.app.shutdown.clone();
         serve_until(&self.app, listeners, &shutdown).await;
-        match tokio::task::spawn_blocking(move || self.threads.stop()).await {
+        let traces = self.app.traces.clone();
+        let stop = move || {
+            self.threads.stop();
+            traces.as_ref().inspect(|traces| traces.stop());
+        };
+        match tokio::task::spawn_blocking(stop).await {
             Err(error) if error.is_panic() => Err(error).context("the Kafka threads"),
             // A runtime that ends by itself need not wait for them.
             _ => Ok(()),
@@ -181,9 +193,9 @@ async fn begin_after_announcement(app: &App, shutdown: &Shutdown) {
     shutdown.begin();
 }
 
-fn kafka_reader(config: &Config, reloaded: &Reloaded) -> KafkaReader {
+fn kafka_reader(config: &Config, reloaded: &Reloaded, health: Arc<KafkaHealth>) -> KafkaReader {
     KafkaReader {
-        client: KafkaClient::new(&config.kafka.properties, Arc::clone(&reloaded.metrics)),
+        client: KafkaClient::new(&config.kafka.properties, Arc::clone(&reloaded.metrics), health),
         topics: Arc::clone(&reloaded.topics),
         reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
         metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),

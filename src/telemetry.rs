@@ -16,7 +16,7 @@ use crate::config::{LogFormat, Logging};
 /// Starts logging to standard error. Once in a process; a second call changes nothing.
 pub fn start(logging: &Logging, service_name: &str) {
     let level = logging.level.as_str();
-    let default = || EnvFilter::new(format!("{level},hyper=warn,librdkafka=warn,rdkafka=warn"));
+    let default = || EnvFilter::new(format!("{level},hyper=warn,librdkafka=warn,rdkafka=warn,opentelemetry=warn,reqwest=warn"));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default());
     let text = match logging.format {
         LogFormat::Text => true,

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::error::Findings;
-use super::kafka;
 use super::keys::{KEYS, Kind, find};
 use super::layout::Layout;
 use super::yaml;
+use super::{kafka, maps};
 
 const PREFIX: &str = "EVENTSTREAMS__";
 
@@ -66,7 +66,12 @@ fn apply_one(variable: &str, text: &str, layout: &mut Layout, findings: &mut Fin
             Ok(Value::Null) => {
                 layout.values.remove(name);
             }
-            Ok(value) => layout.set(name, variable, value),
+            Ok(mut value) => {
+                if key.kind == Kind::RedactedPages {
+                    maps::keep_titles(&mut value, text);
+                }
+                layout.set(name, variable, value);
+            }
             Err(problem) => findings.problem(variable, format!("is no JSON or YAML value: {}", problem.what)),
         },
     }

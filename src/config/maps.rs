@@ -1,11 +1,14 @@
 //! Keys whose values are maps with keys of the operator's own: redacted pages, stream settings, options of requests.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderName, HeaderValue};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::check::{shape, text};
 use super::error::Findings;
-use super::yaml::join;
+use super::yaml::{self, join};
 
 fn entries<'a>(value: &'a Value, path: &str, findings: &mut Findings) -> Option<&'a Map<String, Value>> {
     let entries = value.as_object();
@@ -40,12 +43,63 @@ pub(super) fn check_redacted_pages(value: &Value, path: &str, findings: &mut Fin
     Some(Value::Object(checked))
 }
 
+/// Redacted pages, the titles as they are written.
+type WrittenPages = BTreeMap<String, Option<Vec<Option<String>>>>;
+
+/// The file's places of redacted pages.
+#[derive(Deserialize)]
+struct WrittenFile {
+    mediawiki_redacted_pages: Option<WrittenPages>,
+    services: Option<Vec<WrittenService>>,
+}
+
+#[derive(Deserialize)]
+struct WrittenService {
+    conf: Option<WrittenConf>,
+}
+
+#[derive(Deserialize)]
+struct WrittenConf {
+    mediawiki_redacted_pages: Option<WrittenPages>,
+}
+
+/// Page titles in the file's document that YAML takes for whole numbers become what is written: `0x1F`, and not 31.
+pub(super) fn keep_titles_of_file(document: &mut Value, text: &str) {
+    let Some(written) = yaml::parse_as::<WrittenFile>(text) else { return };
+    let of_service = written.services.and_then(|services| services.into_iter().next()?.conf?.mediawiki_redacted_pages);
+    for (place, written) in [
+        ("/mediawiki_redacted_pages", written.mediawiki_redacted_pages),
+        ("/services/0/conf/mediawiki_redacted_pages", of_service),
+    ] {
+        if let (Some(pages), Some(written)) = (document.pointer_mut(place), written) {
+            keep(pages, &written);
+        }
+    }
+}
+
+/// The same where `text` is the map of redacted pages alone.
+pub(super) fn keep_titles(pages: &mut Value, text: &str) {
+    if let Some(written) = yaml::parse_as(text) {
+        keep(pages, &written);
+    }
+}
+
+fn keep(pages: &mut Value, written: &WrittenPages) {
+    for (domain, titles) in pages.as_object_mut().into_iter().flatten() {
+        let written = written.get(domain).and_then(Option::as_ref);
+        for (title, written) in titles.as_array_mut().into_iter().flatten().zip(written.into_iter().flatten()) {
+            if let (true, Some(written)) = (title.is_u64(), written) {
+                *title = Value::String(written.clone());
+            }
+        }
+    }
+}
+
 /// A title that YAML reads as something else would silently not be redacted: `1.10` is the number 1.1 and `Null` is nothing.
 fn page_title(value: &Value) -> Result<String, String> {
     match value {
         Value::String(title) if title.trim().is_empty() => Err("is an empty page title".to_owned()),
         Value::String(title) => Ok(title.clone()),
-        Value::Number(year) if year.is_u64() => Ok(year.to_string()),
         _ => Err(format!("YAML reads this page title as {}; put it in quotes", shape(value))),
     }
 }

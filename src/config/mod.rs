@@ -22,7 +22,8 @@
 //!   (`kafka_properties_that_are_ours_are_named_and_not_taken`).
 //! * `null` and an empty value mean the default (`an_empty_value_is_the_default`), 0 and `off` mean no limit (`zero_and_off_are_no_limit`).
 //! * A page title that YAML reads as a fraction or as nothing is an error: it would silently not be redacted
-//!   (`a_page_title_that_yaml_would_change_is_an_error`).
+//!   (`a_page_title_that_yaml_would_change_is_an_error`). One that it reads as a whole number is what is written
+//!   (`a_page_title_of_digits_is_redacted_under_its_written_name`).
 
 mod check;
 pub mod check_config;
@@ -49,7 +50,7 @@ use serde_json::{Map, Value};
 use error::Findings;
 pub use error::{ConfigError, Problem};
 pub use http::HttpConfig;
-pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES};
+pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES, place_refused};
 pub use keys::{KEYS, Key, Kind, Place, find};
 use layout::Layout;
 pub use limits::Limits;
@@ -104,7 +105,8 @@ impl Config {
     /// # Errors
     /// Every problem of file and environment together; only a text that is no YAML is told alone.
     pub fn parse(text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let document = yaml::parse(text).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        let mut document = yaml::parse(text).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        maps::keep_titles_of_file(&mut document, text);
         let mut findings = Findings::default();
         let mut layout = Layout::read(document, &mut findings);
         let env_overrides = env::apply(env, &mut layout, &mut findings);

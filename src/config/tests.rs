@@ -297,6 +297,23 @@ fn a_page_title_that_yaml_would_change_is_an_error() {
 }
 
 #[test]
+fn a_page_title_of_digits_is_redacted_under_its_written_name() {
+    let titles = ["0x1F", "0o17", "0b11", "+5", "007", "1984", "'1.10'", "1_000", "12:30", "0"];
+    let expected = ["0x1F", "0o17", "0b11", "+5", "007", "1984", "1.10", "1_000", "12:30", "0"];
+    let list = titles.join(", ");
+    let rendered =
+        format!("services:\n- conf:\n    mediawiki_redacted_pages: {{en.wikipedia.org: [{list}], de.wikipedia.org: }}\n");
+    let plain = format!("mediawiki_redacted_pages: {{en.wikipedia.org: [{list}]}}\n");
+    for config in [
+        parse(&rendered),
+        parse(&plain),
+        parse_with("", &[("EVENTSTREAMS__MEDIAWIKI_REDACTED_PAGES", &format!("{{en.wikipedia.org: [{list}]}}"))]),
+    ] {
+        assert_eq!(config.unwrap().redacted_pages["en.wikipedia.org"], expected);
+    }
+}
+
+#[test]
 fn trusted_proxies_are_networks_or_single_addresses() {
     let config = parse("trusted_proxies: [10.0.0.0/8, '2001:db8::1']").unwrap();
     assert_eq!(config.http.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "2001:db8::1/128".parse().unwrap()]);

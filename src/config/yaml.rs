@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
@@ -38,6 +38,11 @@ pub(crate) fn parse(text: &str) -> Result<Value, Problem> {
             error => error.to_string(),
         },
     })
+}
+
+/// The document as `T`, which takes scalars as they are written where it says `String`; `None` when it has another shape.
+pub(super) fn parse_as<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_saphyr::from_str_with_options(text, options()).ok()
 }
 
 /// The line of each key and list entry of `text`, by its path: `services[0].conf.port`.

@@ -34,11 +34,13 @@ async fn healthz() -> Response {
 /// Streams can be served; else why not.
 async fn readyz(State(app): State<Arc<App>>) -> Response {
     let reason = if app.shutdown.is_announced() {
-        Some("draining")
-    } else if !app.hub.is_ready() {
-        Some("not every partition was read up to its end yet, or Kafka is not reachable")
-    } else {
+        Some("draining".to_owned())
+    } else if app.hub.is_ready() {
         None
+    } else if let Some(fault) = app.kafka_health.fault() {
+        Some(format!("Kafka cannot be read: {fault}"))
+    } else {
+        Some("Kafka has not answered yet, or not every partition was read up to its end".to_owned())
     };
     match reason {
         None => axum::Json(json!({"status": "ready"})).into_response(),

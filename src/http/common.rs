@@ -1,8 +1,8 @@
-//! Headers that every answer carries, CORS, request ids, and the count of problems (protocol §1).
+//! Headers that every answer carries, CORS, request ids, the count of problems (protocol §1), and the span of each request.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::App;
 use super::problem::ProblemType;
 use crate::metrics::ReasonLabel;
+use crate::traces::SpanSlot;
 
 /// Positions that are not the ones asked for, one header each: see [`crate::fanout::Moved`].
 pub(super) const MOVED: HeaderName = HeaderName::from_static("x-eventstreams-moved");
@@ -23,9 +24,21 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 pub(super) async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let preflight = request.method() == Method::OPTIONS;
+    let span = app.traces.as_ref().map(|traces| {
+        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        traces.request(request.method(), request.uri(), route, request.headers())
+    });
     let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
-    if let Some(ProblemType(kind)) = response.extensions().get() {
-        app.metrics.problems.get_or_create(&ReasonLabel { reason: kind }).inc();
+    let problem = response.extensions().get().map(|ProblemType(kind)| *kind);
+    if let Some(reason) = problem {
+        app.metrics.problems.get_or_create(&ReasonLabel { reason }).inc();
+    }
+    if let Some(mut span) = span {
+        span.answered(response.status(), problem);
+        // Dropped, it ends; a stream's body takes it along.
+        if let Some(slot) = response.extensions().get::<SpanSlot>() {
+            *slot.lock() = Some(span);
+        }
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, request_id);

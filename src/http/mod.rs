@@ -14,7 +14,7 @@
 //! * `problem`: every error before the first byte.
 //! * `client_address`: whose request it is.
 //! * `connection_limit`: streams and requests for each client.
-//! * `common`: headers that every answer carries, CORS, request ids.
+//! * `common`: headers that every answer carries, CORS, request ids, spans.
 //! * `listener`: accepts connections, up to `connections_max`.
 //! * `socket`: bounds of a socket and its writes.
 
@@ -54,9 +54,11 @@ pub use problem::Problem;
 
 use crate::config::Config;
 use crate::fanout::Hub;
+use crate::health::KafkaHealth;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::stream::Catalog;
+use crate::traces::Traces;
 
 /// What the endpoints need. One for the whole server, shared.
 #[derive(Debug)]
@@ -67,10 +69,14 @@ pub struct App {
     pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
     /// Where subscriptions come from.
     pub hub: Arc<Hub>,
+    /// Why Kafka cannot be read, if it cannot.
+    pub kafka_health: Arc<KafkaHealth>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Whose requests these are.
     pub addresses: ClientAddresses,
+    /// Where spans are sent, if anywhere.
+    pub traces: Option<Traces>,
     /// Streams of each client.
     pub connection_limit: ConnectionLimit,
     /// Stream requests of each client.

@@ -99,12 +99,13 @@ fn begin(
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let end = StreamEnd::new(Arc::clone(&app.metrics), streams, user_agent, permit);
+    let span = Extension(end.span());
     let voice = Voice::new(app, format(headers), end);
     let body = match handover {
         Some(handover) => handover.take(started, voice),
         None => body(started, voice),
     };
-    (status, response_headers, body).into_response()
+    (status, response_headers, span, body).into_response()
 }
 
 fn head(request: &HeaderMap) -> (StatusCode, HeaderMap) {

@@ -7,6 +7,7 @@ use super::audience::Sum;
 use super::connection_limit::ConnectionPermit;
 use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
 use crate::stream::{Stream, StreamName};
+use crate::traces::{SpanSlot, StreamSummary};
 
 /// Counts a stream while it runs, and says how it ended.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct StreamEnd {
     begun: Instant,
     sum: Sum,
     reason: &'static str,
+    /// The request's span; empty without traces.
+    span: SpanSlot,
     _permit: Option<ConnectionPermit>,
 }
 
@@ -34,7 +37,12 @@ impl StreamEnd {
         // Unless another reason is known, the client went.
         let reason = "client_gone";
         let (streams, user_agent, begun) = (streams.into(), user_agent.into(), Instant::now());
-        Self { metrics, streams, user_agent, begun, sum: Sum::default(), reason, _permit: permit }
+        Self { metrics, streams, user_agent, begun, sum: Sum::default(), reason, span: SpanSlot::default(), _permit: permit }
+    }
+
+    /// Where the request's span goes, to end with the stream.
+    pub(super) fn span(&self) -> SpanSlot {
+        Arc::clone(&self.span)
     }
 
     /// What was asked for.
@@ -59,13 +67,18 @@ impl Drop for StreamEnd {
             self.metrics.connected_clients.get_or_create(&label(&stream.name)).dec();
         }
         self.metrics.streams_closed.get_or_create(&ReasonLabel { reason: self.reason }).inc();
-        let streams = self.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(",");
+        let streams = self.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>();
+        let (reason, Sum { events, bytes }) = (self.reason, self.sum);
+        if let Some(span) = self.span.lock().take() {
+            span.stream_ended(StreamSummary { streams: &streams, reason, events, bytes });
+        }
+        let streams = streams.join(",");
         tracing::info!(
             streams,
             duration_ms = self.begun.elapsed().as_millis(),
-            events = self.sum.events,
-            bytes = self.sum.bytes,
-            reason = self.reason,
+            events,
+            bytes,
+            reason,
             user_agent = &*self.user_agent,
             "stream ended"
         );

@@ -10,6 +10,7 @@ use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
 
 use super::statistics::samples;
+use crate::health::KafkaHealth;
 use crate::metrics::Metrics;
 
 /// Properties that this program sets itself, over the operator's, with their values.
@@ -49,6 +50,7 @@ pub(super) const LIVE: &str = "live";
 pub struct KafkaClient {
     properties: BTreeMap<String, String>,
     metrics: Arc<Metrics>,
+    health: Arc<KafkaHealth>,
 }
 
 /// librdkafka refused the properties: a key it does not know, a value out of range, a certificate it cannot read.
@@ -62,6 +64,7 @@ pub(super) struct Context {
     /// The consumer's `client.id`.
     handle: String,
     metrics: Arc<Metrics>,
+    health: Arc<KafkaHealth>,
 }
 
 impl ClientContext for Context {
@@ -71,7 +74,15 @@ impl ClientContext for Context {
             return;
         }
         self.metrics.kafka_errors.inc();
-        tracing::warn!(%error, reason, "Kafka client");
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            // All that is said, too, when a listener closes the connection because it speaks TLS.
+            let reason = format!("{reason}; if they run, see whether security.protocol is what their listeners speak");
+            tracing::warn!(%error, reason, "Kafka client");
+            self.health.report_consequence(format!("{error}: {reason}"));
+        } else {
+            tracing::warn!(%error, reason, "Kafka client");
+            self.health.report(format!("{error}: {reason}"));
+        }
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -86,8 +97,8 @@ pub(super) type Consumer = BaseConsumer<Context>;
 impl KafkaClient {
     /// `properties` go to librdkafka verbatim, but for [`PROPERTIES_WE_SET`].
     #[must_use]
-    pub fn new(properties: &BTreeMap<String, String>, metrics: Arc<Metrics>) -> Self {
-        Self { properties: properties.clone(), metrics }
+    pub fn new(properties: &BTreeMap<String, String>, metrics: Arc<Metrics>, health: Arc<KafkaHealth>) -> Self {
+        Self { properties: properties.clone(), metrics, health }
     }
 
     /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else. That of [`LIVE`] reports statistics:
@@ -112,11 +123,18 @@ impl KafkaClient {
         for (key, value) in more {
             config.set(*key, value);
         }
-        Ok(BaseConsumer::from_config_and_context(&config, Context { handle, metrics: Arc::clone(&self.metrics) })?)
+        Ok(BaseConsumer::from_config_and_context(
+            &config,
+            Context { handle, metrics: Arc::clone(&self.metrics), health: Arc::clone(&self.health) },
+        )?)
     }
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    pub(super) fn health(&self) -> &Arc<KafkaHealth> {
+        &self.health
     }
 }
 

@@ -22,6 +22,7 @@ use super::log_check::Mark;
 use super::offsets::offsets_at;
 use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
 use crate::fanout::{Hub, HubPartition, LogStart};
+use crate::health::KafkaHealth;
 use crate::limits;
 use crate::metrics::TopicLabel;
 use crate::stream::Topic;
@@ -37,6 +38,7 @@ pub(super) struct Discovery {
     rediscover: Receiver<()>,
     stopping: Arc<AtomicBool>,
     topics: Arc<ArcSwap<BTreeSet<Topic>>>,
+    health: Arc<KafkaHealth>,
     refresh: Duration,
     /// Where reading begins at start, in time.
     start_time: TimestampMs,
@@ -86,6 +88,7 @@ impl Discovery {
             rediscover,
             stopping,
             topics: Arc::clone(&reader.topics),
+            health: Arc::clone(reader.client.health()),
             refresh: reader.metadata_refresh,
             start_time: TimestampMs(now_ms().0.saturating_sub(reach_back)),
             known: HashMap::new(),
@@ -118,6 +121,8 @@ impl Discovery {
         let until = Instant::now() + if self.started { self.refresh } else { START_PAUSE };
         while Instant::now() < until && !self.stopping.load(Ordering::Relaxed) {
             std::thread::sleep(limits::DISCOVERY_PAUSE_MIN);
+            // Nothing is assigned to it; what its client has to tell (faults) would wait in memory for ever.
+            while self.consumer.poll(Duration::ZERO).is_some() {}
             if self.rediscover.try_recv().is_ok() {
                 return;
             }
@@ -126,6 +131,7 @@ impl Discovery {
 
     fn round(&mut self) -> Result<(), KafkaError> {
         let metadata = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT)?;
+        self.health.clear();
         let there: HashMap<&str, i32> = metadata
             .topics()
             .iter()

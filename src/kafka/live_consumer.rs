@@ -141,8 +141,12 @@ impl LiveConsumer {
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
                 Some(Err(error)) => {
-                    tracing::warn!(%error, "live consumer");
-                    self.position_lost |= is_position_lost(&error);
+                    // The client has told it, but for a lost position.
+                    tracing::debug!(%error, "live consumer");
+                    if is_position_lost(&error) {
+                        tracing::warn!(%error, "the position in some partition is lost");
+                        self.position_lost = true;
+                    }
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! knows a subscriber.
 //!
 //! * `client`: the properties of every consumer: the operator's, and those that this program depends on.
+//! * `properties`: whether librdkafka takes the operator's.
 //! * `discovery`: finds topics and partitions, now and later, and where each is to be read from.
 //! * `log_check`: whether the logs are still the ones that were read.
 //! * `live_consumer`: reads everything once and publishes it.
@@ -20,6 +21,7 @@ mod live_consumer;
 mod log_check;
 mod offsets;
 mod prepare;
+mod properties;
 mod range_reader;
 mod replay;
 mod statistics;
@@ -38,6 +40,7 @@ use replay::ReplayConsumer;
 
 pub use client::{KafkaClient, KafkaClientError, PROPERTIES_WE_SET};
 pub use prepare::{Preparation, Redaction};
+pub use properties::refused_properties;
 
 use crate::fanout::Hub;
 use crate::fanout::upstream::UpstreamRequests;

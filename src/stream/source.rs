@@ -53,6 +53,8 @@ pub enum LoadError {
 pub struct Loaded {
     /// The public streams.
     pub catalog: Catalog,
+    /// What it was made out of, to make others of when the operator's file changes.
+    pub document: Value,
     /// Why it was made out of the last good answer, kept in `stream_config_cache_file`, instead of a fresh one.
     pub stale: Option<LoadError>,
 }
@@ -69,14 +71,15 @@ pub async fn load_catalog(config: &StreamsConfig, user_agent: &str) -> Result<Lo
         Ok(document) => match Catalog::build(&document, config) {
             Ok(catalog) => {
                 keep(config, &document).await;
-                return Ok(Loaded { catalog, stale: None });
+                return Ok(Loaded { catalog, document, stale: None });
             }
             Err(error) => LoadError::from(error),
         },
         Err(error) => LoadError::from(error),
     };
-    match kept(config).await.and_then(|document| Catalog::build(&document, config).ok()) {
-        Some(catalog) => Ok(Loaded { catalog, stale: Some(error) }),
+    let last_good = kept(config).await.and_then(|document| Some((Catalog::build(&document, config).ok()?, document)));
+    match last_good {
+        Some((catalog, document)) => Ok(Loaded { catalog, document, stale: Some(error) }),
         None => Err(error),
     }
 }
@@ -99,6 +102,11 @@ pub async fn load(config: &StreamsConfig, user_agent: &str) -> Result<Value, Sou
 /// The file that stream configuration is read from, when it is a file: for those who watch it.
 pub fn source_file(config: &StreamsConfig) -> Option<PathBuf> {
     config.uri.as_deref().filter(|uri| !is_url(uri)).map(file_path)
+}
+
+/// Whether stream configuration comes from a URL.
+pub fn is_fetched(config: &StreamsConfig) -> bool {
+    config.uri.as_deref().is_some_and(is_url)
 }
 
 fn is_url(uri: &str) -> bool {
@@ -127,7 +135,7 @@ fn decode(bytes: &[u8], place: &str) -> Result<Value, SourceError> {
 
 /// Keeps the last good answer of a URL. A file that cannot be written is worth a warning and no more: the service has what it needs.
 async fn keep(config: &StreamsConfig, document: &Value) {
-    let (Some(file), true) = (&config.cache_file, config.uri.as_deref().is_some_and(is_url)) else { return };
+    let (Some(file), true) = (&config.cache_file, is_fetched(config)) else { return };
     if let Err(error) = write_whole(Path::new(file), document.to_string().as_bytes()).await {
         tracing::warn!(file, %error, "cannot keep the stream configuration in stream_config_cache_file");
     }
@@ -142,7 +150,7 @@ async fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 async fn kept(config: &StreamsConfig) -> Option<Value> {
-    let file = config.cache_file.as_deref().filter(|_| config.uri.as_deref().is_some_and(is_url))?;
+    let file = config.cache_file.as_deref().filter(|_| is_fetched(config))?;
     let bytes = tokio::fs::read(file).await.ok()?;
     serde_json::from_slice(&bytes).ok()
 }

@@ -8,6 +8,7 @@
 #[macro_use]
 mod support;
 
+mod check_config;
 mod clusters;
 mod delivery;
 mod faults;
@@ -21,6 +22,7 @@ mod metrics;
 mod oracle;
 mod places;
 mod problems;
+mod production;
 mod reload;
 mod replay;
 mod resume;
@@ -28,3 +30,5 @@ mod routes;
 mod since;
 mod slow;
 mod stream;
+mod tls;
+mod traces;

@@ -76,6 +76,8 @@ pub struct KafkaBroker {
     pub bootstrap: String,
     /// A free port of this broker for a further listener, `{extra_port}` in extra properties.
     pub extra_port: u16,
+    /// Another one, `{second_extra_port}`.
+    pub second_extra_port: u16,
     name: String,
     folder: TempDir,
     keeper: Option<Child>,
@@ -87,7 +89,7 @@ impl KafkaBroker {
         Self::try_start(name, &[]).await.unwrap_or_else(|cause| panic!("{cause}"))
     }
 
-    /// The same with further server properties, in which `{port}`, `{controller_port}`, `{extra_port}` and `{folder}` stand for the
+    /// The same with further server properties, in which `{port}`, `{controller_port}`, `{extra_port}`, `{second_extra_port}` and `{folder}` stand for the
     /// broker's own: `("listeners", "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},SSL://127.0.0.1:{extra_port}")`.
     ///
     /// # Errors
@@ -115,6 +117,18 @@ impl KafkaBroker {
         fs::write(self.folder.path().join(file), text).expect("a file in the broker's folder");
     }
 
+    /// Lets a user in by SCRAM-SHA-512.
+    pub fn add_scram_user(&self, name: &str, password: &str) {
+        let config = format!("SCRAM-SHA-512=[password={password}]");
+        let output = Command::new("java")
+            .args(java_args("kafka.admin.ConfigCommand"))
+            .args(["--bootstrap-server", &self.bootstrap, "--alter", "--entity-type", "users"])
+            .args(["--entity-name", name, "--add-config", &config])
+            .output()
+            .expect("java runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// kill -9: nothing is flushed, no client is told. The folder stays.
     pub fn kill(&mut self) {
         self.end("KILL");
@@ -136,7 +150,7 @@ impl KafkaBroker {
     /// A folder with server.properties and formatted storage; nothing runs yet.
     fn formatted(name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("eventstreams-kafka-").tempdir().expect("a temporary folder");
-        let [port, controller_port, extra_port] = free_ports();
+        let [port, controller_port, extra_port, second_extra_port] = free_ports();
         let mut properties = PROPERTIES.to_owned();
         for (key, value) in extra {
             properties.extend([key, "=", value, "\n"]);
@@ -145,6 +159,7 @@ impl KafkaBroker {
             .replace("{port}", &port.to_string())
             .replace("{controller_port}", &controller_port.to_string())
             .replace("{extra_port}", &extra_port.to_string())
+            .replace("{second_extra_port}", &second_extra_port.to_string())
             .replace("{folder}", &folder.path().display().to_string());
         fs::write(folder.path().join("server.properties"), properties).expect("server.properties is written");
         // A cluster id of its own for each broker: 16 bytes in URL-safe base64, which hexadecimal digits happen to be too; the last of the
@@ -160,7 +175,7 @@ impl KafkaBroker {
             return Err(format!("storage of Kafka {name} was not formatted:\n{}", String::from_utf8_lossy(&output.stderr)));
         }
         let bootstrap = format!("127.0.0.1:{port}");
-        Ok(Self { bootstrap, extra_port, name: name.to_owned(), folder, keeper: None })
+        Ok(Self { bootstrap, extra_port, second_extra_port, name: name.to_owned(), folder, keeper: None })
     }
 
     /// Starts the JVM and waits until the broker answers for its metadata; the end of its log when it ended or never answered.
@@ -225,16 +240,16 @@ fn java_args(class: &str) -> Vec<OsString> {
     args
 }
 
-/// Three ports that are free now, below the range from which the kernel gives ports to outgoing connections: a client that keeps
+/// Four ports that are free now, below the range from which the kernel gives ports to outgoing connections: a client that keeps
 /// reconnecting to a broker that is down could otherwise be given the broker's own port and connect to itself.
-pub fn free_ports() -> [u16; 3] {
+pub fn free_ports() -> [u16; 4] {
     let mut listeners = Vec::new();
-    while listeners.len() < 3 {
+    while listeners.len() < 4 {
         let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
         let port = u16::try_from(15_000 + random % 17_000).expect("below 32,000");
         listeners.extend(TcpListener::bind(("127.0.0.1", port)));
     }
-    [0, 1, 2].map(|i: usize| listeners[i].local_addr().expect("a bound listener has an address").port())
+    [0, 1, 2, 3].map(|i: usize| listeners[i].local_addr().expect("a bound listener has an address").port())
 }
 
 /// The last 40 lines, where the cause is.

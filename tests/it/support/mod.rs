@@ -4,8 +4,10 @@
 //! * `brokers`: `on_both_brokers!` makes each behaviour a test against the embedded broker and one against Apache Kafka.
 //! * `admin`: a cluster, embedded or real: topics, records, the log read back.
 //! * `kafka`: Apache Kafka started, killed, restarted; it never outlives the test process. `jars`: whether it can run here.
+//!   `certificates`: made for one test.
 //! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing.
-//! * `server`: an EventStreams server in the test's process. `process`: the program as a process of its own.
+//! * `server`: an EventStreams server in the test's process. `process`: the program, to be killed and
+//!   started again. `program`: the program with a file, an environment and a log, as an operator starts it.
 //! * `crowd`: many clients that come back by themselves. `balancer`: one port before several servers.
 //! * `numbered`: events that say which they are.
 //! * `sse` and `ndjson`: a subscriber that reads events, and is cut at any byte.
@@ -15,6 +17,7 @@ pub mod admin;
 #[macro_use]
 pub mod brokers;
 pub mod balancer;
+pub mod certificates;
 pub mod chunked;
 pub mod crowd;
 pub mod deadline;
@@ -23,6 +26,7 @@ pub mod kafka;
 pub mod ndjson;
 pub mod numbered;
 pub mod process;
+pub mod program;
 pub mod server;
 pub mod sse;
 pub mod wire;

@@ -33,7 +33,7 @@ impl ServerProcess {
 
     /// The same, with so many file descriptors at the most.
     pub async fn start_with(brokers: &str, settings: &Settings, open_files_max: Option<u32>) -> Self {
-        let [port, admin_port, _] = free_ports();
+        let [port, admin_port, ..] = free_ports();
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let settings = settings.clone().key("port", &port.to_string()).key("admin_port", &admin_port.to_string());
         let mut file = NamedTempFile::new().expect("a temporary file");

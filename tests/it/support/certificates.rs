@@ -1,0 +1,45 @@
+//! Certificates made for a test, by the JDK's keytool: as production's are, with keys on the curve P-256.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// What protects the key stores.
+pub const STORE_PASSWORD: &str = "of-this-test";
+
+/// An authority, and a broker's certificate that it has signed for 127.0.0.1. The files go when this is dropped.
+pub struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    /// A new authority that nobody else knows, and a certificate of its own.
+    pub fn make() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let pair = ["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-sigalg", "SHA256withECDSA", "-validity", "2"];
+        let make = |more: &[&str]| keytool(folder.path(), &[&pair[..], more].concat());
+        make(&["-alias", "authority", "-dname", "CN=Authority of a test", "-ext", "bc:c"]);
+        make(&["-alias", "broker", "-dname", "CN=broker", "-ext", "san=ip:127.0.0.1", "-signer", "authority"]);
+        keytool(folder.path(), &["-exportcert", "-rfc", "-alias", "authority", "-file", "authority.pem"]);
+        // The broker would choose between the two.
+        keytool(folder.path(), &["-delete", "-alias", "authority"]);
+        Self { folder }
+    }
+
+    /// PEM of the authority, for librdkafka's `ssl.ca.location`.
+    pub fn authority(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("authority.pem")).expect("keytool has written it")
+    }
+
+    /// The broker's key store, PKCS #12 under [`STORE_PASSWORD`].
+    pub fn key_store(&self) -> PathBuf {
+        self.folder.path().join("broker.p12")
+    }
+}
+
+fn keytool(folder: &Path, args: &[&str]) {
+    let store = ["-keystore", "broker.p12", "-storetype", "PKCS12", "-storepass", STORE_PASSWORD];
+    let output = Command::new("keytool").current_dir(folder).args(args).args(store).output().expect("the JDK has keytool");
+    assert!(output.status.success(), "keytool {args:?}: {}", String::from_utf8_lossy(&output.stdout));
+}
