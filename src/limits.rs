@@ -119,3 +119,9 @@ pub const CONVOY_REST_MIN: Duration = Duration::from_millis(1);
 
 /// The longest rest between two rounds of writes.
 pub const CONVOY_REST_MAX: Duration = Duration::from_millis(20);
+
+/// A convoy's coder begins anew for newcomers when so many events were coded since it last did,
+pub const CONVOY_ANEW_EVENTS: u64 = 64;
+
+/// or so much time has passed: each beginning costs what the coder knew.
+pub const CONVOY_ANEW_PAUSE: Duration = Duration::from_millis(100);

@@ -36,6 +36,8 @@ pub struct HttpConfig {
     pub request_rate_limit: Option<u32>,
     /// Whether stream requests without a usable User-Agent are refused.
     pub require_user_agent: bool,
+    /// Whether streams are coded for clients that ask for it.
+    pub compression: bool,
 }
 
 impl HttpConfig {

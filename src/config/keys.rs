@@ -157,6 +157,7 @@ pub static KEYS: &[Key] = &[
     conf("trusted_proxies", Kind::Networks, "[]", "IP networks whose `client_ip_header` is believed; empty: everyone's."),
     conf("request_rate_limit", Kind::NumberOrOff { max: 1_000_000 }, "off", "New requests a second for one client address."),
     conf("require_user_agent", Kind::Flag, "false", "Refuse stream requests without a usable User-Agent."),
+    conf("compression", Kind::Flag, "true", "Code streams with zstd or gzip for clients that ask for it."),
     conf("connections_max", number(1, 1_000_000), "20000", "Simultaneous connections of all clients."),
     conf("streams_per_request_max", number(1, 10_000), "100", "Streams that one request may name."),
     // Which streams there are.

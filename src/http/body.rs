@@ -5,19 +5,23 @@ use std::convert::Infallible;
 use axum::body::Body;
 use futures_util::StreamExt as _;
 
-use super::voice::{self, Solo, Voice};
+use super::voice::{Solo, Voice};
 use crate::fanout::Started;
 
 /// The body.
-pub(super) fn body(started: Started, voice: Voice) -> Body {
-    let opening = voice::opening(voice.format, &started.moved);
-    let first = futures_util::stream::iter([Ok::<_, Infallible>(opening)]);
+pub(super) fn body(started: Started, mut voice: Voice) -> Body {
+    let first = futures_util::stream::iter(voice.opening(&started.moved)).map(Ok::<_, Infallible>);
     let solo = Solo::new(&voice);
     let rest = futures_util::stream::unfold(Some((started.subscription, solo, voice)), |running| async {
         let (mut subscription, mut solo, mut voice) = running?;
         let said = voice.next(&mut subscription, &mut solo).await;
-        let running = if said.last.is_none() { Some((subscription, solo, voice)) } else { None };
-        Some((futures_util::stream::iter(said.pieces.into_iter().map(Ok)), running))
+        let is_last = said.last.is_some();
+        let mut pieces = voice.coder.encode(said.pieces);
+        if is_last {
+            pieces.push(voice.coder.last());
+        }
+        let running = if is_last { None } else { Some((subscription, solo, voice)) };
+        Some((futures_util::stream::iter(pieces.into_iter().map(Ok)), running))
     });
     Body::from_stream(first.chain(rest.flatten()))
 }

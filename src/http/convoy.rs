@@ -5,33 +5,39 @@
 //! first. It leaves, with its place and what its socket did not take, when its client is slow, or when it ends; the others
 //! do not notice.
 //!
-//! A feed has a few convoys at the most, one for each core, so that all cores write.
+//! A feed has a few convoys at the most, one for each core, so that all cores write. Of each coding of a feed there is one, with the only
+//! compressor: who joins is written to alone, in blocks of its own, until the compressor begins anew; that it does when somebody waits
+//! for it, though not at every event.
+//!
+//! * `journey`: the task that writes.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
-use super::App;
-use super::audience::{Audience, Sum};
-use super::handover::chunk;
-use super::voice::{Said, Silence};
-use crate::event::Format;
+use self::journey::Journey;
+use super::audience::Sum;
+use super::coding::{Checksum, Coder, Coding};
+use super::voice::Voice;
 use crate::fanout::{Client, FeedKey, Subscription};
 use crate::limits;
 use crate::stream::Stream;
 
+mod journey;
+
+/// What the streams of a convoy share.
+type ConvoyKey = (FeedKey, Coding);
+
 /// The convoys of all feeds.
 #[derive(Debug, Default)]
 pub struct Convoys {
-    by_feed: Mutex<HashMap<FeedKey, Vec<Arc<Convoy>>>>,
+    by_key: Mutex<HashMap<ConvoyKey, Vec<Arc<Convoy>>>>,
 }
 
 /// What a convoy shares with its streams.
@@ -53,6 +59,8 @@ struct Convoy {
 #[derive(Debug)]
 struct Newcomer {
     subscription: Subscription,
+    /// Of what is written to it alone.
+    coder: Coder,
     member: Member,
 }
 
@@ -62,6 +70,10 @@ struct Member {
     socket: Arc<TcpStream>,
     client: Client,
     streams: Arc<[Arc<Stream>]>,
+    /// Checksum of what was written to it while it came aboard.
+    before: Checksum,
+    /// The convoy's when it was aboard.
+    joined: Checksum,
     state: Arc<SeatState>,
     left: oneshot::Sender<Box<Left>>,
 }
@@ -95,6 +107,8 @@ pub(super) struct Left {
     pub(super) subscription: Subscription,
     /// What its socket did not take.
     pub(super) unwritten: Bytes,
+    /// Checksum of what the convoy has coded for it.
+    pub(super) sum: Checksum,
     /// The convoy takes nobody in now.
     pub(super) turned_away: bool,
 }
@@ -108,51 +122,51 @@ pub(super) struct Seat {
 
 impl Convoys {
     /// Brings a live stream into the smallest convoy of its feed, or a new one.
-    pub(super) fn join(
-        &self,
-        app: &Arc<App>,
-        socket: Arc<TcpStream>,
-        streams: &Arc<[Arc<Stream>]>,
-        subscription: Subscription,
-    ) -> Seat {
+    pub(super) fn join(&self, voice: &Voice, socket: Arc<TcpStream>, subscription: Subscription) -> Seat {
         let (sender, left) = oneshot::channel();
         let state = Arc::new(SeatState::default());
         let member = Member {
             socket,
             client: subscription.client(),
-            streams: Arc::clone(streams),
+            streams: Arc::clone(voice.end.streams()),
+            before: Checksum::default(),
+            joined: Checksum::default(),
             state: Arc::clone(&state),
             left: sender,
         };
-        let mut by_feed = self.by_feed.lock();
-        let convoys = by_feed.entry(subscription.feed_key().clone()).or_default();
+        let key = (subscription.feed_key().clone(), voice.coder.coding());
+        let mut by_key = self.by_key.lock();
+        let convoys = by_key.entry(key).or_default();
+        // One compressor is enough for all that are coded.
+        let max = if voice.coder.coding() == Coding::Identity { limits::convoys_of_a_feed_max() } else { 1 };
         let smallest = convoys
             .iter()
             .min_by_key(|convoy| convoy.size())
-            .filter(|convoy| convoy.size() < limits::CONVOY_SPLIT_STREAMS || convoys.len() >= limits::convoys_of_a_feed_max());
+            .filter(|convoy| convoy.size() < limits::CONVOY_SPLIT_STREAMS || convoys.len() >= max);
         let convoy = smallest.cloned().unwrap_or_else(|| {
             let convoy = Arc::new(Convoy::default());
             convoys.push(Arc::clone(&convoy));
-            tokio::spawn(Journey::new(app, &convoy, subscription.fork(None)).run());
+            tokio::spawn(Journey::new(voice, &convoy, subscription.fork(None)).run());
             convoy
         });
         convoy.size.fetch_add(1, Ordering::Relaxed);
-        convoy.door.lock().push(Newcomer { subscription, member });
-        drop(by_feed);
+        let coder = Coder::new(voice.coder.coding());
+        convoy.door.lock().push(Newcomer { subscription, coder, member });
+        drop(by_key);
         convoy.knock.notify_one();
         Seat { convoy, state, left }
     }
 
     /// Ends a convoy without streams; whether nobody was at its door.
-    fn close(&self, key: &FeedKey, convoy: &Arc<Convoy>) -> bool {
-        let mut by_feed = self.by_feed.lock();
+    fn close(&self, key: &ConvoyKey, convoy: &Arc<Convoy>) -> bool {
+        let mut by_key = self.by_key.lock();
         if !convoy.door.lock().is_empty() {
             return false;
         }
-        if let Some(convoys) = by_feed.get_mut(key) {
+        if let Some(convoys) = by_key.get_mut(key) {
             convoys.retain(|other| !Arc::ptr_eq(other, convoy));
             if convoys.is_empty() {
-                by_feed.remove(key);
+                by_key.remove(key);
             }
         }
         true
@@ -240,169 +254,4 @@ enum Written {
     Whole,
     Part(Bytes),
     Broken,
-}
-
-/// A convoy on its way: the task that writes.
-struct Journey {
-    app: Arc<App>,
-    convoy: Arc<Convoy>,
-    subscription: Subscription,
-    format: Format,
-    members: Vec<Member>,
-    /// Streams that are further than the convoy.
-    ahead: Vec<Newcomer>,
-    silence: Silence,
-    audience: Audience,
-}
-
-impl Journey {
-    fn new(app: &Arc<App>, convoy: &Arc<Convoy>, subscription: Subscription) -> Self {
-        Self {
-            app: Arc::clone(app),
-            convoy: Arc::clone(convoy),
-            format: subscription.feed_key().format,
-            subscription,
-            members: Vec::new(),
-            ahead: Vec::new(),
-            silence: Silence::new(app.heartbeat()),
-            audience: Audience::new(Arc::clone(&app.metrics)),
-        }
-    }
-
-    async fn run(mut self) {
-        let convoy = Arc::clone(&self.convoy);
-        loop {
-            tokio::select! {
-                () = convoy.knock.notified() => self.let_out(),
-                batch = self.subscription.next() => self.say(Said::of(batch, self.format)).await,
-                () = self.silence.fallen() => self.break_silence().await,
-            }
-            self.let_in();
-            let size = self.members.len() + self.ahead.len();
-            if size == 0 && self.app.convoys.close(self.subscription.feed_key(), &convoy) {
-                return;
-            }
-        }
-    }
-
-    /// Writes what comes next to all. When there is more already, it comes faster than it is written: then a little rest, as long as
-    /// the writing took, lets each write carry more.
-    async fn say(&mut self, said: Said) {
-        if said.last.is_some() {
-            self.dissolve();
-            return;
-        }
-        let begun = Instant::now();
-        let sum = self.audience.deliver(&said);
-        self.convoy.events.fetch_add(sum.events, Ordering::Relaxed);
-        self.convoy.bytes.fetch_add(sum.bytes, Ordering::Relaxed);
-        self.write(&chunk(&said.pieces)).await;
-        self.silence.break_now();
-        let took = begun.elapsed();
-        if took >= limits::CONVOY_REST_MIN && self.subscription.has_more() {
-            tokio::time::sleep(took.min(limits::CONVOY_REST_MAX)).await;
-        }
-    }
-
-    async fn break_silence(&mut self) {
-        self.app.metrics.heartbeats.inc_by(self.members.len() as u64);
-        self.write(&chunk(&[Bytes::from_static(self.format.heartbeat())])).await;
-    }
-
-    async fn write(&mut self, chunk: &Bytes) {
-        let mut index = 0;
-        while let Some(member) = self.members.get(index) {
-            match member.write(chunk) {
-                Written::Whole => index += 1,
-                Written::Part(unwritten) => {
-                    let member = self.remove(index);
-                    self.leave(member, unwritten);
-                }
-                Written::Broken => drop(self.remove(index)),
-            }
-            if index % limits::CONVOY_TURN_WRITES == limits::CONVOY_TURN_WRITES - 1 {
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
-    fn remove(&mut self, index: usize) -> Member {
-        let member = self.members.swap_remove(index);
-        self.audience.remove(&member.streams);
-        member
-    }
-
-    fn leave(&self, member: Member, unwritten: Bytes) {
-        let subscription = self.subscription.fork(member.client);
-        member.leave(self.convoy.delivered(), Left { subscription, unwritten, turned_away: false });
-    }
-
-    /// Sends everybody on alone.
-    fn dissolve(&mut self) {
-        while !self.members.is_empty() {
-            let member = self.remove(self.members.len() - 1);
-            self.leave(member, Bytes::new());
-        }
-    }
-
-    fn let_out(&mut self) {
-        if !self.convoy.leaving.swap(false, Ordering::Acquire) {
-            return;
-        }
-        self.ahead.retain(|newcomer| !newcomer.member.left.is_closed());
-        for index in (0..self.members.len()).rev() {
-            let (is_gone, wants_out) = (self.members[index].left.is_closed(), self.members[index].state.wants_out());
-            if is_gone || wants_out {
-                let member = self.remove(index);
-                self.leave(member, Bytes::new());
-            }
-        }
-    }
-
-    fn let_in(&mut self) {
-        let mut newcomers = std::mem::take(&mut self.ahead);
-        newcomers.append(&mut self.convoy.door.lock());
-        for newcomer in newcomers {
-            self.bring_up(newcomer);
-        }
-        self.convoy.size.store(self.members.len() + self.ahead.len(), Ordering::Relaxed);
-    }
-
-    /// Writes to a newcomer what lies between its place and the convoy's.
-    fn bring_up(&mut self, mut newcomer: Newcomer) {
-        loop {
-            let here = (newcomer.subscription.live_at(), self.subscription.live_at());
-            let (Some(own), Some(convoy)) = here else {
-                let left = Left { subscription: newcomer.subscription, unwritten: Bytes::new(), turned_away: true };
-                newcomer.member.leave(Sum::default(), left);
-                return;
-            };
-            if own == convoy {
-                newcomer.member.come_aboard(self.convoy.delivered());
-                self.audience.add(&newcomer.member.streams);
-                self.members.push(newcomer.member);
-                return;
-            }
-            if own > convoy {
-                self.ahead.push(newcomer);
-                return;
-            }
-            let Some(batch) = newcomer.subscription.next().now_or_never() else { continue };
-            let said = Said::of(batch, self.format);
-            if let Tally::Apart(sum) = &mut *newcomer.member.state.tally.lock() {
-                let mut alone = Audience::new(Arc::clone(&self.app.metrics));
-                alone.add(&newcomer.member.streams);
-                *sum += alone.deliver(&said);
-            }
-            match newcomer.member.write(&chunk(&said.pieces)) {
-                Written::Whole => {}
-                Written::Part(unwritten) => {
-                    let left = Left { subscription: newcomer.subscription, unwritten, turned_away: false };
-                    newcomer.member.leave(Sum::default(), left);
-                    return;
-                }
-                Written::Broken => return,
-            }
-        }
-    }
 }

@@ -19,8 +19,9 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
+use super::coding::{Checksum, Coder};
 use super::convoy::Left;
-use super::voice::{self, Said, Solo, Voice};
+use super::voice::{Said, Solo, Voice};
 use crate::fanout::{Started, Subscription};
 use crate::limits;
 
@@ -89,10 +90,10 @@ impl HandedOver {
     /// The stream on its socket, with all that is said before its first event.
     #[must_use]
     pub fn on(self, socket: TcpStream, response: &Parts, write_timeout: Duration) -> SocketStream {
-        let Self { started: Started { subscription, moved }, voice } = self;
+        let Self { started: Started { subscription, moved }, mut voice } = self;
         let mut first = head(response);
-        first.put_slice(&chunk(&[voice::opening(voice.format, &moved)]));
-        let begin = Box::new(Left { subscription, unwritten: first.freeze(), turned_away: false });
+        first.put_slice(&chunk(&voice.opening(&moved)));
+        let begin = Box::new(Left { subscription, unwritten: first.freeze(), sum: Checksum::default(), turned_away: false });
         SocketStream { line: Line { socket: Arc::new(socket), write_timeout }, voice, begin: Some(begin) }
     }
 }
@@ -106,7 +107,7 @@ pub struct SocketStream {
 
 impl SocketStream {
     /// Writes it until it ends or its client goes, and gives up `place` then.
-    // Not an `async fn`: that would keep its arguments twice, for each stream.
+    #[allow(clippy::manual_async_fn, reason = "an async fn would keep its arguments twice, for each stream")]
     pub fn run<T: Send>(mut self, place: T) -> impl Future<Output = ()> + Send {
         async move {
             let mut left = self.begin.take();
@@ -128,7 +129,8 @@ impl SocketStream {
 
 /// Writes by itself what the stream says until it is live; `None` when it has ended.
 async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<Option<Box<Subscription>>> {
-    let Left { mut subscription, unwritten, turned_away } = *begin;
+    let Left { mut subscription, unwritten, sum, turned_away } = *begin;
+    voice.coder.add(sum);
     let mut solo = Solo::new(voice);
     line.write_all(unwritten).await?;
     let mut turn = turned_away;
@@ -138,9 +140,10 @@ async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<O
             () = line.hung_up() => return Ok(None),
             said = voice.next(&mut subscription, &mut solo) => said,
         };
-        line.write_all(chunk(&said.pieces)).await?;
-        if said.last.is_some() {
-            line.write_all(Bytes::from_static(LAST_CHUNK)).await?;
+        let is_last = said.last.is_some();
+        line.write_all(chunk(&voice.coder.encode(said.pieces))).await?;
+        if is_last {
+            line.write_all(end(&voice.coder)).await?;
             return Ok(None);
         }
         turn = false;
@@ -150,14 +153,14 @@ async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<O
 
 /// Lets a convoy write what the stream says, until the convoy leaves it or it ends: `None`.
 async fn together(line: &Line, voice: &mut Voice, subscription: Box<Subscription>) -> Option<Box<Left>> {
-    let mut seat = voice.app.convoys.join(&voice.app, Arc::clone(&line.socket), voice.end.streams(), *subscription);
+    let mut seat = voice.app.convoys.join(voice, Arc::clone(&line.socket), *subscription);
     let left = tokio::select! {
         biased;
         left = seat.left() => left,
         () = line.hung_up() => None,
         said = voice.last_words() => {
             let left = seat.leave();
-            Box::pin(last(line, left, said)).await;
+            Box::pin(last(line, &mut voice.coder, left, said)).await;
             None
         }
     };
@@ -166,13 +169,19 @@ async fn together(line: &Line, voice: &mut Voice, subscription: Box<Subscription
 }
 
 /// Ends a stream in order, when its convoy has left it. Nobody is there to be told that it did not work.
-async fn last(line: &Line, left: impl Future<Output = Option<Box<Left>>>, said: Said) {
+async fn last(line: &Line, coder: &mut Coder, left: impl Future<Output = Option<Box<Left>>>, said: Said) {
     let Some(left) = left.await else { return };
-    for bytes in [left.unwritten, chunk(&said.pieces), Bytes::from_static(LAST_CHUNK)] {
+    coder.add(left.sum);
+    for bytes in [left.unwritten, chunk(&coder.encode(said.pieces)), end(coder)] {
         if line.write_all(bytes).await.is_err() {
             return;
         }
     }
+}
+
+/// What ends a body in order.
+fn end(coder: &Coder) -> Bytes {
+    [chunk(&[coder.last()]), Bytes::from_static(LAST_CHUNK)].concat().into()
 }
 
 /// Why a stream has ended whose socket does not take what is written.

@@ -10,6 +10,7 @@
 //! * `voice`: what a stream says: opening, events, heartbeats, the end.
 //! * `handover`: a stream that is written on its socket itself; `body`: one that hyper writes.
 //! * `convoy`: streams at the same place, which are written together.
+//! * `coding`: `Accept-Encoding`, gzip and zstd.
 //! * `audience`: what is counted of what is written; `stream_end`: a stream's metrics and its line in the log.
 //! * `problem`: every error before the first byte.
 //! * `client_address`: whose request it is.
@@ -22,6 +23,7 @@ pub mod admin;
 mod audience;
 mod body;
 mod client_address;
+mod coding;
 mod common;
 mod connection_limit;
 mod convoy;

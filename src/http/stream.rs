@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use super::App;
 use super::body::body;
+use super::coding::Coding;
 use super::common::MOVED;
 use super::connection_limit::ConnectionPermit;
 use super::handover::Handover;
@@ -67,7 +68,7 @@ async fn answer(
     }
     await_topics(app, &streams, &asked.last_event_id).await?;
     if method == Method::HEAD {
-        return Ok(head(headers).into_response());
+        return Ok(head(app, headers).into_response());
     }
     let started = subscribe(&app.hub, asked).await?;
     Ok(begin(app, started, &streams, permit, handover, headers))
@@ -91,7 +92,7 @@ fn begin(
     handover: Option<Handover>,
     headers: &HeaderMap,
 ) -> Response {
-    let (status, mut response_headers) = head(headers);
+    let (status, mut response_headers) = head(app, headers);
     for moved in &started.moved {
         if let Ok(value) = HeaderValue::try_from(moved.to_string()) {
             response_headers.append(MOVED, value);
@@ -100,7 +101,7 @@ fn begin(
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let end = StreamEnd::new(Arc::clone(&app.metrics), streams, user_agent, permit);
     let span = Extension(end.span());
-    let voice = Voice::new(app, format(headers), end);
+    let voice = Voice::new(app, format(headers), coding(app, headers), end);
     let body = match handover {
         Some(handover) => handover.take(started, voice),
         None => body(started, voice),
@@ -108,7 +109,7 @@ fn begin(
     (status, response_headers, span, body).into_response()
 }
 
-fn head(request: &HeaderMap) -> (StatusCode, HeaderMap) {
+fn head(app: &App, request: &HeaderMap) -> (StatusCode, HeaderMap) {
     let content_type = match format(request) {
         Format::Sse => "text/event-stream; charset=utf-8",
         Format::Ndjson if accept(request).starts_with("application/json") => "application/json; charset=utf-8",
@@ -118,7 +119,22 @@ fn head(request: &HeaderMap) -> (StatusCode, HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     // Proxies that buffer (nginx) would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    if app.config.http.compression {
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if let Some(coding) = coding(app, request).name() {
+        headers.insert(header::CONTENT_ENCODING, coding);
+    }
     (StatusCode::OK, headers)
+}
+
+/// How the stream is coded.
+fn coding(app: &App, request: &HeaderMap) -> Coding {
+    if !app.config.http.compression {
+        return Coding::Identity;
+    }
+    let all: Vec<&str> = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).collect();
+    Coding::preferred(&all.join(","))
 }
 
 fn accept(headers: &HeaderMap) -> &str {

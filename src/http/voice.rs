@@ -10,6 +10,7 @@ use tokio::time::Sleep;
 
 use super::App;
 use super::audience::Audience;
+use super::coding::{Coder, Coding};
 use super::problem::Problem;
 use super::stream_end::StreamEnd;
 use crate::cursor::TimestampMs;
@@ -23,13 +24,21 @@ pub(super) struct Voice {
     pub(super) app: Arc<App>,
     pub(super) format: Format,
     pub(super) end: StreamEnd,
+    pub(super) coder: Coder,
     ending: BoxFuture<'static, Ending>,
 }
 
 impl Voice {
-    pub(super) fn new(app: &Arc<App>, format: Format, end: StreamEnd) -> Self {
+    pub(super) fn new(app: &Arc<App>, format: Format, coding: Coding, end: StreamEnd) -> Self {
         let ending = Box::pin(ending(Arc::clone(app), Arc::clone(end.streams())));
-        Self { app: Arc::clone(app), format, end, ending }
+        Self { app: Arc::clone(app), format, end, coder: Coder::new(coding), ending }
+    }
+
+    /// What comes before everything else.
+    pub(super) fn opening(&mut self, moved: &[Moved]) -> Vec<Bytes> {
+        let mut pieces = vec![self.coder.head()];
+        pieces.extend(self.coder.encode(vec![opening(self.format, moved)]));
+        pieces
     }
 
     /// What is to be written next to this stream alone. Dropped while it waits, it has lost nothing.
@@ -201,7 +210,7 @@ async fn ending(app: Arc<App>, streams: Arc<[Arc<Stream>]>) -> Ending {
 }
 
 /// The first bytes, sent at once so that proxies and clients open, and what must be said before the first event.
-pub(super) fn opening(format: Format, moved: &[Moved]) -> Bytes {
+fn opening(format: Format, moved: &[Moved]) -> Bytes {
     let mut bytes = Vec::from(format.opening());
     if format == Format::Sse {
         for moved in moved {

@@ -1,0 +1,226 @@
+//! A convoy on its way: reads what comes, codes it, writes it to all, and lets streams in and out between two rounds of writes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+
+use super::{Convoy, ConvoyKey, Left, Member, Newcomer, Tally, Written};
+use crate::event::Format;
+use crate::fanout::Subscription;
+use crate::http::App;
+use crate::http::audience::{Audience, Sum};
+use crate::http::coding::SharedCoder;
+use crate::http::handover::chunk;
+use crate::http::voice::{Said, Silence, Voice};
+use crate::limits;
+
+/// The task that writes.
+pub(super) struct Journey {
+    app: Arc<App>,
+    convoy: Arc<Convoy>,
+    key: ConvoyKey,
+    format: Format,
+    subscription: Subscription,
+    coder: SharedCoder,
+    /// When the coder has begun anew, and how many events it has coded since.
+    anew: (Instant, u64),
+    members: Vec<Member>,
+    /// Streams that are further than the convoy, or wait for the coder.
+    waiting: Vec<Newcomer>,
+    silence: Silence,
+    audience: Audience,
+}
+
+impl Journey {
+    pub(super) fn new(voice: &Voice, convoy: &Arc<Convoy>, subscription: Subscription) -> Self {
+        let (app, coding) = (&voice.app, voice.coder.coding());
+        Self {
+            app: Arc::clone(app),
+            convoy: Arc::clone(convoy),
+            key: (subscription.feed_key().clone(), coding),
+            format: subscription.feed_key().format,
+            subscription,
+            coder: SharedCoder::new(coding),
+            anew: (Instant::now(), 0),
+            members: Vec::new(),
+            waiting: Vec::new(),
+            silence: Silence::new(app.heartbeat()),
+            audience: Audience::new(Arc::clone(&app.metrics)),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let convoy = Arc::clone(&self.convoy);
+        loop {
+            tokio::select! {
+                () = convoy.knock.notified() => self.let_out(),
+                batch = self.subscription.next() => self.say(Said::of(batch, self.format)).await,
+                () = self.silence.fallen() => self.break_silence().await,
+            }
+            self.let_in().await;
+            if self.size() == 0 && self.app.convoys.close(&self.key, &convoy) {
+                return;
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.members.len() + self.waiting.len()
+    }
+
+    /// Writes what comes next to all. When there is more already, it comes faster than it is written: then a little rest, as long as
+    /// the writing took, lets each write carry more.
+    async fn say(&mut self, said: Said) {
+        if said.last.is_some() {
+            self.dissolve();
+            return;
+        }
+        let begun = Instant::now();
+        let sum = self.audience.deliver(&said);
+        self.convoy.events.fetch_add(sum.events, Ordering::Relaxed);
+        self.convoy.bytes.fetch_add(sum.bytes, Ordering::Relaxed);
+        self.anew.1 += sum.events;
+        let coded = self.coder.encode(said.pieces);
+        self.write(&chunk(&coded)).await;
+        self.silence.break_now();
+        let took = begun.elapsed();
+        if took >= limits::CONVOY_REST_MIN && self.subscription.has_more() {
+            tokio::time::sleep(took.min(limits::CONVOY_REST_MAX)).await;
+        }
+    }
+
+    async fn break_silence(&mut self) {
+        self.let_in().await;
+        self.app.metrics.heartbeats.inc_by(self.members.len() as u64);
+        let coded = self.coder.encode(vec![Bytes::from_static(self.format.heartbeat())]);
+        self.write(&chunk(&coded)).await;
+    }
+
+    async fn write(&mut self, chunk: &Bytes) {
+        if chunk.is_empty() {
+            return;
+        }
+        let (mut index, mut writes) = (0, 0);
+        while let Some(member) = self.members.get(index) {
+            match member.write(chunk) {
+                Written::Whole => index += 1,
+                Written::Part(unwritten) => {
+                    let member = self.remove(index);
+                    self.leave(member, unwritten);
+                }
+                Written::Broken => drop(self.remove(index)),
+            }
+            writes += 1;
+            if writes % limits::CONVOY_TURN_WRITES == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn remove(&mut self, index: usize) -> Member {
+        let member = self.members.swap_remove(index);
+        self.audience.remove(&member.streams);
+        member
+    }
+
+    fn leave(&self, member: Member, unwritten: Bytes) {
+        let (end, sum) = self.coder.leave(member.joined);
+        let unwritten = if end.is_empty() { unwritten } else { [unwritten, chunk(&[end])].concat().into() };
+        let (subscription, sum) = (self.subscription.fork(member.client), member.before.then(sum));
+        member.leave(self.convoy.delivered(), Left { subscription, unwritten, sum, turned_away: false });
+    }
+
+    /// Sends everybody on alone.
+    fn dissolve(&mut self) {
+        while !self.members.is_empty() {
+            let member = self.remove(self.members.len() - 1);
+            self.leave(member, Bytes::new());
+        }
+    }
+
+    fn let_out(&mut self) {
+        if !self.convoy.leaving.swap(false, Ordering::Acquire) {
+            return;
+        }
+        self.waiting.retain(|newcomer| !newcomer.member.left.is_closed());
+        for index in (0..self.members.len()).rev() {
+            let (is_gone, wants_out) = (self.members[index].left.is_closed(), self.members[index].state.wants_out());
+            if is_gone || wants_out {
+                let member = self.remove(index);
+                self.leave(member, Bytes::new());
+            }
+        }
+    }
+
+    /// Takes in who is where the convoy is. A coder begins anew for them, but not at every event: that would code each by itself.
+    async fn let_in(&mut self) {
+        let mut newcomers = std::mem::take(&mut self.waiting);
+        newcomers.append(&mut self.convoy.door.lock());
+        for newcomer in newcomers {
+            self.bring_up(newcomer);
+        }
+        let here = self.subscription.live_at();
+        let may_begin = self.anew.0.elapsed() >= limits::CONVOY_ANEW_PAUSE || self.anew.1 >= limits::CONVOY_ANEW_EVENTS;
+        if may_begin && self.waiting.iter().any(|newcomer| newcomer.subscription.live_at() == here) {
+            self.anew = (Instant::now(), 0);
+            let end = self.coder.begin_anew();
+            self.write(&chunk(&[end])).await;
+            for newcomer in std::mem::take(&mut self.waiting) {
+                self.bring_up(newcomer);
+            }
+        }
+        self.convoy.size.store(self.size(), Ordering::Relaxed);
+    }
+
+    /// Writes to a newcomer what lies between its place and the convoy's.
+    fn bring_up(&mut self, mut newcomer: Newcomer) {
+        loop {
+            let (Some(own), Some(convoy)) = (newcomer.subscription.live_at(), self.subscription.live_at()) else {
+                return newcomer.leave(Bytes::new(), true);
+            };
+            if own >= convoy {
+                return self.seat(newcomer, own == convoy && self.coder.is_fresh());
+            }
+            let Some(batch) = newcomer.subscription.next().now_or_never() else { continue };
+            let said = Said::of(batch, self.format);
+            if let Tally::Apart(sum) = &mut *newcomer.member.state.tally.lock() {
+                let mut alone = Audience::new(Arc::clone(&self.app.metrics));
+                alone.add(&newcomer.member.streams);
+                *sum += alone.deliver(&said);
+            }
+            match newcomer.member.write(&chunk(&newcomer.coder.encode(said.pieces))) {
+                Written::Whole => {}
+                Written::Part(unwritten) => return newcomer.leave(unwritten, false),
+                Written::Broken => return,
+            }
+        }
+    }
+
+    /// Takes a newcomer aboard, or lets it wait, unless it has changed its mind.
+    fn seat(&mut self, newcomer: Newcomer, is_here: bool) {
+        if newcomer.member.left.is_closed() {
+            return;
+        }
+        if newcomer.member.state.wants_out() {
+            return newcomer.leave(Bytes::new(), false);
+        }
+        if !is_here {
+            return self.waiting.push(newcomer);
+        }
+        let Newcomer { mut member, coder, .. } = newcomer;
+        member.come_aboard(self.convoy.delivered());
+        (member.before, member.joined) = (coder.sum(), self.coder.sum());
+        self.audience.add(&member.streams);
+        self.members.push(member);
+    }
+}
+
+impl Newcomer {
+    fn leave(self, unwritten: Bytes, turned_away: bool) {
+        let Self { subscription, coder, member } = self;
+        member.leave(Sum::default(), Left { subscription, unwritten, sum: coder.sum(), turned_away });
+    }
+}
