@@ -153,6 +153,12 @@ pub static KEYS: &[Key] = &[
         "off",
         "Simultaneous streams for one client address.",
     ),
+    conf(
+        "streams_max",
+        Kind::NumberOrOff { max: 1_000_000 },
+        "off",
+        "Simultaneous streams of all clients; further ones get 429.",
+    ),
     conf("client_ip_header", Kind::HeaderName, "x-client-ip", "Header in which the edge names the client's address."),
     conf("trusted_proxies", Kind::Networks, "[]", "IP networks whose `client_ip_header` is believed; empty: everyone's."),
     conf("request_rate_limit", Kind::NumberOrOff { max: 1_000_000 }, "off", "New requests a second for one client address."),

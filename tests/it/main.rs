@@ -14,6 +14,7 @@ mod delivery;
 mod growth;
 mod harness;
 mod ids;
+mod limits;
 mod metrics;
 mod oracle;
 mod problems;
