@@ -38,6 +38,8 @@ pub struct HttpConfig {
     pub request_rate_limit: Option<u32>,
     /// Whether stream requests without a usable User-Agent are refused.
     pub require_user_agent: bool,
+    /// Whether the log names clients' addresses.
+    pub log_client_addresses: bool,
 }
 
 impl HttpConfig {

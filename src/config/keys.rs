@@ -211,6 +211,7 @@ pub static KEYS: &[Key] = &[
     conf("request_head_bytes_max", number(8192, 16 << 20), "65536", "Bytes of a request's head; Last-Event-ID must fit."),
     // What is told about ourselves.
     conf("log_format", Kind::Choice(&["auto", "json", "text"]), "auto", "`json` (ECS), `text`, or `auto`: text on a terminal."),
+    conf("log_client_addresses", Kind::Flag, "false", "Name the client's address in the log's line of each stream that ends."),
     conf("otlp_endpoint", Kind::HttpUrl, "null", "URL of an OpenTelemetry collector (OTLP); absent: no traces."),
     ignored("spec", Place::Conf),
     ignored("compression_level", Place::Conf),

@@ -1,5 +1,6 @@
 //! The bytes of a stream: the opening, what the subscriber must be told, frames, heartbeats, the end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -170,6 +171,8 @@ pub(super) struct StreamEnd {
     /// One for each of the streams.
     counters: Vec<StreamCounters>,
     user_agent: String,
+    /// The client's address, where the log is to name it.
+    client: Option<IpAddr>,
     begun: Instant,
     /// When the time that a delivery takes was last looked at.
     looked: Instant,
@@ -193,7 +196,7 @@ impl StreamEnd {
         metrics: Arc<Metrics>,
         streams: Vec<Arc<Stream>>,
         user_agent: String,
-        permit: Option<ConnectionPermit>,
+        (client, permit): (Option<IpAddr>, Option<ConnectionPermit>),
     ) -> Self {
         for stream in &streams {
             metrics.client_connections.get_or_create(&label(&stream.name)).inc();
@@ -212,6 +215,7 @@ impl StreamEnd {
             streams,
             counters,
             user_agent,
+            client,
             begun,
             looked: begun,
             events: 0,
@@ -272,6 +276,7 @@ impl Drop for StreamEnd {
             bytes,
             reason,
             user_agent = self.user_agent,
+            client = self.client.map(tracing::field::display),
             "stream ended"
         );
     }

@@ -45,6 +45,12 @@ impl ConnectionLimit {
         Self { client_max, total_max, addresses, counts: Arc::default() }
     }
 
+    /// Whose request it is, if that can be told.
+    #[must_use]
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
+        self.addresses.client(headers, peer).ok()
+    }
+
     /// A place for one more stream.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! All that can fail with a status fails here, before the first byte.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Extension;
@@ -59,7 +59,8 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, method: &Method, uri: &Uri, he
         return Ok(head(headers).into_response());
     }
     let started = subscribe(&app.hub, asked).await?;
-    Ok(begin(app, started, &streams, permit, headers))
+    let client = if app.config.http.log_client_addresses { app.connection_limit.client(headers, peer.ip()) } else { None };
+    Ok(begin(app, started, &streams, (client, permit), headers))
 }
 
 /// Of the topics that it would read, each stream needs one at least that Kafka has.
@@ -76,7 +77,7 @@ fn begin(
     app: &Arc<App>,
     started: Started,
     streams: &[Arc<Stream>],
-    permit: Option<ConnectionPermit>,
+    client: (Option<IpAddr>, Option<ConnectionPermit>),
     headers: &HeaderMap,
 ) -> Response {
     let (status, mut response_headers) = head(headers);
@@ -86,7 +87,7 @@ fn begin(
         }
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
-    let end = StreamEnd::new(Arc::clone(&app.metrics), streams.to_vec(), user_agent, permit);
+    let end = StreamEnd::new(Arc::clone(&app.metrics), streams.to_vec(), user_agent, client);
     let span = Extension(end.span());
     (status, response_headers, span, body::body(app, started, format(headers), end)).into_response()
 }

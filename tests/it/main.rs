@@ -15,6 +15,7 @@ mod growth;
 mod harness;
 mod ids;
 mod limits;
+mod log;
 mod metrics;
 mod oracle;
 mod problems;
