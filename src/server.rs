@@ -119,7 +119,7 @@ impl Server {
             kafka_health,
             metrics,
             traces,
-            connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, addresses.clone()),
+            connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, http.streams_max, addresses.clone()),
             request_rate: RequestRate::new(http.request_rate_limit, addresses.clone()),
             addresses,
             convoys: Convoys::default(),

@@ -1,9 +1,12 @@
 """The rendered file against the values it comes from, and against the program that reads it."""
 
+import atexit
 import base64
+import functools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -57,19 +60,31 @@ def ask_program(objects, conf, binary, start):
         told = [f"check-config: {line.strip()}" for line in asked.stdout.splitlines() if "is not served" in line]
         if f"streams: {len(streams)}," not in asked.stdout:
             told.append(f"check-config does not see {len(streams)} streams")
-        return told + (check_start(path, env, binary) if start else [])
+        return told + (check_start(path, env, binary, "eqiad.mediawiki.recentchange" in asked.stdout) if start else [])
 
 
-def check_start(path, env, binary):
-    """Starts the program without any broker, asks it for its name, and ends it. It must answer that it is not ready, and leave in order."""
-    alone = {"INTERFACE": "localhost", "KAFKA__METADATA_BROKER_LIST": "localhost:9", "KAFKA__SECURITY_PROTOCOL": "plaintext",
+@functools.cache
+def broker(binary):
+    """The address of an embedded Kafka broker with sample events, which ends with this process."""
+    process = subprocess.Popen([binary, "dev", "--port", "0", "--admin-port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    atexit.register(process.kill)
+    for line in process.stdout:
+        if found := re.search(r"embedded Kafka broker.*: ([0-9.]+:[0-9]+)\)", line):
+            return found.group(1)
+    raise RuntimeError("eventstreams dev does not say where its broker is")
+
+
+def check_start(path, env, binary, has_samples):
+    """Starts the program on a broker, waits until it is ready, asks for a stream, and ends it in order. Where the broker has samples of a stream, it must
+    open; else the answer must be that its topics are not there."""
+    alone = {"INTERFACE": "localhost", "KAFKA__METADATA_BROKER_LIST": broker(binary), "KAFKA__SECURITY_PROTOCOL": "plaintext",
              "LOG_FORMAT": "json", "LOGGING__LEVEL": "info"}
     env = {**env, **{f"EVENTSTREAMS__{key}": value for key, value in alone.items()}}
     env["EVENTSTREAMS__ADMIN_INTERFACE"] = "localhost"
     arguments = [binary, "serve", "-c", path, "--port", "0", "--admin-port", "0"]
     with subprocess.Popen(arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            told = ask_started(process)
+            told = ask_started(process, has_samples)
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
         finally:
@@ -77,19 +92,32 @@ def check_start(path, env, binary):
         return told + ([f"ends with {process.returncode} at SIGTERM"] if process.returncode != 0 else [])
 
 
-def ask_started(process):
+def ask_started(process, has_samples):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if '"listening"' in line:
+        if '"ready to serve streams"' in line:
             break
     else:
         return [f"does not start: {''.join(lines)}"]
-    try:
-        urllib.request.urlopen(f"http://{json.loads(line)['labels']['address']}/_info", timeout=30)
-    except urllib.error.HTTPError as error:
-        return [] if error.code == 503 else [f"answers {error.code} without Kafka"]
-    return ["says that it is ready, without Kafka"]
+    [address] = [json.loads(line)["labels"]["address"] for line in lines if '"listening"' in line]
+    # Whatever the file counts clients by.
+    clients = {"X-Client-IP": "192.0.2.1", "X-Forwarded-For": "192.0.2.1", "User-Agent": "helm-check (https://example.org)"}
+    def ask(where):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(f"http://{address}{where}", headers=clients), timeout=30) as answer:
+                return answer.status, answer.read(4).decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+    told = [] if ask("/_info")[0] == 200 else [f"/_info answers {ask('/_info')}"]
+    if has_samples:
+        opened = ask("/v2/stream/recentchange")
+        return told + ([] if opened == (200, ":ok\n") else [f"a stream with events answers {opened}"])
+    # /_info names no stream; the documentation does.
+    with urllib.request.urlopen(f"http://{address}/?spec", timeout=30) as answer:
+        paths = [path for path in json.load(answer)["paths"] if path.startswith("/v2/stream/") and "{" not in path]
+    status, body = ask(paths[0])
+    return told + ([] if status == 503 and "stream_unavailable" in body else [f"{paths[0]}, whose topics are not there, answers {status} {body}"])
 
 
 def pod_env(objects):

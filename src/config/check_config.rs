@@ -73,6 +73,7 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
     writeln!(out, "\nlimits")?;
     for (name, value) in [
         ("client_ip_connection_limit", off_or(http.client_ip_connection_limit)),
+        ("streams_max", off_or(http.streams_max)),
         ("request_rate_limit", off_or(http.request_rate_limit)),
         ("connections_max", limits.connections_max.to_string()),
         ("streams_per_request_max", limits.streams_per_request_max.to_string()),

@@ -28,6 +28,8 @@ pub struct HttpConfig {
     pub heartbeat_ms: u64,
     /// Simultaneous streams for one client address.
     pub client_ip_connection_limit: Option<u32>,
+    /// Simultaneous streams of all clients.
+    pub streams_max: Option<u32>,
     /// Header in which the edge names the client's address; in lower case, a valid header name.
     pub client_ip_header: String,
     /// Networks whose `client_ip_header` is believed; when empty, everyone's is, as in the Node service.
@@ -38,6 +40,8 @@ pub struct HttpConfig {
     pub require_user_agent: bool,
     /// Whether streams are coded for clients that ask for it.
     pub compression: bool,
+    /// Whether the log names clients' addresses.
+    pub log_client_addresses: bool,
 }
 
 impl HttpConfig {

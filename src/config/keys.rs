@@ -153,6 +153,12 @@ pub static KEYS: &[Key] = &[
         "off",
         "Simultaneous streams for one client address.",
     ),
+    conf(
+        "streams_max",
+        Kind::NumberOrOff { max: 1_000_000 },
+        "off",
+        "Simultaneous streams of all clients; further ones get 429.",
+    ),
     conf("client_ip_header", Kind::HeaderName, "x-client-ip", "Header in which the edge names the client's address."),
     conf("trusted_proxies", Kind::Networks, "[]", "IP networks whose `client_ip_header` is believed; empty: everyone's."),
     conf("request_rate_limit", Kind::NumberOrOff { max: 1_000_000 }, "off", "New requests a second for one client address."),
@@ -218,6 +224,7 @@ pub static KEYS: &[Key] = &[
     conf("request_head_bytes_max", number(8192, 16 << 20), "65536", "Bytes of a request's head; Last-Event-ID must fit."),
     // What is told about ourselves.
     conf("log_format", Kind::Choice(&["auto", "json", "text"]), "auto", "`json` (ECS), `text`, or `auto`: text on a terminal."),
+    conf("log_client_addresses", Kind::Flag, "false", "Name the client's address in the log's line of each stream that ends."),
     conf("otlp_endpoint", Kind::HttpUrl, "null", "URL of an OpenTelemetry collector (OTLP); absent: no traces."),
     ignored("spec", Place::Conf),
     ignored("compression_level", Place::Conf),

@@ -1,4 +1,5 @@
-//! What one client may ask for: streams at once (`client_ip_connection_limit`) and requests a second (`request_rate_limit`).
+//! What one client may ask for: streams at once (`client_ip_connection_limit`) and requests a second (`request_rate_limit`); and how many
+//! streams all clients may have (`streams_max`).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,41 +14,71 @@ use super::client_address::ClientAddresses;
 use super::problem::Problem;
 use crate::limits;
 
-/// Counts the streams of each client.
+/// Counts the streams of each client, and of all.
 #[derive(Debug)]
 pub struct ConnectionLimit {
-    max: Option<u32>,
+    client_max: Option<u32>,
+    total_max: Option<u32>,
     addresses: ClientAddresses,
-    counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: u32,
+    /// Clients that have a stream.
+    clients: HashMap<IpAddr, u32>,
 }
 
 /// One stream of a client; given back when dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
-    client: IpAddr,
-    counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    /// `None` when streams are not counted for each client.
+    client: Option<IpAddr>,
+    counts: Arc<Mutex<Counts>>,
 }
 
 impl ConnectionLimit {
-    /// `max` streams for each client; `None` counts nothing.
+    /// `client_max` streams for each client, `total_max` for all together; `None` bounds nothing.
     #[must_use]
-    pub fn new(max: Option<u32>, addresses: ClientAddresses) -> Self {
-        Self { max, addresses, counts: Arc::default() }
+    pub fn new(client_max: Option<u32>, total_max: Option<u32>, addresses: ClientAddresses) -> Self {
+        Self { client_max, total_max, addresses, counts: Arc::default() }
+    }
+
+    /// Whose request it is, if that can be told.
+    #[must_use]
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
+        self.addresses.client(headers, peer).ok()
     }
 
     /// A place for one more stream.
     ///
     /// # Errors
-    /// [`Problem::MissingClientIp`] without a client address, [`Problem::TooManyRequests`] over the limit.
+    /// [`Problem::MissingClientIp`] without a client address, [`Problem::TooManyRequests`] or [`Problem::TooManyStreamsInTotal`] over a
+    /// limit.
     pub fn take(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<ConnectionPermit>, Problem> {
-        let Some(max) = self.max else { return Ok(None) };
-        let client = self.addresses.client(headers, peer)?;
-        let mut counts = self.counts.lock();
-        let count = counts.get(&client).copied().unwrap_or(0);
-        if count >= max {
-            return Err(Problem::TooManyRequests(max));
+        if self.client_max.is_none() && self.total_max.is_none() {
+            return Ok(None);
         }
-        counts.insert(client, count + 1);
+        let client = match self.client_max {
+            Some(max) => Some((self.addresses.client(headers, peer)?, max)),
+            None => None,
+        };
+        let mut counts = self.counts.lock();
+        if let Some((client, max)) = client {
+            let count = counts.clients.get(&client).copied().unwrap_or(0);
+            if count >= max {
+                return Err(Problem::TooManyRequests(max));
+            }
+        }
+        if let Some(max) = self.total_max.filter(|max| counts.total >= *max) {
+            return Err(Problem::TooManyStreamsInTotal(max));
+        }
+        counts.total += 1;
+        let client = client.map(|(client, _)| client);
+        if let Some(client) = client {
+            *counts.clients.entry(client).or_default() += 1;
+        }
         Ok(Some(ConnectionPermit { client, counts: Arc::clone(&self.counts) }))
     }
 }
@@ -55,10 +86,12 @@ impl ConnectionLimit {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.counts.lock();
-        if let Some(count) = counts.get_mut(&self.client) {
+        counts.total -= 1;
+        let Some(client) = self.client else { return };
+        if let Some(count) = counts.clients.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.client);
+                counts.clients.remove(&client);
             }
         }
     }
@@ -113,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_permit_is_taken_and_given_back() {
-        let limit = ConnectionLimit::new(Some(2), addresses());
+        let limit = ConnectionLimit::new(Some(2), None, addresses());
         let one = limit.take(&from("192.0.2.1"), PEER).expect("the first");
         let _two = limit.take(&from("192.0.2.1"), PEER).expect("the second");
         assert!(matches!(limit.take(&from("192.0.2.1"), PEER), Err(Problem::TooManyRequests(2))));
@@ -123,16 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn all_clients_together_have_a_limit_too_which_needs_no_address() {
+        let limit = ConnectionLimit::new(None, Some(2), addresses());
+        let one = limit.take(&HeaderMap::new(), PEER).expect("the first");
+        let _two = limit.take(&from("192.0.2.1"), PEER).expect("the second");
+        assert!(matches!(limit.take(&from("192.0.2.2"), PEER), Err(Problem::TooManyStreamsInTotal(2))));
+        drop(one);
+        let _again = limit.take(&from("192.0.2.2"), PEER).expect("after one was given back");
+    }
+
+    #[test]
     fn counts_of_clients_without_streams_are_forgotten() {
-        let limit = ConnectionLimit::new(Some(1), addresses());
+        let limit = ConnectionLimit::new(Some(1), None, addresses());
         drop(limit.take(&from("192.0.2.1"), PEER).expect("free"));
-        assert!(limit.counts.lock().is_empty());
-        assert!(ConnectionLimit::new(Some(0), addresses()).take(&from("192.0.2.1"), PEER).is_err());
+        assert!(limit.counts.lock().clients.is_empty());
+        assert!(ConnectionLimit::new(Some(0), None, addresses()).take(&from("192.0.2.1"), PEER).is_err());
     }
 
     #[test]
     fn no_limit_needs_no_address() {
-        assert!(ConnectionLimit::new(None, addresses()).take(&HeaderMap::new(), PEER).expect("free").is_none());
+        assert!(ConnectionLimit::new(None, None, addresses()).take(&HeaderMap::new(), PEER).expect("free").is_none());
         RequestRate::new(None, addresses()).check(&HeaderMap::new(), PEER).expect("free");
     }
 

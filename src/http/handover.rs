@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use super::coding::{Checksum, Coder};
 use super::convoy::Left;
+use super::stream_end::CLIENT_GONE;
 use super::voice::{Said, Solo, Voice};
 use crate::fanout::{Started, Subscription};
 use crate::limits;
@@ -137,7 +138,10 @@ async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<O
     while turn || !subscription.is_live() {
         let said = tokio::select! {
             biased;
-            () = line.hung_up() => return Ok(None),
+            reason = line.hung_up() => {
+                voice.end.because(reason);
+                return Ok(None);
+            }
             said = voice.next(&mut subscription, &mut solo) => said,
         };
         let is_last = said.last.is_some();
@@ -157,7 +161,10 @@ async fn together(line: &Line, voice: &mut Voice, subscription: Box<Subscription
     let left = tokio::select! {
         biased;
         left = seat.left() => left,
-        () = line.hung_up() => None,
+        reason = line.hung_up() => {
+            voice.end.because(reason);
+            None
+        }
         said = voice.last_words() => {
             let left = seat.leave();
             Box::pin(last(line, &mut voice.coder, left, said)).await;
@@ -186,7 +193,7 @@ fn end(coder: &Coder) -> Bytes {
 
 /// Why a stream has ended whose socket does not take what is written.
 fn reason(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::TimedOut { "stalled" } else { "client_gone" }
+    if error.kind() == io::ErrorKind::TimedOut { "stalled" } else { CLIENT_GONE }
 }
 
 /// A client's socket, for a stream of its own.
@@ -211,22 +218,23 @@ impl Line {
         Ok(())
     }
 
-    /// Waits until the client has closed its side. What it sends after its request is not read as another one.
-    async fn hung_up(&self) {
+    /// Waits until the client has closed its side, or is given up; says which. What it sends after its request is not read as
+    /// another one.
+    async fn hung_up(&self) -> &'static str {
         let (mut ignored, mut buffer) = (0, [0; 16]);
         while ignored < limits::IGNORED_BYTES_MAX {
             // Not `readable()`, which would leave hyper's task waiting on the socket, and so in memory.
-            if poll_fn(|cx| self.socket.poll_read_ready(cx)).await.is_err() {
-                return;
+            if let Err(error) = poll_fn(|cx| self.socket.poll_read_ready(cx)).await {
+                return reason(&error);
             }
             match self.socket.try_read(&mut buffer) {
-                Ok(0) => return,
+                Ok(0) => return CLIENT_GONE,
                 Ok(read) => ignored += read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
+                Err(error) => return reason(&error),
             }
         }
-        pending::<()>().await;
+        pending().await
     }
 }
 

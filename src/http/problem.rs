@@ -39,6 +39,9 @@ pub enum Problem {
     /// 429 `too_many_requests`, with Retry-After: over a connection limit.
     #[error("Too many simultaneous streams from your address: at most {0} are allowed. Close one of them first.")]
     TooManyRequests(u32),
+    /// 429 `too_many_requests`, with Retry-After: all clients together have as many streams as the operator allows.
+    #[error("This server has the {0} streams that it may have at once. Try again in some seconds.")]
+    TooManyStreamsInTotal(u32),
     /// 429 `too_many_requests`, with Retry-After: requests come too fast.
     #[error("Too many requests from your address: at most {0} a second are allowed. Keep a stream open instead of asking often.")]
     TooFrequent(u32),
@@ -82,7 +85,7 @@ impl Problem {
             Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),
             Self::InvalidQuery(..) => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
             Self::TooManyStreams { .. } => (StatusCode::BAD_REQUEST, "too_many_streams", "Too Many Streams"),
-            Self::TooManyRequests(_) | Self::TooFrequent(_) => {
+            Self::TooManyRequests(_) | Self::TooManyStreamsInTotal(_) | Self::TooFrequent(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
             }
             Self::MissingClientIp(_) => (StatusCode::BAD_REQUEST, "missing_client_ip", "Missing Client IP"),

@@ -3,7 +3,7 @@
 //! All that can fail with a status fails here, before the first byte.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Extension, State};
@@ -71,7 +71,8 @@ async fn answer(
         return Ok(head(app, headers).into_response());
     }
     let started = subscribe(&app.hub, asked).await?;
-    Ok(begin(app, started, &streams, permit, handover, headers))
+    let client = if app.config.http.log_client_addresses { app.connection_limit.client(headers, peer.ip()) } else { None };
+    Ok(begin(app, started, &streams, (client, permit), handover, headers))
 }
 
 /// Of the topics that it would read, each stream needs one at least that Kafka has.
@@ -88,7 +89,7 @@ fn begin(
     app: &Arc<App>,
     started: Started,
     streams: &[Arc<Stream>],
-    permit: Option<ConnectionPermit>,
+    client: (Option<IpAddr>, Option<ConnectionPermit>),
     handover: Option<Handover>,
     headers: &HeaderMap,
 ) -> Response {
@@ -99,7 +100,7 @@ fn begin(
         }
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let end = StreamEnd::new(Arc::clone(&app.metrics), streams, user_agent, permit);
+    let end = StreamEnd::new(Arc::clone(&app.metrics), streams, user_agent, client);
     let span = Extension(end.span());
     let voice = Voice::new(app, format(headers), coding(app, headers), end);
     let body = match handover {

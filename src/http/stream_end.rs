@@ -1,5 +1,6 @@
 //! A stream that was begun, until it ends: its metrics, its line in the log.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,12 +10,17 @@ use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
 use crate::stream::{Stream, StreamName};
 use crate::traces::{SpanSlot, StreamSummary};
 
+/// Why a stream ends, unless another reason is known.
+pub(super) const CLIENT_GONE: &str = "client_gone";
+
 /// Counts a stream while it runs, and says how it ended.
 #[derive(Debug)]
 pub(super) struct StreamEnd {
     metrics: Arc<Metrics>,
     streams: Arc<[Arc<Stream>]>,
     user_agent: Box<str>,
+    /// The client's address, where the log is to name it.
+    client: Option<IpAddr>,
     begun: Instant,
     sum: Sum,
     reason: &'static str,
@@ -28,16 +34,25 @@ impl StreamEnd {
         metrics: Arc<Metrics>,
         streams: &[Arc<Stream>],
         user_agent: &str,
-        permit: Option<ConnectionPermit>,
+        (client, permit): (Option<IpAddr>, Option<ConnectionPermit>),
     ) -> Self {
         for stream in streams {
             metrics.client_connections.get_or_create(&label(&stream.name)).inc();
             metrics.connected_clients.get_or_create(&label(&stream.name)).inc();
         }
-        // Unless another reason is known, the client went.
-        let reason = "client_gone";
+        let reason = CLIENT_GONE;
         let (streams, user_agent, begun) = (streams.into(), user_agent.into(), Instant::now());
-        Self { metrics, streams, user_agent, begun, sum: Sum::default(), reason, span: SpanSlot::default(), _permit: permit }
+        Self {
+            metrics,
+            streams,
+            user_agent,
+            client,
+            begun,
+            sum: Sum::default(),
+            reason,
+            span: SpanSlot::default(),
+            _permit: permit,
+        }
     }
 
     /// Where the request's span goes, to end with the stream.
@@ -80,6 +95,7 @@ impl Drop for StreamEnd {
             bytes,
             reason,
             user_agent = &*self.user_agent,
+            client = self.client.map(tracing::field::display),
             "stream ended"
         );
     }

@@ -18,6 +18,8 @@ mod herd;
 mod hostile;
 mod ids;
 mod leaving;
+mod limits;
+mod log;
 mod metrics;
 mod oracle;
 mod places;

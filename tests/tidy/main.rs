@@ -3,10 +3,12 @@
 //! * `style`: lengths, words, what was left unfinished, what a folder's mod.rs opens with.
 //! * `layers`: which folder may name which crate and which other folder.
 //! * `project`: no paths of machines, no hosts in `.ci/run`; what ARCHITECTURE.md and comments say of folders, tests and dependencies.
+//! * `container`: the Containerfile, as far as that can be judged without building it.
 //! * `source`: a Rust file taken apart into tokens.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod container;
 mod layers;
 mod project;
 mod source;
@@ -71,6 +73,18 @@ fn every_invariant_names_the_test_that_holds_it() {
 #[test]
 fn every_dependency_has_its_reason() {
     report(project::check_dependencies(&read("ARCHITECTURE.md"), &read("Cargo.toml")));
+}
+
+#[test]
+fn the_containerfile_names_what_is_there() {
+    let keys = read("src/config/keys.rs");
+    for (key, port) in [("port", "8092"), ("admin_port", "9102")] {
+        let has_default =
+            keys.lines().any(|line| line.contains(&format!("conf(\"{key}\"")) && line.contains(&format!("\"{port}\"")));
+        assert!(has_default, "{key} is not {port} by default");
+    }
+    let is_there = |path: &str| Path::new(ROOT).join(path).exists();
+    report(container::check_containerfile(&read("Containerfile"), "eventstreams", &["8092", "9102"], is_there));
 }
 
 fn read(file: &str) -> String {
