@@ -209,6 +209,7 @@ async fn find<'a>(
         let Some(question) = cursor::question(asked) else {
             return Ok(Found { asked, decision: at(slot.position), is_foreign: false });
         };
+        hub.metrics.lookups.inc();
         let answer = hub.upstream.lookup(slot.partition.topic.clone(), slot.partition.partition, question).await?;
         let decision = cursor::decide(asked, &answer, slot.position);
         Ok(Found { asked, decision, is_foreign: cursor::is_foreign(asked, &answer) })
