@@ -40,6 +40,7 @@ use tokio::sync::watch;
 pub use client_address::ClientAddresses;
 pub use connection_limit::{ConnectionLimit, RequestRate};
 pub use problem::Problem;
+pub use stream::requested_streams;
 
 use crate::config::Config;
 use crate::fanout::Hub;
