@@ -17,6 +17,9 @@ use crate::support::wire::{Request, Response};
 /// The longest that a run takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(4);
 
+/// How long a server may let a subscriber wait when nothing more is published.
+const END_PATIENCE: Duration = Duration::from_secs(20);
+
 /// What all subscribers of a run share.
 pub struct World {
     /// Number of the cluster and address of each server.
@@ -180,8 +183,9 @@ async fn read(
         if dice.random_range(0..30) == 0 {
             sleep(Duration::from_millis(dice.random_range(0..400))).await;
         }
-        let patience = Duration::from_millis(dice.random_range(100..1000));
-        // Where nothing comes for a while, it goes elsewhere.
+        // Where nothing comes for a while, it goes elsewhere. At the end it waits, or on a busy machine it would go again and again.
+        let hurry = Duration::from_millis(dice.random_range(100..1000));
+        let patience = if world.logs().is_some() { END_PATIENCE } else { hurry };
         if !timeout(patience, response.read_more("more")).await.unwrap_or(false) {
             break;
         }
