@@ -68,6 +68,9 @@ impl Findings {
 }
 
 fn nearest(name: &str, valid: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    // Jaro-Winkler prefers common beginnings, which is how keys are mistyped (`allowed_stream`, `stream_config_url`).
-    valid.max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)))
+    // Jaro-Winkler prefers common beginnings, which is how keys are mistyped (`allowed_stream`, `stream_config_url`). It takes time by
+    // the length of both: no key is longer than this, and what follows makes none nearer.
+    let name: String = name.chars().take(64).collect();
+    let (_, nearest) = valid.map(|key| (strsim::jaro_winkler(&name, key), key)).max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    Some(nearest)
 }

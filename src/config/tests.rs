@@ -172,7 +172,13 @@ fn zero_and_off_are_no_limit() {
 
 #[test]
 fn an_unknown_key_is_an_error_with_its_line_and_the_nearest_valid_key() {
-    for (wrong, near) in [("prot", "port"), ("allowed_stream", "allowed_streams"), ("stream_config_url", "stream_config_uri")] {
+    let long = format!("allowed_stream{}", "x".repeat(1_000));
+    for (wrong, near) in [
+        ("prot", "port"),
+        ("allowed_stream", "allowed_streams"),
+        ("stream_config_url", "stream_config_uri"),
+        (&long, "allowed_streams"),
+    ] {
         assert_eq!(
             told(&format!("cors: '*'\n{wrong}: 1\n")),
             format!("line 2, {wrong}: unknown key; the nearest valid key is `{near}`")

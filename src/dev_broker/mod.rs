@@ -223,3 +223,28 @@ impl DevBroker {
         self.tasks.wait().await;
     }
 }
+
+/// What a broker that has just been opened answers to requests which one client sends, without a socket: for fuzzing and tests. A
+/// request is a frame without its length, an answer one with it; one that wants no answer (Produce with acks=0) has none here. The
+/// first request that closes its connection on a real broker is the last one that is looked at.
+///
+/// # Errors
+/// As [`BrokerError`] says, when the broker cannot be opened.
+pub async fn answer_requests(
+    config: &BrokerConfig,
+    requests: impl IntoIterator<Item = Bytes>,
+) -> Result<Vec<Bytes>, BrokerError> {
+    let broker = Broker::open(config)?;
+    let peer = requests::Peer { client: config.listen, advertised: config.listen };
+    let mut answers = Vec::new();
+    for request in requests {
+        match requests::answer(&broker, &peer, request).await {
+            Ok(answer) => answers.extend(answer.map(bytes::BytesMut::freeze)),
+            Err(error) => {
+                tracing::debug!(%error, "closed a connection");
+                break;
+            }
+        }
+    }
+    Ok(answers)
+}

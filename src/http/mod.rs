@@ -53,6 +53,7 @@ pub use client_address::ClientAddresses;
 pub use connection_limit::{ConnectionLimit, RequestRate};
 pub use convoy::Convoys;
 pub use problem::Problem;
+pub use stream::requested_streams;
 
 use crate::config::Config;
 use crate::fanout::Hub;

@@ -59,7 +59,7 @@ async fn answer(
     }
     app.request_rate.check(headers, peer.ip())?;
     let parameters = query::parse(uri.query(), query::STREAM_PARAMETERS)?;
-    let streams = streams(app, uri.path())?;
+    let streams = requested_streams(&app.catalog(), uri.path(), app.config.limits.streams_per_request_max)?;
     let permit = app.connection_limit.take(headers, peer.ip())?;
     let client = app.addresses.client(headers, peer.ip()).ok();
     let asked = asked(&streams, headers, &parameters, client)?;
@@ -154,16 +154,19 @@ fn has_user_agent(headers: &HeaderMap) -> bool {
     headers.get(header::USER_AGENT).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
 }
 
-/// The streams that the path names, aliases resolved, each once.
-fn streams(app: &App, path: &str) -> Result<Vec<Arc<Stream>>, Problem> {
+/// The streams that the path of a request names (`/v2/stream/a,b`, percent-encoded), aliases resolved, each once, in the order of
+/// the path. At most `max` names are looked at.
+///
+/// # Errors
+/// [`Problem::TooManyStreams`]; [`Problem::StreamNotFound`] with all names that are not public; [`Problem::StreamGone`].
+pub fn requested_streams(catalog: &Catalog, path: &str, max: usize) -> Result<Vec<Arc<Stream>>, Problem> {
     let names = path.strip_prefix(PATH).unwrap_or("");
     let names = percent_decode_str(names.strip_suffix('/').unwrap_or(names)).decode_utf8_lossy();
-    let max = app.config.limits.streams_per_request_max;
     let asked = names.split(',').count();
     if asked > max {
         return Err(Problem::TooManyStreams { asked, max });
     }
-    resolve(&app.catalog(), &names)
+    resolve(catalog, &names)
 }
 
 fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> {

@@ -1,6 +1,6 @@
 //! The oracle: seeded runs in which publishers, servers and subscribers do what they please, judged by the log itself.
 //!
-//! While records come in bursts of one millisecond, some of them no events and some of redacted pages, a dozen or more subscribers of
+//! While records come in bursts of one millisecond, some of them no events and some of redacted pages, dozens of subscribers of
 //! different streams are cut at random bytes, come back with their last complete id, lag on purpose, start with `since` or live, and
 //! change between the servers of a cluster, which are stopped and started meanwhile, or between two clusters whose offsets differ. What
 //! a subscriber was sent must be the log from its start on: on one cluster each event once and in order, on two clusters none missing.
@@ -80,7 +80,7 @@ async fn play(clusters: &[Cluster], seed: u64) -> usize {
         |servers: &[(usize, TestServer)]| servers.iter().map(|(cluster, server)| (*cluster, server.address)).collect();
     let world = Arc::new(World::new(addresses(&servers), acknowledged));
     let mut subscribers = Vec::new();
-    for _ in 0..dice.random_range(12..18) {
+    for _ in 0..dice.random_range(24..37) {
         let plan = Plan::new(&topics, ChaCha8Rng::from_rng(&mut dice));
         subscribers.push(tokio::spawn(subscribe(plan, Arc::clone(&world))));
     }

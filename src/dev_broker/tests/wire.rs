@@ -2,18 +2,18 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, MetadataRequest, ProduceRequest,
-    ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse,
+    ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 
-use super::super::BrokerConfig;
 use super::super::batch::Batch;
+use super::super::{BrokerConfig, answer_requests};
 use super::{TestBroker, idempotent_batch, record, topic};
 
 /// A connection that sends what no proper client does.
@@ -85,6 +85,21 @@ pub(in crate::dev_broker) fn produce(acks: i16, records: Bytes) -> ProduceReques
 
 fn some_batch() -> Bytes {
     Batch::encode(&[record(1, "v")]).unwrap().bytes().clone()
+}
+
+#[tokio::test]
+async fn requests_without_a_socket_are_answered_up_to_the_first_that_closes_a_connection() {
+    let config = BrokerConfig { topics: vec![topic("t", 1)], ..BrokerConfig::default() };
+    let unanswered = frame(9, &produce(0, some_batch())).freeze();
+    let known = frame(9, &MetadataRequest::default().with_topics(None)).freeze();
+    let frames = [unanswered, known.clone(), Bytes::from_static(b"no request"), known];
+    let mut answers = answer_requests(&config, frames).await.unwrap();
+    assert_eq!(answers.len(), 1, "one wants no answer, and after the third nothing is looked at");
+    let mut answer = answers.remove(0);
+    assert_eq!(usize::try_from(answer.get_i32()).unwrap(), answer.len());
+    assert_eq!(ResponseHeader::decode(&mut answer, 1).unwrap().correlation_id, 77);
+    let topics = MetadataResponse::decode(&mut answer, 9).unwrap().topics;
+    assert_eq!(topics[0].name, Some(name("t")));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! An id's entries are judged together.
+//! An id's entries are judged together; a place for a replay is held no longer than needed.
 
 use std::sync::Arc;
 
 use crate::cursor::{AskedEntry, AskedPosition, Offset, Partition, RunClock, TimestampMs};
 use crate::event::Format;
-use crate::fanout::upstream::upstream;
+use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{Arrival, Asked, Batch, Hub, HubLimits, LogStart, subscribe};
 use crate::metrics::Metrics;
 use crate::stream::Topic;
@@ -27,9 +27,13 @@ fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
 
 /// A hub that has read the whole logs.
 fn hub(logs: &[Log]) -> Arc<Hub> {
-    let (to_kafka, _) = upstream(1, 1);
+    hub_that_keeps(1 << 20, logs).0
+}
+
+fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<Hub>, UpstreamRequests) {
+    let (to_kafka, requests) = upstream(1, 1);
     let limits = HubLimits {
-        memory_log_bytes_max: 1 << 20,
+        memory_log_bytes_max,
         feed_bytes_max: 1 << 20,
         replay_places_max: 1,
         replay_places_per_client_max: None,
@@ -48,7 +52,7 @@ fn hub(logs: &[Log]) -> Arc<Hub> {
         hub.publish(arrivals.collect());
     }
     hub.set_ready(true);
-    hub
+    (hub, requests)
 }
 
 /// An id's entry after `had` records of a log without fillers.
@@ -95,4 +99,35 @@ async fn one_partition_that_disagrees_shows_that_the_id_is_from_elsewhere() {
     assert_eq!(events(&shifted, id()).await, 150 + 6, "elsewhere all of the burst comes again, and the last event of the other");
     let alone = hub(&[log(0, 2, &burst)]);
     assert_eq!(events(&alone, id()[..1].to_vec()).await, 32, "alone the burst's entry is believed, two events too early");
+}
+
+#[tokio::test]
+async fn who_reads_on_from_memory_gives_its_place_back() {
+    let log = log(0, 0, &[TIME; 10]);
+    let (hub, requests) = hub_that_keeps(1000, std::slice::from_ref(&log));
+    let position = AskedPosition::Offset(Offset(0));
+    let id = vec![AskedEntry { topic: "eqiad.a".into(), partition: Some(Partition(0)), position }];
+    let asked = Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: id, since: None, client: None };
+    let answer = async {
+        let lookup = requests.lookups.recv().await.expect("memory does not know offset 0");
+        lookup.reply.send(log.answer(lookup.question)).expect("it waits");
+        let replay = requests.replays[0].recv().await.expect("memory has forgotten the first");
+        replay.reply.send(log.replay(&replay.range, 100)).expect("it waits");
+    };
+    let read = async {
+        let mut subscription = subscribe(&hub, asked).await.expect("it begins").subscription;
+        let forgotten = u64::try_from(hub.partitions(&"eqiad.a".into())[0].memory_start().0).expect("few");
+        let mut count = 0;
+        while count < 10 {
+            let Batch::Frames { delivered, .. } = subscription.next().await else { panic!("only frames") };
+            count += delivered.iter().map(|topic| topic.events).sum::<u64>();
+            assert_eq!(
+                hub.places.taken(),
+                usize::from(count <= forgotten),
+                "after {count} events, of which {forgotten} are forgotten"
+            );
+        }
+        assert!(!subscription.is_live(), "a live one has no place anyway");
+    };
+    tokio::join!(answer, read);
 }

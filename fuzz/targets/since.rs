@@ -1,0 +1,22 @@
+//! Any text as `since`: it is refused with a sentence, or is a time that is the same again in digits.
+
+#![no_main]
+
+use eventstreams::cursor::since;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    match since::parse(text) {
+        Ok(time) => {
+            assert!(time.0 >= 0, "{text:?} is {time}");
+            assert_eq!(since::parse(&time.to_string()), Ok(time));
+            // White space around it means nothing, and a plus that was not escaped is one all the same.
+            assert_eq!(since::parse(&format!(" {text}\t")), Ok(time));
+            let decoded = text.replace('+', " ");
+            if text.contains(['T', 't']) && text.matches(' ').count() == 0 {
+                assert_eq!(since::parse(&decoded), Ok(time), "{decoded:?}");
+            }
+        }
+        Err(error) => assert!(error.to_string().contains("since"), "{error}"),
+    }
+});
