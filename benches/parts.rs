@@ -12,6 +12,7 @@ use eventstreams::cursor::{EventId, LastEventId, Offset, Partition, Position, Ti
 use eventstreams::dev_broker::samples::Samples;
 use eventstreams::event::{Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare, redact_again};
 use eventstreams::stream::{Catalog, Topic};
+use memchr::memmem;
 use serde_json::json;
 
 /// Samples that are prepared in one iteration.
@@ -22,7 +23,9 @@ const PARTITIONS: [usize; 2] = [2, 42];
 
 fn values() -> Vec<Vec<u8>> {
     let events = Samples::new(1, 30.0, 1_700_000_000_000).filter(|event| event.topic.ends_with("mediawiki.recentchange"));
-    events.take(SAMPLES).map(|event| event.value).collect()
+    // The canaries have no title.
+    let values = events.map(|event| event.value).filter(|value| memmem::find(value, b"\"title\":").is_some());
+    values.take(SAMPLES).collect()
 }
 
 fn record<'a>(topic: &'a Topic, value: &'a [u8]) -> Record<'a> {
