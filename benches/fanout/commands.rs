@@ -33,6 +33,15 @@ pub enum BroadcasterCommand {
     Rate { events_per_s: f64 },
 }
 
+/// For the plain consumer.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ConsumerCommand {
+    /// The first: read a topic's only partition from its start or its end.
+    Start { brokers: SocketAddr, topic: String, from_start: bool },
+    /// Say what came since the last report.
+    Report,
+}
+
 /// For the load generator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum LoadCommand {

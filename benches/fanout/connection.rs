@@ -7,6 +7,7 @@ use memchr::memmem;
 use mio::net::TcpStream;
 
 use crate::broker::{SENT, now_us};
+use crate::commands::LoadReport;
 
 /// A response is asked for, or comes.
 #[derive(Debug)]
@@ -108,15 +109,35 @@ impl Connection {
         }
         self.events += frames;
         counts.events += frames;
-        if self.is_sampled && counts.latencies_us.len() < LATENCIES_MAX {
-            counts.latencies_us.extend(latency_us(bytes));
+        if self.is_sampled {
+            counts.sample(latency_us(bytes));
         }
         true
     }
 }
 
+impl Counts {
+    /// Keeps a latency, up to a bound.
+    pub fn sample(&mut self, latency_us: Option<u64>) {
+        if self.latencies_us.len() < LATENCIES_MAX {
+            self.latencies_us.extend(latency_us);
+        }
+    }
+
+    /// What is to be told of them; of connections nothing is known here.
+    pub fn report(mut self) -> LoadReport {
+        self.latencies_us.sort_unstable();
+        let at = |share: f64| {
+            let last = self.latencies_us.len().saturating_sub(1);
+            self.latencies_us.get((last as f64 * share) as usize).copied().unwrap_or(0)
+        };
+        let (p50_us, p99_us) = (at(0.50), at(0.99));
+        LoadReport { events: self.events, bytes: self.bytes, reads: self.reads, p50_us, p99_us, ..LoadReport::default() }
+    }
+}
+
 /// How long ago the first event in these bytes was made.
-fn latency_us(bytes: &[u8]) -> Option<u64> {
+pub fn latency_us(bytes: &[u8]) -> Option<u64> {
     let at = memmem::find(bytes, SENT)? + SENT.len();
     let digits = bytes.get(at..at + 16)?;
     let sent: i64 = std::str::from_utf8(digits).ok()?.parse().ok()?;

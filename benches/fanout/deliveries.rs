@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::commands::LoadReport;
 use crate::run::{Broadcaster, Broker, Load, Options, median};
 use crate::server::{Server, Settings, path};
 use crate::table::{Goal, Row};
@@ -125,15 +126,34 @@ impl Deliveries {
         other.window(self, &mut broker, Duration::from_secs(1))?;
         ours.windows.clear();
         other.windows.clear();
+        let mut plain = self.latency_ms_max.map(|_| options.consumer(&broker, false)).transpose()?;
+        let mut plain_reports = Vec::new();
         for _ in 0..options.windows {
             ours.window(self, &mut broker, options.window)?;
+            if let Some(consumer) = &mut plain {
+                plain_reports.push(consumer.report()?);
+            }
             other.window(self, &mut broker, options.window)?;
         }
         for side in [&mut ours, &mut other] {
             side.resident.end = resident_bytes(side.id)?;
         }
         let threads = threads(server.id())?;
-        Ok(self.rows(&ours, &other, threads))
+        Ok([self.rows(&ours, &other, threads), self.plain_rows(&plain_reports)].concat())
+    }
+
+    /// What a plain consumer of the same events shows.
+    fn plain_rows(&self, reports: &[LoadReport]) -> Vec<Row> {
+        let row = |what, of: fn(&LoadReport) -> u64| {
+            Row::new(self.name, what, "ms", median(reports.iter().map(|report| of(report) as f64 / 1000.0)))
+        };
+        let rows = || {
+            vec![
+                row("plain Kafka consumer: latency, median", |report| report.p50_us),
+                row("plain Kafka consumer: latency, 99 %", |report| report.p99_us),
+            ]
+        };
+        if reports.is_empty() { Vec::new() } else { rows() }
     }
 
     /// A load generator that is woken by every event changes what a write costs, and one that is not, latencies.

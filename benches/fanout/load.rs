@@ -153,22 +153,12 @@ impl Load {
     }
 
     fn report(&mut self) -> LoadReport {
-        let mut counts = std::mem::take(&mut self.counts);
-        counts.latencies_us.sort_unstable();
-        let at = |share: f64| {
-            let last = counts.latencies_us.len().saturating_sub(1);
-            counts.latencies_us.get((last as f64 * share) as usize).copied().unwrap_or(0)
-        };
         let open = self.connections.iter().flatten();
         LoadReport {
             open: open.clone().count(),
             lost: self.lost,
-            events: counts.events,
-            bytes: counts.bytes,
-            reads: counts.reads,
             events_min: open.map(|connection| connection.events).min().unwrap_or(0),
-            p50_us: at(0.50),
-            p99_us: at(0.99),
+            ..std::mem::take(&mut self.counts).report()
         }
     }
 }

@@ -6,6 +6,7 @@
 //! * `broker`: the embedded broker, which appends sample events in its own process at the rate that is asked for;
 //! * `broadcaster`: what the server is measured against: one thread, one epoll, a canned response head, prebuilt frames of the
 //!   same size, all that is due in one write for each client;
+//! * `consumer`: a plain Kafka consumer, beside latencies and replays out of Kafka;
 //! * `load`: the clients of one of them: one thread, one epoll, counts frames and samples latencies.
 //!
 //! Server and broadcaster take turns in windows of a few seconds (A B A B), and medians are told. On loopback the kernel
@@ -30,6 +31,7 @@ mod broker;
 mod cases;
 mod commands;
 mod connection;
+mod consumer;
 mod deliveries;
 mod load;
 mod past;
@@ -82,6 +84,7 @@ enum Role {
     Broker,
     Broadcaster,
     Load,
+    Consumer,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Some(Role::Broker) => broker::play(),
         Some(Role::Broadcaster) => broadcaster::play(),
         Some(Role::Load) => load::play(),
+        Some(Role::Consumer) => consumer::play(),
         None => cases::run(&arguments),
     };
     match result {

@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use serde::Serialize;
 
 use crate::broker::now_us;
 use crate::deliveries::EVENT_BYTES;
@@ -23,43 +24,75 @@ const RETENTION_BYTES: u64 = 4 << 30;
 const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What reading everything once came to.
+#[derive(Serialize)]
+struct Read {
+    events_per_s: f64,
+    cpu_us: f64,
+}
+
 /// Everything to one subscriber, out of the memory log.
 pub fn replay_memory(options: &Options) -> anyhow::Result<Vec<Row>> {
-    replay("replay_memory", 1 << 30, 500_000.0, options)
+    replay("replay_memory", 1 << 30, 500_000.0, false, options)
 }
 
-/// The same out of Kafka: the memory log is too small.
+/// The same out of Kafka, for the memory log is too small; beside a plain consumer.
 pub fn replay_kafka(options: &Options) -> anyhow::Result<Vec<Row>> {
-    replay("replay_kafka", 1 << 20, 150_000.0, options)
+    replay("replay_kafka", 1 << 20, 150_000.0, true, options)
 }
 
-fn replay(case: &'static str, memory_log_bytes_max: u64, goal: f64, options: &Options) -> anyhow::Result<Vec<Row>> {
+fn replay(
+    case: &'static str,
+    memory_log_bytes_max: u64,
+    goal: f64,
+    beside_consumer: bool,
+    options: &Options,
+) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(2, RETENTION_BYTES, EVENT_BYTES)?;
     broker.fill(REPLAY_EVENTS, PAST_MS)?;
     let settings = Settings { streams: 1, memory_log_bytes_max };
     let server = options.server(&broker, settings)?;
     let since = now_us() / 1000 - 2 * PAST_MS;
     let paths = [format!("{}?since={since}", path([0]))];
-    let (mut rates, mut cpus) = (Vec::new(), Vec::new());
+    let (mut ours, mut plain) = (Vec::new(), Vec::new());
     for _ in 0..options.windows {
         let mut load = options.load(Duration::ZERO)?;
-        let (begun, cpu_before) = (Instant::now(), cpu_time(server.id())?);
-        let mut events = load.connect(server.public, 1, &paths)?.events;
-        while events < REPLAY_EVENTS {
-            ensure!(begun.elapsed() < PATIENCE, "only {events} of {REPLAY_EVENTS} events came");
-            sleep(PAUSE);
-            events += load.report()?.events;
+        ours.push(read_all(server.id(), || {
+            let first = load.connect(server.public, 1, &paths)?.events;
+            Ok((first, move || Ok(load.report()?.events)))
+        })?);
+        if beside_consumer {
+            let mut consumer = options.consumer(&broker, true)?;
+            plain.push(read_all(consumer.id(), || Ok((0, move || Ok(consumer.report()?.events))))?);
         }
-        rates.push(REPLAY_EVENTS as f64 / begun.elapsed().as_secs_f64());
-        cpus.push(cpu_since(server.id(), cpu_before)? * 1e6 / REPLAY_EVENTS as f64);
     }
     let reads = server.metric("eventstreams_replay_reads_total")?;
-    let details = serde_json::json!({"events": REPLAY_EVENTS, "event_bytes": EVENT_BYTES, "events_per_s": rates, "cpu_us": cpus});
+    let details = serde_json::json!({"events": REPLAY_EVENTS, "event_bytes": EVENT_BYTES, "server": ours, "consumer": plain});
+    let row = |what, unit, of: fn(&Read) -> f64| {
+        let row = Row::new(case, what, unit, median(ours.iter().map(of)));
+        if beside_consumer { row.beside(median(plain.iter().map(of))) } else { row }
+    };
     Ok(vec![
-        Row::new(case, "events per second", "", median(rates)).with_goal(Some(Goal::AtLeast(goal))).with_details(details),
-        Row::new(case, "CPU per event", "us", median(cpus)),
+        row("events per second", "", |read| read.events_per_s).with_goal(Some(Goal::AtLeast(goal))).with_details(details),
+        row("CPU per event", "us", |read| read.cpu_us),
         Row::new(case, "reads out of Kafka", "", reads),
     ])
+}
+
+/// Begins to read, and asks how much more has come until it is everything. Gives what that cost a process.
+fn read_all<M: FnMut() -> anyhow::Result<u64>>(
+    id: u32,
+    start: impl FnOnce() -> anyhow::Result<(u64, M)>,
+) -> anyhow::Result<Read> {
+    let (begun, cpu_before) = (Instant::now(), cpu_time(id)?);
+    let (mut events, mut more) = start()?;
+    while events < REPLAY_EVENTS {
+        ensure!(begun.elapsed() < PATIENCE, "only {events} of {REPLAY_EVENTS} events came");
+        sleep(PAUSE);
+        events += more()?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Read { events_per_s: REPLAY_EVENTS as f64 / seconds, cpu_us: cpu_since(id, cpu_before)? * 1e6 / REPLAY_EVENTS as f64 })
 }
 
 /// From Kafka to a rendered feed: its only subscriber does not read.

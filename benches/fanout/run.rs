@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::Role;
-use crate::commands::{Answer, BroadcasterCommand, BrokerCommand, LoadCommand, LoadReport};
+use crate::commands::{Answer, BroadcasterCommand, BrokerCommand, ConsumerCommand, LoadCommand, LoadReport};
 use crate::processes::{Cores, Part};
-use crate::server::{Server, Settings};
+use crate::server::{Server, Settings, topics};
 
 /// What the command line says about all cases.
 #[derive(Clone, Debug)]
@@ -55,6 +55,14 @@ impl Options {
         let rest_us = rest.as_micros() as u64;
         let _: Answer = part.ask(&LoadCommand::Start { rest_us })?;
         Ok(Load { part })
+    }
+
+    /// Starts a plain consumer of the first topic, on the server's cores.
+    pub fn consumer(&self, broker: &Broker, from_start: bool) -> anyhow::Result<Consumer> {
+        let mut part = Part::start(Role::Consumer, self.measured())?;
+        let topic = topics(1).concat();
+        let _: Answer = part.ask(&ConsumerCommand::Start { brokers: broker.address, topic, from_start })?;
+        Ok(Consumer { part })
     }
 
     /// Starts a broadcaster of frames of that size.
@@ -106,6 +114,24 @@ impl Broadcaster {
     pub fn rate(&mut self, events_per_s: f64) -> anyhow::Result<()> {
         let _: Answer = self.part.ask(&BroadcasterCommand::Rate { events_per_s })?;
         Ok(())
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.part.id()
+    }
+}
+
+/// A plain consumer's process.
+#[derive(Debug)]
+pub struct Consumer {
+    part: Part,
+}
+
+impl Consumer {
+    /// What came since the last report.
+    pub fn report(&mut self) -> anyhow::Result<LoadReport> {
+        self.part.ask(&ConsumerCommand::Report)
     }
 
     /// The process's number.

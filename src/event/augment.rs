@@ -80,11 +80,20 @@ fn scan_meta<'a>(text: &str, meta: &'a str, has_key: bool, suspicion: &mut Suspi
     Ok(Scan { cuts: cuts.ranges, at: cuts.end, opening, closing: b"", resume: cuts.end, redact: false })
 }
 
-/// The event's text with the record's topic, partition, offset and key in its `meta`.
+/// The event's text with the record's topic, partition, offset and key in its `meta`. What it allocates is what it returns, unless topic or
+/// key need escapes.
 pub(super) fn splice(text: &str, scan: &Scan, record: &Record<'_>) -> Vec<u8> {
-    const FIELDS_BYTES: usize = 96; // names, punctuation and both numbers at their longest
-    let key_bytes = record.key.map_or(0, |key| key.len() + key.len() / 4);
-    let mut out = Vec::with_capacity(text.len() + FIELDS_BYTES + record.topic.as_str().len() + key_bytes);
+    let (mut partition, mut offset) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let key = record.key.map(String::from_utf8_lossy);
+    let fields = Fields {
+        topic: record.topic.as_str(),
+        partition: partition.format(record.partition.0),
+        offset: offset.format(record.offset.0),
+        key: key.as_deref(),
+    };
+    let cut: usize = scan.cuts.iter().map(Range::len).sum();
+    let kept = text.len() - cut - (scan.resume - scan.at);
+    let mut out = Vec::with_capacity(kept + scan.opening.len() + fields.length() + scan.closing.len());
     let text = text.as_bytes();
     let mut from = 0;
     for cut in &scan.cuts {
@@ -93,23 +102,46 @@ pub(super) fn splice(text: &str, scan: &Scan, record: &Record<'_>) -> Vec<u8> {
     }
     out.extend_from_slice(&text[from..scan.at]);
     out.extend_from_slice(scan.opening);
-    write_fields(&mut out, record);
+    fields.write(&mut out);
     out.extend_from_slice(scan.closing);
     out.extend_from_slice(&text[scan.resume..]);
     out
 }
 
-/// Kafka's fields, without braces. A key that is not UTF-8 gets U+FFFD for what is not.
-fn write_fields(out: &mut Vec<u8>, record: &Record<'_>) {
-    out.extend_from_slice(br#""topic":"#);
-    write_string(out, record.topic.as_str());
-    out.extend_from_slice(br#","partition":"#);
-    out.extend_from_slice(itoa::Buffer::new().format(record.partition.0).as_bytes());
-    out.extend_from_slice(br#","offset":"#);
-    out.extend_from_slice(itoa::Buffer::new().format(record.offset.0).as_bytes());
-    if let Some(key) = record.key {
-        out.extend_from_slice(br#","key":"#);
-        write_string(out, &String::from_utf8_lossy(key));
+/// Kafka's fields as text.
+struct Fields<'a> {
+    topic: &'a str,
+    partition: &'a str,
+    offset: &'a str,
+    /// What is not UTF-8 in it is U+FFFD.
+    key: Option<&'a str>,
+}
+
+const TOPIC: &[u8] = br#""topic":"#;
+const PARTITION: &[u8] = br#","partition":"#;
+const OFFSET: &[u8] = br#","offset":"#;
+const KEY: &[u8] = br#","key":"#;
+const QUOTES: usize = 2;
+
+impl Fields<'_> {
+    /// Bytes of what [`Fields::write`] writes, when nothing needs escapes.
+    fn length(&self) -> usize {
+        let key = self.key.map_or(0, |key| KEY.len() + QUOTES + key.len());
+        TOPIC.len() + QUOTES + self.topic.len() + PARTITION.len() + self.partition.len() + OFFSET.len() + self.offset.len() + key
+    }
+
+    /// The members, without braces.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(TOPIC);
+        write_string(out, self.topic);
+        out.extend_from_slice(PARTITION);
+        out.extend_from_slice(self.partition.as_bytes());
+        out.extend_from_slice(OFFSET);
+        out.extend_from_slice(self.offset.as_bytes());
+        if let Some(key) = self.key {
+            out.extend_from_slice(KEY);
+            write_string(out, key);
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn one_line(value: Option<&[u8]>, bytes_max: usize) -> Result<Cow<'_,
     if value.len() > bytes_max {
         return Err(SkipReason::TooLarge);
     }
-    let text = std::str::from_utf8(value).map_err(|_| SkipReason::NotUtf8)?;
+    let text = simdutf8::basic::from_utf8(value).map_err(|_| SkipReason::NotUtf8)?;
     // A byte order mark is no part of the JSON (RFC 8259 §8.1 lets a reader ignore it and forbids a sender to add it).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.trim_matches(|c: char| u8::try_from(c).is_ok_and(is_json_space));

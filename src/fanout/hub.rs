@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -82,6 +82,8 @@ struct Routes {
 struct FeedUse {
     feed: Arc<Feed>,
     subscribers: Mutex<usize>,
+    /// It has frames of the batch that is being published.
+    touched: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -212,7 +214,8 @@ impl Hub {
             let cost = entry.cost();
             for used in routes.by_topic.get(&arrival.partition.topic).into_iter().flatten() {
                 used.feed.push(&arrival.partition, entry);
-                if !touched.iter().any(|other| Arc::ptr_eq(other, used)) {
+                // A search among those touched would cost the square of the number of feeds.
+                if !used.touched.swap(true, Ordering::Relaxed) {
                     touched.push(used);
                 }
             }
@@ -221,6 +224,7 @@ impl Hub {
             retention.bytes += cost;
         }
         for used in touched {
+            used.touched.store(false, Ordering::Relaxed);
             used.feed.wake();
         }
         retention.trim(self.limits.memory_log_bytes_max);
@@ -266,7 +270,7 @@ impl Hub {
         } else {
             let partitions = key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten().cloned();
             let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, partitions));
-            let used = Arc::new(FeedUse { feed, subscribers: Mutex::new(0) });
+            let used = Arc::new(FeedUse { feed, subscribers: Mutex::new(0), touched: AtomicBool::new(false) });
             for topic in key.topics.iter() {
                 routes.by_topic.entry(topic.clone()).or_default().push(Arc::clone(&used));
             }

@@ -1,15 +1,16 @@
-//! An id's entries are judged together; a place for a replay is held no longer than needed.
+//! What concerns several at once: an id's entries are judged together; subscribers of one feed share its frames; a place for a replay is
+//! held no longer than needed.
 
 use std::sync::Arc;
 
 use crate::cursor::{AskedEntry, AskedPosition, Offset, Partition, RunClock, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::{UpstreamRequests, upstream};
-use crate::fanout::{Arrival, Asked, Batch, Hub, HubLimits, LogStart, subscribe};
+use crate::fanout::{Arrival, Asked, Batch, Hub, HubLimits, HubPartition, LogStart, subscribe};
 use crate::metrics::Metrics;
 use crate::stream::Topic;
 
-use super::cluster::Log;
+use super::cluster::{Log, LogRecord};
 
 const TIME: i64 = 1_700_000_000_000;
 
@@ -43,16 +44,20 @@ fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<Hub>, Upstr
     for log in logs {
         let start = LogStart { offset: Offset(0), floor: TimestampMs(i64::MIN), is_log_start: true };
         let partition = hub.add_partition(&log.topic, log.partition, start);
-        let arrivals = log.records.iter().map(|record| Arrival {
-            partition: Arc::clone(&partition),
-            offset: Offset(record.offset),
-            timestamp: TimestampMs(record.timestamp),
-            event: record.event.clone(),
-        });
-        hub.publish(arrivals.collect());
+        publish(&hub, &partition, &log.records);
     }
     hub.set_ready(true);
     (hub, requests)
+}
+
+fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRecord]) {
+    let arrivals = records.iter().map(|record| Arrival {
+        partition: Arc::clone(partition),
+        offset: Offset(record.offset),
+        timestamp: TimestampMs(record.timestamp),
+        event: record.event.clone(),
+    });
+    hub.publish(arrivals.collect());
 }
 
 /// An id's entry after `had` records of a log without fillers.
@@ -130,4 +135,23 @@ async fn who_reads_on_from_memory_gives_its_place_back() {
         assert!(!subscription.is_live(), "a live one has no place anyway");
     };
     tokio::join!(answer, read);
+}
+
+/// Two that are live on all partitions are handed the same bytes, and not equal ones: event and id were rendered once.
+#[tokio::test]
+async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
+    let mut logs = [log(0, 0, &[TIME]), log(1, 0, &[TIME])];
+    let hub = hub(&logs);
+    let asked =
+        || Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: Vec::new(), since: None, client: None };
+    let mut one = subscribe(&hub, asked()).await.expect("it begins").subscription;
+    let mut other = subscribe(&hub, asked()).await.expect("it begins").subscription;
+    logs[0].append(Some(1), TIME + 1, true, 0);
+    publish(&hub, &hub.partitions(&logs[0].topic)[0], &logs[0].records[1..]);
+    let (Batch::Frames { pieces, .. }, Batch::Frames { pieces: others, .. }) = (one.next().await, other.next().await) else {
+        panic!("frames come");
+    };
+    assert_eq!(pieces.len(), 1);
+    assert_eq!(pieces[0].as_ptr(), others[0].as_ptr());
+    assert_eq!(pieces, others);
 }

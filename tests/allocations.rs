@@ -1,0 +1,62 @@
+//! How often memory is asked for on the way of an event, which every event pays for. `allocation-counter` counts what its thread allocates.
+
+use allocation_counter::{AllocationInfo, measure};
+use eventstreams::cursor::{EventId, Offset, Partition, Position, TimestampMs};
+use eventstreams::dev_broker::samples::Samples;
+use eventstreams::event::{Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare};
+use eventstreams::stream::Topic;
+
+fn prepared(topic: &Topic, value: &[u8], kind: RedactionKind) -> PublicEvent {
+    let record = Record {
+        topic,
+        partition: Partition(0),
+        offset: Offset(123_456_789),
+        timestamp: TimestampMs(1_700_000_000_000),
+        key: None,
+        value: Some(value),
+    };
+    prepare(&record, &RedactionRules::default(), kind, 1 << 20).expect("a sample is an event").event
+}
+
+fn samples() -> Vec<(Topic, Vec<u8>)> {
+    let events = Samples::new(1, 30.0, 1_700_000_000_000).take(1000);
+    events.map(|event| (event.topic.as_str().into(), event.value)).collect()
+}
+
+/// What `make` allocates for one thing, and what of it is left while the thing lives.
+fn allocated<T>(make: impl FnOnce() -> T) -> (AllocationInfo, T) {
+    let mut thing = None;
+    let info = measure(|| thing = Some(make()));
+    (info, thing.expect("it was made"))
+}
+
+/// `serde_json` notes the brackets that are open below the first in a byte each, in the least that a `Vec` allocates.
+const OPEN_BRACKETS: u64 = 8;
+
+#[test]
+fn an_event_is_prepared_with_one_buffer_of_its_own_length() {
+    let kind = RedactionKind::all_treatments();
+    for (topic, value) in samples() {
+        let (info, event) = allocated(|| prepared(&topic, &value, kind));
+        let (text, length) = (String::from_utf8_lossy(&value), event.json().len() as u64);
+        assert_eq!(u64::try_from(info.bytes_current), Ok(length), "{text}");
+        let allowed = [(1, length), (2, length + OPEN_BRACKETS)];
+        assert!(allowed.contains(&(info.count_total, info.bytes_total)), "{info:?}, {text}");
+    }
+}
+
+#[test]
+fn a_frame_is_rendered_into_one_buffer_of_its_own_length() {
+    let kind = RedactionKind::all_treatments();
+    let mut id = EventId::new();
+    for (number, (topic, value)) in (0..).zip(samples()) {
+        let event = prepared(&topic, &value, kind);
+        let position = Position { next: Offset(number), timestamp: TimestampMs(1_700_000_000_000) };
+        if number == 0 {
+            id.push_slot(topic, Partition(0), position);
+        }
+        id.set(0, position);
+        let (info, frame) = allocated(|| frame::render(Format::Sse, id.as_bytes(), &event));
+        assert_eq!((info.count_total, info.bytes_total), (1, frame.len() as u64));
+    }
+}
