@@ -125,3 +125,12 @@ pub const CONVOY_ANEW_EVENTS: u64 = 64;
 
 /// or so much time has passed: each beginning costs what the coder knew.
 pub const CONVOY_ANEW_PAUSE: Duration = Duration::from_millis(100);
+
+/// Requests of one HTTP/2 connection at once: a proxy may send all of its clients over one.
+pub const HTTP2_STREAMS_MAX: u32 = 1000;
+
+/// Bytes that an HTTP/2 stream holds for a client that does not take them.
+pub const HTTP2_SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Pause before another look at a connection's first bytes, of which there are too few to tell the protocol.
+pub const PEEK_PAUSE: Duration = Duration::from_millis(10);

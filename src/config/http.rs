@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 /// The HTTP side of the configuration. Fields are named like their keys.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct HttpConfig {
     /// TCP port of the public service; 0 takes any free one.
     pub port: u16,

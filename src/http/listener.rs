@@ -1,4 +1,4 @@
-//! Accepts connections; time-outs and bounds of sockets.
+//! Accepts connections, and tells HTTP/1.1 from HTTP/2.
 //!
 //! hyper's own connection builder rather than `axum::serve`: it costs less memory for each connection, and request heads,
 //! idle sockets and stalled writes get their bounds.
@@ -12,10 +12,10 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::http::response::Parts;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
@@ -41,6 +41,9 @@ pub struct ListenerLimits {
     pub write_timeout: Duration,
 }
 
+/// What a client that knows that we speak it begins HTTP/2 with (RFC 9113 §3.4); no method of HTTP/1.1 is called so.
+const HTTP2_PREFACE: &[u8] = b"PRI ";
+
 /// hyper refuses a smaller bound.
 const HYPER_BUFFER_BYTES_MIN: usize = 8192;
 
@@ -55,10 +58,7 @@ pub async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let tasks = TaskTracker::new();
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.request_head_timeout)
-        .max_buf_size(limits.request_head_bytes_max.max(HYPER_BUFFER_BYTES_MIN));
+    let protocols = Protocols::new(&limits);
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place.expect("the semaphore is never closed"),
@@ -70,7 +70,7 @@ pub async fn serve(
         };
         let place = Place::new(place, open.clone());
         let socket = Socket::new(socket, limits.write_timeout);
-        let connection = Connection { http: http.clone(), router: router.clone(), peer, shutdown: shutdown.clone() };
+        let connection = Connection { protocols: protocols.clone(), router: router.clone(), peer, shutdown: shutdown.clone() };
         let streams = tasks.clone();
         tasks.spawn(async move {
             let Some(begun) = connection.run(socket).await else { return };
@@ -105,9 +105,36 @@ impl Drop for Place {
     }
 }
 
+/// The two protocols of a port, as hyper serves them.
+#[derive(Clone)]
+struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    request_head_timeout: Duration,
+}
+
+impl Protocols {
+    fn new(limits: &ListenerLimits) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.request_head_timeout)
+            .max_buf_size(limits.request_head_bytes_max.max(HYPER_BUFFER_BYTES_MIN));
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(limits.request_head_bytes_max).unwrap_or(u32::MAX))
+            .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+            .max_send_buf_size(limits::HTTP2_SEND_BUFFER_BYTES)
+            .keep_alive_interval(limits.write_timeout)
+            .keep_alive_timeout(limits.write_timeout);
+        Self { http1, http2, request_head_timeout: limits.request_head_timeout }
+    }
+}
+
 /// A connection as hyper serves it.
 struct Connection {
-    http: http1::Builder,
+    protocols: Protocols,
     router: Router,
     peer: SocketAddr,
     shutdown: Shutdown,
@@ -128,6 +155,15 @@ struct NotHypers;
 impl Connection {
     /// Answers requests until the connection ends, or a stream has begun that is written on the socket itself.
     async fn run(self, socket: Socket) -> Option<Begun> {
+        let first = socket.begins_with(HTTP2_PREFACE);
+        if tokio::time::timeout(self.protocols.request_head_timeout, first).await.ok()? {
+            self.run_http2(socket).await;
+            return None;
+        }
+        self.run_http1(socket).await
+    }
+
+    async fn run_http1(self, socket: Socket) -> Option<Begun> {
         let unsent = socket.unsent();
         let begun = Arc::new(Mutex::new(None));
         let (slot, router, peer) = (Arc::clone(&begun), self.router, self.peer);
@@ -135,7 +171,7 @@ impl Connection {
             let (router, slot, unsent) = (router.clone(), Arc::clone(&slot), unsent.clone());
             Box::pin(answer(router, peer, request, unsent, slot))
         });
-        let mut connection = self.http.serve_connection(TokioIo::new(socket), service);
+        let mut connection = self.protocols.http1.serve_connection(TokioIo::new(socket), service);
         let result = tokio::select! {
             result = &mut connection => result,
             () = self.shutdown.begun() => {
@@ -149,6 +185,26 @@ impl Connection {
         }
         let (response, stream) = begun?;
         Some(Begun { socket: connection.into_parts().io.into_inner().into_stream(), response, stream })
+    }
+
+    /// Many requests of one connection: none of them can have the socket.
+    async fn run_http2(self, socket: Socket) {
+        let (router, peer) = (self.router, self.peer);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request.map(Body::new))
+        });
+        let mut connection = self.protocols.http2.serve_connection(TokioIo::new(socket), service);
+        let result = tokio::select! {
+            result = &mut connection => result,
+            () = self.shutdown.begun() => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "connection");
+        }
     }
 }
 

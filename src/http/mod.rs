@@ -16,7 +16,7 @@
 //! * `client_address`: whose request it is.
 //! * `connection_limit`: streams and requests for each client.
 //! * `common`: headers that every answer carries, CORS, request ids, spans.
-//! * `listener`: accepts connections, up to `connections_max`.
+//! * `listener`: accepts connections, up to `connections_max`; HTTP/1.1 and HTTP/2.
 //! * `socket`: bounds of a socket and its writes.
 
 pub mod admin;

@@ -52,6 +52,24 @@ impl Socket {
         self.unsent.clone()
     }
 
+    /// Whether the first bytes of the other side are these. They are left to be read.
+    pub async fn begins_with(&self, expected: &[u8]) -> bool {
+        let mut first = [0; 8];
+        let wanted = expected.len().min(first.len());
+        loop {
+            match self.stream.peek(&mut first[..wanted]).await {
+                Ok(read) if read > 0 && expected.starts_with(&first[..read]) => {
+                    if read == wanted {
+                        return true;
+                    }
+                    // What is there cannot be waited for again.
+                    tokio::time::sleep(limits::PEEK_PAUSE).await;
+                }
+                _ => return false,
+            }
+        }
+    }
+
     /// The socket itself.
     #[must_use]
     pub fn into_stream(self) -> TcpStream {

@@ -16,6 +16,7 @@ mod growth;
 mod harness;
 mod herd;
 mod hostile;
+mod http2;
 mod ids;
 mod leaving;
 mod limits;
