@@ -34,7 +34,7 @@ pub fn play() -> anyhow::Result<()> {
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     answer(&Answer::Listening(listener.local_addr()?))?;
     let ring = Ring::new(frame_bytes);
-    Broadcaster { poll, listener, ring, clients: Vec::new(), due: None }.run(&commands)
+    Broadcaster { poll, listener, ring, clients: Vec::new(), due: None, past: 0 }.run(&commands)
 }
 
 struct Broadcaster {
@@ -44,6 +44,8 @@ struct Broadcaster {
     /// By token; `None` has gone.
     clients: Vec<Option<Client>>,
     due: Option<(Instant, Duration)>,
+    /// Bytes of frames that a newcomer gets at once.
+    past: usize,
 }
 
 struct Client {
@@ -68,6 +70,12 @@ impl Broadcaster {
                         Ok(BroadcasterCommand::Rate { events_per_s }) => {
                             let every = |rate| (Instant::now(), Duration::from_secs_f64(1.0 / rate));
                             self.due = (events_per_s > 0.0).then(|| every(events_per_s));
+                            answer(&Answer::Done)?;
+                        }
+                        Ok(BroadcasterCommand::Past { frames }) => {
+                            self.past = frames as usize * self.ring.frame_bytes;
+                            // What nobody was sent is in the ring all the same: it goes round.
+                            self.ring.end = self.ring.end.max(self.past);
                             answer(&Answer::Done)?;
                         }
                         Ok(BroadcasterCommand::Start { .. }) => bail!("it runs already"),
@@ -108,7 +116,7 @@ impl Broadcaster {
             self.poll.registry().register(&mut socket, Token(self.clients.len()), Interest::WRITABLE)?;
             // A new socket takes so little at once.
             socket.write_all(HEAD)?;
-            self.clients.push(Some(Client { socket, sent: self.ring.end }));
+            self.clients.push(Some(Client { socket, sent: self.ring.end - self.past }));
         }
     }
 }

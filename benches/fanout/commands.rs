@@ -31,6 +31,8 @@ pub enum BroadcasterCommand {
     Start { frame_bytes: usize },
     /// Send so many frames a second to everybody from now on; 0 pauses.
     Rate { events_per_s: f64 },
+    /// Send so many frames at once to whoever comes from now on.
+    Past { frames: u64 },
 }
 
 /// For the plain consumer.

@@ -1,5 +1,7 @@
 //! Cases of the past: reading it in, handing it out, and to everybody at once.
 
+use std::mem::replace;
+use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use anyhow::ensure;
 use serde::Serialize;
 
 use crate::broker::now_us;
+use crate::commands::LoadReport;
 use crate::deliveries::EVENT_BYTES;
 use crate::run::{Options, median};
 use crate::server::{Settings, path};
@@ -24,28 +27,38 @@ const RETENTION_BYTES: u64 = 4 << 30;
 const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What a replay is seen beside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// The broadcaster, which writes as many bytes as fast as they are taken.
+    Broadcaster,
+    /// A plain Kafka consumer.
+    Consumer,
+}
+
 /// What reading everything once came to.
 #[derive(Serialize)]
 struct Read {
     events_per_s: f64,
     cpu_us: f64,
+    bytes: u64,
 }
 
 /// Everything to one subscriber, out of the memory log.
 pub fn replay_memory(options: &Options) -> anyhow::Result<Vec<Row>> {
-    replay("replay_memory", 1 << 30, 500_000.0, false, options)
+    replay("replay_memory", 1 << 30, 500_000.0, Beside::Broadcaster, options)
 }
 
-/// The same out of Kafka, for the memory log is too small; beside a plain consumer.
+/// The same out of Kafka: the memory log is too small.
 pub fn replay_kafka(options: &Options) -> anyhow::Result<Vec<Row>> {
-    replay("replay_kafka", 1 << 20, 150_000.0, true, options)
+    replay("replay_kafka", 1 << 20, 150_000.0, Beside::Consumer, options)
 }
 
 fn replay(
     case: &'static str,
     memory_log_bytes_max: u64,
     goal: f64,
-    beside_consumer: bool,
+    beside: Beside,
     options: &Options,
 ) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(2, RETENTION_BYTES, EVENT_BYTES)?;
@@ -53,24 +66,27 @@ fn replay(
     let settings = Settings { streams: 1, memory_log_bytes_max };
     let server = options.server(&broker, settings)?;
     let since = now_us() / 1000 - 2 * PAST_MS;
-    let paths = [format!("{}?since={since}", path([0]))];
-    let (mut ours, mut plain) = (Vec::new(), Vec::new());
+    let path = format!("{}?since={since}", path([0]));
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
     for _ in 0..options.windows {
-        let mut load = options.load(Duration::ZERO)?;
-        ours.push(read_all(server.id(), || {
-            let first = load.connect(server.public, 1, &paths)?.events;
-            Ok((first, move || Ok(load.report()?.events)))
-        })?);
-        if beside_consumer {
-            let mut consumer = options.consumer(&broker, true)?;
-            plain.push(read_all(consumer.id(), || Ok((0, move || Ok(consumer.report()?.events))))?);
-        }
+        let read = to_client(options, server.id(), server.public, &path)?;
+        others.push(match beside {
+            Beside::Broadcaster => {
+                let mut broadcaster = options.broadcaster((read.bytes / REPLAY_EVENTS) as usize)?;
+                broadcaster.past(REPLAY_EVENTS)?;
+                to_client(options, broadcaster.id(), broadcaster.address, "/")?
+            }
+            Beside::Consumer => {
+                let mut consumer = options.consumer(&broker, true)?;
+                read_all(consumer.id(), || consumer.report())?
+            }
+        });
+        ours.push(read);
     }
     let reads = server.metric("eventstreams_replay_reads_total")?;
-    let details = serde_json::json!({"events": REPLAY_EVENTS, "event_bytes": EVENT_BYTES, "server": ours, "consumer": plain});
+    let details = serde_json::json!({"events": REPLAY_EVENTS, "event_bytes": EVENT_BYTES, "server": ours, "beside": others});
     let row = |what, unit, of: fn(&Read) -> f64| {
-        let row = Row::new(case, what, unit, median(ours.iter().map(of)));
-        if beside_consumer { row.beside(median(plain.iter().map(of))) } else { row }
+        Row::new(case, what, unit, median(ours.iter().map(of))).beside(median(others.iter().map(of)))
     };
     Ok(vec![
         row("events per second", "", |read| read.events_per_s).with_goal(Some(Goal::AtLeast(goal))).with_details(details),
@@ -79,20 +95,29 @@ fn replay(
     ])
 }
 
-/// Begins to read, and asks how much more has come until it is everything. Gives what that cost a process.
-fn read_all<M: FnMut() -> anyhow::Result<u64>>(
-    id: u32,
-    start: impl FnOnce() -> anyhow::Result<(u64, M)>,
-) -> anyhow::Result<Read> {
+/// Lets one client read everything from a process.
+fn to_client(options: &Options, id: u32, address: SocketAddr, path: &str) -> anyhow::Result<Read> {
+    let mut load = options.load(Duration::ZERO)?;
+    let mut is_connected = false;
+    read_all(id, || if replace(&mut is_connected, true) { load.report() } else { load.connect(address, 1, &[path.to_owned()]) })
+}
+
+/// Asks how much more has come until it is everything, and what that cost a process.
+fn read_all(id: u32, mut more: impl FnMut() -> anyhow::Result<LoadReport>) -> anyhow::Result<Read> {
     let (begun, cpu_before) = (Instant::now(), cpu_time(id)?);
-    let (mut events, mut more) = start()?;
-    while events < REPLAY_EVENTS {
+    let (mut events, mut bytes) = (0, 0);
+    loop {
+        let report = more()?;
+        events += report.events;
+        bytes += report.bytes;
+        if events >= REPLAY_EVENTS {
+            break;
+        }
         ensure!(begun.elapsed() < PATIENCE, "only {events} of {REPLAY_EVENTS} events came");
         sleep(PAUSE);
-        events += more()?;
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    Ok(Read { events_per_s: REPLAY_EVENTS as f64 / seconds, cpu_us: cpu_since(id, cpu_before)? * 1e6 / REPLAY_EVENTS as f64 })
+    let events_per_s = REPLAY_EVENTS as f64 / begun.elapsed().as_secs_f64();
+    Ok(Read { events_per_s, cpu_us: cpu_since(id, cpu_before)? * 1e6 / REPLAY_EVENTS as f64, bytes })
 }
 
 /// From Kafka to a rendered feed: its only subscriber does not read.

@@ -116,6 +116,12 @@ impl Broadcaster {
         Ok(())
     }
 
+    /// Sends so many frames at once to whoever comes from now on.
+    pub fn past(&mut self, frames: u64) -> anyhow::Result<()> {
+        let _: Answer = self.part.ask(&BroadcasterCommand::Past { frames })?;
+        Ok(())
+    }
+
     /// The process's number.
     pub fn id(&self) -> u32 {
         self.part.id()
