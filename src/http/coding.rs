@@ -47,7 +47,9 @@ impl Coding {
             let mut any = None;
             for part in accept_encoding.split(',') {
                 let (name, parameters) = part.split_once(';').unwrap_or((part, ""));
-                let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |q| q.trim().parse::<f32>().ok());
+                // Names of parameters are of any case, that of the weight too.
+                let weight = parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+                let weight = weight.map_or(Some(1.0), |weight| weight.trim().parse::<f32>().ok());
                 let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0);
                 match name.trim() {
                     name if name.eq_ignore_ascii_case(coding) => return Some(weight),

@@ -10,6 +10,7 @@ mod support;
 
 mod check_config;
 mod clusters;
+mod compression;
 mod delivery;
 mod faults;
 mod growth;

@@ -41,6 +41,8 @@ fn who_asks_for_nothing_gets_identity_and_weights_decide() {
         ("zstd;q=0, *", Coding::Gzip),
         ("gzip;q=nonsense", Coding::Identity),
         ("gzip;q=2", Coding::Identity),
+        ("gzip;Q=0.1, zstd; Q=0.2", Coding::Zstd),
+        ("gzip;Q=0", Coding::Identity),
     ];
     for (asked, expected) in cases {
         assert_eq!(Coding::preferred(asked), expected, "{asked:?}");

@@ -5,7 +5,7 @@
 //! * `admin`: a cluster, embedded or real: topics, records, the log read back.
 //! * `kafka`: Apache Kafka started, killed, restarted; it never outlives the test process. `jars`: whether it can run here.
 //!   `certificates`: made for one test.
-//! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing.
+//! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing. `coded`: its coding.
 //! * `server`: an EventStreams server in the test's process. `process`: the program, to be killed and
 //!   started again. `program`: the program with a file, an environment and a log, as an operator starts it.
 //! * `crowd`: many clients that come back by themselves. `balancer`: one port before several servers.
@@ -19,6 +19,7 @@ pub mod brokers;
 pub mod balancer;
 pub mod certificates;
 pub mod chunked;
+pub mod coded;
 pub mod crowd;
 pub mod deadline;
 pub mod jars;

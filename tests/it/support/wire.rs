@@ -8,6 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::chunked::Dechunker;
+use super::coded::Decoder;
 use super::deadline::{PATIENCE, within};
 use super::ndjson::Lines;
 use super::sse::Subscriber;
@@ -18,6 +19,7 @@ pub struct Request {
     method: String,
     target: String,
     headers: Vec<(String, String)>,
+    version: &'static str,
 }
 
 impl Request {
@@ -28,13 +30,18 @@ impl Request {
 
     /// Any method.
     pub fn new(method: &str, target: impl Into<String>) -> Self {
-        Self { method: method.to_owned(), target: target.into(), headers: Vec::new() }
+        Self { method: method.to_owned(), target: target.into(), headers: Vec::new(), version: "HTTP/1.1" }
     }
 
     /// The same request with one header more.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// The same request of an old client.
+    pub fn http_1_0(self) -> Self {
+        Self { version: "HTTP/1.0", ..self }
     }
 
     /// The same request with `Last-Event-ID`, as a client that comes back sends it.
@@ -72,7 +79,7 @@ impl Request {
     /// The request's bytes, as they are written.
     pub fn head(&self) -> String {
         let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
         let ours = [("Host", "localhost"), ("User-Agent", "eventstreams-tests (https://example.org)")];
         let given = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in ours.into_iter().filter(|(name, _)| !has(name)).chain(given) {
@@ -121,14 +128,17 @@ pub struct Response {
     pub status: u16,
     /// As sent, in order.
     pub headers: Vec<(String, String)>,
-    /// The body so far, chunk framing removed.
+    /// The body so far, chunk framing and coding removed.
     pub body: Vec<u8>,
     /// Where each chunk that is complete ended, in bytes of the body; empty without chunked framing.
     pub chunk_ends: Vec<usize>,
+    /// Bytes of the body as they were sent, chunk framing removed.
+    pub coded_bytes: usize,
     /// `None` while the body goes on.
     pub end: Option<End>,
     stream: TcpStream,
     framing: Framing,
+    decoder: Option<Decoder>,
 }
 
 impl Response {
@@ -152,7 +162,18 @@ impl Response {
         let text = String::from_utf8(bytes).expect("a head of text");
         let (status, headers) = parse_head(&text).unwrap_or_else(|| panic!("not a response's head: {text:?}"));
         let framing = framing(status, &headers, to_head);
-        let mut response = Self { status, headers, body: Vec::new(), chunk_ends: Vec::new(), end: None, stream, framing };
+        let mut response = Self {
+            status,
+            headers,
+            body: Vec::new(),
+            chunk_ends: Vec::new(),
+            coded_bytes: 0,
+            end: None,
+            stream,
+            framing,
+            decoder: None,
+        };
+        response.decoder = response.header("content-encoding").map(Decoder::new);
         response.take_in(&rest);
         Ok(response)
     }
@@ -215,11 +236,27 @@ impl Response {
         )
     }
 
+    /// Whether the coding of the body has come to an end that it may have; one that is not coded has.
+    ///
+    /// # Errors
+    /// It has not; says why.
+    pub fn coding_ended(&mut self) -> Result<(), String> {
+        self.decoder.as_mut().map_or(Ok(()), Decoder::ended)
+    }
+
     fn take_in(&mut self, bytes: &[u8]) {
         match &mut self.framing {
             Framing::Chunked(dechunker) => {
-                let fed = dechunker.feed(bytes, &mut self.body, &mut self.chunk_ends);
-                let complete = fed.unwrap_or_else(|err| panic!("chunked framing is broken: {err}; {}", self.received()));
+                let (mut coded, mut ends) = (Vec::new(), Vec::new());
+                let complete = dechunker.feed(bytes, &mut coded, &mut ends);
+                let complete = complete.unwrap_or_else(|err| panic!("chunked framing is broken: {err}; {}", self.received()));
+                let mut begin = 0;
+                for end in ends {
+                    self.decode(&coded[begin..end]);
+                    self.chunk_ends.push(self.body.len());
+                    begin = end;
+                }
+                self.decode(&coded[begin..]);
                 self.end = complete.then_some(End::Complete);
             }
             &mut Framing::Length(length) => {
@@ -227,14 +264,28 @@ impl Response {
                 assert!(self.body.len() <= length, "more bytes than Content-Length: {length}; {}", self.received());
                 self.end = (self.body.len() == length).then_some(End::Complete);
             }
-            Framing::UntilClose => self.body.extend_from_slice(bytes),
+            Framing::UntilClose => self.decode(bytes),
+        }
+        if self.end.is_some() && !matches!(self.framing, Framing::Length(0)) {
+            self.coding_ended().unwrap_or_else(|err| panic!("{err}; {}", self.received()));
+        }
+    }
+
+    fn decode(&mut self, bytes: &[u8]) {
+        self.coded_bytes += bytes.len();
+        match &mut self.decoder {
+            None => self.body.extend_from_slice(bytes),
+            Some(decoder) => {
+                let decoded = decoder.feed(bytes, &mut self.body);
+                decoded.unwrap_or_else(|err| panic!("{err}; {}", self.received()));
+            }
         }
     }
 }
 
 fn parse_head(text: &str) -> Option<(u16, Vec<(String, String)>)> {
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
     let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
     Some((status, lines.map(header).collect::<Option<_>>()?))
 }
