@@ -79,4 +79,14 @@ on_both_brokers! {
         within("the answer", socket.read_to_string(&mut answer)).await.expect("it ends");
         assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
     }
+
+    async fn what_goes_on_with_no_frames_of_http_2_is_closed(cluster: Cluster) {
+        let server = TestServer::start(&cluster, &Settings::default().stream("two", &["eqiad.two"])).await;
+        let mut socket = TcpStream::connect(server.address).await.expect("it accepts");
+        let garbage = format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{}", "x".repeat(100));
+        socket.write_all(garbage.as_bytes()).await.expect("it is taken");
+        let mut answer = Vec::new();
+        within("the end", socket.read_to_end(&mut answer)).await.expect("it is closed");
+        assert_eq!(get(&mut connect(server.address).await, "/_info").await.status(), 200, "the process lives");
+    }
 }

@@ -337,7 +337,6 @@ on_both_brokers! {
         ] {
             assert_status(&exchange(server.address, garbage).await, status);
         }
-        assert_eq!(exchange(server.address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, "", "HTTP/2 is not spoken here");
         // Megabytes: refused, at the latest by a connection that is closed.
         let answer = exchange(server.address, "x".repeat(5_000_000)).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
