@@ -64,7 +64,10 @@ impl Discovery {
             let is_shorter = is_short && (in_doubt || mark.is_some_and(|mark| mark.is_short));
             let is_later = later.get(&key).zip(mark).is_some_and(|(found, mark)| *found < mark.read);
             if is_shorter || is_later {
-                self.find_anew(&key, read, latest, *high)?;
+                // What was read since the last round may be of the new log already, and would agree with it.
+                let known = mark.filter(|_| is_later).map_or(read, |mark| mark.read);
+                let seen = Mark { read, latest, is_short };
+                self.find_anew(&key, seen, known.min(*high), *high)?;
                 continue;
             }
             self.marks.insert(key.clone(), Mark { read, latest, is_short });
@@ -76,12 +79,15 @@ impl Discovery {
         Ok(complete)
     }
 
+    /// `seen` is what was read of it, and what lies below `known` was read of the log as it was.
+    ///
     /// The log is another one, or was cut at its end by a leader who knew less of it and goes on with other records. Where the
     /// memory log still agrees with it, what comes from there on is new. A log that agrees nowhere and begins at offset 0 is a
     /// new topic's: all it holds is new. One that begins later is the old one, cut below what is in memory.
-    fn find_anew(&mut self, key: &TopicPartition, read: Offset, latest: TimestampMs, high: Offset) -> Result<(), KafkaError> {
+    fn find_anew(&mut self, key: &TopicPartition, seen: Mark, known: Offset, high: Offset) -> Result<(), KafkaError> {
+        let Mark { read, latest, .. } = seen;
         let low = self.offsets(std::slice::from_ref(key), LOG_START)?.get(key).copied();
-        let agrees_up_to = self.agrees_up_to(key, read.min(high))?;
+        let agrees_up_to = self.agrees_up_to(key, known)?;
         tracing::warn!(
             topic = %key.0, partition = %key.1, %read, %high, ?low, ?agrees_up_to, "is another log than the one that was read"
         );
