@@ -18,6 +18,9 @@ pub const SENT: &[u8] = b"\"sent_us\":";
 /// Events that are appended at once when the broker is filled.
 const FILL_EVENTS: u64 = 1000;
 
+/// More than a compressor looks back at.
+const DIFFERENT_EVENTS: usize = 5000;
+
 /// Answers commands until there are no more.
 pub fn play() -> anyhow::Result<()> {
     let commands = commands::<BrokerCommand>(None);
@@ -30,14 +33,15 @@ pub fn play() -> anyhow::Result<()> {
     let config = BrokerConfig { retention_bytes_per_partition: retention_bytes, topics: specs, ..BrokerConfig::default() };
     let broker = runtime.block_on(DevBroker::start(config))?;
     answer(&Answer::Listening(broker.address()))?;
-    Feed { broker, topics: names, sample: Sample::new(event_bytes)?, due: None }.run(&commands)
+    Feed { broker, topics: names, samples: samples(event_bytes)?, due: None }.run(&commands)
 }
 
 /// Appends events as told.
 struct Feed {
     broker: DevBroker,
     topics: Vec<String>,
-    sample: Sample,
+    /// Taken in turn.
+    samples: Vec<Sample>,
     due: Option<Due>,
 }
 
@@ -78,7 +82,8 @@ impl Feed {
         while due.at <= Instant::now() {
             let topic = &self.topics[due.first + due.count % due.topics];
             let now = now_us();
-            let record = NewRecord { timestamp: TimestampMs(now / 1000), key: None, value: Some(self.sample.sent_at(now)) };
+            let value = self.samples[due.count % self.samples.len()].sent_at(now);
+            let record = NewRecord { timestamp: TimestampMs(now / 1000), key: None, value: Some(value) };
             self.broker.append(topic, 0, &[record])?;
             due.at += due.interval;
             due.count += 1;
@@ -96,7 +101,7 @@ impl Feed {
                 .map(|number| NewRecord {
                     timestamp: TimestampMs(at(number) / 1000),
                     key: None,
-                    value: Some(self.sample.sent_at(at(number))),
+                    value: Some(self.samples[number as usize % self.samples.len()].sent_at(at(number))),
                 })
                 .collect();
             self.broker.append(&self.topics[0], 0, &records)?;
@@ -106,7 +111,17 @@ impl Feed {
     }
 }
 
-/// An event of a fixed size with its creation time in it.
+/// What is appended: one event filled up to `event_bytes`; or, for 0, many different ones as they are.
+fn samples(event_bytes: usize) -> anyhow::Result<Vec<Sample>> {
+    if event_bytes > 0 {
+        return Ok(vec![Sample::new(event_bytes)?]);
+    }
+    let events = Samples::new(1, 30.0, 1_700_000_000_000).filter(|event| event.topic.ends_with("mediawiki.recentchange"));
+    let with_time = |value: &[u8]| Sample { before: [b"{", SENT].concat(), after: [b",", &value[1..]].concat() };
+    Ok(events.take(DIFFERENT_EVENTS).map(|event| with_time(&event.value)).collect())
+}
+
+/// An event with its creation time in it.
 struct Sample {
     before: Vec<u8>,
     after: Vec<u8>,

@@ -9,7 +9,7 @@ use crate::processes::raise_open_files;
 use crate::run::Options;
 use crate::server::BINARY;
 use crate::table::{Row, print};
-use crate::{Arguments, begin, past, plot};
+use crate::{Arguments, begin, compression, past, plot};
 
 /// Files for the largest case: every process inherits the limit.
 const OPEN_FILES: u64 = 65_536;
@@ -72,6 +72,7 @@ const OTHERS: &[(&str, Run)] = &[
     ("replay_memory", past::replay_memory),
     ("replay_kafka", past::replay_kafka),
     ("herd", past::herd),
+    ("compression", compression::compression),
 ];
 
 /// Takes a minute or more, or thousands of files: only when named.

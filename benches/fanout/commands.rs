@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 /// For the broker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum BrokerCommand {
-    /// The first: start with so many topics (see [`crate::server::topics`]), each bounded to so many bytes.
+    /// The first: start with so many topics (see [`crate::server::topics`]), each bounded to so many bytes; events are so
+    /// large, or, for 0, as different as they are.
     Start { topics: usize, retention_bytes: u64, event_bytes: usize },
     /// Append so many events a second from now on, in turn to `topics` topics from `first` on; 0 pauses.
     Rate { events_per_s: f64, first: usize, topics: usize },

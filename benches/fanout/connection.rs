@@ -97,6 +97,10 @@ impl Connection {
         if self.events == 0 && !self.responded && bytes.starts_with(b"HTTP/1.1 ") && !bytes.starts_with(b"HTTP/1.1 200") {
             return false;
         }
+        if !self.responded && memmem::find(bytes, b"\r\ncontent-encoding: ").is_some() {
+            // Frames of a coded stream are not seen here.
+            self.responded = true;
+        }
         let across = u64::from(self.after_line_feed && bytes[0] == b'\n');
         let mut frames = across + memmem::find_iter(&bytes[usize::from(across == 1)..], b"\n\n").count() as u64;
         self.after_line_feed = bytes.ends_with(b"\n") && !bytes.ends_with(b"\n\n");

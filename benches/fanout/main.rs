@@ -14,7 +14,7 @@
 //! `read` copies is the load generator's, and not counted.
 //!
 //! * `cases`: every case with its parameters and goals. `run`: what they have in common.
-//! * `deliveries`, `past`, `begin`: the kinds of cases.
+//! * `deliveries`, `past`, `begin`, `compression`: the kinds of cases.
 //! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange. `usage`: what they cost.
 //! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.
 
@@ -30,6 +30,7 @@ mod broadcaster;
 mod broker;
 mod cases;
 mod commands;
+mod compression;
 mod connection;
 mod consumer;
 mod deliveries;

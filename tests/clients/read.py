@@ -1,0 +1,43 @@
+"""Reads a stream with requests until it ends: URL CODING. Says how many events came, how late the latest, and `ok`."""
+
+import json
+import sys
+from datetime import datetime, timezone
+
+EVENTS_MIN = 100
+# Of an event that is shown when it has come; what a decoder holds back comes with the next ones, or never.
+LATE_MAX_S = 2
+
+
+def judge(lines, who):
+    """Every offset once, in order, none late."""
+    count, late, offsets = 0, 0.0, {}
+    for line in lines:
+        if not line.startswith(b"data: {\"$schema"):
+            continue
+        meta = json.loads(line[6:])["meta"]
+        count += 1
+        # The first ones may have waited for the client to start.
+        if count > 20:
+            made = datetime.fromisoformat(meta["dt"].replace("Z", "+00:00"))
+            late = max(late, (datetime.now(timezone.utc) - made).total_seconds())
+        log = (meta["topic"], meta["partition"])
+        if offsets.setdefault(log, meta["offset"]) != meta["offset"]:
+            sys.exit(f"{who}: {log} goes on at {meta['offset']}, not at {offsets[log]}")
+        offsets[log] += 1
+    right = count >= EVENTS_MIN and late < LATE_MAX_S
+    print(f"{who}, {count} events, {late:.3f} s late at most{' ok' if right else ''}")
+
+
+def main():
+    import requests
+    import urllib3
+
+    url, coding = sys.argv[1:]
+    response = requests.get(url, stream=True, headers={"Accept-Encoding": coding}, timeout=60)
+    assert response.headers["Content-Encoding"] == coding
+    judge(response.iter_lines(chunk_size=None), f"requests {requests.__version__}, urllib3 {urllib3.__version__}")
+
+
+if __name__ == "__main__":
+    main()
