@@ -276,8 +276,8 @@ impl Response {
         match &mut self.decoder {
             None => self.body.extend_from_slice(bytes),
             Some(decoder) => {
-                let decoded = decoder.feed(bytes, &mut self.body);
-                decoded.unwrap_or_else(|err| panic!("{err}; {}", self.received()));
+                let fed = decoder.feed(bytes, &mut self.body);
+                fed.unwrap_or_else(|err| panic!("{err}; {}", self.received()));
             }
         }
     }
