@@ -185,7 +185,10 @@ impl CatchUp {
                 return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
             }
         }
-        if !from_kafka && self.lanes.iter().all(|lane| lane.clock.is_none()) {
+        // Who has all of a partition that the feed has needs Kafka no more for it, and may wait for long.
+        let waits = |lane: &Lane, slot: &Slot| lane.entries.is_empty() && slot.has_been_passed_by(lane.fetched);
+        let is_done = |(lane, slot): (&Lane, &Slot)| lane.clock.is_none() || waits(lane, slot);
+        if !from_kafka && self.lanes.iter().zip(&tail.slots).all(is_done) {
             self.place = None;
         }
         Ok(None)

@@ -131,7 +131,10 @@ impl Client {
                 let Some(Progress::At(next) | Progress::Begins { want: next, .. }) = self.progress[number] else {
                     panic!("an id, and no progress")
                 };
-                let AskedPosition::Both { timestamp, .. } = entry.position else { panic!("{entry:?}") };
+                let AskedPosition::Both { next: offset, timestamp } = entry.position else { panic!("{entry:?}") };
+                // Where there is no record before the offset, none can show that it is not of this log, and none is lost by believing it.
+                let is_believed = log.place(offset.0) <= log.place(log.low);
+                let live = if is_believed { live.min(log.index_at(offset.0)) } else { live };
                 if *cluster == server.cluster && !may_repeat {
                     Progress::At(next)
                 } else {

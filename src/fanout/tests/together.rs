@@ -106,21 +106,27 @@ async fn one_partition_that_disagrees_shows_that_the_id_is_from_elsewhere() {
     assert_eq!(events(&alone, id()[..1].to_vec()).await, 32, "alone the burst's entry is believed, two events too early");
 }
 
+fn from_the_first_offset_on() -> Asked {
+    let position = AskedPosition::Offset(Offset(0));
+    let id = vec![AskedEntry { topic: "eqiad.a".into(), partition: Some(Partition(0)), position }];
+    Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: id, since: None, client: None }
+}
+
+/// Answers one question and one request for a range; `between` happens to the log between them.
+async fn answer(requests: &UpstreamRequests, mut log: Log, between: impl FnOnce(&mut Log)) {
+    let lookup = requests.lookups.recv().await.expect("memory does not know offset 0");
+    lookup.reply.send(log.answer(lookup.question)).expect("it waits");
+    let replay = requests.replays[0].recv().await.expect("memory has forgotten the first");
+    between(&mut log);
+    replay.reply.send(log.replay(&replay.range, 100)).expect("it waits");
+}
+
 #[tokio::test]
 async fn who_reads_on_from_memory_gives_its_place_back() {
     let log = log(0, 0, &[TIME; 10]);
     let (hub, requests) = hub_that_keeps(1000, std::slice::from_ref(&log));
-    let position = AskedPosition::Offset(Offset(0));
-    let id = vec![AskedEntry { topic: "eqiad.a".into(), partition: Some(Partition(0)), position }];
-    let asked = Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: id, since: None, client: None };
-    let answer = async {
-        let lookup = requests.lookups.recv().await.expect("memory does not know offset 0");
-        lookup.reply.send(log.answer(lookup.question)).expect("it waits");
-        let replay = requests.replays[0].recv().await.expect("memory has forgotten the first");
-        replay.reply.send(log.replay(&replay.range, 100)).expect("it waits");
-    };
     let read = async {
-        let mut subscription = subscribe(&hub, asked).await.expect("it begins").subscription;
+        let mut subscription = subscribe(&hub, from_the_first_offset_on()).await.expect("it begins").subscription;
         let forgotten = u64::try_from(hub.partitions(&"eqiad.a".into())[0].memory_start().0).expect("few");
         let mut count = 0;
         while count < 10 {
@@ -134,7 +140,32 @@ async fn who_reads_on_from_memory_gives_its_place_back() {
         }
         assert!(!subscription.is_live(), "a live one has no place anyway");
     };
-    tokio::join!(answer, read);
+    tokio::join!(answer(&requests, log, |_| ()), read);
+}
+
+/// Retention has taken everything, and the log's start is now above where the feed is: its last offset holds no record. The subscriber may wait
+/// for long, until the next record.
+#[tokio::test]
+async fn who_waits_for_the_feed_has_given_its_place_back() {
+    let log = log(0, 0, &[TIME; 10]);
+    let (hub, requests) = hub_that_keeps(1000, std::slice::from_ref(&log));
+    let take_all = |log: &mut Log| {
+        log.end_transaction();
+        log.low = log.high;
+    };
+    let read = async {
+        let mut subscription = subscribe(&hub, from_the_first_offset_on()).await.expect("it begins").subscription;
+        let Batch::Moved(moved) = subscription.next().await else { panic!("what is gone is told") };
+        assert_eq!((moved.asked, moved.actual), (Offset(0), Offset(11)));
+        assert_eq!(hub.places.taken(), 1);
+        tokio::select! {
+            biased;
+            batch = subscription.next() => panic!("there is nothing: {batch:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!(hub.places.taken(), 0);
+    };
+    tokio::join!(answer(&requests, log, take_all), read);
 }
 
 /// Two that are live on all partitions are handed the same bytes, and not equal ones: event and id were rendered once.
