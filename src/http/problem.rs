@@ -28,8 +28,8 @@ pub enum Problem {
     /// 400 `invalid_query`: an unknown query parameter, or one given twice.
     #[error("{0}. Valid query parameters here: {1}")]
     InvalidQuery(String, &'static str),
-    /// 400 `too_many_streams`: more streams in one request than the operator allows.
-    #[error("{asked} streams in one request; at most {max} are allowed. Open several connections instead.")]
+    /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator allows.
+    #[error("{asked} streams in one request; at most {max} are allowed. Ask for fewer, or open several connections.")]
     TooManyStreams {
         /// How many were asked for.
         asked: usize,
@@ -84,7 +84,7 @@ impl Problem {
             Self::InvalidLastEventId(_) => (StatusCode::BAD_REQUEST, "invalid_last_event_id", "Invalid Last-Event-ID"),
             Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),
             Self::InvalidQuery(..) => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
-            Self::TooManyStreams { .. } => (StatusCode::BAD_REQUEST, "too_many_streams", "Too Many Streams"),
+            Self::TooManyStreams { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams", "Too Many Streams"),
             Self::TooManyRequests(_) | Self::TooManyStreamsInTotal(_) | Self::TooFrequent(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
             }
