@@ -174,6 +174,8 @@ impl Request {
             u8::try_from(number / CONNECTIONS_PER_ADDRESS + 2).context("so many connections are not for one machine")?;
         socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, address), 0)).into())?;
         socket.set_nonblocking(true)?;
+        // Ends with a reset: thousands of ports that wait for their time make the next case look for free ones.
+        socket.set_linger(Some(Duration::ZERO))?;
         match socket.connect(&self.target.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
                 return Err(error).with_context(|| format!("connection {number} to {}", self.target));
