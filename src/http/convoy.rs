@@ -12,6 +12,7 @@
 //! * `journey`: the task that writes.
 
 use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -222,17 +223,6 @@ impl SeatState {
 }
 
 impl Member {
-    /// Writes a whole chunk, or says what is left of it. The runtime is not asked first whether the socket takes it: to look that up
-    /// costs more than to be told by the kernel, which takes it nearly always.
-    fn write(&self, chunk: &Bytes) -> Written {
-        match rustix::net::send(&*self.socket, chunk, SendFlags::NOSIGNAL) {
-            Ok(written) if written == chunk.len() => Written::Whole,
-            Ok(written) => Written::Part(chunk.slice(written..)),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => Written::Part(chunk.clone()),
-            Err(_) => Written::Broken,
-        }
-    }
-
     /// Comes aboard a convoy that has delivered so much.
     fn come_aboard(&self, convoy: Sum) {
         let mut tally = self.state.tally.lock();
@@ -256,4 +246,15 @@ enum Written {
     Whole,
     Part(Bytes),
     Broken,
+}
+
+/// Writes a whole chunk, or says what is left of it. The runtime is not asked first whether the socket takes it: to look that up
+/// costs more than to be told by the kernel, which takes it nearly always.
+fn write(socket: BorrowedFd<'_>, chunk: &Bytes) -> Written {
+    match rustix::net::send(socket, chunk, SendFlags::NOSIGNAL) {
+        Ok(written) if written == chunk.len() => Written::Whole,
+        Ok(written) => Written::Part(chunk.slice(written..)),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Written::Part(chunk.clone()),
+        Err(_) => Written::Broken,
+    }
 }

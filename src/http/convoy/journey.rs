@@ -1,5 +1,7 @@
 //! A convoy on its way: reads what comes, codes it, writes it to all, and lets streams in and out between two rounds of writes.
 
+use std::ops::Range;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -7,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 
-use super::{Convoy, ConvoyKey, Left, Member, Newcomer, Tally, Written};
+use super::{Convoy, ConvoyKey, Left, Member, Newcomer, Tally, Written, write};
 use crate::event::Format;
 use crate::fanout::Subscription;
 use crate::http::App;
@@ -103,21 +105,29 @@ impl Journey {
         if chunk.is_empty() {
             return;
         }
-        let (mut index, mut writes) = (0, 0);
-        while let Some(member) = self.members.get(index) {
-            match member.write(chunk) {
-                Written::Whole => index += 1,
-                Written::Part(unwritten) => {
-                    let member = self.remove(index);
+        // From the end on: who takes the place of one that is removed has been written to.
+        let mut until = self.members.len();
+        while until > 0 {
+            let from = until.saturating_sub(limits::CONVOY_TURN_WRITES);
+            for (index, written) in self.write_to(from..until, chunk).into_iter().rev() {
+                let member = self.remove(index);
+                if let Written::Part(unwritten) = written {
                     self.leave(member, unwritten);
                 }
-                Written::Broken => drop(self.remove(index)),
             }
-            writes += 1;
-            if writes % limits::CONVOY_TURN_WRITES == 0 {
+            until = from;
+            if until > 0 {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Writes to some of the members; those that did not take all, in order. Their sockets are looked up first and together: members lie
+    /// apart in memory, and one look-up does not wait for the other.
+    fn write_to(&self, range: Range<usize>, chunk: &Bytes) -> Vec<(usize, Written)> {
+        let sockets: Vec<BorrowedFd<'_>> = self.members[range.clone()].iter().map(|member| member.socket.as_fd()).collect();
+        let written = range.zip(sockets).map(|(index, socket)| (index, write(socket, chunk)));
+        written.filter(|(_, written)| !matches!(written, Written::Whole)).collect()
     }
 
     fn remove(&mut self, index: usize) -> Member {
@@ -191,7 +201,7 @@ impl Journey {
                 alone.add(&newcomer.member.streams);
                 *sum += alone.deliver(&said);
             }
-            match newcomer.member.write(&chunk(&newcomer.coder.encode(said.pieces))) {
+            match write(newcomer.member.socket.as_fd(), &chunk(&newcomer.coder.encode(said.pieces))) {
                 Written::Whole => {}
                 Written::Part(unwritten) => return newcomer.leave(unwritten, false),
                 Written::Broken => return,
