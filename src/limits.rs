@@ -126,6 +126,9 @@ pub const CONVOY_ANEW_EVENTS: u64 = 64;
 /// or so much time has passed: each beginning costs what the coder knew.
 pub const CONVOY_ANEW_PAUSE: Duration = Duration::from_millis(100);
 
+/// Chunks that a convoy may be ahead of what hyper has taken of a body.
+pub const BODY_CHUNKS_MAX: usize = 16;
+
 /// Requests of one HTTP/2 connection at once: a proxy may send all of its clients over one.
 pub const HTTP2_STREAMS_MAX: u32 = 1000;
 

@@ -1,27 +1,32 @@
 //! A stream as the body of a response that hyper writes: for what is not written on the socket itself ([`super::handover`]).
 
-use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
 
 use axum::body::Body;
-use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
 
-use super::voice::{Solo, Voice};
+use super::line::Line;
+use super::sink::{Chunk, Sink};
+use super::stream_task::StreamTask;
+use super::voice::Voice;
 use crate::fanout::Started;
+use crate::limits;
 
-/// The body.
+/// The body. It ends when its stream does, with an error when its client has not read for too long; and the stream ends when nobody has the
+/// body any more.
 pub(super) fn body(started: Started, mut voice: Voice) -> Body {
-    let first = futures_util::stream::iter(voice.opening(&started.moved)).map(Ok::<_, Infallible>);
-    let solo = Solo::new(&voice);
-    let rest = futures_util::stream::unfold(Some((started.subscription, solo, voice)), |running| async {
-        let (mut subscription, mut solo, mut voice) = running?;
-        let said = voice.next(&mut subscription, &mut solo).await;
-        let is_last = said.last.is_some();
-        let mut pieces = voice.coder.encode(said.pieces);
-        if is_last {
-            pieces.push(voice.coder.last());
-        }
-        let running = if is_last { None } else { Some((subscription, solo, voice)) };
-        Some((futures_util::stream::iter(pieces.into_iter().map(Ok)), running))
-    });
-    Body::from_stream(first.chain(rest.flatten()))
+    let Started { subscription, moved } = started;
+    let (sender, mut chunks) = mpsc::channel(limits::BODY_CHUNKS_MAX);
+    let write_timeout = Duration::from_millis(voice.app.config.limits.write_timeout_ms);
+    let line = Line { sink: Sink::Body(sender), write_timeout };
+    let first = line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved))).clone();
+    tokio::spawn(StreamTask::new(line, voice, subscription, first).run(()));
+    Body::from_stream(futures_util::stream::poll_fn(move |cx| {
+        chunks.poll_recv(cx).map(|chunk| match chunk {
+            Some(last) if last.is_empty() => None,
+            Some(chunk) => Some(Ok(chunk)),
+            None => Some(Err(io::Error::from(io::ErrorKind::TimedOut))),
+        })
+    }))
 }

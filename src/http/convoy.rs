@@ -1,8 +1,8 @@
-//! A convoy: streams that are live at the same place of the same feed, and their sockets.
+//! A convoy: streams that are live at the same place of the same feed, and where they are written to.
 //!
-//! It has one subscription. What comes is read once, put into one chunk, and written to each socket, so that a delivery costs a
-//! write and hardly anything else. A stream joins when it is live, and what lies between its place and the convoy's is written to it
-//! first. It leaves, with its place and what its socket did not take, when its client is slow, or when it ends; the others
+//! It has one subscription. What comes is read once, coded once, put into one chunk, and written to each socket, so that a delivery costs a
+//! write and hardly anything else; bodies that hyper writes (HTTP/2) are handed the same bytes. A stream joins when it is live, and what lies between its place and the convoy's is written to it
+//! first. It leaves, with its place and what was not taken of it, when its client is slow, or when it ends; the others
 //! do not notice.
 //!
 //! A feed has a few convoys at the most, one for each core, so that all cores write. Of each coding of a feed there is one, with the only
@@ -12,20 +12,17 @@
 //! * `journey`: the task that writes.
 
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rustix::io::Errno;
-use rustix::net::SendFlags;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
 use self::journey::Journey;
 use super::audience::Sum;
 use super::coding::{Checksum, Coder, Coding};
+use super::sink::Sink;
 use super::voice::Voice;
 use crate::fanout::{Client, FeedKey, Subscription};
 use crate::limits;
@@ -69,7 +66,7 @@ struct Newcomer {
 /// A stream of a convoy.
 #[derive(Debug)]
 struct Member {
-    socket: Arc<TcpStream>,
+    sink: Sink,
     client: Client,
     streams: Arc<[Arc<Stream>]>,
     /// Checksum of what was written to it while it came aboard.
@@ -107,7 +104,7 @@ impl Default for Tally {
 pub(super) struct Left {
     /// Where it goes on.
     pub(super) subscription: Subscription,
-    /// What its socket did not take.
+    /// What was not taken of it.
     pub(super) unwritten: Bytes,
     /// Checksum of what the convoy has coded for it.
     pub(super) sum: Checksum,
@@ -124,11 +121,11 @@ pub(super) struct Seat {
 
 impl Convoys {
     /// Brings a live stream into the smallest convoy of its feed, or a new one.
-    pub(super) fn join(&self, voice: &Voice, socket: Arc<TcpStream>, subscription: Subscription) -> Seat {
+    pub(super) fn join(&self, voice: &Voice, sink: Sink, subscription: Subscription) -> Seat {
         let (sender, left) = oneshot::channel();
         let state = Arc::new(SeatState::default());
         let member = Member {
-            socket,
+            sink,
             client: subscription.client(),
             streams: Arc::clone(voice.end.streams()),
             before: Checksum::default(),
@@ -186,7 +183,7 @@ impl Convoy {
 }
 
 impl Seat {
-    /// Waits until the convoy leaves the stream; `None` when the socket is broken.
+    /// Waits until the convoy leaves the stream; `None` when nobody takes what is written.
     pub(super) async fn left(&mut self) -> Option<Box<Left>> {
         (&mut self.left).await.ok()
     }
@@ -239,22 +236,5 @@ impl Member {
         drop(tally);
         // It may be gone already.
         let _ = self.left.send(Box::new(left));
-    }
-}
-
-enum Written {
-    Whole,
-    Part(Bytes),
-    Broken,
-}
-
-/// Writes a whole chunk, or says what is left of it. The runtime is not asked first whether the socket takes it: to look that up
-/// costs more than to be told by the kernel, which takes it nearly always.
-fn write(socket: BorrowedFd<'_>, chunk: &Bytes) -> Written {
-    match rustix::net::send(socket, chunk, SendFlags::NOSIGNAL) {
-        Ok(written) if written == chunk.len() => Written::Whole,
-        Ok(written) => Written::Part(chunk.slice(written..)),
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Written::Part(chunk.clone()),
-        Err(_) => Written::Broken,
     }
 }

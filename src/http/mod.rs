@@ -9,6 +9,7 @@
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `voice`: what a stream says: opening, events, heartbeats, the end.
 //! * `handover`: a stream that is written on its socket itself; `body`: one that hyper writes.
+//! * `stream_task`: what writes a stream, alone or through a convoy; `line`: its way to its client; `sink`: a socket, or a body.
 //! * `convoy`: streams at the same place, which are written together.
 //! * `coding`: `Accept-Encoding`, gzip and zstd.
 //! * `audience`: what is counted of what is written; `stream_end`: a stream's metrics and its line in the log.
@@ -29,13 +30,16 @@ mod connection_limit;
 mod convoy;
 mod handover;
 mod info;
+mod line;
 pub mod listener;
 mod problem;
 mod query;
+mod sink;
 mod socket;
 mod spec;
 mod stream;
 mod stream_end;
+mod stream_task;
 mod voice;
 
 use std::sync::Arc;

@@ -8,9 +8,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::admin::unique;
-use crate::support::deadline::within;
-use crate::support::numbered::{TIME, record};
+use crate::support::coded::Decoder;
+use crate::support::deadline::{eventually, within};
+use crate::support::numbered::{TIME, numbers, padded, record};
 use crate::support::server::{Settings, TestServer};
+use crate::support::wire::Request;
 
 /// A connection, and the task that drives it.
 async fn connect(address: SocketAddr) -> SendRequest<bytes::Bytes> {
@@ -21,7 +23,12 @@ async fn connect(address: SocketAddr) -> SendRequest<bytes::Bytes> {
 }
 
 async fn get(requests: &mut SendRequest<bytes::Bytes>, path: &str) -> http::Response<RecvStream> {
-    let request = http::Request::get(format!("http://localhost{path}")).body(()).expect("a request");
+    get_coded(requests, path, "identity").await
+}
+
+async fn get_coded(requests: &mut SendRequest<bytes::Bytes>, path: &str, coding: &str) -> http::Response<RecvStream> {
+    let request = http::Request::get(format!("http://localhost{path}")).header("accept-encoding", coding);
+    let request = request.body(()).expect("a request");
     let (response, _) = requests.send_request(request, true).expect("it is sent");
     within("the head", response).await.expect("a response")
 }
@@ -35,6 +42,12 @@ async fn read_until(body: &mut RecvStream, expected: &str) -> String {
         text.push_str(str::from_utf8(&bytes).expect("UTF-8"));
     }
     text
+}
+
+/// The numbers of the events in it.
+fn numbers_in(text: &str) -> Vec<usize> {
+    let number = |after: &str| after[..after.find(['}', ','])?].parse().ok();
+    text.split("\"n\":").skip(1).filter_map(number).collect()
 }
 
 on_both_brokers! {
@@ -65,6 +78,87 @@ on_both_brokers! {
         };
         tokio::join!(leaving, server.stop());
         assert!(last.starts_with("retry: ") && last.ends_with("\n\n"), "{last:?}");
+    }
+
+    /// Those that come later, too, and those of HTTP/1.1 beside them.
+    async fn coded_streams_are_read_and_end_in_order(cluster: Cluster) {
+        let topic = unique("eqiad.two");
+        cluster.create_topic(&topic, 1).await;
+        let server = TestServer::start(&cluster, &Settings::default().stream("two", &[&topic])).await;
+        let producer = cluster.producer("none");
+        let mut beside = Request::get("/v2/stream/two").header("Accept-Encoding", "zstd").subscribe(server.address).await;
+        let mut requests = connect(server.address).await;
+        let mut bodies = Vec::new();
+        for n in 0..12 {
+            let coding = ["gzip", "zstd", "identity"][n % 3];
+            let response = get_coded(&mut requests, "/v2/stream/two", coding).await;
+            let said = response.headers().get("content-encoding").map(|value| value.to_str().expect("ASCII"));
+            assert_eq!(said, (coding != "identity").then_some(coding));
+            bodies.push((coding, n, response.into_body(), Vec::new()));
+            producer.produce_many([record(&topic, 0, TIME, n)]).await;
+            assert_eq!(numbers(&beside.events(1).await), [n]);
+        }
+        let read = async {
+            for (coding, first, body, bytes) in &mut bodies {
+                while let Some(piece) = within("the end", body.data()).await {
+                    let piece = piece.expect("no error");
+                    body.flow_control().release_capacity(piece.len()).expect("it was taken");
+                    bytes.extend_from_slice(&piece);
+                }
+                let mut text = Vec::new();
+                match *coding {
+                    "identity" => text.clone_from(bytes),
+                    coding => {
+                        let mut decoder = Decoder::new(coding);
+                        decoder.feed(bytes, &mut text).expect("it is of its coding");
+                        decoder.ended().expect("it ends in order");
+                    }
+                }
+                let text = String::from_utf8(text).expect("UTF-8");
+                assert_eq!(numbers_in(&text), (*first..12).collect::<Vec<_>>(), "{coding}: {text}");
+                assert!(text.rsplit("\n\n").nth(1).is_some_and(|last| last.starts_with("retry: ")), "{text}");
+            }
+        };
+        tokio::join!(read, server.stop());
+    }
+
+    /// Far more than its window and what the server holds for it; another connection's client reads on.
+    async fn a_stream_whose_client_does_not_read_for_a_while_loses_nothing(cluster: Cluster) {
+        const EVENTS: usize = 1000;
+        let topic = unique("eqiad.two");
+        cluster.create_topic(&topic, 1).await;
+        let settings = Settings::default().stream("two", &[&topic]).key("memory_log_bytes_max", "1048576");
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut slow = get(&mut connect(server.address).await, "/v2/stream/two").await.into_body();
+        let mut reading = get(&mut connect(server.address).await, "/v2/stream/two").await.into_body();
+        let producer = cluster.producer("none");
+        for first in (0..EVENTS).step_by(50) {
+            producer.produce_many((first..first + 50).map(|n| padded(&topic, TIME, n, 5000))).await;
+            let text = read_until(&mut reading, &format!("\"n\":{},", first + 49)).await;
+            assert_eq!(numbers_in(&text), (first..first + 50).collect::<Vec<_>>());
+        }
+        let text = read_until(&mut slow, &format!("\"n\":{},", EVENTS - 1)).await;
+        assert_eq!(numbers_in(&text), (0..EVENTS).collect::<Vec<_>>());
+    }
+
+    async fn a_stream_whose_client_never_reads_is_reset(cluster: Cluster) {
+        let topic = unique("eqiad.two");
+        cluster.create_topic(&topic, 1).await;
+        let settings = Settings::default().stream("two", &[&topic]).key("write_timeout_ms", "2000");
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut requests = connect(server.address).await;
+        let mut stalled = get(&mut requests, "/v2/stream/two").await.into_body();
+        cluster.produce_many("none", (0..500).map(|n| padded(&topic, TIME, n, 5000))).await;
+        let closed = async || server.metric("eventstreams_streams_closed_total{reason=\"stalled\"}").await;
+        eventually("it to be given up", async || (closed().await == 1).then_some(())).await;
+        assert_eq!(server.metric("eventstreams_connected_clients{stream=\"two\"}").await, 0);
+        let end = loop {
+            match within("its end", stalled.data()).await {
+                Some(Ok(bytes)) => stalled.flow_control().release_capacity(bytes.len()).expect("it was taken"),
+                other => break other.map(|result| result.map(|_| ())),
+            }
+        };
+        assert!(matches!(end, Some(Err(_))), "a stream that was cut does not end as if it were whole: {end:?}");
     }
 
     /// Its first bytes are those of HTTP/2's preface, and then they are not.

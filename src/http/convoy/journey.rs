@@ -1,7 +1,6 @@
 //! A convoy on its way: reads what comes, codes it, writes it to all, and lets streams in and out between two rounds of writes.
 
 use std::ops::Range;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -9,13 +8,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 
-use super::{Convoy, ConvoyKey, Left, Member, Newcomer, Tally, Written, write};
+use super::{Convoy, ConvoyKey, Left, Member, Newcomer, Tally};
 use crate::event::Format;
 use crate::fanout::Subscription;
 use crate::http::App;
 use crate::http::audience::{Audience, Sum};
 use crate::http::coding::SharedCoder;
-use crate::http::handover::chunk;
+use crate::http::sink::{Chunk, SinkRef, Written};
 use crate::http::voice::{Said, Silence, Voice};
 use crate::limits;
 
@@ -86,7 +85,7 @@ impl Journey {
         self.convoy.bytes.fetch_add(sum.bytes, Ordering::Relaxed);
         self.anew.1 += sum.events;
         let coded = self.coder.encode(said.pieces);
-        self.write(&chunk(&coded)).await;
+        self.write(&Chunk::of(&coded)).await;
         self.silence.break_now();
         let took = begun.elapsed();
         if took >= limits::CONVOY_REST_MIN && self.subscription.has_more() {
@@ -98,10 +97,10 @@ impl Journey {
         self.let_in().await;
         self.app.metrics.heartbeats.inc_by(self.members.len() as u64);
         let coded = self.coder.encode(vec![Bytes::from_static(self.format.heartbeat())]);
-        self.write(&chunk(&coded)).await;
+        self.write(&Chunk::of(&coded)).await;
     }
 
-    async fn write(&mut self, chunk: &Bytes) {
+    async fn write(&mut self, chunk: &Chunk) {
         if chunk.is_empty() {
             return;
         }
@@ -124,9 +123,9 @@ impl Journey {
 
     /// Writes to some of the members; those that did not take all, in order. Their sockets are looked up first and together: members lie
     /// apart in memory, and one look-up does not wait for the other.
-    fn write_to(&self, range: Range<usize>, chunk: &Bytes) -> Vec<(usize, Written)> {
-        let sockets: Vec<BorrowedFd<'_>> = self.members[range.clone()].iter().map(|member| member.socket.as_fd()).collect();
-        let written = range.zip(sockets).map(|(index, socket)| (index, write(socket, chunk)));
+    fn write_to(&self, range: Range<usize>, chunk: &Chunk) -> Vec<(usize, Written)> {
+        let sinks: Vec<SinkRef<'_>> = self.members[range.clone()].iter().map(|member| member.sink.as_ref()).collect();
+        let written = range.zip(sinks).map(|(index, sink)| (index, sink.write(chunk)));
         written.filter(|(_, written)| !matches!(written, Written::Whole)).collect()
     }
 
@@ -138,7 +137,9 @@ impl Journey {
 
     fn leave(&self, member: Member, unwritten: Bytes) {
         let (end, sum) = self.coder.leave(member.joined);
-        let unwritten = if end.is_empty() { unwritten } else { [unwritten, chunk(&[end])].concat().into() };
+        let end = Chunk::of(&[end]);
+        let unwritten =
+            if end.is_empty() { unwritten } else { [&unwritten[..], member.sink.as_ref().form(&end)].concat().into() };
         let (subscription, sum) = (self.subscription.fork(member.client), member.before.then(sum));
         member.leave(self.convoy.delivered(), Left { subscription, unwritten, sum, turned_away: false });
     }
@@ -177,7 +178,7 @@ impl Journey {
         if may_begin && self.waiting.iter().any(|newcomer| newcomer.subscription.live_at() == here) {
             self.anew = (Instant::now(), 0);
             let end = self.coder.begin_anew();
-            self.write(&chunk(&[end])).await;
+            self.write(&Chunk::of(&[end])).await;
             for newcomer in std::mem::take(&mut self.waiting) {
                 self.bring_up(newcomer);
             }
@@ -201,7 +202,8 @@ impl Journey {
                 alone.add(&newcomer.member.streams);
                 *sum += alone.deliver(&said);
             }
-            match write(newcomer.member.socket.as_fd(), &chunk(&newcomer.coder.encode(said.pieces))) {
+            let chunk = Chunk::of(&newcomer.coder.encode(said.pieces));
+            match newcomer.member.sink.as_ref().write(&chunk) {
                 Written::Whole => {}
                 Written::Part(unwritten) => return newcomer.leave(unwritten, false),
                 Written::Broken => return,

@@ -1,0 +1,108 @@
+//! The way of a stream that is written by itself: waits as long as its client takes something.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::coding::Coder;
+use super::sink::{Chunk, Sink};
+use super::stream_end::CLIENT_GONE;
+use crate::limits;
+
+/// Where a stream's bytes go, and how long a write may make no progress.
+pub(super) struct Line {
+    pub(super) sink: Sink,
+    pub(super) write_timeout: Duration,
+}
+
+/// The last chunk of a body (RFC 9112 §7.1): the stream has ended in order.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+impl Line {
+    /// Writes these pieces of a body.
+    pub(super) async fn write(&self, pieces: &[Bytes]) -> io::Result<()> {
+        self.write_all(self.sink.as_ref().form(&Chunk::of(pieces)).clone()).await
+    }
+
+    /// Ends the body in order.
+    pub(super) async fn end(&self, coder: &Coder) -> io::Result<()> {
+        self.write(&[coder.last()]).await?;
+        match &self.sink {
+            Sink::Socket(_) => self.write_all(Bytes::from_static(LAST_CHUNK)).await,
+            Sink::Body(body) => self.write_to_body(body, Bytes::new()).await,
+        }
+    }
+
+    /// Writes all of `bytes`, in the sink's form; fails when nothing of it was taken for `write_timeout`.
+    pub(super) async fn write_all(&self, bytes: Bytes) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match &self.sink {
+            Sink::Socket(socket) => self.write_to_socket(socket, bytes).await,
+            Sink::Body(body) => self.write_to_body(body, bytes).await,
+        }
+    }
+
+    async fn write_to_socket(&self, socket: &TcpStream, mut bytes: Bytes) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match socket.try_write(&bytes) {
+                Ok(written) => bytes.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let writable = poll_fn(|cx| socket.poll_write_ready(cx));
+                    tokio::time::timeout(self.write_timeout, writable).await.map_err(|_| io::ErrorKind::TimedOut)??;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Only when all before was taken: what waits here is this client's own.
+    async fn write_to_body(&self, body: &mpsc::Sender<Bytes>, bytes: Bytes) -> io::Result<()> {
+        let all_taken = tokio::time::timeout(self.write_timeout, body.reserve_many(body.max_capacity())).await;
+        let permits = all_taken.map_err(|_| io::ErrorKind::TimedOut)?;
+        let permit = permits.ok().and_then(|mut permits| permits.next()).ok_or(io::ErrorKind::BrokenPipe)?;
+        permit.send(bytes);
+        Ok(())
+    }
+
+    /// Waits until the client has closed its side, or is given up; says which.
+    pub(super) async fn hung_up(&self) -> &'static str {
+        match &self.sink {
+            Sink::Socket(socket) => socket_hung_up(socket).await,
+            Sink::Body(body) => {
+                body.closed().await;
+                CLIENT_GONE
+            }
+        }
+    }
+}
+
+/// What a client sends after its request is not read as another one.
+async fn socket_hung_up(socket: &Arc<TcpStream>) -> &'static str {
+    let (mut ignored, mut buffer) = (0, [0; 16]);
+    while ignored < limits::IGNORED_BYTES_MAX {
+        // Not `readable()`, which would leave hyper's task waiting on the socket, and so in memory.
+        if let Err(error) = poll_fn(|cx| socket.poll_read_ready(cx)).await {
+            return reason(&error);
+        }
+        match socket.try_read(&mut buffer) {
+            Ok(0) => return CLIENT_GONE,
+            Ok(read) => ignored += read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return reason(&error),
+        }
+    }
+    pending().await
+}
+
+/// Why a stream has ended whose client does not take what is written.
+pub(super) fn reason(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::TimedOut { "stalled" } else { CLIENT_GONE }
+}

@@ -1,0 +1,140 @@
+//! Where a stream's bytes go: a socket of its own, or a body that hyper writes.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// Where one stream's bytes go.
+#[derive(Clone, Debug)]
+pub(super) enum Sink {
+    /// A socket that was taken over from hyper, in chunks (RFC 9112 §7.1).
+    Socket(Arc<TcpStream>),
+    /// The body of a response that hyper writes. As on a socket an empty chunk is the last: without it the body was cut.
+    Body(mpsc::Sender<Bytes>),
+}
+
+/// A [`Sink`] that was looked up.
+#[derive(Clone, Copy)]
+pub(super) enum SinkRef<'a> {
+    Socket(BorrowedFd<'a>),
+    Body(&'a mpsc::Sender<Bytes>),
+}
+
+/// What is written to all, made once: as a body, and as a chunk of one.
+pub(super) struct Chunk {
+    payload: Bytes,
+    framed: Bytes,
+}
+
+/// What became of a write.
+pub(super) enum Written {
+    Whole,
+    /// This is left.
+    Part(Bytes),
+    Broken,
+}
+
+impl Chunk {
+    pub(super) fn of(pieces: &[Bytes]) -> Self {
+        let framed = chunk(pieces);
+        let end = framed.len().saturating_sub(b"\r\n".len());
+        let begin = end - pieces.iter().map(Bytes::len).sum::<usize>();
+        Self { payload: framed.slice(begin..end), framed }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.payload.is_empty()
+    }
+}
+
+impl Sink {
+    pub(super) fn as_ref(&self) -> SinkRef<'_> {
+        match self {
+            Self::Socket(socket) => SinkRef::Socket(socket.as_fd()),
+            Self::Body(body) => SinkRef::Body(body),
+        }
+    }
+}
+
+impl SinkRef<'_> {
+    /// As this sink takes it.
+    pub(super) fn form(self, chunk: &Chunk) -> &Bytes {
+        match self {
+            Self::Socket(_) => &chunk.framed,
+            Self::Body(_) => &chunk.payload,
+        }
+    }
+
+    /// Writes a whole chunk, or says what is left of it. The runtime is not asked first whether a socket takes it: to look that up
+    /// costs more than to be told by the kernel, which takes it nearly always.
+    pub(super) fn write(self, chunk: &Chunk) -> Written {
+        let bytes = self.form(chunk);
+        if bytes.is_empty() {
+            return Written::Whole;
+        }
+        match self {
+            Self::Socket(socket) => match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL) {
+                Ok(written) if written == bytes.len() => Written::Whole,
+                Ok(written) => Written::Part(bytes.slice(written..)),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => Written::Part(bytes.clone()),
+                Err(_) => Written::Broken,
+            },
+            Self::Body(body) => match body.try_send(bytes.clone()) {
+                Ok(()) => Written::Whole,
+                Err(TrySendError::Full(bytes)) => Written::Part(bytes),
+                Err(TrySendError::Closed(_)) => Written::Broken,
+            },
+        }
+    }
+}
+
+/// One chunk of a body (RFC 9112 §7.1); nothing for nothing, since an empty chunk would be the last.
+fn chunk(pieces: &[Bytes]) -> Bytes {
+    let bytes: usize = pieces.iter().map(Bytes::len).sum();
+    if bytes == 0 {
+        return Bytes::new();
+    }
+    let size = format!("{bytes:x}\r\n");
+    let mut chunk = BytesMut::with_capacity(size.len() + bytes + 2);
+    chunk.put_slice(size.as_bytes());
+    for piece in pieces {
+        chunk.put_slice(piece);
+    }
+    chunk.put_slice(b"\r\n");
+    chunk.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_gets_what_a_socket_gets_in_a_chunk() {
+        let chunk = Chunk::of(&[Bytes::from_static(b"one\n"), Bytes::from_static(b"two\n")]);
+        assert_eq!((&chunk.framed[..], &chunk.payload[..]), (&b"8\r\none\ntwo\n\r\n"[..], &b"one\ntwo\n"[..]));
+        assert!(Chunk::of(&[]).is_empty() && Chunk::of(&[Bytes::new()]).is_empty());
+    }
+
+    #[test]
+    fn a_body_that_is_full_gives_back_what_it_does_not_take() {
+        let (sender, receiver) = mpsc::channel(1);
+        let (sink, chunk) = (Sink::Body(sender), Chunk::of(&[Bytes::from_static(b"event")]));
+        assert!(matches!(sink.as_ref().write(&chunk), Written::Whole));
+        assert!(matches!(sink.as_ref().write(&chunk), Written::Part(rest) if rest == "event"));
+        drop(receiver);
+        assert!(matches!(sink.as_ref().write(&chunk), Written::Broken));
+    }
+
+    #[test]
+    fn a_chunk_holds_all_pieces_and_nothing_is_no_chunk() {
+        assert_eq!(chunk(&[Bytes::from_static(b"0123456789"), Bytes::from_static(b"abcdef")]), "10\r\n0123456789abcdef\r\n");
+        assert_eq!(chunk(&[]), "");
+        assert_eq!(chunk(&[Bytes::new()]), "");
+    }
+}
