@@ -9,7 +9,7 @@ use crate::processes::raise_open_files;
 use crate::run::Options;
 use crate::server::BINARY;
 use crate::table::{Row, print};
-use crate::{Arguments, begin, compression, past, plot};
+use crate::{Arguments, begin, compression, http2, past, plot};
 
 /// Files for the largest case: every process inherits the limit.
 const OPEN_FILES: u64 = 65_536;
@@ -76,6 +76,7 @@ const OTHERS: &[(&str, Run)] = &[
     ("replay_kafka", past::replay_kafka),
     ("herd", past::herd),
     ("compression", compression::compression),
+    ("http2", http2::http2),
 ];
 
 /// Takes a minute or more, or thousands of files: only when named.

@@ -11,8 +11,10 @@ use crate::server::{Server, Settings, path};
 use crate::table::{Goal, Row};
 use crate::usage::{cpu_since, cpu_time};
 
-const SUBSCRIBERS: usize = 1000;
-const EVENTS_PER_S: f64 = 100.0;
+/// Clients of each side.
+pub const SUBSCRIBERS: usize = 1000;
+/// Events that come to a side when it has its turn.
+pub const EVENTS_PER_S: f64 = 100.0;
 
 /// A stream for each side: only one at a time has events.
 const SIDES: [&str; 3] = ["identity", "gzip", "zstd"];
@@ -21,14 +23,17 @@ const SIDES: [&str; 3] = ["identity", "gzip", "zstd"];
 const SETTLE: Duration = Duration::from_millis(400);
 
 /// How long the load generator rests between two looks for what has come.
-const REST: Duration = Duration::from_micros(500);
+pub const REST: Duration = Duration::from_micros(500);
 
 /// What one window showed of one side.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Window {
-    cpu_us_per_delivery: f64,
-    bytes_per_event: f64,
-    deliveries_per_s: f64,
+pub struct Window {
+    /// The server's, kernel and all.
+    pub cpu_us_per_delivery: f64,
+    /// As they came to a client.
+    pub bytes_per_event: f64,
+    /// To all of the side.
+    pub deliveries_per_s: f64,
 }
 
 /// Many different events, to as many plain subscribers, and to those of each coding, in turns.
@@ -45,7 +50,7 @@ pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
     // The first of each is thrown away.
     for turn in 0..=options.windows {
         for (number, load) in loads.iter_mut().enumerate() {
-            let window = window(&mut broker, &server, load, number, options.window)?;
+            let window = window(&mut broker, &server, load, (number, SIDES[number]), options.window)?;
             windows[number].extend((turn > 0).then_some(window));
         }
     }
@@ -70,7 +75,13 @@ pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
 }
 
 /// Lets events of one side come for a while. The server says how many it has delivered: the clients do not decode them.
-fn window(broker: &mut Broker, server: &Server, load: &mut Load, side: usize, length: Duration) -> anyhow::Result<Window> {
+pub fn window(
+    broker: &mut Broker,
+    server: &Server,
+    load: &mut Load,
+    (side, name): (usize, &str),
+    length: Duration,
+) -> anyhow::Result<Window> {
     let delivered = || server.metric("eventstreams_events_delivered_total");
     load.report()?;
     let all_before = delivered()?;
@@ -84,8 +95,8 @@ fn window(broker: &mut Broker, server: &Server, load: &mut Load, side: usize, le
     sleep(SETTLE);
     // From quiet to quiet: clients that are slower than the server have read all.
     let (report, all) = (load.report()?, delivered()? - all_before);
-    ensure!(report.lost == 0, "{} connections of {} were lost", report.lost, SIDES[side]);
-    ensure!(events > 0.0, "no event came to {}", SIDES[side]);
+    ensure!(report.lost == 0, "{} connections of {name} were lost", report.lost);
+    ensure!(events > 0.0, "no event came to {name}");
     Ok(Window {
         cpu_us_per_delivery: cpu * 1e6 / events,
         bytes_per_event: report.bytes as f64 / all,

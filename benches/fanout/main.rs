@@ -14,7 +14,7 @@
 //! `read` copies is the load generator's, and not counted.
 //!
 //! * `cases`: every case with its parameters and goals. `run`: what they have in common.
-//! * `deliveries`, `past`, `begin`, `compression`: the kinds of cases.
+//! * `deliveries`, `past`, `begin`, `compression`, `http2`: the kinds of cases.
 //! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange. `usage`: what they cost.
 //! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.
 
@@ -34,6 +34,7 @@ mod compression;
 mod connection;
 mod consumer;
 mod deliveries;
+mod http2;
 mod load;
 mod past;
 mod plot;
@@ -85,6 +86,7 @@ enum Role {
     Broker,
     Broadcaster,
     Load,
+    Http2Load,
     Consumer,
 }
 
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         Some(Role::Broker) => broker::play(),
         Some(Role::Broadcaster) => broadcaster::play(),
         Some(Role::Load) => load::play(),
+        Some(Role::Http2Load) => http2::play(),
         Some(Role::Consumer) => consumer::play(),
         None => cases::run(&arguments),
     };

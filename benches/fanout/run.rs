@@ -57,6 +57,13 @@ impl Options {
         Ok(Load { part })
     }
 
+    /// Starts the load generator of HTTP/2.
+    pub fn http2_load(&self) -> anyhow::Result<Load> {
+        let mut part = Part::start(Role::Http2Load, self.beside())?;
+        let _: Answer = part.ask(&LoadCommand::Start { rest_us: 0 })?;
+        Ok(Load { part })
+    }
+
     /// Starts a plain consumer of the first topic, on the server's cores.
     pub fn consumer(&self, broker: &Broker, from_start: bool) -> anyhow::Result<Consumer> {
         let mut part = Part::start(Role::Consumer, self.measured())?;
