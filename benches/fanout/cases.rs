@@ -9,7 +9,7 @@ use crate::processes::raise_open_files;
 use crate::run::Options;
 use crate::server::BINARY;
 use crate::table::{Row, print};
-use crate::{Arguments, begin, compression, http2, past, plot};
+use crate::{Arguments, begin, compression, http2, joins, past, plot};
 
 /// Files for the largest case: every process inherits the limit.
 const OPEN_FILES: u64 = 65_536;
@@ -77,10 +77,11 @@ const OTHERS: &[(&str, Run)] = &[
     ("herd", past::herd),
     ("compression", compression::compression),
     ("http2", http2::http2),
+    ("joins", joins::joins),
 ];
 
 /// Takes a minute or more, or thousands of files: only when named.
-const WHEN_NAMED: &[&str] = &["idle_20000"];
+const WHEN_NAMED: &[&str] = &["idle_20000", "joins"];
 
 /// Runs what the command line names.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
