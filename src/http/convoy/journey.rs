@@ -104,19 +104,15 @@ impl Journey {
         if chunk.is_empty() {
             return;
         }
-        // From the end on: who takes the place of one that is removed has been written to.
-        let mut until = self.members.len();
-        while until > 0 {
-            let from = until.saturating_sub(limits::CONVOY_TURN_WRITES);
-            for (index, written) in self.write_to(from..until, chunk).into_iter().rev() {
+        for turn in turns(self.members.len()) {
+            if turn.end < self.members.len() {
+                tokio::task::yield_now().await;
+            }
+            for (index, written) in self.write_to(turn, chunk).into_iter().rev() {
                 let member = self.remove(index);
                 if let Written::Part(unwritten) = written {
                     self.leave(member, unwritten);
                 }
-            }
-            until = from;
-            if until > 0 {
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -234,5 +230,26 @@ impl Newcomer {
     fn leave(self, unwritten: Bytes, turned_away: bool) {
         let Self { subscription, coder, member } = self;
         member.leave(Sum::default(), Left { subscription, unwritten, sum: coder.sum(), turned_away });
+    }
+}
+
+/// The turns in which so many members are written to. From the end on: who takes the place of one that is removed has been written to.
+fn turns(members: usize) -> impl Iterator<Item = Range<usize>> {
+    let ends = (1..=members).rev().step_by(limits::CONVOY_TURN_WRITES);
+    ends.map(|end| end.saturating_sub(limits::CONVOY_TURN_WRITES)..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_written_to_in_one_turn() {
+        for members in [0, 1, 255, 256, 257, 512, 1000] {
+            let turns: Vec<_> = turns(members).collect();
+            assert!(turns.iter().all(|turn| turn.len() <= limits::CONVOY_TURN_WRITES), "{turns:?}");
+            let numbers: Vec<usize> = turns.into_iter().flat_map(Iterator::rev).collect();
+            assert_eq!(numbers, (0..members).rev().collect::<Vec<_>>());
+        }
     }
 }
