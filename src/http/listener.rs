@@ -16,6 +16,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
@@ -172,13 +173,7 @@ impl Connection {
             Box::pin(answer(router, peer, request, unsent, slot))
         });
         let mut connection = self.protocols.http1.serve_connection(TokioIo::new(socket), service);
-        let result = tokio::select! {
-            result = &mut connection => result,
-            () = self.shutdown.begun() => {
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
-                (&mut connection).await
-            }
-        };
+        let result = drive(&mut connection, &self.shutdown).await;
         let begun = begun.lock().take();
         if let (Err(error), None) = (&result, &begun) {
             tracing::debug!(%error, "connection");
@@ -195,15 +190,19 @@ impl Connection {
             router.clone().oneshot(request.map(Body::new))
         });
         let mut connection = self.protocols.http2.serve_connection(TokioIo::new(socket), service);
-        let result = tokio::select! {
-            result = &mut connection => result,
-            () = self.shutdown.begun() => {
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
-                (&mut connection).await
-            }
-        };
-        if let Err(error) = result {
+        if let Err(error) = drive(&mut connection, &self.shutdown).await {
             tracing::debug!(%error, "connection");
+        }
+    }
+}
+
+/// Lets a connection go on until it ends; once the server leaves it takes no further request.
+async fn drive<C: GracefulConnection + Unpin>(connection: &mut C, shutdown: &Shutdown) -> Result<(), C::Error> {
+    tokio::select! {
+        result = &mut *connection => result,
+        () = shutdown.begun() => {
+            std::pin::Pin::new(&mut *connection).graceful_shutdown();
+            connection.await
         }
     }
 }

@@ -44,6 +44,41 @@ async fn read_until(body: &mut RecvStream, expected: &str) -> String {
     text
 }
 
+/// A body, decoded as it comes.
+struct Coded {
+    body: RecvStream,
+    decoder: Option<Decoder>,
+    read: Vec<u8>,
+}
+
+impl Coded {
+    fn new(coding: &str, body: RecvStream) -> Self {
+        Self { body, decoder: (coding != "identity").then(|| Decoder::new(coding)), read: Vec::new() }
+    }
+
+    /// Whether there was more.
+    async fn read_more(&mut self) -> bool {
+        let Some(bytes) = within("more, or the end", self.body.data()).await else { return false };
+        let bytes = bytes.expect("no error");
+        self.body.flow_control().release_capacity(bytes.len()).expect("it was taken");
+        match &mut self.decoder {
+            Some(decoder) => decoder.feed(&bytes, &mut self.read).expect("it is of its coding"),
+            None => self.read.extend_from_slice(&bytes),
+        }
+        true
+    }
+
+    fn ended(&mut self) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.ended().expect("the coding ends in order");
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.read.clone()).expect("UTF-8")
+    }
+}
+
 /// The numbers of the events in it.
 fn numbers_in(text: &str) -> Vec<usize> {
     let number = |after: &str| after[..after.find(['}', ','])?].parse().ok();
@@ -94,28 +129,21 @@ on_both_brokers! {
             let response = get_coded(&mut requests, "/v2/stream/two", coding).await;
             let said = response.headers().get("content-encoding").map(|value| value.to_str().expect("ASCII"));
             assert_eq!(said, (coding != "identity").then_some(coding));
-            bodies.push((coding, n, response.into_body(), Vec::new()));
+            bodies.push((n, Coded::new(coding, response.into_body())));
             producer.produce_many([record(&topic, 0, TIME, n)]).await;
             assert_eq!(numbers(&beside.events(1).await), [n]);
         }
+        for (_, body) in &mut bodies {
+            while !numbers_in(&body.text()).contains(&11) {
+                assert!(body.read_more().await);
+            }
+        }
         let read = async {
-            for (coding, first, body, bytes) in &mut bodies {
-                while let Some(piece) = within("the end", body.data()).await {
-                    let piece = piece.expect("no error");
-                    body.flow_control().release_capacity(piece.len()).expect("it was taken");
-                    bytes.extend_from_slice(&piece);
-                }
-                let mut text = Vec::new();
-                match *coding {
-                    "identity" => text.clone_from(bytes),
-                    coding => {
-                        let mut decoder = Decoder::new(coding);
-                        decoder.feed(bytes, &mut text).expect("it is of its coding");
-                        decoder.ended().expect("it ends in order");
-                    }
-                }
-                let text = String::from_utf8(text).expect("UTF-8");
-                assert_eq!(numbers_in(&text), (*first..12).collect::<Vec<_>>(), "{coding}: {text}");
+            for (first, body) in &mut bodies {
+                while body.read_more().await {}
+                body.ended();
+                let text = body.text();
+                assert_eq!(numbers_in(&text), (*first..12).collect::<Vec<_>>(), "{text}");
                 assert!(text.rsplit("\n\n").nth(1).is_some_and(|last| last.starts_with("retry: ")), "{text}");
             }
         };
