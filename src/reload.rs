@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -49,7 +49,7 @@ pub struct Reloader {
     /// Whether that is an older one, because a newer one could not be had.
     stale: bool,
     /// When the files were last changed, as far as looked at, and how many bytes they had.
-    changed: Vec<Option<(SystemTime, u64)>>,
+    changed: FileTimes,
     last: Instant,
 }
 
@@ -72,14 +72,24 @@ impl Reloader {
                 return;
             }
         };
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = self.watch(&mut hangup) => {}
+        }
+    }
+
+    async fn watch(&mut self, hangup: &mut Signal) {
         loop {
             let why = tokio::select! {
-                () = shutdown.begun() => return,
                 _ = hangup.recv() => Some(Why::Hangup),
                 () = tokio::time::sleep(limits::RELOAD_LOOK) => self.due(),
             };
-            if let Some(why) = why {
-                self.reload(why).await;
+            let mut reasons: Vec<Why> = why.into_iter().collect();
+            while let Some(why) = reasons.pop() {
+                if self.reload(why).await == Reload::BrokenOff {
+                    reasons.extend([why, Why::File]);
+                    reasons.dedup();
+                }
             }
         }
     }
@@ -96,13 +106,26 @@ impl Reloader {
         (!ttl.is_zero() && self.last.elapsed() >= ttl).then_some(Why::Ttl)
     }
 
-    fn file_times(&self) -> Vec<Option<(SystemTime, u64)>> {
-        let time = |path: &Path| path.metadata().and_then(|metadata| Ok((metadata.modified()?, metadata.len()))).ok();
-        [self.file.clone(), source_file(&self.config.streams)].iter().flatten().map(|path| time(path)).collect()
+    fn files(&self) -> Vec<PathBuf> {
+        [self.file.clone(), source_file(&self.config.streams)].into_iter().flatten().collect()
     }
 
-    async fn reload(&mut self, why: Why) {
-        let result = match self.read(why).await {
+    fn file_times(&self) -> FileTimes {
+        file_times(&self.files())
+    }
+
+    /// A file that changes meanwhile breaks it off: what that says does not wait for a URL.
+    async fn reload(&mut self, why: Why) -> Reload {
+        let changes = changes(self.files(), self.changed.clone());
+        let result = tokio::select! {
+            biased;
+            result = self.read(why) => result,
+            times = changes => {
+                self.changed = times;
+                return Reload::BrokenOff;
+            }
+        };
+        let result = match result {
             Ok(()) => "ok",
             Err(error) => {
                 tracing::error!("configuration was not reloaded ({}): {error:#}", why.as_str());
@@ -111,6 +134,7 @@ impl Reloader {
         };
         self.last = Instant::now();
         self.reloaded.metrics.config_reloads.get_or_create(&ReasonLabel { reason: result }).inc();
+        Reload::Ended
     }
 
     async fn read(&mut self, why: Why) -> anyhow::Result<()> {
@@ -165,6 +189,34 @@ impl Reloader {
         tracing::info!(streams, streams_changed = swapped, redaction_changed = redacts, "configuration reloaded");
         self.config = config;
     }
+}
+
+/// When files were changed, and how many bytes they had.
+type FileTimes = Vec<Option<(SystemTime, u64)>>;
+
+fn file_times(files: &[PathBuf]) -> FileTimes {
+    let time = |path: &Path| path.metadata().and_then(|metadata| Ok((metadata.modified()?, metadata.len()))).ok();
+    files.iter().map(|path| time(path)).collect()
+}
+
+/// Waits until one of the files has changed since `before`.
+async fn changes(files: Vec<PathBuf>, before: FileTimes) -> FileTimes {
+    loop {
+        tokio::time::sleep(limits::RELOAD_LOOK).await;
+        let times = file_times(&files);
+        if times != before {
+            return times;
+        }
+    }
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reload {
+    /// It was done, or failed.
+    Ended,
+    /// It is to be done again, after the file that has changed.
+    BrokenOff,
 }
 
 /// Why configuration is read again.

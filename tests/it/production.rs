@@ -105,11 +105,19 @@ impl StreamConfigs {
         let handler = move |headers: HeaderMap| async move {
             counted.fetch_add(1, Ordering::SeqCst);
             let right = headers.get("host").is_some_and(|host| host == "meta.wikimedia.org");
-            if right { Ok(answered.lock().expect("no panic").to_string()) } else { Err(StatusCode::NOT_FOUND) }
+            let answer = answered.lock().expect("no panic").clone();
+            if answer.is_null() {
+                std::future::pending::<()>().await;
+            }
+            if right { Ok(answer.to_string()) } else { Err(StatusCode::NOT_FOUND) }
         };
         let router = Router::new().route("/w/api.php", get(handler));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         Self { uri, answer, asked, serving }
+    }
+
+    fn now_answers_nothing(&self) {
+        *self.answer.lock().expect("no panic") = Value::Null;
     }
 
     fn now_answers(&self, streams: &[&str]) {
@@ -245,6 +253,24 @@ on_both_brokers! {
         production.edit(&format!("      - {second}\n"), "").await;
         assert_eq!(production.status(&second).await, 400);
         production.reads(&mut unaffected, 3, "a").await;
+    }
+
+    /// The URL is asked again meanwhile, and again after the edit.
+    async fn an_edit_does_not_wait_for_a_url_that_never_answers(cluster: Cluster) {
+        let options = "{headers: {Host: meta.wikimedia.org}, timeout: 30000}";
+        let mut production = Production::start_with(cluster, &[("STREAM_CONFIG_URI_OPTIONS", options)]).await;
+        let mut unaffected = production.subscribe("first", "192.0.2.1").await;
+        production.configs.now_answers_nothing();
+        let before = production.configs.asked.load(Ordering::SeqCst);
+        production.process.signal(Signal::HUP);
+        for (edits, page) in ["Ещё не названа", "И эта"].into_iter().enumerate() {
+            let asks = async || (production.configs.asked.load(Ordering::SeqCst) > before + edits).then_some(());
+            crate::support::deadline::eventually("the URL to be asked", asks).await;
+            production.edit("- 12-я отдельная бригада", &format!("- 12-я отдельная бригада\n        - {page}")).await;
+        }
+        assert_eq!(production.process.metric("eventstreams_config_reloads_total{reason=\"failed\"}").await, 0, "it still asks");
+        assert!(production.reads(&mut unaffected, 1, "Ещё не названа").await.get("performer").is_none());
+        assert!(production.reads(&mut unaffected, 2, "И эта").await.get("performer").is_none());
     }
 
     async fn sighup_asks_the_url_again(cluster: Cluster) {
