@@ -117,9 +117,6 @@ pub const CONVOY_TURN_WRITES: usize = 256;
 /// A round of writes that took less is followed by the next at once. The timers count milliseconds.
 pub const CONVOY_REST_MIN: Duration = Duration::from_millis(1);
 
-/// The longest rest between two rounds of writes.
-pub const CONVOY_REST_MAX: Duration = Duration::from_millis(20);
-
 /// A convoy's coder begins anew for newcomers when so many events were coded since it last did,
 pub const CONVOY_ANEW_EVENTS: u64 = 64;
 

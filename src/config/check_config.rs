@@ -89,6 +89,7 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
         ("event_bytes_max", limits.event_bytes_max.to_string()),
         ("drain_delay_ms", limits.drain_delay_ms.to_string()),
         ("drain_ms", limits.drain_ms.to_string()),
+        ("batch_wait_max_ms", limits.batch_wait_max_ms.to_string()),
         ("write_timeout_ms", limits.write_timeout_ms.to_string()),
         ("request_head_timeout_ms", limits.request_head_timeout_ms.to_string()),
         ("request_head_bytes_max", limits.request_head_bytes_max.to_string()),

@@ -219,6 +219,12 @@ pub static KEYS: &[Key] = &[
         "Milliseconds that `/readyz` is 503 at shutdown before the port closes and streams end.",
     ),
     conf("drain_ms", number(0, HOUR_MS), "10000", "Milliseconds over which streams are ended at shutdown."),
+    conf(
+        "batch_wait_max_ms",
+        number(0, 10_000),
+        "20",
+        "Milliseconds that live events may wait under load, so that a write carries more of them; 0: never.",
+    ),
     conf("write_timeout_ms", number(100, HOUR_MS), "60000", "Milliseconds a client may not read before it is disconnected."),
     conf("request_head_timeout_ms", number(100, HOUR_MS), "10000", "Milliseconds a client may take to send a request's head."),
     conf("request_head_bytes_max", number(8192, 16 << 20), "65536", "Bytes of a request's head; Last-Event-ID must fit."),

@@ -15,6 +15,8 @@ pub struct Limits {
     pub drain_delay_ms: u64,
     /// Milliseconds over which streams are ended at shutdown.
     pub drain_ms: u64,
+    /// Milliseconds that live events may wait for more under load.
+    pub batch_wait_max_ms: u64,
     /// Milliseconds that a client may not read before it is disconnected.
     pub write_timeout_ms: u64,
     /// Milliseconds that a client may take to send a request's head.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -73,7 +73,7 @@ impl Journey {
     }
 
     /// Writes what comes next to all. When there is more already, it comes faster than it is written: then a little rest, as long as
-    /// the writing took, lets each write carry more.
+    /// the writing took and as the operator allows, lets each write carry more.
     async fn say(&mut self, said: Said) {
         if said.last.is_some() {
             self.dissolve();
@@ -88,8 +88,9 @@ impl Journey {
         self.write(&Chunk::of(&coded)).await;
         self.silence.break_now();
         let took = begun.elapsed();
-        if took >= limits::CONVOY_REST_MIN && self.subscription.has_more() {
-            tokio::time::sleep(took.min(limits::CONVOY_REST_MAX)).await;
+        let most = Duration::from_millis(self.app.config.limits.batch_wait_max_ms);
+        if !most.is_zero() && took >= limits::CONVOY_REST_MIN && self.subscription.has_more() {
+            tokio::time::sleep(took.min(most)).await;
         }
     }
 
