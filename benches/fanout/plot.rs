@@ -47,6 +47,7 @@ struct Panel {
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 220.0;
 const MARGIN: f64 = 60.0;
+const LABEL_WIDTH: f64 = 30.0;
 
 const LINES: [(&str, &str); 2] = [("EventStreams", "#2a6fb0"), ("raw broadcaster", "#999999")];
 
@@ -74,8 +75,14 @@ impl Panel {
             writeln!(out, r##"<line x1="{x1}" x2="{x2}" y1="{at}" y2="{at}" stroke="#dddddd"/>"##)?;
             writeln!(out, r#"<text x="{}" y="{}" text-anchor="end">{value}</text>"#, x1 - 6.0, at + 4.0)?;
         }
-        for (subscribers, ..) in &self.points {
+        // From the right: a number that would lie on the next one is left out.
+        let mut room = f64::INFINITY;
+        for (subscribers, ..) in self.points.iter().rev() {
             let at = x(*subscribers);
+            if at > room {
+                continue;
+            }
+            room = at - LABEL_WIDTH;
             writeln!(out, r#"<text x="{at}" y="{}" text-anchor="middle">{subscribers}</text>"#, y(0.0) + 18.0)?;
         }
         writeln!(out, r#"<text x="{}" y="{}" text-anchor="middle">subscribers</text>"#, x(most_x / 2.0), y(0.0) + 36.0)?;
