@@ -123,13 +123,14 @@ pub const CONVOY_ANEW_EVENTS: u64 = 64;
 /// or so much time has passed: each beginning costs what the coder knew.
 pub const CONVOY_ANEW_PAUSE: Duration = Duration::from_millis(100);
 
-/// Chunks that a convoy may be ahead of what hyper has taken of a body.
-pub const BODY_CHUNKS_MAX: usize = 16;
+/// Chunks that a convoy may be ahead of what hyper has taken of a body. They are the convoy's, of `LIVE_WRITE_BYTES` at the most but for an
+/// event that is larger.
+pub const BODY_CHUNKS_MAX: usize = 8;
 
 /// Requests of one HTTP/2 connection at once: a proxy may send all of its clients over one.
 pub const HTTP2_STREAMS_MAX: u32 = 1000;
 
-/// Bytes that an HTTP/2 stream holds for a client that does not take them.
+/// Bytes that hyper may hold of an HTTP/2 stream for a client that does not take them, besides one chunk.
 pub const HTTP2_SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Pause before another look at a connection's first bytes, of which there are too few to tell the protocol.

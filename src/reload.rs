@@ -121,6 +121,7 @@ impl Reloader {
             biased;
             result = self.read(why) => result,
             times = changes => {
+                tracing::info!("a file changed: {} is put off until it was read", why.as_str());
                 self.changed = times;
                 return Reload::BrokenOff;
             }
@@ -132,7 +133,6 @@ impl Reloader {
                 "failed"
             }
         };
-        self.last = Instant::now();
         self.reloaded.metrics.config_reloads.get_or_create(&ReasonLabel { reason: result }).inc();
         Reload::Ended
     }
@@ -154,7 +154,9 @@ impl Reloader {
             self.apply(config, catalog);
             return Ok(());
         }
-        let error = match load_catalog(new, &config.http.user_agent).await {
+        let loaded = load_catalog(new, &config.http.user_agent).await;
+        self.last = Instant::now();
+        let error = match loaded {
             Ok(Loaded { catalog, document, stale: None }) => {
                 (self.document, self.stale) = (document, false);
                 self.apply(config, catalog);

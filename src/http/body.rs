@@ -13,13 +13,12 @@ use super::voice::Voice;
 use crate::fanout::Started;
 use crate::limits;
 
-/// The body. It ends when its stream does, with an error when its client has not read for too long; and the stream ends when nobody has the
-/// body any more.
+/// The body. It ends when its stream does, with an error when that was cut; and the stream ends when nobody has the body any more.
 pub(super) fn body(started: Started, mut voice: Voice) -> Body {
     let Started { subscription, moved } = started;
     let (sender, mut chunks) = mpsc::channel(limits::BODY_CHUNKS_MAX);
     let write_timeout = Duration::from_millis(voice.app.config.limits.write_timeout_ms);
-    let line = Line { sink: Sink::Body(sender), write_timeout };
+    let line = Line { sink: Sink::Body(sender), write_timeout, reset: super::http2::reset() };
     let first = line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved))).clone();
     tokio::spawn(StreamTask::new(line, voice, subscription, first).run(()));
     Body::from_stream(futures_util::stream::poll_fn(move |cx| {

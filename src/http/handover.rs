@@ -70,7 +70,7 @@ impl HandedOver {
     #[must_use]
     pub fn on(self, socket: TcpStream, response: &Parts, write_timeout: Duration) -> StreamTask {
         let Self { started: Started { subscription, moved }, mut voice } = self;
-        let line = Line { sink: Sink::Socket(Arc::new(socket)), write_timeout };
+        let line = Line { sink: Sink::Socket(Arc::new(socket)), write_timeout, reset: None };
         let mut first = head(response);
         first.put_slice(line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved))));
         StreamTask::new(line, voice, subscription, first.freeze())

@@ -8,16 +8,19 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::coding::Coder;
 use super::sink::{Chunk, Sink};
 use super::stream_end::CLIENT_GONE;
 use crate::limits;
 
-/// Where a stream's bytes go, and how long a write may make no progress.
+/// Where a stream's bytes go, how long a write may make no progress, and what ends it then.
 pub(super) struct Line {
     pub(super) sink: Sink,
     pub(super) write_timeout: Duration,
+    /// Resets a stream of HTTP/2.
+    pub(super) reset: Option<CancellationToken>,
 }
 
 /// The last chunk of a body (RFC 9112 §7.1): the stream has ended in order.
@@ -65,11 +68,18 @@ impl Line {
 
     /// Only when all before was taken: what waits here is this client's own.
     async fn write_to_body(&self, body: &mpsc::Sender<Bytes>, bytes: Bytes) -> io::Result<()> {
-        let all_taken = tokio::time::timeout(self.write_timeout, body.reserve_many(body.max_capacity())).await;
-        let permits = all_taken.map_err(|_| io::ErrorKind::TimedOut)?;
-        let permit = permits.ok().and_then(|mut permits| permits.next()).ok_or(io::ErrorKind::BrokenPipe)?;
-        permit.send(bytes);
-        Ok(())
+        for free in body.capacity() + 1..=body.max_capacity() {
+            let taken = tokio::time::timeout(self.write_timeout, body.reserve_many(free)).await;
+            taken.map_err(|_| io::ErrorKind::TimedOut)?.map_err(|_| io::ErrorKind::BrokenPipe)?;
+        }
+        body.try_send(bytes).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Gives the client up.
+    pub(super) fn give_up(&self) {
+        if let Some(reset) = &self.reset {
+            reset.cancel();
+        }
     }
 
     /// Waits until the client has closed its side, or is given up; says which.

@@ -15,7 +15,7 @@ use hyper::http::response::Parts;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::handover::{HandedOver, Handover};
+use super::http2::StreamExecutor;
 use super::socket::{Socket, Unsent};
 use crate::limits;
 use crate::shutdown::Shutdown;
@@ -110,7 +111,7 @@ impl Drop for Place {
 #[derive(Clone)]
 struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<StreamExecutor>,
     request_head_timeout: Duration,
 }
 
@@ -121,7 +122,7 @@ impl Protocols {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.request_head_timeout)
             .max_buf_size(limits.request_head_bytes_max.max(HYPER_BUFFER_BYTES_MIN));
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = http2::Builder::new(StreamExecutor);
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(limits.request_head_bytes_max).unwrap_or(u32::MAX))

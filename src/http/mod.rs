@@ -17,7 +17,7 @@
 //! * `client_address`: whose request it is.
 //! * `connection_limit`: streams and requests for each client.
 //! * `common`: headers that every answer carries, CORS, request ids, spans.
-//! * `listener`: accepts connections, up to `connections_max`; HTTP/1.1 and HTTP/2.
+//! * `listener`: accepts connections, up to `connections_max`; HTTP/1.1 and HTTP/2. `http2`: resets a stream that stalls.
 //! * `socket`: bounds of a socket and its writes.
 
 pub mod admin;
@@ -29,6 +29,7 @@ mod common;
 mod connection_limit;
 mod convoy;
 mod handover;
+mod http2;
 mod info;
 mod line;
 pub mod listener;

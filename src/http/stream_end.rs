@@ -65,7 +65,7 @@ impl StreamEnd {
         &self.streams
     }
 
-    /// Its socket was handed more.
+    /// Its client was handed more.
     pub(super) fn count(&mut self, more: Sum) {
         self.sum += more;
     }

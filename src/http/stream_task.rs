@@ -36,6 +36,7 @@ impl StreamTask {
                     Ok(None) => None,
                     Err(error) => {
                         self.voice.end.because(reason(&error));
+                        self.line.give_up();
                         None
                     }
                 };

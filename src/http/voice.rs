@@ -19,7 +19,7 @@ use crate::fanout::{Batch, Delivered, Moved, SubscribeError, Subscription};
 use crate::limits;
 use crate::stream::Stream;
 
-/// What a stream says besides its events, and when it ends: the same whether hyper writes its body or [`super::handover`] does.
+/// What a stream says besides its events, and when it ends: the same whether it has a socket of its own or a body that hyper writes.
 pub(super) struct Voice {
     pub(super) app: Arc<App>,
     pub(super) format: Format,

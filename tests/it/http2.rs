@@ -16,8 +16,12 @@ use crate::support::wire::Request;
 
 /// A connection, and the task that drives it.
 async fn connect(address: SocketAddr) -> SendRequest<bytes::Bytes> {
+    connect_as(address, &h2::client::Builder::new()).await
+}
+
+async fn connect_as(address: SocketAddr, builder: &h2::client::Builder) -> SendRequest<bytes::Bytes> {
     let socket = TcpStream::connect(address).await.expect("it accepts");
-    let (requests, connection) = h2::client::handshake(socket).await.expect("it speaks HTTP/2");
+    let (requests, connection) = builder.handshake(socket).await.expect("it speaks HTTP/2");
     tokio::spawn(connection);
     requests
 }
@@ -169,24 +173,55 @@ on_both_brokers! {
         assert_eq!(numbers_in(&text), (0..EVENTS).collect::<Vec<_>>());
     }
 
+    /// Its connection lives, and answers.
     async fn a_stream_whose_client_never_reads_is_reset(cluster: Cluster) {
         let topic = unique("eqiad.two");
         cluster.create_topic(&topic, 1).await;
         let settings = Settings::default().stream("two", &[&topic]).key("write_timeout_ms", "2000");
         let server = TestServer::start(&cluster, &settings).await;
-        let mut requests = connect(server.address).await;
+        let mut builder = h2::client::Builder::new();
+        let mut requests = connect_as(server.address, builder.initial_connection_window_size(1 << 20)).await;
         let mut stalled = get(&mut requests, "/v2/stream/two").await.into_body();
-        cluster.produce_many("none", (0..500).map(|n| padded(&topic, TIME, n, 5000))).await;
-        let closed = async || server.metric("eventstreams_streams_closed_total{reason=\"stalled\"}").await;
-        eventually("it to be given up", async || (closed().await == 1).then_some(())).await;
-        assert_eq!(server.metric("eventstreams_connected_clients{stream=\"two\"}").await, 0);
+        cluster.produce_many("none", (0..1000).map(|n| padded(&topic, TIME, n, 5000))).await;
+        // What comes is looked at, and never said to be taken: there is no room for more.
+        let mut bytes = 0;
         let end = loop {
-            match within("its end", stalled.data()).await {
-                Some(Ok(bytes)) => stalled.flow_control().release_capacity(bytes.len()).expect("it was taken"),
-                other => break other.map(|result| result.map(|_| ())),
+            match within("its reset", stalled.data()).await {
+                Some(Ok(piece)) => bytes += piece.len(),
+                other => break other.map(|result| result.map(|_| ()).map_err(|error| error.reason())),
             }
         };
-        assert!(matches!(end, Some(Err(_))), "a stream that was cut does not end as if it were whole: {end:?}");
+        assert_eq!(end, Some(Err(Some(h2::Reason::CANCEL))), "after {bytes} bytes");
+        assert!(bytes <= 65_535, "{bytes}");
+        let closed = async || server.metric("eventstreams_streams_closed_total{reason=\"stalled\"}").await;
+        eventually("it to be counted", async || (closed().await == 1).then_some(())).await;
+        assert_eq!(server.metric("eventstreams_connected_clients{stream=\"two\"}").await, 0);
+        assert_eq!(get(&mut requests, "/_info").await.status(), 200);
+    }
+
+    /// What waits for it takes longer than a write may make no progress, a chunk of that does not.
+    async fn a_stream_whose_client_reads_slowly_goes_on(cluster: Cluster) {
+        const EVENTS: usize = 16;
+        let topic = unique("eqiad.two");
+        cluster.create_topic(&topic, 1).await;
+        let settings = Settings::default().stream("two", &[&topic]).key("write_timeout_ms", "2000");
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut slow = get(&mut connect(server.address).await, "/v2/stream/two").await.into_body();
+        let mut beside = Request::get("/v2/stream/two").subscribe(server.address).await;
+        let producer = cluster.producer("none");
+        for n in 0..EVENTS {
+            producer.produce_many([padded(&topic, TIME, n, 400_000)]).await;
+            assert_eq!(numbers(&beside.events(1).await), [n], "a chunk for each");
+        }
+        let mut text = String::new();
+        while numbers_in(&text).len() < EVENTS {
+            let bytes = within("more", slow.data()).await.expect("the stream goes on").expect("no error");
+            slow.flow_control().release_capacity(bytes.len()).expect("it was taken");
+            // What pads an event is of no use.
+            text.extend(str::from_utf8(&bytes).expect("UTF-8").chars().filter(|char| *char != 'x'));
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(numbers_in(&text), (0..EVENTS).collect::<Vec<_>>());
     }
 
     /// Its first bytes are those of HTTP/2's preface, and then they are not.

@@ -87,10 +87,10 @@ impl Journey {
         let coded = self.coder.encode(said.pieces);
         self.write(&Chunk::of(&coded)).await;
         self.silence.break_now();
-        let took = begun.elapsed();
-        let most = Duration::from_millis(self.app.config.limits.batch_wait_max_ms);
-        if !most.is_zero() && took >= limits::CONVOY_REST_MIN && self.subscription.has_more() {
-            tokio::time::sleep(took.min(most)).await;
+        if self.subscription.has_more() {
+            let most = Duration::from_millis(self.app.config.limits.batch_wait_max_ms);
+            let rest = begun.elapsed().min(most);
+            if rest >= limits::CONVOY_REST_MIN { tokio::time::sleep(rest).await } else { tokio::task::yield_now().await }
         }
     }
 
@@ -105,8 +105,8 @@ impl Journey {
         if chunk.is_empty() {
             return;
         }
-        for turn in turns(self.members.len()) {
-            if turn.end < self.members.len() {
+        for (number, turn) in turns(self.members.len()).enumerate() {
+            if number > 0 {
                 tokio::task::yield_now().await;
             }
             for (index, written) in self.write_to(turn, chunk).into_iter().rev() {
