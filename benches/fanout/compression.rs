@@ -46,15 +46,7 @@ pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
         load.connect_with(server.public, SUBSCRIBERS, &[path([number])], &format!("accept-encoding: {coding}\r\n"), false)?;
         loads.push(load);
     }
-    let mut windows = [const { Vec::new() }; SIDES.len()];
-    // The first of each is thrown away.
-    for turn in 0..=options.windows {
-        for (number, load) in loads.iter_mut().enumerate() {
-            let window = window(&mut broker, &server, load, (number, SIDES[number]), options.window)?;
-            windows[number].extend((turn > 0).then_some(window));
-        }
-    }
-    let [plain, gzip, zstd] = windows;
+    let [plain, gzip, zstd] = take_turns(options, &mut broker, &server, &mut loads, SIDES)?;
     let details = serde_json::json!({
         "subscribers": SUBSCRIBERS, "events_per_s": EVENTS_PER_S, "identity": plain, "gzip": gzip, "zstd": zstd,
     });
@@ -74,8 +66,27 @@ pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
+/// The windows of each side, whose clients read the stream of its number.
+pub fn take_turns<const N: usize>(
+    options: &Options,
+    broker: &mut Broker,
+    server: &Server,
+    loads: &mut [Load],
+    sides: [&str; N],
+) -> anyhow::Result<[Vec<Window>; N]> {
+    let mut windows = [const { Vec::new() }; N];
+    // The first of each is thrown away.
+    for turn in 0..=options.windows {
+        for (number, load) in loads.iter_mut().enumerate() {
+            let window = window(broker, server, load, (number, sides[number]), options.window)?;
+            windows[number].extend((turn > 0).then_some(window));
+        }
+    }
+    Ok(windows)
+}
+
 /// Lets events of one side come for a while. The server says how many it has delivered: the clients do not decode them.
-pub fn window(
+fn window(
     broker: &mut Broker,
     server: &Server,
     load: &mut Load,

@@ -13,7 +13,7 @@ use http::Request;
 use tokio::net::TcpStream;
 
 use crate::commands::{Answer, LoadCommand, LoadReport, answer, commands};
-use crate::compression::{EVENTS_PER_S, REST, SUBSCRIBERS, Window, window};
+use crate::compression::{EVENTS_PER_S, REST, SUBSCRIBERS, Window, take_turns};
 use crate::run::{Options, median};
 use crate::server::{Settings, path};
 use crate::table::Row;
@@ -37,15 +37,7 @@ pub fn http2(options: &Options) -> anyhow::Result<Vec<Row>> {
         load.connect_with(server.public, SUBSCRIBERS, &[path([number])], &format!("accept-encoding: {coding}\r\n"), false)?;
         loads.push(load);
     }
-    let mut windows = [const { Vec::new() }; SIDES.len()];
-    // The first of each is thrown away.
-    for turn in 0..=options.windows {
-        for (number, load) in loads.iter_mut().enumerate() {
-            let window = window(&mut broker, &server, load, (number, SIDES[number].0), options.window)?;
-            windows[number].extend((turn > 0).then_some(window));
-        }
-    }
-    let [one, two, coded] = windows;
+    let [one, two, coded] = take_turns(options, &mut broker, &server, &mut loads, SIDES.map(|(side, _)| side))?;
     let details = serde_json::json!({
         "subscribers": SUBSCRIBERS, "streams_per_connection": STREAMS_PER_CONNECTION, "events_per_s": EVENTS_PER_S,
         "http1": one, "http2": two, "http2_zstd": coded,

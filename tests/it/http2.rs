@@ -7,12 +7,20 @@ use h2::client::SendRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::admin::unique;
+use crate::support::admin::{Cluster, unique};
 use crate::support::coded::Decoder;
 use crate::support::deadline::{eventually, within};
 use crate::support::numbered::{TIME, numbers, padded, record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
+
+/// A topic, and the stream `two` of it.
+async fn two(cluster: &Cluster) -> (String, Settings) {
+    let topic = unique("eqiad.two");
+    cluster.create_topic(&topic, 1).await;
+    let settings = Settings::default().stream("two", &[&topic]);
+    (topic, settings)
+}
 
 /// A connection, and the task that drives it.
 async fn connect(address: SocketAddr) -> SendRequest<bytes::Bytes> {
@@ -91,9 +99,8 @@ fn numbers_in(text: &str) -> Vec<usize> {
 
 on_both_brokers! {
     async fn streams_of_one_connection_are_served_at_once_and_end_in_order(cluster: Cluster) {
-        let topic = unique("eqiad.two");
-        cluster.create_topic(&topic, 1).await;
-        let server = TestServer::start(&cluster, &Settings::default().stream("two", &[&topic])).await;
+        let (topic, settings) = two(&cluster).await;
+        let server = TestServer::start(&cluster, &settings).await;
         let mut requests = connect(server.address).await;
         let info = get(&mut requests, "/_info").await;
         assert_eq!((info.status().as_u16(), info.version()), (200, http::Version::HTTP_2));
@@ -121,9 +128,8 @@ on_both_brokers! {
 
     /// Those that come later, too, and those of HTTP/1.1 beside them.
     async fn coded_streams_are_read_and_end_in_order(cluster: Cluster) {
-        let topic = unique("eqiad.two");
-        cluster.create_topic(&topic, 1).await;
-        let server = TestServer::start(&cluster, &Settings::default().stream("two", &[&topic])).await;
+        let (topic, settings) = two(&cluster).await;
+        let server = TestServer::start(&cluster, &settings).await;
         let producer = cluster.producer("none");
         let mut beside = Request::get("/v2/stream/two").header("Accept-Encoding", "zstd").subscribe(server.address).await;
         let mut requests = connect(server.address).await;
@@ -157,9 +163,8 @@ on_both_brokers! {
     /// Far more than its window and what the server holds for it; another connection's client reads on.
     async fn a_stream_whose_client_does_not_read_for_a_while_loses_nothing(cluster: Cluster) {
         const EVENTS: usize = 1000;
-        let topic = unique("eqiad.two");
-        cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("two", &[&topic]).key("memory_log_bytes_max", "1048576");
+        let (topic, settings) = two(&cluster).await;
+        let settings = settings.key("memory_log_bytes_max", "1048576");
         let server = TestServer::start(&cluster, &settings).await;
         let mut slow = get(&mut connect(server.address).await, "/v2/stream/two").await.into_body();
         let mut reading = get(&mut connect(server.address).await, "/v2/stream/two").await.into_body();
@@ -175,9 +180,8 @@ on_both_brokers! {
 
     /// Its connection lives, and answers.
     async fn a_stream_whose_client_never_reads_is_reset(cluster: Cluster) {
-        let topic = unique("eqiad.two");
-        cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("two", &[&topic]).key("write_timeout_ms", "2000");
+        let (topic, settings) = two(&cluster).await;
+        let settings = settings.key("write_timeout_ms", "2000");
         let server = TestServer::start(&cluster, &settings).await;
         let mut builder = h2::client::Builder::new();
         let mut requests = connect_as(server.address, builder.initial_connection_window_size(1 << 20)).await;
@@ -202,9 +206,8 @@ on_both_brokers! {
     /// What waits for it takes longer than a write may make no progress, a chunk of that does not.
     async fn a_stream_whose_client_reads_slowly_goes_on(cluster: Cluster) {
         const EVENTS: usize = 16;
-        let topic = unique("eqiad.two");
-        cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("two", &[&topic]).key("write_timeout_ms", "2000");
+        let (topic, settings) = two(&cluster).await;
+        let settings = settings.key("write_timeout_ms", "2000");
         let server = TestServer::start(&cluster, &settings).await;
         let mut slow = get(&mut connect(server.address).await, "/v2/stream/two").await.into_body();
         let mut beside = Request::get("/v2/stream/two").subscribe(server.address).await;
