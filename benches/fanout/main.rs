@@ -16,7 +16,7 @@
 //! * `cases`: every case with its parameters and goals. `run`: what they have in common.
 //! * `deliveries`, `past`, `begin`, `compression`, `http2`, `joins`: the kinds of cases.
 //! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange. `usage`: what they cost.
-//! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.
+//! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.md and docs/performance.md.
 
 #![allow(
     clippy::cast_precision_loss,

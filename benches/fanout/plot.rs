@@ -1,4 +1,4 @@
-//! The plot of README: deliveries per CPU second, and memory, against the number of subscribers.
+//! The plot of README.md and docs/performance.md: deliveries per CPU second, and memory, against the number of subscribers.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,6 +1,7 @@
 //! The one table of all keys: names, kinds with bounds, defaults, a line of documentation each.
 //!
-//! The check for unknown keys, defaults and bounds, `config/production.yaml` and README's table all come from here or are compared with it.
+//! The check for unknown keys, defaults and bounds come from here. Tests compare it with
+//! `config/production.yaml` and the table in docs/configuration.md.
 
 /// A key of the operator's file.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use super::*;
 
 const PRODUCTION: &str = include_str!("../../../config/production.yaml");
-const README: &str = include_str!("../../../README.md");
+const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
 fn documented() -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
@@ -50,13 +50,14 @@ fn production_yaml_can_be_used_and_is_the_defaults_but_for_its_examples() {
 }
 
 #[test]
-fn readmes_table_of_keys_is_this_one() {
+fn the_documented_table_of_keys_is_this_one() {
     let expected = documented().map(|key| {
         let default = if key.default == "null" { "none".to_owned() } else { format!("`{}`", key.default) };
         format!("| `{}` | {default} | {} |", key.name, key.doc)
     });
-    let (_, after_head) =
-        README.split_once("\n| key | default | meaning |\n|---|---|---|\n").expect("README has the table of keys");
+    let (_, after_head) = DOCUMENT
+        .split_once("\n| key | default | meaning |\n|---|---|---|\n")
+        .expect("docs/configuration.md has the table of keys");
     let rows = after_head.lines().take_while(|line| line.starts_with('|'));
     assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "the same rows in the same order as the table");
 }
