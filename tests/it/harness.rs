@@ -1,6 +1,7 @@
 //! The tests' own tools, put to the test: a suite on broken tools proves nothing.
 
 mod canned;
+mod descriptions;
 mod real_kafka;
 
 use crate::support::admin::{NewRecord, unique};

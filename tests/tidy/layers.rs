@@ -16,7 +16,7 @@ struct Never {
 
 const ONLY: &[Only] = &[
     // In tests of the embedded broker librdkafka is the client to please.
-    Only { what: &[&["rdkafka"]], places: &["kafka", "dev_broker::**::tests"] },
+    Only { what: &[&["rdkafka"], &["kafka_topic_ids"]], places: &["kafka", "dev_broker::**::tests"] },
     // Tests of what is fetched from a URL answer it themselves.
     Only { what: &[&["axum"], &["hyper"], &["hyper_util"]], places: &["http", "server", "stream::**::tests"] },
     Only { what: &[&["crate", "dev_broker"]], places: &["dev_broker", "cli", "dev", "main"] },
@@ -89,6 +89,7 @@ mod tests {
         refuses("src/dev_broker/log.rs", "use rdkafka::ClientConfig;");
         refuses("src/fanout/hub.rs", "fn f() -> rdkafka::Offset { g() }");
         refuses("src/server.rs", "use rdkafka as client;");
+        refuses("src/fanout/hub.rs", "use kafka_topic_ids::TopicDescription;");
         accepts("src/server.rs", "//! Not `rdkafka::Offset`.\nconst NAME: &str = \"rdkafka::x\";");
     }
 

@@ -26,9 +26,14 @@ const BROKER_RESOURCE: i8 = 4;
 const FROM_TOPIC: i8 = 1;
 const FROM_DEFAULT: i8 = 5;
 
+/// What everybody may do with every topic, as bits (KIP-430; `org.apache.kafka.common.acl.AclOperation`):
+/// read, write, create, delete, alter, describe, describe and alter its configuration.
+const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+
 /// `Metadata`: the node, and all topics or those named (by name, or by id from version 10 on).
 pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: MetadataRequest) -> MetadataResponse {
-    let all = || broker.topics.all().iter().map(|topic| topic_metadata(topic)).collect();
+    let rights = request.include_topic_authorized_operations;
+    let all = || broker.topics.all().iter().map(|topic| topic_metadata(topic, rights)).collect();
     let topics = match request.topics {
         None => all(),
         // Before version 1 there was no null, and an empty list meant all.
@@ -37,11 +42,11 @@ pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: Meta
             .into_iter()
             .map(|asked| match asked.name {
                 Some(name) => match broker.get_or_create(&name, request.allow_auto_topic_creation) {
-                    Ok(topic) => topic_metadata(&topic),
+                    Ok(topic) => topic_metadata(&topic, rights),
                     Err(error) => MetadataResponseTopic::default().with_error_code(error.code()).with_name(Some(name)),
                 },
                 None => match broker.topics.get_by_id(asked.topic_id) {
-                    Some(topic) => topic_metadata(&topic),
+                    Some(topic) => topic_metadata(&topic, rights),
                     None => MetadataResponseTopic::default()
                         .with_error_code(ResponseError::UnknownTopicId.code())
                         .with_name(None)
@@ -58,7 +63,7 @@ pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: Meta
         .with_topics(topics)
 }
 
-fn topic_metadata(topic: &Topic) -> MetadataResponseTopic {
+fn topic_metadata(topic: &Topic, rights: bool) -> MetadataResponseTopic {
     let partition = |(index, _)| {
         MetadataResponsePartition::default()
             .with_partition_index(index)
@@ -67,10 +72,11 @@ fn topic_metadata(topic: &Topic) -> MetadataResponseTopic {
             .with_replica_nodes(vec![NODE_ID.into()])
             .with_isr_nodes(vec![NODE_ID.into()])
     };
-    MetadataResponseTopic::default()
+    let described = MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
         .with_topic_id(topic.id)
-        .with_partitions((0..).zip(&topic.partitions).map(partition).collect())
+        .with_partitions((0..).zip(&topic.partitions).map(partition).collect());
+    if rights { described.with_topic_authorized_operations(TOPIC_OPERATIONS) } else { described }
 }
 
 /// `DescribeCluster` (KIP-700).

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use kafka_topic_ids::{TopicDescription, describe_topics};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -145,6 +146,30 @@ impl Cluster {
     pub async fn log(&self, topic: &str) -> Vec<LogRecord> {
         let (consumer, topic, partitions) = (self.consumer(), topic.to_owned(), self.partitions(topic).await);
         blocking(move || (0..partitions).flat_map(|partition| read_partition(&consumer, &topic, partition)).collect()).await
+    }
+
+    /// What the cluster says of the topics, in this order.
+    pub async fn describe(&self, topics: &[&str]) -> Vec<TopicDescription> {
+        let consumer = self.consumer();
+        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        blocking(move || {
+            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+            describe_topics(consumer.client(), &topics, true, PATIENCE).expect("a description")
+        })
+        .await
+    }
+
+    /// The topic's id: a new one each time that it is made.
+    pub async fn topic_id(&self, topic: &str) -> [u8; 16] {
+        let described = self.describe(&[topic]).await.remove(0);
+        assert_eq!(described.error, None, "{topic}");
+        described.id.expect("the cluster has topic ids")
+    }
+
+    /// The cluster's id.
+    pub async fn cluster_id(&self) -> String {
+        let consumer = self.consumer();
+        blocking(move || consumer.client().fetch_cluster_id(PATIENCE)).await.expect("a cluster has an id")
     }
 
     /// Whether the cluster answers within a second.

@@ -1,0 +1,140 @@
+//! Pointers of librdkafka that free themselves, on every path.
+
+use std::ffi::{CStr, CString, c_char};
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use rdkafka::bindings as sys;
+use rdkafka::error::KafkaError;
+use rdkafka::types::{RDKafka, RDKafkaErrorCode, RDKafkaRespErr};
+
+/// What librdkafka takes as a request's time-out, in milliseconds (`rd_kafka_AdminOptions_init`).
+const TIMEOUT_MS: std::ops::RangeInclusive<u128> = 1..=3_600_000;
+
+/// Names of topics.
+pub(crate) struct TopicNames(NonNull<sys::rd_kafka_TopicCollection_t>);
+
+impl TopicNames {
+    pub(crate) fn new(names: &[CString]) -> Self {
+        let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: `pointers` has the given length, and each is a C string that `names` keeps alive.
+        // librdkafka copies the strings. An empty list is never read.
+        let made = unsafe { sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()) };
+        Self(NonNull::new(made).expect("librdkafka ends the process rather than fail to allocate"))
+    }
+
+    pub(crate) fn ptr(&self) -> *const sys::rd_kafka_TopicCollection_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for TopicNames {
+    fn drop(&mut self) {
+        // SAFETY: made by librdkafka for us, and freed here only.
+        unsafe { sys::rd_kafka_TopicCollection_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// Options of one request.
+pub(crate) struct Options(NonNull<sys::rd_kafka_AdminOptions_t>);
+
+impl Options {
+    pub(crate) fn new(client: *mut RDKafka, rights: bool, timeout: Duration) -> Result<Self, KafkaError> {
+        let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        // SAFETY: the caller's client is alive, and the operation is one that librdkafka knows.
+        let made = unsafe { sys::rd_kafka_AdminOptions_new(client, operation) };
+        let options = Self(NonNull::new(made).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument))?);
+        let in_range = timeout.as_millis().clamp(*TIMEOUT_MS.start(), *TIMEOUT_MS.end());
+        let timeout_ms = i32::try_from(in_range).unwrap_or(i32::MAX);
+        // SAFETY: the options are alive; without a buffer for words librdkafka writes none.
+        let code = unsafe { sys::rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), timeout_ms, ptr::null_mut(), 0) };
+        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(KafkaError::AdminOpCreation(format!("a time-out of {timeout_ms} ms: {code:?}")));
+        }
+        // SAFETY: the options are alive.
+        let refused =
+            unsafe { sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.0.as_ptr(), i32::from(rights)) };
+        match NonNull::new(refused) {
+            None => Ok(options),
+            Some(error) => Err(KafkaError::AdminOpCreation(Refusal(error).words())),
+        }
+    }
+
+    pub(crate) fn ptr(&self) -> *const sys::rd_kafka_AdminOptions_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Options {
+    fn drop(&mut self) {
+        // SAFETY: made by librdkafka for us, and freed here only.
+        unsafe { sys::rd_kafka_AdminOptions_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// An error that librdkafka made for us.
+struct Refusal(NonNull<sys::rd_kafka_error_t>);
+
+impl Refusal {
+    fn words(&self) -> String {
+        // SAFETY: the error is alive.
+        let words = unsafe { sys::rd_kafka_error_string(self.0.as_ptr()) };
+        // SAFETY: librdkafka gives a C string, never NULL, which lives as long as the error.
+        unsafe { CStr::from_ptr(words) }.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        // SAFETY: made by librdkafka for us, and freed here only.
+        unsafe { sys::rd_kafka_error_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// A queue for one answer.
+pub(crate) struct Queue(NonNull<sys::rd_kafka_queue_t>);
+
+impl Queue {
+    pub(crate) fn new(client: *mut RDKafka) -> Self {
+        // SAFETY: the caller's client is alive.
+        let made = unsafe { sys::rd_kafka_queue_new(client) };
+        Self(NonNull::new(made).expect("librdkafka ends the process rather than fail to allocate"))
+    }
+
+    pub(crate) fn ptr(&self) -> *mut sys::rd_kafka_queue_t {
+        self.0.as_ptr()
+    }
+
+    /// The answer; `None` when it does not come in time.
+    pub(crate) fn wait(&self, timeout: Duration) -> Option<Event> {
+        let in_range = timeout.as_millis().clamp(*TIMEOUT_MS.start(), *TIMEOUT_MS.end());
+        let timeout_ms = i32::try_from(in_range).unwrap_or(i32::MAX);
+        // SAFETY: the queue is alive.
+        let event = unsafe { sys::rd_kafka_queue_poll(self.0.as_ptr(), timeout_ms) };
+        NonNull::new(event).map(Event)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: made by librdkafka for us, and freed here only. An answer that is still on its way
+        // has a reference of its own, and is dropped by librdkafka.
+        unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// An answer out of a queue. All that is read out of it lives as long as this.
+pub(crate) struct Event(NonNull<sys::rd_kafka_event_t>);
+
+impl Event {
+    pub(crate) fn ptr(&self) -> *mut sys::rd_kafka_event_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: librdkafka gave it to us, and it is freed here only.
+        unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) };
+    }
+}
