@@ -135,3 +135,15 @@ pub const HTTP2_SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Pause before another look at a connection's first bytes, of which there are too few to tell the protocol.
 pub const PEEK_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often Kafka's state is looked at for the log.
+pub const KAFKA_LOG_LOOK: Duration = Duration::from_secs(1);
+
+/// Kafka counts as lost when it has not answered for this long beyond `metadata_refresh_ms`: several look-ups fail meanwhile.
+pub const KAFKA_SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// How long a fault of Kafka's client counts as lasting: librdkafka repeats one that lasts every 30 seconds and a pause.
+pub const KAFKA_FAULT_KEPT: Duration = Duration::from_secs(45);
+
+/// Brokers whose faults are kept.
+pub const KAFKA_FAULTS_MAX: usize = 16;

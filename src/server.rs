@@ -109,7 +109,9 @@ impl Server {
             metrics: Arc::clone(&metrics),
         };
         let traces = Traces::start(config.otlp_endpoint.as_deref(), &config.service_name).context("traces")?;
-        let kafka_health = Arc::new(KafkaHealth::default());
+        let refresh = Duration::from_millis(config.kafka.metadata_refresh_ms);
+        let kafka_health = Arc::new(KafkaHealth::new(Arc::clone(&metrics), refresh));
+        tokio::spawn(Arc::clone(&kafka_health).log(shutdown.clone()));
         let threads = kafka_reader(&config, &reloaded, Arc::clone(&kafka_health)).start(&hub, requests)?;
         let http = &config.http;
         let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::App;
+use crate::health::KafkaHealth;
+
+/// Topics that the reason of `/readyz` names; `/readyz?verbose` names all.
+const UNREADABLE_NAMED_MAX: usize = 10;
 
 /// The admin routes.
 pub fn router(app: &Arc<App>) -> Router {
@@ -22,6 +27,7 @@ pub fn router(app: &Arc<App>) -> Router {
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.hub.update_gauges();
+    app.kafka_health.update_gauges();
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.metrics.render()).into_response()
 }
@@ -31,21 +37,55 @@ async fn healthz() -> Response {
     axum::Json(json!({"status": "ok"})).into_response()
 }
 
-/// Streams can be served; else why not.
-async fn readyz(State(app): State<Arc<App>>) -> Response {
+/// What `/readyz` may be asked besides.
+#[derive(Debug, Deserialize)]
+struct ReadyQuery {
+    /// Name every topic that cannot be read; the value does not matter.
+    verbose: Option<String>,
+}
+
+/// Whether streams can be served, else why not; and how Kafka is, which decides nothing here once streams are served.
+async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) -> Response {
     let reason = if app.shutdown.is_announced() {
         Some("draining".to_owned())
     } else if app.hub.is_ready() {
         None
-    } else if let Some(fault) = app.kafka_health.fault() {
-        Some(format!("Kafka cannot be read: {fault}"))
     } else {
-        Some("Kafka has not answered yet, or not every partition was read up to its end".to_owned())
+        Some(unready(&app.kafka_health))
     };
-    match reason {
-        None => axum::Json(json!({"status": "ready"})).into_response(),
-        Some(reason) => {
-            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({"status": "not ready", "reason": reason}))).into_response()
-        }
+    let health = &app.kafka_health;
+    let kafka = if health.is_connected() { "connected" } else { "not connected" };
+    let mut body = json!({"status": if reason.is_none() { "ready" } else { "not ready" }, "kafka": kafka});
+    if !health.is_connected() {
+        body["kafka_fault"] = json!(health.fault());
     }
+    if let Some(age) = health.last_answer().and_then(|time| time.elapsed().ok()) {
+        body["kafka_last_answer_age_s"] = json!(age.as_secs());
+    }
+    let topics = health.topics();
+    body["topics_unavailable"] = json!(topics.len());
+    if query.verbose.is_some() {
+        let all = topics.iter().map(|(topic, trouble)| json!({"topic": topic.as_str(), "reason": trouble.as_str()}));
+        body["topics"] = all.collect();
+    }
+    let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if let Some(reason) = reason {
+        body["reason"] = json!(reason);
+    }
+    (status, axum::Json(body)).into_response()
+}
+
+/// Why streams are not served yet.
+fn unready(health: &KafkaHealth) -> String {
+    let waiting = "not every partition was read up to its end";
+    let mut reason = match (health.fault(), health.is_connected()) {
+        (Some(fault), false) => format!("Kafka cannot be read: {fault}"),
+        (Some(fault), true) => format!("Kafka answers, but {waiting}; its client reports: {fault}"),
+        (None, true) => format!("Kafka answers, but {waiting} yet"),
+        (None, false) => format!("Kafka has not answered yet, or {waiting}"),
+    };
+    for (topic, trouble) in health.topics().iter().take(UNREADABLE_NAMED_MAX) {
+        reason += &format!("; topic {topic} {}", trouble.words());
+    }
+    reason
 }

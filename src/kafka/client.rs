@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Statistics};
@@ -45,6 +45,9 @@ const DEFAULTS: &[(&str, &str)] = &[
 /// The purpose of the consumer that reads everything once.
 pub(super) const LIVE: &str = "live";
 
+/// The purpose of the consumer that discovery asks its questions with.
+const QUESTIONS: &str = "questions";
+
 /// How to connect to Kafka.
 #[derive(Clone, Debug)]
 pub struct KafkaClient {
@@ -56,32 +59,48 @@ pub struct KafkaClient {
 /// librdkafka refused the properties: a key it does not know, a value out of range, a certificate it cannot read.
 #[derive(Debug, thiserror::Error)]
 #[error("Kafka client: {0}")]
-pub struct KafkaClientError(#[from] rdkafka::error::KafkaError);
+pub struct KafkaClientError(#[from] pub(super) rdkafka::error::KafkaError);
 
 /// What librdkafka reports beside records.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     /// The consumer's `client.id`.
     handle: String,
+    /// Whether its reports come when they are made. Those of the others wait until somebody needs the past.
+    is_always_polled: bool,
     metrics: Arc<Metrics>,
     health: Arc<KafkaHealth>,
 }
 
 impl ClientContext for Context {
+    /// The log's lines are made by [`KafkaHealth`], which bounds them.
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
         // Both are answers that the readers wait for, and no faults.
         if let Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) = error.rdkafka_error_code() {
             return;
         }
         self.metrics.kafka_errors.inc();
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            // All that is said, too, when a listener closes the connection because it speaks TLS.
-            let reason = format!("{reason}; if they run, see whether security.protocol is what their listeners speak");
-            tracing::warn!(%error, reason, "Kafka client");
-            self.health.report_consequence(format!("{error}: {reason}"));
-        } else {
-            tracing::warn!(%error, reason, "Kafka client");
-            self.health.report(format!("{error}: {reason}"));
+        tracing::debug!(handle = self.handle, %error, reason, "Kafka client");
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.health.report(reason.to_owned());
+        } else if self.is_always_polled {
+            // Nothing else is reported when a listener closes the connection because it speaks TLS.
+            self.health
+                .report_lost(format!("{reason}; if they run, see whether security.protocol is what their listeners speak"));
+        }
+    }
+
+    /// librdkafka's own lines. Faults of brokers (`FAIL`) come as errors too.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // librdkafka begins each with the thread that it is from.
+        let message = message.split_once("]: ").map_or(message, |(_, message)| message);
+        match facility {
+            _ if level as u8 > RDKafkaLogLevel::Warning as u8 => tracing::debug!(facility, message, "librdkafka"),
+            "FAIL" | "ERROR" => tracing::debug!(facility, message, "librdkafka"),
+            // The same for each consumer.
+            "CONFWARN" if self.handle.ends_with(LIVE) => tracing::warn!(message, "Kafka property without effect"),
+            "CONFWARN" => {}
+            _ => self.health.report(message.to_owned()),
         }
     }
 
@@ -125,7 +144,12 @@ impl KafkaClient {
         }
         Ok(BaseConsumer::from_config_and_context(
             &config,
-            Context { handle, metrics: Arc::clone(&self.metrics), health: Arc::clone(&self.health) },
+            Context {
+                handle,
+                is_always_polled: [LIVE, QUESTIONS].contains(&purpose),
+                metrics: Arc::clone(&self.metrics),
+                health: Arc::clone(&self.health),
+            },
         )?)
     }
 

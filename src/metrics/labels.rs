@@ -43,6 +43,15 @@ pub struct StreamTopicLabel {
     pub topic: String,
 }
 
+/// A topic of the configuration, and why it cannot be read.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct TopicReasonLabel {
+    /// The topic's name.
+    pub topic: String,
+    /// The reason's fixed word.
+    pub reason: &'static str,
+}
+
 /// What was built.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct BuildLabel {

@@ -4,6 +4,7 @@
 //!
 //! * `labels`: the label sets, and the histogram of deliveries.
 //! * `kafka_client`: what librdkafka says of itself, under the names of the Node service.
+//! * `process`: memory, CPU and files of the process.
 //! * `text`: Prometheus' text form.
 //!
 //! Quirk: what librdkafka counts up is a gauge under a name without `_total`, as with the Node service
@@ -11,6 +12,7 @@
 
 mod kafka_client;
 mod labels;
+mod process;
 mod text;
 
 use std::collections::BTreeSet;
@@ -26,7 +28,9 @@ use prometheus_client::registry::Registry;
 use serde_json::Value;
 
 pub use kafka_client::{KafkaClientStatistics, Sample};
-pub use labels::{BuildLabel, DeliverySeconds, ReasonLabel, StreamLabel, StreamOwnerLabel, StreamTopicLabel, TopicLabel};
+pub use labels::{
+    BuildLabel, DeliverySeconds, ReasonLabel, StreamLabel, StreamOwnerLabel, StreamTopicLabel, TopicLabel, TopicReasonLabel,
+};
 
 use crate::cursor::MovedReason;
 use crate::event::SkipReason;
@@ -53,6 +57,7 @@ macro_rules! metrics {
                 )+
                 let kafka_client = Arc::new(KafkaClientStatistics::default());
                 registry.register_collector(Box::new(Arc::clone(&kafka_client)));
+                registry.register_collector(Box::new(process::ProcessMetrics));
                 let metrics = Self { registry, topics: Mutex::default(), kafka_client, $($field,)+ };
                 metrics.build_info.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
                 metrics
@@ -132,6 +137,12 @@ metrics! {
     config_reloads: Family<ReasonLabel, Counter> = "eventstreams_config_reloads";
     /// Errors that the Kafka client reported.
     kafka_errors: Counter = "eventstreams_kafka_errors";
+    /// Whether Kafka answers.
+    kafka_connected: Gauge = "eventstreams_kafka_connected";
+    /// When Kafka answered last, in seconds since 1970; 0 if it never has.
+    kafka_last_answer: Gauge<f64, AtomicU64> = "eventstreams_kafka_last_answer_timestamp_seconds";
+    /// Topics of the public streams that cannot be read, by reason.
+    topics_unavailable: Family<TopicReasonLabel, Gauge> = "eventstreams_topics_unavailable";
 }
 
 impl Metrics {
@@ -146,7 +157,7 @@ impl Metrics {
 
     /// Topics that no record was read of have no age.
     fn update_ages(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let now = now_seconds();
         for topic in self.topics.lock().iter() {
             let label = TopicLabel { topic: topic.clone() };
             let newest = self.newest_record_seconds.get(&label).map(|newest| newest.get());
@@ -154,6 +165,14 @@ impl Metrics {
                 self.newest_record_age_seconds.get_or_create(&label).set((now - newest).max(0.0));
             }
         }
+    }
+
+    /// A record of Kafka's time `timestamp_ms` was read: `newest` is its topic's gauge. A record from the future counts as one
+    /// of now: else its topic would look alive until that time comes.
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact below 2^52")]
+    pub fn note_newest(newest: &Gauge<f64, AtomicU64>, timestamp_ms: i64) {
+        let seconds = timestamp_ms as f64 / 1000.0;
+        newest.set(newest.get().max(seconds.min(now_seconds())));
     }
 
     /// Puts what a Kafka client said of itself in the place of what it said before.
@@ -200,9 +219,25 @@ impl Metrics {
     }
 }
 
+fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_from_the_future_counts_as_one_of_now() {
+        let newest = Gauge::<f64, AtomicU64>::default();
+        Metrics::note_newest(&newest, 1_700_000_000_000);
+        Metrics::note_newest(&newest, 1_600_000_000_000);
+        assert!((newest.get() - 1_700_000_000.0).abs() < 1e-3);
+        for from_the_future in [i64::MAX, 1_767_225_600_000_000] {
+            Metrics::note_newest(&newest, from_the_future);
+            assert!((newest.get() - now_seconds()).abs() < 60.0, "{}", newest.get());
+        }
+    }
 
     #[test]
     fn the_names_of_the_node_service_are_kept() {

@@ -116,13 +116,18 @@ on_both_brokers! {
             assert!(text.contains(&format!("# TYPE {name} gauge\n")), "{name} in {text}");
         }
         let names: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert!(names.iter().all(|line| line.starts_with("eventstreams_") || line.starts_with("rdkafka_")), "{names:?}");
+        let is_ours = |line: &&str| ["eventstreams_", "rdkafka_", "process_"].iter().any(|prefix| line.starts_with(prefix));
+        assert!(names.iter().all(is_ours), "{names:?}");
         assert_eq!(server.metric("eventstreams_partitions").await, 1);
         assert_eq!(server.metric("eventstreams_connections").await, 0, "the admin port's own do not count");
-        for (path, status) in [("/healthz", "ok"), ("/readyz", "ready")] {
-            let mut response = Request::get(path).send(server.admin).await;
-            assert_eq!((response.status, response.json().await), (200, json!({"status": status})), "{path}");
-        }
+        let mut alive = Request::get("/healthz").send(server.admin).await;
+        assert_eq!((alive.status, alive.json().await), (200, json!({"status": "ok"})));
+        let mut ready = Request::get("/readyz?verbose").send(server.admin).await;
+        let mut body = ready.json().await;
+        let age = body.as_object_mut().and_then(|body| body.remove("kafka_last_answer_age_s"));
+        assert!(age.and_then(|age| age.as_u64()).is_some_and(|seconds| seconds < 60), "{body}");
+        let expected = json!({"status": "ready", "kafka": "connected", "topics_unavailable": 0, "topics": []});
+        assert_eq!((ready.status, body), (200, expected));
         for path in ["/v2/stream/mediawiki.recentchange", "/_info", "/"] {
             assert_eq!(Request::get(path).send(server.admin).await.status, 404, "{path} is not for the admin port");
         }
