@@ -1,17 +1,19 @@
 //! The command line: `dev` (what no subcommand does too), `serve`, `check-config`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, check_config, place_refused};
+use crate::config::{Config, Logging, Problem, Reading, check_config, place_problems};
 use crate::dev;
-use crate::kafka::refused_properties;
+use crate::kafka::{KafkaClient, KafkaClientError, Probe, probe, refused_properties};
 use crate::server::{Listeners, Server};
 use crate::shutdown::Shutdown;
-use crate::stream::{LoadError, load_catalog};
+use crate::stream::{LoadError, Topic, load_catalog};
 use crate::telemetry;
 
 /// Public event streams: Kafka topics to Server-Sent Events.
@@ -34,6 +36,9 @@ enum Command {
     CheckConfig {
         /// The operator's file.
         file: PathBuf,
+        /// Ask Kafka for each topic too: whether it exists, has leaders, and may be read
+        #[arg(long)]
+        connect: bool,
     },
 }
 
@@ -95,7 +100,7 @@ pub fn run(cli: Cli) -> ExitCode {
             None => dev::run(cli.dev).await,
             Some(Command::Dev(args)) => dev::run(args).await,
             Some(Command::Serve(args)) => serve(&args).await,
-            Some(Command::CheckConfig { file }) => check(&file).await,
+            Some(Command::CheckConfig { file, connect }) => check(&file, connect).await,
         }
     });
     // Whatever is left of the runtime (a look-up that Kafka never answers) is not waited for.
@@ -107,15 +112,18 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("eventstreams: {error:#}");
-    let config = error.is::<Unusable>() || error.is::<LoadError>();
+    telemetry::fatal(&format!("{error:#}"));
+    let config = error.is::<Unusable>() || error.is::<KafkaClientError>();
+    let config = config || error.downcast_ref::<LoadError>().is_some_and(LoadError::stays);
     if config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
 }
 
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let mut config = read(&args.config)?;
+    let read = Read::of(&args.config);
+    // As far as the file can be understood: why it cannot be used belongs into the log.
+    telemetry::start(&read.logging(), read.service_name());
+    let mut config = read.usable()?;
     args.overrides.apply(&mut config);
-    telemetry::start(&config.logging, &config.service_name);
     if config.kafka.brokers().is_none() {
         let missing = anyhow::anyhow!("no Kafka brokers: set kafka's metadata.broker.list in the file, or --brokers");
         return Err(Unusable(missing).into());
@@ -132,20 +140,93 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     Server::start(config, Some(args.config.clone()), shutdown).await?.serve(listeners).await
 }
 
-async fn check(file: &Path) -> anyhow::Result<()> {
-    let config = read(file)?;
-    let loaded = load_catalog(&config.streams, &config.http.user_agent).await;
-    let loaded = loaded?;
-    print!("{}", check_config::describe(&config, &loaded.catalog));
+async fn check(file: &Path, connect: bool) -> anyhow::Result<()> {
+    let mut read = Read::of(file);
+    let loaded = match &read.config {
+        Some(config) => Some(load_catalog(&config.streams, &config.http.user_agent).await),
+        None => None,
+    };
+    match loaded {
+        Some(Ok(loaded)) => {
+            let config = read.usable()?;
+            print!("{}", check_config::describe(&config, &loaded.catalog));
+            if connect { ask_kafka(config, loaded.catalog.topics()).await } else { Ok(()) }
+        }
+        Some(Err(error)) => {
+            read.add(&error);
+            read.usable().map(drop)
+        }
+        None => read.usable().map(drop),
+    }
+}
+
+/// Says of each topic whether it can be read.
+async fn ask_kafka(config: Config, topics: BTreeSet<Topic>) -> anyhow::Result<()> {
+    let Some(brokers) = config.kafka.brokers().map(str::to_owned) else {
+        anyhow::bail!("no Kafka brokers to ask: set kafka's metadata.broker.list");
+    };
+    let client = KafkaClient::new(&config.kafka.properties, Arc::default(), Arc::default());
+    let asked = tokio::task::spawn_blocking(move || probe(&client, &topics)).await.context("asking Kafka")?;
+    let Probe { brokers: found, topics } = asked.with_context(|| format!("brokers {brokers}"))?;
+    println!("\ntopics in Kafka, of {found} brokers");
+    for topic in &topics {
+        println!("  {topic}");
+    }
+    let unreadable = topics.iter().filter(|topic| topic.result.is_err()).count();
+    anyhow::ensure!(unreadable == 0, "{unreadable} of {} topics cannot be read", topics.len());
     Ok(())
 }
 
-fn read(file: &Path) -> anyhow::Result<Config> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display())).map_err(Unusable)?;
-    let config = Config::parse(&text, std::env::vars());
-    let config = config.and_then(|config| {
-        let refused = refused_properties(&config.kafka.properties);
-        if refused.is_empty() { Ok(config) } else { Err(place_refused(&text, refused)) }
-    });
-    Ok(config.with_context(|| format!("{} cannot be used", file.display())).map_err(Unusable)?)
+/// The operator's file, and everything that is wrong with it as far as nobody else is asked.
+struct Read {
+    file: PathBuf,
+    text: String,
+    config: Option<Config>,
+    problems: Vec<Problem>,
+    /// The file itself cannot be read.
+    unread: Option<std::io::Error>,
+}
+
+impl Read {
+    fn of(file: &Path) -> Self {
+        let (text, unread) = match std::fs::read_to_string(file) {
+            Ok(text) => (text, None),
+            Err(error) => (String::new(), Some(error)),
+        };
+        let Reading { config, mut problems } = Config::read(&text, file.parent(), std::env::vars());
+        if unread.is_none()
+            && let Some(config) = &config
+        {
+            let refused = refused_properties(&config.kafka.properties).into_iter();
+            let under_kafka = |name: String| if name.is_empty() { "kafka".to_owned() } else { format!("kafka.{name}") };
+            let refused = refused.map(|(name, what)| (under_kafka(name), what)).collect();
+            problems.extend(place_problems(&text, refused));
+        }
+        Self { file: file.to_owned(), text, config, problems, unread }
+    }
+
+    /// What is wrong with stream configuration, if that is not the consequence of what is wrong already.
+    fn add(&mut self, error: &LoadError) {
+        if self.problems.is_empty() || !error.may_be_a_consequence() {
+            self.problems.extend(place_problems(&self.text, error.problems()));
+        }
+    }
+
+    fn logging(&self) -> Logging {
+        self.config.as_ref().map_or(Logging::DEFAULT, |config| config.logging.clone())
+    }
+
+    fn service_name(&self) -> &str {
+        self.config.as_ref().map_or("eventstreams", |config| &config.service_name)
+    }
+
+    fn usable(mut self) -> anyhow::Result<Config> {
+        let file = self.file.display();
+        if let Some(error) = self.unread {
+            return Err(Unusable(anyhow::Error::new(error).context(format!("cannot read {file}"))).into());
+        }
+        self.problems.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
+        let usable = Reading { config: self.config, problems: self.problems }.usable();
+        Ok(usable.with_context(|| format!("{file} cannot be used")).map_err(Unusable)?)
+    }
 }

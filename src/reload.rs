@@ -3,6 +3,9 @@
 //! What may change is the public streams and the redaction rules. One immutable snapshot takes the place of another; whatever
 //! cannot be read or used changes nothing, and is said. What the operator's file says takes effect without its URL being asked, so
 //! that a page can be redacted while that is slow or down.
+//!
+//! A file that is being written must not open what was closed. It is read only when two looks find it unchanged, and what
+//! closes something may not just be absent from it: see [`opens_by_absence`].
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -96,9 +99,7 @@ impl Reloader {
 
     /// Why it is time to reload, if it is.
     fn due(&mut self) -> Option<Why> {
-        let times = self.file_times();
-        if times != self.changed {
-            self.changed = times;
+        if self.file_times() != self.changed {
             return Some(Why::File);
         }
         let ttl = Duration::from_secs(self.config.streams.ttl_s);
@@ -116,13 +117,13 @@ impl Reloader {
 
     /// A file that changes meanwhile breaks it off: what that says does not wait for a URL.
     async fn reload(&mut self, why: Why) -> Reload {
+        self.changed = settled(&self.files()).await;
         let changes = changes(self.files(), self.changed.clone());
         let result = tokio::select! {
             biased;
             result = self.read(why) => result,
-            times = changes => {
+            () = changes => {
                 tracing::info!("a file changed: {} is put off until it was read", why.as_str());
-                self.changed = times;
                 return Reload::BrokenOff;
             }
         };
@@ -141,7 +142,10 @@ impl Reloader {
         let mut config = self.config.clone();
         if let Some(file) = &self.file {
             let text = tokio::fs::read_to_string(file).await?;
-            let new = Config::parse(&text, std::env::vars())?;
+            anyhow::ensure!(self.file_times() == self.changed, "a file changed while it was read; it will be read again");
+            let new = Config::read(&text, file.parent(), std::env::vars()).usable()?;
+            let opened = opens_by_absence(&self.config, &new);
+            anyhow::ensure!(opened.is_empty(), "{}", opened.join("; "));
             (config.streams, config.redacted_pages) = (new.streams.clone(), new.redacted_pages.clone());
             if why != Why::Ttl && said_otherwise(&self.config, &new) {
                 tracing::warn!("only streams and redacted pages are reloaded; what else has changed needs a restart");
@@ -201,15 +205,49 @@ fn file_times(files: &[PathBuf]) -> FileTimes {
     files.iter().map(|path| time(path)).collect()
 }
 
-/// Waits until one of the files has changed since `before`.
-async fn changes(files: Vec<PathBuf>, before: FileTimes) -> FileTimes {
+/// Waits until two looks at the files agree: nobody writes them.
+async fn settled(files: &[PathBuf]) -> FileTimes {
+    let mut times = file_times(files);
     loop {
         tokio::time::sleep(limits::RELOAD_LOOK).await;
-        let times = file_times(&files);
-        if times != before {
+        let before = std::mem::replace(&mut times, file_times(files));
+        if times == before {
             return times;
         }
     }
+}
+
+/// Waits until one of the files has changed since `before`.
+async fn changes(files: Vec<PathBuf>, before: FileTimes) {
+    while file_times(&files) == before {
+        tokio::time::sleep(limits::RELOAD_LOOK).await;
+    }
+}
+
+/// What `new` would make public only because something is absent from it, each with the way to confirm it. A file that was cut
+/// off looks like this.
+fn opens_by_absence(current: &Config, new: &Config) -> Vec<String> {
+    let mut opened = Vec::new();
+    if current.streams.allowed_streams.is_some() && new.streams.allowed_streams.is_none() && !new.opened.all_streams {
+        opened.push("allowed_streams is gone; to make all configured streams public, write `allowed_streams: all`".to_owned());
+    }
+    let redacted = |config: &Config| config.redacted_pages.values().any(|titles| !titles.is_empty());
+    if redacted(current) && new.redacted_pages.is_empty() {
+        if !new.opened.no_redaction {
+            opened.push(
+                "mediawiki_redacted_pages is gone; to redact nothing more, write `mediawiki_redacted_pages: {}`".to_owned(),
+            );
+        }
+        return opened;
+    }
+    for (domain, titles) in &current.redacted_pages {
+        if !titles.is_empty() && !new.redacted_pages.contains_key(domain) {
+            opened.push(format!(
+                "mediawiki_redacted_pages has no {domain} any more; to redact no page of it, write `{domain}: []` there"
+            ));
+        }
+    }
+    opened
 }
 
 /// What became of a reload.
@@ -248,8 +286,55 @@ fn said_otherwise(current: &Config, new: &Config) -> bool {
     (new.streams, new.redacted_pages) = (current.streams.clone(), current.redacted_pages.clone());
     (new.http.port, new.http.admin_port) = (current.http.port, current.http.admin_port);
     (new.ignored_keys, new.env_overrides) = (current.ignored_keys.clone(), current.env_overrides.clone());
+    new.opened = current.opened;
     if let Some(brokers) = current.kafka.brokers() {
         new.kafka.set_brokers(brokers);
     }
     new != *current
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The clock of these looks stands still while anybody has work.
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_grows_is_not_read_before_it_rests() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.yaml");
+        let write = |pieces: usize| std::fs::write(&path, "# a piece\n".repeat(pieces)).expect("the file is written");
+        write(1);
+        let files = [path.clone(), folder.path().join("never.yaml")];
+        let writing = async {
+            for pieces in 2..=20 {
+                tokio::time::sleep(limits::RELOAD_LOOK * 4 / 5).await;
+                write(pieces);
+            }
+        };
+        let (times, ()) = tokio::join!(settled(&files), writing);
+        assert_eq!(times[0].map(|(_, bytes)| bytes), Some(20 * 10), "all of it");
+        assert_eq!(times[1], None);
+    }
+
+    fn config(text: &str) -> Config {
+        Config::parse(text, std::iter::empty()).expect("a configuration")
+    }
+
+    #[test]
+    fn what_opens_by_absence_is_named_with_the_way_to_confirm_it() {
+        let current = config("{allowed_streams: [a], mediawiki_redacted_pages: {x.org: [T], y.org: [T], z.org: []}}");
+        let opened = |text: &str| opens_by_absence(&current, &config(text));
+        let all = opened("{}");
+        assert!(all.len() == 2 && all[0].contains("`allowed_streams: all`") && all[1].contains("`mediawiki_redacted_pages: {}`"));
+        let one = opened("{allowed_streams: [b], mediawiki_redacted_pages: {y.org: [U]}}");
+        assert!(one.len() == 1 && one[0].contains("`x.org: []`"), "{one:?}");
+        for confirmed in [
+            "{allowed_streams: all, mediawiki_redacted_pages: {}}",
+            "{allowed_streams: [], mediawiki_redacted_pages: {x.org: [], y.org: [T]}}",
+        ] {
+            assert_eq!(opened(confirmed), Vec::<String>::new(), "{confirmed}");
+        }
+        let open = config("{}");
+        assert_eq!(opens_by_absence(&open, &open), Vec::<String>::new());
+    }
 }

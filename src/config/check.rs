@@ -43,7 +43,8 @@ fn check_one(key: &Key, value: &Value, layout: &Layout, findings: &mut Findings)
         Kind::UriOptions => return maps::check_uri_options(value, path, findings),
         Kind::Logging => return check_logging(value, layout, findings),
         Kind::Metrics => return check_metrics(value, path, findings),
-        Kind::Names => return check_list(value, path, findings, |entry| text(entry).map(Value::String)),
+        Kind::NamesOrAll if value == "all" => Ok(Value::Null),
+        Kind::Names | Kind::NamesOrAll => return check_list(value, path, findings, |entry| text(entry).map(Value::String)),
         Kind::Networks => return check_list(value, path, findings, network),
         // Templates leave empty text where there is nothing to say.
         Kind::Text | Kind::HttpUrl if key.default == "null" && value == "" => Ok(Value::Null),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
 use super::{Config, kafka};
-use crate::stream::{Catalog, Stream};
+use crate::stream::{Catalog, Stream, shown_uri};
 
 /// What was understood, for an operator's eyes: lines of text, the last one ended too. Secrets are not shown.
 pub fn describe(config: &Config, catalog: &Catalog) -> String {
@@ -39,7 +39,7 @@ fn first(addresses: &[SocketAddr]) -> String {
 }
 
 fn write_streams(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::Result {
-    let from = config.streams.uri.as_deref().unwrap_or("this file");
+    let from = config.streams.uri.as_deref().map_or_else(|| "this file".to_owned(), shown_uri);
     writeln!(out, "\nstreams: {}, of {} topics, configured in {from}", catalog.streams().count(), catalog.topics().len())?;
     let rows: Vec<_> = catalog.streams().map(|stream| row(stream)).collect();
     let widths = [0, 1].map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::check::{shape, text};
-use super::error::{ConfigError, Findings, Problem};
-use super::yaml::{self, join};
+use super::error::Findings;
+use super::yaml::join;
 
 /// librdkafka's list of brokers to begin with: `host:port,host:port`.
 pub const BROKERS: &str = "metadata.broker.list";
@@ -69,22 +69,6 @@ impl KafkaConfig {
         self.properties.entry("group.id".to_owned()).or_insert_with(|| service_name.to_owned());
         self.properties.entry("client.id".to_owned()).or_insert_with(|| user_agent.to_owned());
     }
-}
-
-/// That librdkafka refuses properties (names, with what is wrong), placed in the operator's file.
-#[must_use]
-pub fn place_refused(text: &str, refused: Vec<(String, String)>) -> ConfigError {
-    let lines = yaml::lines(text);
-    let problem = |(name, what): (String, String)| {
-        let of_kafka = join("kafka", &name);
-        let place = lines
-            .iter()
-            .find(|(path, _)| path.strip_suffix(&of_kafka).is_some_and(|above| above.is_empty() || above.ends_with('.')));
-        Problem { path: place.map_or(of_kafka.clone(), |(path, _)| path.clone()), line: place.map(|(_, line)| *line), what }
-    };
-    let mut problems: Vec<Problem> = refused.into_iter().map(problem).collect();
-    problems.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
-    ConfigError { problems }
 }
 
 /// A property's one name where librdkafka knows two.

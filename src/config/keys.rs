@@ -62,6 +62,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A list of names.
     Names,
+    /// A list of names, or `all`.
+    NamesOrAll,
     /// A list of IP networks (`10.0.0.0/8`) or single addresses.
     Networks,
     /// A map of librdkafka properties.
@@ -168,10 +170,15 @@ pub static KEYS: &[Key] = &[
     conf("connections_max", number(1, 1_000_000), "20000", "Simultaneous connections of all clients."),
     conf("streams_per_request_max", number(1, 10_000), "100", "Streams that one request may name."),
     // Which streams there are.
-    conf("allowed_streams", Kind::Names, "null", "The public allowlist, a list of stream names; absent: all configured.")
-        .shown_as("[mediawiki.recentchange, mediawiki.page-create, test.event]"),
+    conf(
+        "allowed_streams",
+        Kind::NamesOrAll,
+        "null",
+        "The public allowlist, a list of stream names; `all` or absent: all configured.",
+    )
+    .shown_as("[mediawiki.recentchange, mediawiki.page-create, test.event]"),
     conf("stream_config_uri", Kind::Text, "null", "File path or http(s) URL of stream configuration (JSON or YAML).")
-        .shown_as("config/stream-config.yaml"),
+        .shown_as("stream-config.yaml"),
     conf("stream_config_uri_options", Kind::UriOptions, "{}", "`headers` and `timeout` (ms) of requests to that URL."),
     conf("stream_config_object_path", Kind::Text, "null", "Dotted path to the map of streams inside what the URI returned.")
         .shown_as("streams"),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::{shape, text};
 use super::error::Findings;
+use super::streams::misspelt_essential_setting;
 use super::yaml::{self, join};
 
 fn entries<'a>(value: &'a Value, path: &str, findings: &mut Findings) -> Option<&'a Map<String, Value>> {
@@ -109,7 +110,13 @@ pub(super) fn check_streams(value: &Value, path: &str, findings: &mut Findings) 
     let mut checked = Map::new();
     for (name, settings) in entries(value, path, findings)? {
         match settings {
-            Value::Object(_) => {
+            Value::Object(given) => {
+                for setting in given.keys() {
+                    if let Some(near) = misspelt_essential_setting(setting) {
+                        let path = join(&join(path, name), setting);
+                        findings.problem(&path, format!("no such setting of a stream; did you mean `{near}`?"));
+                    }
+                }
                 checked.insert(name.clone(), settings.clone());
             }
             // `my.stream:` with nothing behind it is a stream of that name with no settings of its own.

@@ -9,6 +9,7 @@
 //! * `yaml`: text to a tree, and from a path back to its line.
 //! * `layout`: the two forms of the file brought to one.
 //! * `env`: `EVENTSTREAMS__...` variables over the file.
+//! * `paths`: relative paths of the file.
 //! * `check`, `maps`: values against the table.
 //! * `http`, `kafka`, `streams`, `limits`, `telemetry`: the typed result.
 //! * `error`: what is wrong and where.
@@ -35,6 +36,7 @@ mod keys;
 mod layout;
 mod limits;
 mod maps;
+mod paths;
 mod streams;
 mod telemetry;
 #[cfg(test)]
@@ -42,6 +44,7 @@ mod tests;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -50,11 +53,12 @@ use serde_json::{Map, Value};
 use error::Findings;
 pub use error::{ConfigError, Problem};
 pub use http::HttpConfig;
-pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES, place_refused};
+pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES};
 pub use keys::{KEYS, Key, Kind, Place, find};
 use layout::Layout;
 pub use limits::Limits;
-pub use streams::{SchemasConfig, StreamsConfig, UriOptions};
+pub use paths::PATH_PROPERTIES;
+pub use streams::{SchemasConfig, StreamsConfig, UriOptions, misspelt_setting};
 pub use telemetry::{Level, LogFormat, Logging};
 pub(crate) use yaml::parse as parse_yaml;
 
@@ -86,6 +90,26 @@ pub struct Config {
     pub ignored_keys: Vec<String>,
     /// Names of the environment variables that were laid over the file, sorted.
     pub env_overrides: Vec<String>,
+    /// What is open on purpose.
+    pub opened: Opened,
+}
+
+/// What the operator opens in so many words. What is absent at a reload may have been cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// `allowed_streams: all`
+    pub all_streams: bool,
+    /// `mediawiki_redacted_pages: {}`
+    pub no_redaction: bool,
+}
+
+/// A file that was read: what is wrong with it, and what it says as far as it can be understood.
+#[derive(Debug)]
+pub struct Reading {
+    /// With defaults in the place of what is wrong; `None` when nothing can be understood.
+    pub config: Option<Config>,
+    /// In the order of the file, those of the environment last.
+    pub problems: Vec<Problem>,
 }
 
 /// What is left when each part has its own.
@@ -97,29 +121,40 @@ struct Rest {
 }
 
 impl Config {
-    /// Reads the operator's file and lays the environment over it.
-    ///
-    /// `text` is YAML or JSON in one of the two forms; an empty text is a file of defaults. Of `env`, only variables that begin with
-    /// `EVENTSTREAMS__` are looked at; of two with one name, the last wins, so that command line options can be chained behind the real ones.
+    /// Reads the operator's file and lays the environment over it. Relative paths are left as they are; see [`Config::read`].
     ///
     /// # Errors
     /// Every problem of file and environment together; only a text that is no YAML is told alone.
     pub fn parse(text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let mut document = yaml::parse(text).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        Self::read(text, None, env).usable()
+    }
+
+    /// Reads the operator's file, which is in `folder`, and lays the environment over it.
+    ///
+    /// `text` is YAML or JSON in one of the two forms; an empty text is a file of defaults. Of `env`, only variables that begin with
+    /// `EVENTSTREAMS__` are looked at; of two with one name, the last wins, so that command line options can be chained behind the real ones.
+    pub fn read(text: &str, folder: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Reading {
+        let (mut document, syntax) = match yaml::parse(text) {
+            Ok(document) => (document, None),
+            Err(problem) => (Value::Null, Some(problem)),
+        };
         maps::keep_titles_of_file(&mut document, text);
         let mut findings = Findings::default();
         let mut layout = Layout::read(document, &mut findings);
+        if let Some(folder) = folder {
+            paths::resolve(&mut layout, folder);
+        }
         let env_overrides = env::apply(env, &mut layout, &mut findings);
         let mut checked = check::check(&layout, &mut findings);
         take_admin_port_from_metrics(&layout, &mut checked);
-        let config = Self::from_checked(&checked, &layout, &mut findings);
-        match config {
-            Some(mut config) if findings.problems.is_empty() => {
-                config.ignored_keys = findings.ignored;
-                config.env_overrides = env_overrides;
-                Ok(config)
-            }
-            _ => Err(placed(findings.problems, text)),
+        let mut config = Self::from_checked(&checked, &layout, &mut findings);
+        if let Some(config) = &mut config {
+            config.ignored_keys = findings.ignored;
+            config.env_overrides = env_overrides;
+        }
+        match syntax {
+            Some(problem) => Reading { config, problems: vec![problem] },
+            None => Reading { config, problems: placed(findings.problems, text) },
         }
     }
 
@@ -144,8 +179,43 @@ impl Config {
             limits: typed(checked, findings)?,
             ignored_keys: Vec::new(),
             env_overrides: Vec::new(),
+            opened: Opened {
+                all_streams: layout.values.get("allowed_streams").is_some_and(|value| value == "all"),
+                no_redaction: layout.values.get("mediawiki_redacted_pages").is_some_and(is_empty_map),
+            },
         })
     }
+}
+
+fn is_empty_map(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty)
+}
+
+impl Reading {
+    /// The configuration, if nothing is wrong with the file.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn usable(self) -> Result<Config, ConfigError> {
+        match self.config {
+            Some(config) if self.problems.is_empty() => Ok(config),
+            _ => Err(ConfigError { problems: self.problems }),
+        }
+    }
+}
+
+/// Problems that were found later, each under a key (`kafka.ssl.ca.location`), placed in the operator's file.
+#[must_use]
+pub fn place_problems(text: &str, problems: Vec<(String, String)>) -> Vec<Problem> {
+    let lines = yaml::lines(text);
+    let place = |(name, what): (String, String)| {
+        let is_it = |path: &str| path.strip_suffix(&name).is_some_and(|above| above.is_empty() || above.ends_with('.'));
+        match lines.iter().find(|(path, _)| !name.is_empty() && is_it(path)) {
+            Some((path, line)) => Problem { path: path.clone(), line: Some(*line), what },
+            None => Problem { path: name, line: None, what },
+        }
+    };
+    sorted(problems.into_iter().map(place).collect())
 }
 
 /// The service runner's metrics port is the admin port, unless `admin_port` is given too.
@@ -163,12 +233,16 @@ fn typed<T: DeserializeOwned>(checked: &Map<String, Value>, findings: &mut Findi
     T::deserialize(checked).map_err(|error| findings.problem("", error.to_string())).ok()
 }
 
-fn placed(mut problems: Vec<Problem>, text: &str) -> ConfigError {
+fn placed(mut problems: Vec<Problem>, text: &str) -> Vec<Problem> {
     let lines = yaml::lines(text);
     for problem in &mut problems {
         problem.line = problem.line.or_else(|| lines.get(&problem.path).copied());
     }
-    // Those of the environment, which have no line, come last.
+    sorted(problems)
+}
+
+/// In the order of the file; those of the environment, which have no line, come last.
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
-    ConfigError { problems }
+    problems
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Where the configuration of streams comes from, and which of them are public.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Deserialize)]
 pub struct StreamsConfig {
     /// The public allowlist: names of streams. `None`: all that are configured, patterns aside.
     pub allowed_streams: Option<Vec<String>>,
@@ -32,6 +32,15 @@ pub struct StreamsConfig {
     /// Stream settings, by stream, merged deep OVER what the URI returned.
     #[serde(rename = "stream_config_overrides")]
     pub overrides: Map<String, Value>,
+}
+
+impl fmt::Debug for StreamsConfig {
+    /// Not the URI: it may hold a password or a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("StreamsConfig");
+        shown.field("allowed_streams", &self.allowed_streams).field("uri_options", &self.uri_options);
+        shown.field("defaults", &self.defaults).field("overrides", &self.overrides).finish_non_exhaustive()
+    }
 }
 
 /// How a URL is asked.
@@ -64,4 +73,68 @@ pub struct SchemasConfig {
     /// How those URLs are asked.
     #[serde(rename = "schema_uri_options")]
     pub uri_options: UriOptions,
+}
+
+/// Settings of a stream without which other topics are read, or names do not resolve: a misspelt one in the operator's own
+/// file is an error.
+const ESSENTIAL_SETTINGS: &[&str] = &["topics", "topics_allowed", "topic_prefixes", "stream_aliases"];
+
+/// The other settings that mean something here. Any further one is kept as it is.
+const OTHER_SETTINGS: &[&str] =
+    &["stream", "schema_title", "description", "owner", "canary_events_enabled", "silence_max_seconds", "events_per_second_max"];
+
+/// The setting that `name` nearly is: one edit away, or two where it is long.
+#[must_use]
+pub fn misspelt_setting(name: &str) -> Option<&'static str> {
+    misspelt(name, ESSENTIAL_SETTINGS.iter().chain(OTHER_SETTINGS))
+}
+
+/// The same for those that are worth an error.
+pub(super) fn misspelt_essential_setting(name: &str) -> Option<&'static str> {
+    if OTHER_SETTINGS.contains(&name) { None } else { misspelt(name, ESSENTIAL_SETTINGS.iter()) }
+}
+
+fn misspelt<'a>(name: &str, settings: impl Iterator<Item = &'a &'static str> + Clone) -> Option<&'static str> {
+    // The distance takes time by both lengths, and what is longer than all settings by so much is none of them.
+    if name.len() > 64 || settings.clone().any(|setting| *setting == name) {
+        return None;
+    }
+    let lower = name.to_ascii_lowercase();
+    let is_near = |setting: &&'static str| strsim::osa_distance(&lower, setting) <= if setting.len() >= 8 { 2 } else { 1 };
+    settings.copied().find(is_near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses_are_misspelt_and_settings_of_others_are_not() {
+        for (name, near) in [
+            ("topcs", "topics"),
+            ("Topics", "topics"),
+            ("topic", "topics"),
+            ("topics_alowed", "topics_allowed"),
+            ("topic_prefixs", "topic_prefixes"),
+            ("stream-aliases", "stream_aliases"),
+            ("stream_alias", "stream_aliases"),
+            ("desciption", "description"),
+        ] {
+            assert_eq!(misspelt_setting(name), Some(near), "{name}");
+        }
+        for own in [
+            "topics",
+            "stream",
+            "consumers",
+            "producers",
+            "sample",
+            "destination_event_service",
+            "message_key_fields",
+            "x",
+            "topics_of_mine",
+        ] {
+            assert_eq!(misspelt_setting(own), None, "{own}");
+        }
+        assert_eq!(misspelt_essential_setting("desciption"), None);
+    }
 }

@@ -13,6 +13,11 @@ pub struct Logging {
     pub format: LogFormat,
 }
 
+impl Logging {
+    /// Where the file cannot be understood.
+    pub const DEFAULT: Self = Self { level: Level::Info, format: LogFormat::Auto };
+}
+
 /// Levels of the log, from talkative to silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -102,7 +102,7 @@ fn begin(
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let end = StreamEnd::new(Arc::clone(&app.metrics), streams, user_agent, client);
     let span = Extension(end.span());
-    let voice = Voice::new(app, format(headers), coding(app, headers), end);
+    let voice = Voice::new(app, started.subscription.feed_key(), coding(app, headers), end);
     let body = match handover {
         Some(handover) => handover.take(started, voice),
         None => body(started, voice),

@@ -1,5 +1,6 @@
 //! What a stream says: the opening, what the subscriber must be told, frames, heartbeats, the end.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +16,9 @@ use super::problem::Problem;
 use super::stream_end::StreamEnd;
 use crate::cursor::TimestampMs;
 use crate::event::{Format, frame};
-use crate::fanout::{Batch, Delivered, Moved, SubscribeError, Subscription};
+use crate::fanout::{Batch, Delivered, FeedKey, Moved, SubscribeError, Subscription};
 use crate::limits;
-use crate::stream::Stream;
+use crate::stream::{Stream, Topic};
 
 /// What a stream says besides its events, and when it ends: the same whether it has a socket of its own or a body that hyper writes.
 pub(super) struct Voice {
@@ -29,9 +30,10 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    pub(super) fn new(app: &Arc<App>, format: Format, coding: Coding, end: StreamEnd) -> Self {
-        let ending = Box::pin(ending(Arc::clone(app), Arc::clone(end.streams())));
-        Self { app: Arc::clone(app), format, end, coder: Coder::new(coding), ending }
+    /// Of a stream that follows the topics of `key`.
+    pub(super) fn new(app: &Arc<App>, key: &FeedKey, coding: Coding, end: StreamEnd) -> Self {
+        let ending = Box::pin(ending(Arc::clone(app), Arc::clone(end.streams()), Arc::clone(&key.topics)));
+        Self { app: Arc::clone(app), format: key.format, end, coder: Coder::new(coding), ending }
     }
 
     /// What comes before everything else.
@@ -178,19 +180,24 @@ fn farewell(format: Format) -> Vec<Bytes> {
     if format == Format::Sse { vec![frame::retry(pause)] } else { Vec::new() }
 }
 
-/// Waits until this stream has to end. When the server leaves, the streams end spread over `drain_ms`, so that their clients
+/// Waits until this stream, which follows `topics`, has to end. When the server leaves, the streams end spread over `drain_ms`, so that their clients
 /// do not all come back in the same instant.
-async fn ending(app: Arc<App>, streams: Arc<[Arc<Stream>]>) -> Ending {
+async fn ending(app: Arc<App>, streams: Arc<[Arc<Stream>]>, topics: Arc<[Topic]>) -> Ending {
     let mut catalog = app.catalog.subscribe();
     loop {
         let now = Arc::clone(&catalog.borrow_and_update());
-        let (mut gone, mut changed) = (Vec::new(), false);
+        let (mut gone, mut changed, mut allowed) = (Vec::new(), false, HashSet::new());
         for stream in &*streams {
             match now.resolve(stream.name.as_str()) {
                 None => gone.push(stream.name.to_string()),
-                Some(current) => changed |= current.topics != stream.topics,
+                Some(current) => {
+                    changed |= current.topics != stream.topics;
+                    allowed.extend(&current.topics_allowed);
+                }
             }
         }
+        // An id may have named topics that are only in `topics_allowed`.
+        changed |= topics.iter().any(|topic| !allowed.contains(topic));
         if !gone.is_empty() {
             return Ending::Gone(gone);
         }

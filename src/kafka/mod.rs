@@ -9,6 +9,7 @@
 //! * `offsets`: questions about logs (watermarks, times, the witness of a position).
 //! * `range_reader`: reads a range of one partition.
 //! * `replay`: a bounded pool of consumers that read ranges of the past.
+//! * `probe`: asks for each topic once, for `check-config --connect`.
 //! * `statistics`: what librdkafka says of itself, as metrics.
 //! * `prepare`: from a Kafka message to a log entry, with counts of what was skipped and redacted.
 //!
@@ -21,6 +22,7 @@ mod live_consumer;
 mod log_check;
 mod offsets;
 mod prepare;
+mod probe;
 mod properties;
 mod range_reader;
 mod replay;
@@ -40,6 +42,7 @@ use replay::ReplayConsumer;
 
 pub use client::{KafkaClient, KafkaClientError, PROPERTIES_WE_SET};
 pub use prepare::{Preparation, Redaction};
+pub use probe::{Probe, ProbeError, TopicProbe, probe};
 pub use properties::refused_properties;
 
 use crate::fanout::Hub;

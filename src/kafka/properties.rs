@@ -1,20 +1,94 @@
 //! Whether librdkafka takes the operator's properties, asked before anything is started with them.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
-/// What librdkafka says against each property that it does not take: its name, and what is wrong. Files that a property names (certificates) are
-/// not looked at.
+use super::client::{KafkaClient, KafkaClientError};
+use crate::config::{BROKERS, PATH_PROPERTIES};
+
+/// Everything that is wrong with the operator's properties: the property's name, and what. Empty names mean all of them.
+///
+/// Each property is tried alone, files are opened, and then a client is made out of all, without its brokers: it connects to
+/// nothing.
 #[must_use]
 pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    let refused = properties.iter().filter_map(|(name, value)| {
-        let error = ClientConfig::new().set(name, value).create_native_config().err()?;
-        Some((name.clone(), told(name, &error)))
-    });
-    refused.collect()
+    let mut usable = properties.clone();
+    usable.remove(BROKERS);
+    let mut refused = Vec::new();
+    for (name, value) in properties {
+        if let Some(what) = refused_alone(name, value).or_else(|| unreadable(name, value, properties)) {
+            usable.remove(name);
+            refused.push((name.clone(), what));
+        }
+    }
+    // librdkafka names one thing that is wrong and gives up: without that, it comes to the next.
+    while let Some((name, what)) = refused_together(&usable) {
+        let is_given = usable.remove(&name).is_some();
+        let is_known = refused.iter().any(|(known, _)| *known == name);
+        if name.starts_with("sasl.mechanism") {
+            let protocol = usable.get("security.protocol").map(|protocol| protocol.to_ascii_lowercase());
+            let without = if protocol.as_deref() == Some("sasl_ssl") { "ssl" } else { "plaintext" };
+            usable.insert("security.protocol".to_owned(), without.to_owned());
+        }
+        // What is wrong with a property that stands in for one that was refused is its consequence.
+        if is_given || refused.is_empty() {
+            refused.push((name, what));
+        }
+        if !is_given || is_known {
+            break;
+        }
+    }
+    refused
+}
+
+fn refused_alone(name: &str, value: &str) -> Option<String> {
+    let error = ClientConfig::new().set(name, value).create_native_config().err()?;
+    Some(told(name, &error))
+}
+
+/// Files are opened where TLS needs them: librdkafka says of a missing one only what OpenSSL says.
+fn unreadable(name: &str, path: &str, properties: &BTreeMap<String, String>) -> Option<String> {
+    let protocol = properties.get("security.protocol").map(|protocol| protocol.to_ascii_lowercase());
+    let is_needed = protocol.is_some_and(|protocol| protocol.ends_with("ssl") == name.starts_with("ssl."));
+    if !is_needed || !PATH_PROPERTIES.contains(&name) || path == "probe" {
+        return None;
+    }
+    File::open(path).err().map(|error| format!("cannot read {path}: {error}"))
+}
+
+/// The property that keeps librdkafka from making a client of all, if one does.
+fn refused_together(properties: &BTreeMap<String, String>) -> Option<(String, String)> {
+    let client = KafkaClient::new(properties, std::sync::Arc::default(), std::sync::Arc::default());
+    let KafkaClientError(error) = client.consumer("check", &[]).err()?;
+    let what = match error {
+        KafkaError::ClientCreation(what) | KafkaError::ClientConfig(_, what, ..) => what,
+        other => other.to_string(),
+    };
+    let given = |name: &str| properties.contains_key(name);
+    if let Some((_, mechanism)) = what.split_once("No provider for SASL mechanism ") {
+        let mechanism = mechanism.split(':').next().unwrap_or(mechanism);
+        let what = format!("this build cannot do {mechanism}; take PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER");
+        let name = ["sasl.mechanisms", "sasl.mechanism"].into_iter().find(|name| given(name));
+        return Some(match name {
+            Some(name) => (name.to_owned(), what),
+            None => (
+                "security.protocol".to_owned(),
+                format!("needs sasl.mechanisms: without it, librdkafka takes {mechanism}, and {what}"),
+            ),
+        });
+    }
+    // The longest, for `ssl.key.location` is in no other, but `client.id` may be.
+    let named = |names: &mut dyn Iterator<Item = &str>| {
+        names.filter(|name| what.contains(*name)).max_by_key(|name| name.len()).map(str::to_owned)
+    };
+    let name = named(&mut properties.keys().map(String::as_str)).or_else(|| named(&mut NAMES.iter().copied()));
+    let name = name.unwrap_or_default();
+    let what = what.strip_prefix(&format!("{name} failed: ")).unwrap_or(&what).to_owned();
+    Some((name, format!("librdkafka does not take it: {what}")))
 }
 
 fn told(name: &str, error: &KafkaError) -> String {
@@ -168,10 +242,7 @@ mod tests {
     use super::*;
 
     fn refused(name: &str, value: &str) -> Option<String> {
-        refused_properties(&[(name.to_owned(), value.to_owned())].into()).pop().map(|(of, what)| {
-            assert_eq!(of, name);
-            what
-        })
+        refused_alone(name, value)
     }
 
     #[test]
@@ -191,7 +262,44 @@ mod tests {
         assert!(refused("security.protocol", "tls").is_some_and(|what| what.contains("does not take it")));
         assert!(refused("fetch.wait.max.ms", "soon").is_some());
         assert_eq!(refused("sasl.password", "anything"), None);
-        assert_eq!(refused("ssl.ca.location", "/nonexistent"), None);
+        assert_eq!(all_refused(&[("ssl.ca.location", "/nonexistent")]), [], "nobody reads it without TLS");
+    }
+
+    fn all_refused(properties: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        refused_properties(&owned.collect())
+    }
+
+    #[test]
+    fn what_only_a_whole_client_shows_is_told_of_each_property() {
+        let refused = all_refused(&[
+            ("metadata.broker.list", "kafka1:9093"),
+            ("security.protocol", "sasl_ssl"),
+            ("sasl.mechanisms", "GSSAPI"),
+            ("ssl.ca.location", "/nonexistent/ca.pem"),
+            ("ssl.cipher.suites", "NO-SUCH-CIPHER"),
+            ("ssl.sigalgs.list", "NONE+SHA0"),
+        ]);
+        let names: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["ssl.ca.location", "sasl.mechanisms", "ssl.cipher.suites", "ssl.sigalgs.list"], "{refused:?}");
+        assert!(refused[0].1.contains("cannot read /nonexistent/ca.pem: No such file"), "{refused:?}");
+        assert!(refused[1].1.contains("cannot do GSSAPI"), "{refused:?}");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_of_the_property_that_needs_it() {
+        let refused = all_refused(&[("security.protocol", "sasl_ssl"), ("sasl.password", "x")]);
+        assert!(
+            refused.len() == 1 && refused[0].0 == "security.protocol" && refused[0].1.contains("sasl.mechanisms"),
+            "{refused:?}"
+        );
+        let refused = all_refused(&[("security.protocol", "sasl_plaintext"), ("sasl.mechanisms", "PLAIN")]);
+        assert!(refused.len() == 1 && refused[0].1.contains("sasl.username"), "{refused:?}");
+    }
+
+    #[test]
+    fn properties_that_can_be_used_are_not_refused() {
+        assert_eq!(all_refused(&[("metadata.broker.list", "nowhere.invalid:1"), ("fetch.wait.max.ms", "5")]), []);
     }
 
     #[test]

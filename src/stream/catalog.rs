@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::allowlist::{Configured, is_pattern};
 use super::{Stream, StreamError, StreamName, Topic, aliases};
-use crate::config::StreamsConfig;
+use crate::config::{StreamsConfig, misspelt_setting};
 
 /// All public streams at one moment: immutable, replaced as a whole by a reload.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,6 +59,15 @@ pub enum Warning {
     PatternAllowed(String),
     /// `allowed_streams` is an empty list: nothing is public.
     NothingAllowed,
+    /// A setting of the stream without meaning here, that nearly is one with meaning.
+    Misspelt {
+        /// The stream.
+        stream: StreamName,
+        /// The setting as configured.
+        setting: String,
+        /// What it may be meant to be.
+        near: &'static str,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -73,6 +82,9 @@ impl fmt::Display for Warning {
             }
             Self::PatternAllowed(pattern) => {
                 write!(f, "allowed_streams names the pattern {pattern}: name the streams that it matches")
+            }
+            Self::Misspelt { stream, setting, near } => {
+                write!(f, "stream {stream} has a setting {setting}, which means nothing here; {near} does")
             }
             Self::NothingAllowed => f.write_str("allowed_streams is an empty list: no stream is public"),
         }
@@ -130,6 +142,12 @@ impl Catalog {
             allowed.settings.get("stream").and_then(Value::as_str).filter(|other| *other != name && !allowed.of_pattern)
         {
             self.warnings.push(Warning::NamedOtherwise(name.into(), other.to_owned()));
+        }
+        for setting in allowed.settings.keys() {
+            if let Some(near) = misspelt_setting(setting) {
+                let (stream, setting) = (StreamName::from(name), setting.clone());
+                self.warnings.push(Warning::Misspelt { stream, setting, near });
+            }
         }
         match Stream::read(&allowed.name, allowed.settings, allowed.of_pattern) {
             Ok(stream) => {

@@ -1,9 +1,14 @@
 //! A document over HTTP: attempts with growing pauses, each bounded in time and bytes.
+//!
+//! Redirects are followed here and not by the client: what the operator sends with the request (headers, the user's name and
+//! password out of the URL) is for the host that he named, and for no other.
 
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::LOCATION;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::config::UriOptions;
 
@@ -17,6 +22,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest answer read: production's configuration of 244 streams has 0.3 MB.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
+/// Redirects followed in one attempt.
+const REDIRECTS_MAX: usize = 10;
+
 /// Why a URL gave no document.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -29,6 +37,9 @@ pub enum FetchError {
     /// An answer, and not 200.
     #[error("answered {0}")]
     Status(StatusCode),
+    /// A redirect that leads nowhere, or too many of them.
+    #[error("redirects more than {REDIRECTS_MAX} times, or to no URL")]
+    Redirects,
     /// An answer larger than 64 MiB.
     #[error("answered with more than {BODY_BYTES_MAX} bytes")]
     TooLarge,
@@ -40,7 +51,7 @@ impl FetchError {
         match self {
             Self::NoAnswer(_) => true,
             Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
-            Self::Request(_) | Self::TooLarge => false,
+            Self::Request(_) | Self::Redirects | Self::TooLarge => false,
         }
     }
 }
@@ -60,8 +71,8 @@ async fn fetch_with_pauses(
     first_pause: Duration,
 ) -> Result<Vec<u8>, FetchError> {
     let timeout = options.timeout_ms.map_or(ATTEMPT_TIMEOUT, Duration::from_millis);
-    let client =
-        Client::builder().user_agent(user_agent).timeout(timeout).build().map_err(|error| FetchError::Request(told(error)))?;
+    let client = Client::builder().user_agent(user_agent).timeout(timeout).redirect(Policy::none()).build();
+    let client = client.map_err(|error| FetchError::Request(told(error)))?;
     let mut pause = first_pause;
     for _ in 1..ATTEMPTS {
         match attempt(&client, url, options).await {
@@ -77,16 +88,36 @@ async fn fetch_with_pauses(
 }
 
 async fn attempt(client: &Client, url: &str, options: &UriOptions) -> Result<Vec<u8>, FetchError> {
-    let mut request = client.get(url);
-    for (name, value) in &options.headers {
-        request = request.header(name, value);
+    let first = Url::parse(url).map_err(|error| FetchError::Request(error.to_string()))?;
+    let mut at = first.clone();
+    for _ in 0..=REDIRECTS_MAX {
+        let mut request = client.get(at.clone());
+        if at.origin() == first.origin() {
+            for (name, value) in &options.headers {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.build().map_err(|error| FetchError::Request(told(error)))?;
+        let response = client.execute(request).await.map_err(|error| FetchError::NoAnswer(told(error)))?;
+        match response.status() {
+            StatusCode::OK => return body(response).await,
+            status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
+                at = redirected(&first, &at, &response).ok_or(FetchError::Redirects)?;
+            }
+            status => return Err(FetchError::Status(status)),
+        }
     }
-    let request = request.build().map_err(|error| FetchError::Request(told(error)))?;
-    let response = client.execute(request).await.map_err(|error| FetchError::NoAnswer(told(error)))?;
-    if response.status() != StatusCode::OK {
-        return Err(FetchError::Status(response.status()));
+    Err(FetchError::Redirects)
+}
+
+/// Where a redirect leads, with the name and password of the `first` URL only on its own host.
+fn redirected(first: &Url, at: &Url, response: &Response) -> Option<Url> {
+    let mut to = at.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;
+    if to.origin() == first.origin() {
+        to.set_username(first.username()).ok()?;
+        to.set_password(first.password()).ok()?;
     }
-    body(response).await
+    matches!(to.scheme(), "http" | "https").then_some(to)
 }
 
 async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
@@ -191,5 +222,33 @@ mod tests {
     async fn a_text_that_is_no_url_is_an_error_at_once() {
         let error = fetch("http://", &UriOptions::default(), "t").await.unwrap_err();
         assert!(matches!(error, FetchError::Request(_)), "{error}");
+    }
+
+    /// What a server is sent, by header; the names are in lower case.
+    fn seen(headers: &HeaderMap) -> String {
+        let of = |name: &str| headers.get(name).map_or("-", |value| value.to_str().unwrap()).to_owned();
+        ["host", "x-own", "authorization"].map(of).join(" ")
+    }
+
+    #[tokio::test]
+    async fn a_redirect_takes_headers_and_password_to_the_same_host_only() {
+        let other = serve(Router::new().route("/", get(|headers: HeaderMap| async move { seen(&headers) }))).await;
+        let away = other.clone();
+        let router = Router::new()
+            .route("/away", get(|| async move { axum::response::Redirect::temporary(&away) }))
+            .route("/moved", get(|| async { axum::response::Redirect::permanent("/here") }))
+            .route("/round", get(|| async { axum::response::Redirect::permanent("/round") }))
+            .route("/here", get(|headers: HeaderMap| async move { seen(&headers) }));
+        let base = serve(router).await.replace("http://", "http://user:hunter2@");
+        let headers = [("Host", "meta.example.org"), ("X-Own", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let options = UriOptions { headers: headers.into(), timeout_ms: None };
+        let fetched = async |path: &str| {
+            let url = format!("{base}{path}");
+            fetch_with_pauses(&url, &options, "t", NO_PAUSE).await.map(|body| String::from_utf8(body).unwrap())
+        };
+        let host = other.trim_start_matches("http://").trim_end_matches('/');
+        assert_eq!(fetched("away").await.unwrap(), format!("{host} - -"));
+        assert_eq!(fetched("moved").await.unwrap(), "meta.example.org 1 Basic dXNlcjpodW50ZXIy");
+        assert!(matches!(fetched("round").await, Err(FetchError::Redirects)));
     }
 }

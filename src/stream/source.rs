@@ -22,7 +22,7 @@ pub enum SourceError {
     /// The URL gave no document.
     #[error("stream configuration {url}: {cause}")]
     Url {
-        /// The URL as given, up to its query.
+        /// The URL as it may be shown; see [`shown_uri`].
         url: String,
         /// What went wrong, at the last attempt.
         cause: FetchError,
@@ -46,6 +46,35 @@ pub enum LoadError {
     /// The document cannot be used.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+}
+
+impl LoadError {
+    /// Whether another start would fail in the same way: all but a URL that does not answer.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        !matches!(self, Self::Source(SourceError::Url { .. }))
+    }
+
+    /// Whether it may come from keys that were wrong and left out.
+    #[must_use]
+    pub fn may_be_a_consequence(&self) -> bool {
+        matches!(self, Self::Catalog(CatalogError::NoStreams | CatalogError::NothingConfigured { .. }))
+    }
+
+    /// Each thing that is wrong, with the key of the operator's file that it belongs to; an empty one where there is none.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let of = |key: &str| vec![(key.to_owned(), self.to_string())];
+        match self {
+            Self::Source(_) => of("stream_config_uri"),
+            Self::Catalog(CatalogError::Document(_)) => of("stream_config_object_path"),
+            Self::Catalog(CatalogError::NothingConfigured { .. }) => of("allowed_streams"),
+            Self::Catalog(CatalogError::NoStreams) => of(""),
+            Self::Catalog(CatalogError::Streams(errors)) => {
+                errors.iter().map(|error| (String::new(), error.to_string())).collect()
+            }
+        }
+    }
 }
 
 /// A catalog, and how fresh it is.
@@ -86,7 +115,7 @@ pub async fn load_catalog(config: &StreamsConfig, user_agent: &str) -> Result<Lo
 
 /// The document of stream configuration as it is; [`Value::Null`] without a URI.
 ///
-/// A path is relative to the working directory.
+/// A path is as [`crate::config::Config::read`] left it.
 pub async fn load(config: &StreamsConfig, user_agent: &str) -> Result<Value, SourceError> {
     let Some(uri) = config.uri.as_deref() else { return Ok(Value::Null) };
     if !is_url(uri) {
@@ -94,14 +123,24 @@ pub async fn load(config: &StreamsConfig, user_agent: &str) -> Result<Value, Sou
         let bytes = tokio::fs::read(&path).await.map_err(|cause| SourceError::File { path: path.clone(), cause })?;
         return decode(&bytes, uri);
     }
-    let place = uri.split(['?', '#']).next().unwrap_or_default();
+    let place = shown_uri(uri);
     let fetched = fetch(uri, &config.uri_options, user_agent).await;
-    decode(&fetched.map_err(|cause| SourceError::Url { url: place.to_owned(), cause })?, place)
+    decode(&fetched.map_err(|cause| SourceError::Url { url: place.clone(), cause })?, &place)
 }
 
 /// The file that stream configuration is read from, when it is a file: for those who watch it.
 pub fn source_file(config: &StreamsConfig) -> Option<PathBuf> {
     config.uri.as_deref().filter(|uri| !is_url(uri)).map(file_path)
+}
+
+/// A URL as it may be shown, without name, password and query, which may be secrets; a path as it is.
+#[must_use]
+pub fn shown_uri(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://").filter(|_| is_url(uri)) else { return uri.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 /// Whether stream configuration comes from a URL.
@@ -233,8 +272,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_does_not_repeat_the_query_of_the_url() {
-        let error = load(&from(serve(&[]).await), "t").await.unwrap_err();
-        assert!(error.to_string().ends_with("/api.php: answered 404 Not Found"), "{error}");
+    async fn an_error_repeats_neither_query_nor_credentials_of_the_url() {
+        let url = serve(&["[", "["]).await.replace("http://", "http://user:hunter2@") + "&token=hunter3";
+        for end in ["/api.php: neither JSON nor YAML: ", "/api.php: answered 404 Not Found"] {
+            let error = load(&from(&url), "t").await.unwrap_err().to_string();
+            assert!(error.contains(end) && !error.contains("hunter") && !error.contains("user"), "{error}");
+            let _ = load(&from(&url), "t").await;
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_uri_has_no_secrets() {
+        for (uri, shown) in [
+            ("https://user:p@ss@example.org:8443/a?token=x#y", "https://example.org:8443/a"),
+            ("HTTP://token@example.org", "HTTP://example.org"),
+            ("https://example.org/a@b", "https://example.org/a@b"),
+            ("/etc/a?b@c", "/etc/a?b@c"),
+        ] {
+            assert_eq!(shown_uri(uri), shown);
+            assert!(!format!("{:?}", from(uri)).contains("token"), "{uri}");
+        }
     }
 }

@@ -16,6 +16,8 @@ services:
     kafka:
       metadata.broker.list: kafka1:9093
       security.protocol: sasl_ssl
+      sasl.mechanisms: PLAIN
+      sasl.username: reader
       sasl.password: hunter2
     stream_config_defaults: {a: {}}
 ";

@@ -1,6 +1,7 @@
 //! Configuration that changes while clients are connected.
 
 use crate::support::admin::{NewRecord, unique};
+use crate::support::deadline::eventually;
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::{Frame, Subscriber};
 use crate::support::wire::Request;
@@ -38,7 +39,7 @@ on_both_brokers! {
         assert_eq!(unaffected.event().await.json()["n"], 1);
         let refused = Request::get("/v2/stream/gone").send(server.address).await;
         assert_eq!(refused.status, 400);
-        server.reconfigure(&both).await;
+        server.reconfigure(&both.key("allowed_streams", "all")).await;
         let mut again = Request::get("/v2/stream/gone").subscribe(server.address).await;
         cluster.produce(event(&gone, 2, "Any")).await;
         assert_eq!(again.event().await.json()["n"], 2);
@@ -52,7 +53,7 @@ on_both_brokers! {
         let one = Settings::default().stream("first", &[&first]);
         let server = TestServer::start(&cluster, &one).await;
         server.reconfigure(&one.stream("second", &[&second])).await;
-        let mut subscriber = crate::support::deadline::eventually("the new stream", async || {
+        let mut subscriber = eventually("the new stream", async || {
             let response = Request::get("/v2/stream/second").send(server.address).await;
             (response.status == 200).then(|| Subscriber::new(response))
         })
@@ -90,5 +91,47 @@ on_both_brokers! {
         assert_eq!(subscriber.event().await.json()["n"], 1);
         let status = Request::get("/v2/stream/kept").send(server.address).await.status;
         assert_eq!(status, 200);
+    }
+
+    async fn a_topic_that_leaves_topics_allowed_ends_its_readers_and_no_others(cluster: Cluster) {
+        let (here, there) = (unique("eqiad.twice"), unique("codfw.twice"));
+        cluster.create_topic(&here, 1).await;
+        cluster.create_topic(&there, 1).await;
+        let with = |settings: Settings, allowed: &str| settings.stream_with("twice", &format!("{{topics: [{here}]{allowed}}}"));
+        let server = TestServer::start(&cluster, &with(Settings::default(), &format!(", topics_allowed: [{there}]"))).await;
+        let mut unaffected = Request::get("/v2/stream/twice").subscribe(server.address).await;
+        let id = format!(r#"[{{"topic":"{there}","partition":0,"offset":0}}]"#);
+        let mut affected = Request::get("/v2/stream/twice").last_event_id(id).subscribe(server.address).await;
+        cluster.produce(event(&there, 1, "Any")).await;
+        assert_eq!(affected.event().await.json()["n"], 1);
+        server.reconfigure(&with(Settings::default(), "")).await;
+        assert_eq!(affected.event_or_end().await.map(|frame| frame.data), None, "the stream ends");
+        assert_eq!(server.metric("eventstreams_streams_closed_total{reason=\"stream_changed\"}").await, 1);
+        cluster.produce(event(&here, 2, "Any")).await;
+        assert_eq!(unaffected.event().await.json()["n"], 2);
+    }
+
+    /// A file as an editor or a copy leaves it for a moment: cut off, and valid.
+    async fn a_list_that_is_gone_from_the_file_opens_nothing_until_that_is_confirmed(cluster: Cluster) {
+        let (shown, hidden) = (unique("eqiad.shown"), unique("eqiad.hidden"));
+        cluster.create_topic(&shown, 1).await;
+        cluster.create_topic(&hidden, 1).await;
+        let open = Settings::default().stream("shown", &[&shown]).stream("hidden", &[&hidden]);
+        let closed = open.clone().key("allowed_streams", "[shown]").key("mediawiki_redacted_pages", REDACTED);
+        let server = TestServer::start(&cluster, &closed).await;
+        let mut subscriber = Request::get("/v2/stream/shown").subscribe(server.address).await;
+        for cut in [open.clone(), open.clone().key("allowed_streams", "[shown]"), open.clone().key("mediawiki_redacted_pages", REDACTED)] {
+            server.reconfigure_in_vain(&cut).await;
+            assert_eq!(Request::get("/v2/stream/hidden").send(server.address).await.status, 400);
+        }
+        let other = "{fr.wikipedia.org: [Named]}";
+        server.reconfigure_in_vain(&open.clone().key("allowed_streams", "[shown]").key("mediawiki_redacted_pages", other)).await;
+        cluster.produce(event(&shown, 1, "Named")).await;
+        assert!(!names_somebody(&subscriber.event().await));
+        server.reconfigure(&open.clone().key("allowed_streams", "all").key("mediawiki_redacted_pages", "{}")).await;
+        let hidden = Request::new("HEAD", "/v2/stream/hidden");
+        assert_eq!(hidden.send(server.address).await.status, 200);
+        cluster.produce(event(&shown, 2, "Named")).await;
+        assert!(names_somebody(&subscriber.event().await));
     }
 }

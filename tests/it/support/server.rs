@@ -139,6 +139,14 @@ impl TestServer {
         eventually("a reload", async || (self.metric(sample).await > before).then_some(())).await;
     }
 
+    /// Writes other settings, and waits until they were refused.
+    pub async fn reconfigure_in_vain(&self, settings: &Settings) {
+        let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
+        let before = self.metric(sample).await;
+        std::fs::write(self.file.path(), settings.yaml(&self.brokers)).expect("the configuration is written");
+        eventually("a refused reload", async || (self.metric(sample).await > before).then_some(())).await;
+    }
+
     /// Begins to leave, as at SIGTERM, and does not wait.
     pub fn begin_to_leave(&self) {
         self.shutdown.begin();
