@@ -3,24 +3,29 @@
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::BrokerConfig;
+use super::acls::Acls;
 use super::batch::Batch;
 use super::groups::Groups;
 use super::log::PartitionLog;
 use super::topics::{Refusal, Topic, Topics};
+use super::transactions::Transactions;
 use super::{BrokerError, NewRecord};
 
 /// Bytes of keys and values that one batch of [`Broker::append`] holds before the next one begins: fetches get whole batches, so
 /// large ones would make small fetches large.
 const APPEND_BATCH_BYTES: usize = 128 << 10;
 
-/// Topics, groups, and the wake-up of waiting fetches.
+/// Topics, groups, transactions, and the wake-up of waiting fetches.
 #[derive(Debug)]
 pub(super) struct Broker {
     pub(super) topics: Topics,
+    pub(super) acls: Acls,
     pub(super) groups: Groups,
+    pub(super) transactions: Transactions,
     pub(super) auto_create_topics: bool,
     pub(super) request_bytes_max: usize,
     /// Changes whenever any log does. One for the whole broker: a fetch waits for dozens of partitions at once, and looking again
@@ -43,7 +48,9 @@ impl Broker {
         }
         Ok(Self {
             topics,
+            acls: Acls::default(),
             groups: Groups::default(),
+            transactions: Transactions::default(),
             auto_create_topics: config.auto_create_topics,
             request_bytes_max: config.request_bytes_max,
             changed: watch::Sender::new(()),
@@ -61,7 +68,7 @@ impl Broker {
     }
 
     /// Appends a producer's batch; gives its base offset and the log's start.
-    pub(super) fn produce(&self, log: &parking_lot::Mutex<PartitionLog>, batch: &Batch) -> Result<(i64, i64), ResponseError> {
+    pub(super) fn produce(&self, log: &Mutex<PartitionLog>, batch: &Batch) -> Result<(i64, i64), ResponseError> {
         let mut log = log.lock();
         let base_offset = log.append(batch)?;
         let start = log.start();
@@ -70,10 +77,18 @@ impl Broker {
         Ok((base_offset, start))
     }
 
+    /// A partition's log.
+    ///
+    /// # Errors
+    /// [`BrokerError::UnknownPartition`].
+    pub(super) fn log(&self, topic: &str, partition: i32) -> Result<Arc<Mutex<PartitionLog>>, BrokerError> {
+        let unknown = |_| BrokerError::UnknownPartition { topic: topic.to_owned(), partition };
+        self.topics.partition(topic, partition).map_err(unknown)
+    }
+
     /// As [`super::DevBroker::append`].
     pub(super) fn append(&self, topic: &str, partition: i32, records: &[NewRecord]) -> Result<i64, BrokerError> {
-        let unknown = |_| BrokerError::UnknownPartition { topic: topic.to_owned(), partition };
-        let log = self.topics.partition(topic, partition).map_err(unknown)?;
+        let log = self.log(topic, partition)?;
         let refused = |reason: String| BrokerError::Append { topic: topic.to_owned(), partition, reason };
         let batches = chunks(records).map(Batch::encode).collect::<Result<Vec<_>, _>>().map_err(|e| refused(e.to_string()))?;
         let mut log = log.lock();

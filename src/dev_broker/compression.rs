@@ -3,6 +3,7 @@
 //! `kafka-protocol`'s own decompression has no bound (a few kilobytes of zstd could ask for all memory), so the same crates are
 //! called here directly.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
@@ -20,14 +21,15 @@ const XERIAL_HEADER_BYTES: usize = 16;
 ///
 /// # Errors
 /// When `packed` is not what `codec` says, or unpacks to more than [`UNPACKED_BYTES_MAX`].
-pub(super) fn unpack(packed: &[u8], codec: Compression) -> io::Result<Vec<u8>> {
-    match codec {
-        Compression::None => Ok(packed.to_vec()),
+pub(super) fn unpack(packed: &[u8], codec: Compression) -> io::Result<Cow<'_, [u8]>> {
+    let unpacked = match codec {
+        Compression::None => return Ok(Cow::Borrowed(packed)),
         Compression::Gzip => read_bounded(MultiGzDecoder::new(packed)),
         Compression::Snappy => unpack_snappy(packed),
         Compression::Lz4 => read_bounded(lz4::Decoder::new(packed)?),
         Compression::Zstd => read_bounded(zstd::stream::read::Decoder::with_buffer(packed)?),
-    }
+    };
+    unpacked.map(Cow::Owned)
 }
 
 fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
@@ -79,13 +81,13 @@ mod tests {
     #[test]
     fn both_snappy_shapes_unpack() {
         let block = snap::raw::Encoder::new().compress_vec(b"hello hello hello").unwrap();
-        assert_eq!(unpack(&block, Compression::Snappy).unwrap(), b"hello hello hello");
+        assert_eq!(unpack(&block, Compression::Snappy).unwrap()[..], *b"hello hello hello");
         let mut stream = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
         for _ in 0..2 {
             stream.extend(u32::try_from(block.len()).unwrap().to_be_bytes());
             stream.extend(&block);
         }
-        assert_eq!(unpack(&stream, Compression::Snappy).unwrap(), b"hello hello hellohello hello hello");
+        assert_eq!(unpack(&stream, Compression::Snappy).unwrap()[..], *b"hello hello hellohello hello hello");
         assert!(unpack(&stream[..stream.len() - 1], Compression::Snappy).is_err());
     }
 

@@ -7,9 +7,13 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
+use super::LEADER_EPOCH;
 use super::batch::Batch;
+use super::compaction::compacted;
+use super::open_transactions::OpenTransactions;
 use super::producers::{Producers, Verdict};
 use super::store::SegmentFiles;
+use super::transactions::now_ms;
 
 /// A log's bound is kept by dropping whole segments, so it is divided into this many: the log holds at least 15/16 of it.
 const SEGMENTS_PER_LOG: u64 = 16;
@@ -17,8 +21,23 @@ const SEGMENTS_PER_LOG: u64 = 16;
 /// No segment is larger than this (a single larger batch aside), so a file stays quick to read back.
 const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 
-/// A partition's log. Everything in it is committed: there are no replicas, so the high watermark and the last stable offset are
-/// the end of the log.
+/// How a log is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogConfig {
+    /// Bytes of batches that it holds at most.
+    pub(super) retention_bytes: u64,
+    /// For a compacted log: a segment is closed, and the log compacted, by the first batch whose newest record is more than so
+    /// many milliseconds after that of the segment's first one.
+    pub(super) compacted_every_ms: Option<i64>,
+}
+
+impl From<u64> for LogConfig {
+    fn from(retention_bytes: u64) -> Self {
+        Self { retention_bytes, compacted_every_ms: None }
+    }
+}
+
+/// A partition's log. Everything in it is replicated, for there are no replicas: the high watermark is the end of the log.
 #[derive(Debug)]
 pub(super) struct PartitionLog {
     /// Oldest first; never empty; the last one is appended to.
@@ -27,9 +46,14 @@ pub(super) struct PartitionLog {
     start: i64,
     /// Bytes of all batches held.
     bytes: u64,
-    retention_bytes: u64,
+    config: LogConfig,
     producers: Producers,
+    transactions: OpenTransactions,
     files: Option<SegmentFiles>,
+    /// Leader epochs, each with the first offset that was written in it: one, and one more for each time that the log was cut.
+    epochs: Vec<(i32, i64)>,
+    /// Whether there is a leader; without one nothing is read or written.
+    pub(super) has_leader: bool,
 }
 
 #[derive(Debug)]
@@ -44,32 +68,61 @@ struct Segment {
 pub(super) struct Batches {
     pub(super) batches: Vec<Bytes>,
     pub(super) bytes: usize,
+    /// The offset after the last batch; `None` without any.
+    pub(super) next_offset: Option<i64>,
 }
 
 impl PartitionLog {
-    /// A log bounded to `retention_bytes`, read back from `folder` when there is one.
-    pub(super) fn open(retention_bytes: u64, folder: Option<PathBuf>) -> io::Result<Self> {
-        let mut log =
-            Self { segments: VecDeque::new(), start: 0, bytes: 0, retention_bytes, producers: Producers::default(), files: None };
+    /// A log kept as `config` says, read back from `folder` when there is one.
+    pub(super) fn open(config: impl Into<LogConfig>, folder: Option<PathBuf>) -> io::Result<Self> {
+        let mut log = Self {
+            segments: VecDeque::new(),
+            start: 0,
+            bytes: 0,
+            config: config.into(),
+            producers: Producers::default(),
+            transactions: OpenTransactions::default(),
+            files: None,
+            epochs: vec![(LEADER_EPOCH, 0)],
+            has_leader: true,
+        };
         let Some(folder) = folder else {
             log.segments.push_back(Segment::new(0));
             return Ok(log);
         };
         let (files, stored, start) = SegmentFiles::open(folder)?;
-        for batch in stored.iter().flat_map(|segment| &segment.batches) {
-            log.producers.remember(batch);
-        }
         log.segments.extend(stored.into_iter().map(|stored| {
             let bytes = stored.batches.iter().map(|batch| batch.size() as u64).sum();
             Segment { base_offset: stored.base_offset, batches: stored.batches, bytes }
         }));
-        log.bytes = log.segments.iter().map(|segment| segment.bytes).sum();
+        log.recount();
         log.files = Some(files);
         // Records deleted further than a torn log now reaches: the log goes on where it ends.
         log.start = start.clamp(log.segments[0].base_offset, log.end());
         log.drop_segments_before(log.start);
         log.keep_within_bound();
+        log.abort_open_transactions()?;
         Ok(log)
+    }
+
+    /// Ends what a broker that is gone left open: nobody else would.
+    fn abort_open_transactions(&mut self) -> io::Result<()> {
+        for producer_id in self.transactions.producers() {
+            let epoch = self.producers.epoch(producer_id).unwrap_or(0);
+            let mark = Batch::mark(producer_id, epoch, false, now_ms());
+            self.append_placed(mark.placed_in(self.leader_epoch(), self.end()))?;
+        }
+        Ok(())
+    }
+
+    /// What follows from the batches, counted again.
+    fn recount(&mut self) {
+        self.bytes = self.segments.iter().map(|segment| segment.bytes).sum();
+        (self.producers, self.transactions) = (Producers::default(), OpenTransactions::default());
+        for batch in self.segments.iter().flat_map(|segment| &segment.batches) {
+            self.producers.remember(batch);
+            self.transactions.note(batch);
+        }
     }
 
     /// The first offset that can be read.
@@ -82,15 +135,40 @@ impl PartitionLog {
         self.segments.back().map_or(0, Segment::next_offset)
     }
 
+    /// The last stable offset: what is before it is not in any open transaction.
+    pub(super) fn last_stable(&self) -> i64 {
+        self.transactions.first_open().map_or(self.end(), |first| first.max(self.start))
+    }
+
+    /// What is known of transactions.
+    pub(super) fn transactions(&self) -> &OpenTransactions {
+        &self.transactions
+    }
+
+    /// The leader's epoch.
+    pub(super) fn leader_epoch(&self) -> i32 {
+        self.epochs.last().map_or(LEADER_EPOCH, |(epoch, _)| *epoch)
+    }
+
+    /// The newest epoch that is not after `epoch`, and the offset at which it ended (KIP-320).
+    pub(super) fn epoch_end(&self, epoch: i32) -> Option<(i32, i64)> {
+        let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
+        let (known, _) = self.epochs.get(after.checked_sub(1)?)?;
+        Some((*known, self.epochs.get(after).map_or(self.end(), |(_, start)| *start)))
+    }
+
     /// Appends a batch; gives its base offset (the first one's when an idempotent producer sent it again).
     ///
     /// # Errors
-    /// As [`Producers::check`]; `KAFKA_STORAGE_ERROR` when the file cannot be written: then nothing was appended.
+    /// As [`Producers::check`]; `INVALID_RECORD` for one without a key in a compacted log; `KAFKA_STORAGE_ERROR` when the file cannot be written: then nothing was appended.
     pub(super) fn append(&mut self, batch: &Batch) -> Result<i64, ResponseError> {
         if let Verdict::Duplicate(base_offset) = self.producers.check(batch)? {
             return Ok(base_offset);
         }
-        let batch = batch.placed_at(self.end());
+        if self.config.compacted_every_ms.is_some() && !batch.has_keys() {
+            return Err(ResponseError::InvalidRecord);
+        }
+        let batch = batch.placed_in(self.leader_epoch(), self.end());
         let base_offset = batch.base_offset();
         self.append_placed(batch).map_err(|error| {
             tracing::error!(%error, "cannot write to a partition's folder");
@@ -100,14 +178,19 @@ impl PartitionLog {
     }
 
     fn append_placed(&mut self, batch: Batch) -> io::Result<()> {
-        let segment_bytes = (self.retention_bytes / SEGMENTS_PER_LOG).clamp(1, SEGMENT_BYTES_MAX);
+        let segment_bytes = (self.config.retention_bytes / SEGMENTS_PER_LOG).clamp(1, SEGMENT_BYTES_MAX);
         if self.segments.back().is_some_and(|last| last.bytes > 0 && last.bytes + batch.size() as u64 > segment_bytes) {
             self.roll()?;
+        }
+        if self.config.compacted_every_ms.is_some_and(|ms| self.active_spans_more_than(ms, &batch)) {
+            self.roll()?;
+            self.compact();
         }
         if let Some(files) = &mut self.files {
             files.append(&batch)?;
         }
         self.producers.remember(&batch);
+        self.transactions.note(&batch);
         self.bytes += batch.size() as u64;
         if let Some(last) = self.segments.back_mut() {
             last.bytes += batch.size() as u64;
@@ -117,12 +200,18 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Whole batches from the one that holds `offset` on, up to `bytes_max`; with `at_least_one` the first one whatever its size
-    /// (KIP-74).
+    /// Whole batches from the one that holds `offset` on, of those that begin before `until`, up to `bytes_max`; with `at_least_one`
+    /// the first one whatever its size (KIP-74).
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` when `offset` is before the log's start or after its end.
-    pub(super) fn read(&self, offset: i64, bytes_max: usize, at_least_one: bool) -> Result<Batches, ResponseError> {
+    pub(super) fn read_before(
+        &self,
+        until: i64,
+        offset: i64,
+        bytes_max: usize,
+        at_least_one: bool,
+    ) -> Result<Batches, ResponseError> {
         if offset < self.start || offset > self.end() {
             return Err(ResponseError::OffsetOutOfRange);
         }
@@ -132,14 +221,22 @@ impl PartitionLog {
             let from = segment.batches.partition_point(|batch| batch.next_offset() <= offset);
             for batch in &segment.batches[from..] {
                 let is_first = read.batches.is_empty() && at_least_one;
-                if read.bytes + batch.size() > bytes_max && !is_first {
+                let is_full = read.bytes + batch.size() > bytes_max && !is_first;
+                if is_full || batch.base_offset() >= until {
                     return Ok(read);
                 }
                 read.bytes += batch.size();
                 read.batches.push(batch.bytes().clone());
+                read.next_offset = Some(batch.next_offset());
             }
         }
         Ok(read)
+    }
+
+    /// The same up to the log's end.
+    #[cfg(test)]
+    pub(super) fn read(&self, offset: i64, bytes_max: usize, at_least_one: bool) -> Result<Batches, ResponseError> {
+        self.read_before(self.end(), offset, bytes_max, at_least_one)
     }
 
     /// Offset and timestamp of the first record, in offset order, whose timestamp is at least `timestamp`.
@@ -187,11 +284,78 @@ impl PartitionLog {
             files.set_log_start(offset)?;
         }
         self.start = offset;
+        self.transactions.forget_before(offset);
         if offset == self.end() && self.segments.back().is_some_and(|last| last.bytes > 0) {
             self.roll()?;
         }
         self.drop_segments_before(offset);
         Ok(())
+    }
+
+    /// Ends the transaction of a producer with a mark that carries `timestamp` (ms).
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` when the file cannot be written.
+    pub(super) fn end_transaction(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        commit: bool,
+        timestamp: i64,
+    ) -> Result<(), ResponseError> {
+        let mark = Batch::mark(producer_id, epoch, commit, timestamp).placed_in(self.leader_epoch(), self.end());
+        self.append_placed(mark).map_err(|error| {
+            tracing::error!(%error, "cannot write to a partition's folder");
+            ResponseError::KafkaStorageError
+        })
+    }
+
+    /// Whether the active segment and `batch` together hold more time than a segment may.
+    fn active_spans_more_than(&self, ms: i64, batch: &Batch) -> bool {
+        let first = self.segments.back().and_then(|active| active.batches.first());
+        first.is_some_and(|first| batch.max_timestamp().saturating_sub(first.max_timestamp()) > ms)
+    }
+
+    /// Compacts the closed segments. They lie in memory only: [`super::topics`] refuses compacted topics with a folder.
+    fn compact(&mut self) {
+        let Some(active) = self.segments.pop_back() else { return };
+        let batches: Vec<Batch> = self.segments.drain(..).flat_map(|segment| segment.batches).collect();
+        let kept = compacted(&batches, &self.transactions, self.last_stable_before(active.base_offset));
+        if !kept.is_empty() {
+            let bytes = kept.iter().map(|batch| batch.size() as u64).sum();
+            self.segments.push_back(Segment { base_offset: kept[0].base_offset(), batches: kept, bytes });
+        }
+        self.segments.push_back(active);
+        self.bytes = self.segments.iter().map(|segment| segment.bytes).sum();
+    }
+
+    fn last_stable_before(&self, end: i64) -> i64 {
+        self.transactions.first_open().map_or(end, |first| first.min(end))
+    }
+
+    /// Loses what is at `offset` and after it (a batch that reaches there goes as a whole), as when a leader comes back with less
+    /// than it had; a new leader epoch begins. Gives the new end.
+    ///
+    /// # Errors
+    /// A log with files is not cut.
+    pub(super) fn cut(&mut self, offset: i64) -> Result<i64, &'static str> {
+        if self.files.is_some() {
+            return Err("only a log that is in memory alone can be cut");
+        }
+        while let Some(mut last) = self.segments.pop_back() {
+            last.batches.retain(|batch| batch.next_offset() <= offset);
+            last.bytes = last.batches.iter().map(|batch| batch.size() as u64).sum();
+            if !last.batches.is_empty() || self.segments.is_empty() {
+                self.segments.push_back(last);
+                break;
+            }
+        }
+        self.start = self.start.min(self.end());
+        let (epoch, end) = (self.leader_epoch() + 1, self.end());
+        self.epochs.retain(|(_, start)| *start < end);
+        self.epochs.push((epoch, end));
+        self.recount();
+        Ok(end)
     }
 
     fn roll(&mut self) -> io::Result<()> {
@@ -204,7 +368,7 @@ impl PartitionLog {
     }
 
     fn keep_within_bound(&mut self) {
-        while self.bytes > self.retention_bytes && self.segments.len() > 1 {
+        while self.bytes > self.config.retention_bytes && self.segments.len() > 1 {
             self.drop_oldest_segment();
         }
     }
@@ -219,6 +383,7 @@ impl PartitionLog {
         let Some(oldest) = self.segments.pop_front() else { return };
         self.bytes -= oldest.bytes;
         self.start = self.start.max(oldest.next_offset());
+        self.transactions.forget_before(self.start);
         if let Some(files) = &mut self.files {
             files.remove(oldest.base_offset);
         }

@@ -1,9 +1,9 @@
 //! An embedded broker: the real Kafka protocol on a socket of this process, for `eventstreams dev`, samples and tests.
 //!
-//! One node, node id 1, leader of every partition, leader epoch always 0, no replicas, no transactions. A log is a list of record
-//! batches exactly as producers sent them; the broker looks into a batch to check it and to find a record by its timestamp, and
-//! rewrites nothing but base offset and leader epoch. Everything lives in memory, bounded by retention in bytes; a folder, if one
-//! is given, mirrors it.
+//! One node, node id 1, leader of every partition, no replicas. A log is a list of record batches exactly as producers sent them;
+//! the broker looks into a batch to check it and to find a record by its timestamp, and rewrites nothing but base offset and
+//! leader epoch (compaction aside). Everything lives in memory, bounded by retention in bytes; a folder, if one is given, mirrors
+//! it.
 //!
 //! * `server`: accepts connections, cuts the stream into frames, answers one request after the other.
 //! * `requests`: the table of APIs and versions; one file for each group of APIs turns requests into answers.
@@ -11,8 +11,11 @@
 //! * `broker`: what all connections share.
 //! * `topics`: names, ids, partitions, configuration.
 //! * `groups`: all consumer groups, and waiting in them. `group`: one group's states.
-//! * `log`: one partition's log. `producers`: its idempotent producers.
-//! * `batch`: one record batch. `compression`: the inside of one.
+//! * `transactions`: which producer has which transactional id, and what it has open.
+//! * `acls`: what is denied.
+//! * `log`: one partition's log. `producers`: its idempotent producers. `open_transactions`: what it knows of transactions.
+//!   `compaction`: what stays of a compacted one.
+//! * `batch`: one record batch. `compression`: the inside of one. `outline`: the records in there.
 //! * `store`: the optional folder.
 //! * [`samples`]: the events that `eventstreams dev` fills it with.
 //!
@@ -30,15 +33,22 @@
 //!   `retention_keeps_the_newest_within_the_bound`, `a_batch_larger_than_the_bound_is_kept_until_the_next`.
 //! * A newcomer is let into a group at once, without the round that gives it an id first (KIP-394), and a group never waits for
 //!   more members than it knows: `members_of_a_group_share_its_partitions`.
+//! * Groups and transactional ids do not outlive the process. After a restart with a folder the transactions that were left open
+//!   are aborted: `open_transactions_are_aborted_by_a_restart`.
+//! * Compacted topics are in memory only, and are compacted whenever a segment is closed: `a_compacted_log_keeps_the_newest_of_each_key`.
 //! * Groups and what they committed live in memory only, also with a folder: `groups_do_not_survive_a_restart`.
 
+mod acls;
 mod batch;
 mod broker;
+mod compaction;
 mod compression;
 mod decode;
 mod group;
 mod groups;
 mod log;
+mod open_transactions;
+mod outline;
 mod producers;
 mod requests;
 pub mod samples;
@@ -47,11 +57,13 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod transactions;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
@@ -64,8 +76,11 @@ use broker::Broker;
 /// The only node's id.
 const NODE_ID: i32 = 1;
 
-/// The only leader epoch there is: leadership never changes.
+/// The first leader epoch of every partition: a new one begins only when a log is cut.
 const LEADER_EPOCH: i32 = 0;
+
+/// How often open transactions are held against their time-outs.
+const TRANSACTIONS_LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
 
 /// How to run a [`DevBroker`].
 #[derive(Clone, Debug)]
@@ -196,6 +211,7 @@ impl DevBroker {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let server = server::Server { broker: Arc::clone(&broker), stop: stop.clone(), tasks: tasks.clone() };
         tasks.spawn(server.run(listener, connections_max));
+        tasks.spawn(abort_expired_transactions(Arc::clone(&broker), stop.clone()));
         tracing::info!(%address, cluster_id = broker.topics.cluster_id(), "embedded broker listens");
         Ok(Self { broker, address, tasks, running: stop.drop_guard() })
     }
@@ -216,11 +232,45 @@ impl DevBroker {
         self.broker.append(topic, partition, records)
     }
 
+    /// Takes a partition's leader away, or gives it one again: without one it is in the metadata, and nothing else can be had.
+    ///
+    /// # Errors
+    /// [`BrokerError::UnknownPartition`].
+    pub fn set_leader(&self, topic: &str, partition: i32, has_leader: bool) -> Result<(), BrokerError> {
+        self.broker.log(topic, partition)?.lock().has_leader = has_leader;
+        self.broker.tell_changed();
+        Ok(())
+    }
+
+    /// Cuts a partition's log at `offset`, as when a leader comes back with less than it had: what is at `offset` and after it is
+    /// lost (a batch that reaches there as a whole), and a new leader epoch begins. Gives the log's end.
+    ///
+    /// # Errors
+    /// [`BrokerError::UnknownPartition`]; [`BrokerError::Append`] for a broker with a folder, which is not cut.
+    pub fn cut(&self, topic: &str, partition: i32, offset: i64) -> Result<i64, BrokerError> {
+        let log = self.broker.log(topic, partition)?;
+        let mut log = log.lock();
+        let cut = log.cut(offset);
+        drop(log);
+        self.broker.tell_changed();
+        cut.map_err(|reason| BrokerError::Append { topic: topic.to_owned(), partition, reason: reason.to_owned() })
+    }
+
     /// Closes all connections and returns when they are closed and the folder is free for another broker.
     pub async fn stop(self) {
         drop(self.running);
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Aborts what was left open for too long.
+async fn abort_expired_transactions(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TRANSACTIONS_LOOKED_AT_EVERY);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        if broker.transactions.abort_expired() {
+            broker.tell_changed();
+        }
     }
 }
 

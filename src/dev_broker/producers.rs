@@ -57,7 +57,7 @@ impl Producers {
         if sender.epoch > known.epoch {
             return if sender.first_sequence == 0 { Ok(Verdict::Append) } else { Err(ResponseError::OutOfOrderSequenceNumber) };
         }
-        let last = last_sequence(sender, batch.records());
+        let last = last_sequence(sender, batch.span());
         if let Some(same) = known.batches.iter().find(|b| b.first_sequence == sender.first_sequence && b.last_sequence == last) {
             return Ok(Verdict::Duplicate(same.base_offset));
         }
@@ -79,14 +79,23 @@ impl Producers {
         if producer.epoch != sender.epoch {
             *producer = Producer { epoch: sender.epoch, batches: VecDeque::new() };
         }
+        // A mark that ends a transaction has no sequence; it may be of a later epoch, which fences the older ones off.
+        if sender.first_sequence < 0 {
+            return;
+        }
         if producer.batches.len() == BATCHES_REMEMBERED {
             producer.batches.pop_front();
         }
         producer.batches.push_back(Written {
             first_sequence: sender.first_sequence,
-            last_sequence: last_sequence(sender, batch.records()),
+            last_sequence: last_sequence(sender, batch.span()),
             base_offset: batch.base_offset(),
         });
+    }
+
+    /// The producer's last epoch.
+    pub(super) fn epoch(&self, producer_id: i64) -> Option<i16> {
+        self.by_id.get(&producer_id).map(|producer| producer.epoch)
     }
 
     fn forget_the_stalest(&mut self) {

@@ -212,7 +212,7 @@ fn read_segment(path: &Path, base_offset: i64) -> io::Result<(Vec<Batch>, bool)>
     let mut batches = Vec::new();
     let mut next = base_offset;
     while let Some(bytes) = Batch::split_first(&mut rest) {
-        match Batch::parse(&bytes) {
+        match Batch::parse_stored(&bytes) {
             // Placed again only for memory of its own: a slice would keep the whole file's bytes.
             Ok(batch) if batch.base_offset() == next => batches.push(batch.placed_at(next)),
             _ => break,

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use super::BrokerError;
-use super::log::PartitionLog;
+use super::log::{LogConfig, PartitionLog};
 use super::store::{Catalog, CatalogTopic, Folder};
 
 /// Partitions of one topic at most.
@@ -20,6 +20,10 @@ const TOPICS_MAX: usize = 10_000;
 
 /// The configuration key of a topic's bound in bytes for each partition; -1 is the broker's own bound.
 pub(super) const RETENTION_BYTES: &str = "retention.bytes";
+/// The configuration key of how much time a segment of a compacted topic holds.
+const SEGMENT_MS: &str = "segment.ms";
+/// Its default, a week, as on Apache Kafka.
+const SEGMENT_MS_DEFAULT: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// A topic, as it is until partitions are added: then a new value takes its place and shares the logs.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ impl Topics {
         validate_only: bool,
     ) -> Result<Arc<Topic>, Refusal> {
         check_name(name)?;
-        check_configs(&configs)?;
+        check_configs(&configs, self.folder.is_some())?;
         let partitions = partition_count(partitions)?;
         let mut by_name = self.by_name.write();
         if by_name.contains_key(name) {
@@ -172,10 +176,15 @@ impl Topics {
     }
 
     fn open_partitions(&self, topic: &mut Topic, count: usize) -> Result<(), Refusal> {
-        let retention = topic.configs.get(RETENTION_BYTES).and_then(|bytes| bytes.parse().ok()).unwrap_or(self.retention_bytes);
+        let number = |key: &str| topic.configs.get(key).and_then(|number| number.parse().ok());
+        let is_compacted = topic.configs.get("cleanup.policy").is_some_and(|policy| policy == "compact");
+        let config = LogConfig {
+            retention_bytes: number(RETENTION_BYTES).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(self.retention_bytes),
+            compacted_every_ms: is_compacted.then(|| number(SEGMENT_MS).unwrap_or(SEGMENT_MS_DEFAULT)),
+        };
         for partition in topic.partitions.len()..count {
             let folder = self.folder.as_ref().map(|folder| folder.partition(topic.id, partition));
-            let log = PartitionLog::open(retention, folder).map_err(|error| {
+            let log = PartitionLog::open(config, folder).map_err(|error| {
                 let message = format!("cannot use the folder of partition {partition} of topic '{}': {error}", topic.name);
                 Refusal::new(ResponseError::KafkaStorageError, message)
             })?;
@@ -243,13 +252,18 @@ fn partition_count(partitions: i32) -> Result<usize, Refusal> {
 }
 
 /// Any configuration is taken and shown again, save what would change a topic's behaviour and is not done here.
-fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Refusal> {
+fn check_configs(configs: &BTreeMap<String, String>, has_folder: bool) -> Result<(), Refusal> {
     let refuse = |message: String| Err(Refusal::new(ResponseError::InvalidConfig, message));
     for (key, value) in configs {
         match (key.as_str(), value.as_str()) {
-            ("cleanup.policy", policy) if policy != "delete" => {
-                return refuse(format!("cleanup.policy={policy}: only delete is done here."));
+            ("cleanup.policy", "compact") if has_folder => {
+                return refuse("cleanup.policy=compact: a broker with a folder compacts nothing. Run it without one.".to_owned());
             }
+            ("cleanup.policy", policy) if !matches!(policy, "delete" | "compact") => {
+                return refuse(format!("cleanup.policy={policy}: only delete or compact is done here."));
+            }
+            (SEGMENT_MS, ms) if ms.parse::<i64>().is_ok_and(|ms| ms >= 1) => {}
+            (SEGMENT_MS, ms) => return refuse(format!("{SEGMENT_MS}={ms} is no number of milliseconds.")),
             ("message.timestamp.type", kind) if kind != "CreateTime" => {
                 return refuse(format!("message.timestamp.type={kind}: only CreateTime is done here."));
             }

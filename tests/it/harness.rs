@@ -2,6 +2,7 @@
 
 mod canned;
 mod descriptions;
+mod holes;
 mod real_kafka;
 
 use crate::support::admin::{NewRecord, unique};

@@ -1,6 +1,7 @@
 //! What clients ask about the broker itself.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
@@ -9,14 +10,15 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages::{
     DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse, TopicName,
+    FindCoordinatorResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
-use uuid::Uuid;
 
+use super::super::NODE_ID;
+use super::super::acls::DESCRIBE;
 use super::super::broker::Broker;
+use super::super::log::PartitionLog;
 use super::super::topics::{RETENTION_BYTES, Topic};
-use super::super::{LEADER_EPOCH, NODE_ID};
 use super::{Peer, code};
 
 /// Kinds of resources of `DescribeConfigs` (`org.apache.kafka.common.config.ConfigResource.Type`).
@@ -26,14 +28,15 @@ const BROKER_RESOURCE: i8 = 4;
 const FROM_TOPIC: i8 = 1;
 const FROM_DEFAULT: i8 = 5;
 
-/// What everybody may do with every topic, as bits (KIP-430; `org.apache.kafka.common.acl.AclOperation`):
-/// read, write, create, delete, alter, describe, describe and alter its configuration.
-const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
-
-/// `Metadata`: the node, and all topics or those named (by name, or by id from version 10 on).
+/// `Metadata`: the node, and all topics or those named (by name, or by id from version 10 on). Of all topics those that may not be
+/// described are left out.
 pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: MetadataRequest) -> MetadataResponse {
     let rights = request.include_topic_authorized_operations;
-    let all = || broker.topics.all().iter().map(|topic| topic_metadata(topic, rights)).collect();
+    let may_be_seen = |topic: &Arc<Topic>| broker.acls.check(&topic.name, DESCRIBE).is_ok();
+    let all = || {
+        let topics = broker.topics.all().into_iter().filter(may_be_seen);
+        topics.map(|topic| topic_metadata(broker, &topic, rights)).collect()
+    };
     let topics = match request.topics {
         None => all(),
         // Before version 1 there was no null, and an empty list meant all.
@@ -41,12 +44,15 @@ pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: Meta
         Some(topics) => topics
             .into_iter()
             .map(|asked| match asked.name {
-                Some(name) => match broker.get_or_create(&name, request.allow_auto_topic_creation) {
-                    Ok(topic) => topic_metadata(&topic, rights),
-                    Err(error) => MetadataResponseTopic::default().with_error_code(error.code()).with_name(Some(name)),
-                },
-                None => match broker.topics.get_by_id(asked.topic_id) {
-                    Some(topic) => topic_metadata(&topic, rights),
+                Some(name) => {
+                    let allowed = broker.acls.check(&name, DESCRIBE);
+                    match allowed.and_then(|()| broker.get_or_create(&name, request.allow_auto_topic_creation)) {
+                        Ok(topic) => topic_metadata(broker, &topic, rights),
+                        Err(error) => MetadataResponseTopic::default().with_error_code(error.code()).with_name(Some(name)),
+                    }
+                }
+                None => match broker.topics.get_by_id(asked.topic_id).filter(may_be_seen) {
+                    Some(topic) => topic_metadata(broker, &topic, rights),
                     None => MetadataResponseTopic::default()
                         .with_error_code(ResponseError::UnknownTopicId.code())
                         .with_name(None)
@@ -63,20 +69,25 @@ pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: Meta
         .with_topics(topics)
 }
 
-fn topic_metadata(topic: &Topic, rights: bool) -> MetadataResponseTopic {
-    let partition = |(index, _)| {
-        MetadataResponsePartition::default()
-            .with_partition_index(index)
-            .with_leader_id(NODE_ID.into())
-            .with_leader_epoch(LEADER_EPOCH)
-            .with_replica_nodes(vec![NODE_ID.into()])
-            .with_isr_nodes(vec![NODE_ID.into()])
-    };
+fn topic_metadata(broker: &Broker, topic: &Topic, rights: bool) -> MetadataResponseTopic {
+    let partitions = (0..).zip(&topic.partitions).map(|(index, log)| partition_metadata(index, &log.lock()));
     let described = MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
         .with_topic_id(topic.id)
-        .with_partitions((0..).zip(&topic.partitions).map(partition).collect());
-    if rights { described.with_topic_authorized_operations(TOPIC_OPERATIONS) } else { described }
+        .with_partitions(partitions.collect());
+    if rights { described.with_topic_authorized_operations(broker.acls.allowed(&topic.name)) } else { described }
+}
+
+fn partition_metadata(index: i32, log: &PartitionLog) -> MetadataResponsePartition {
+    let partition = MetadataResponsePartition::default()
+        .with_partition_index(index)
+        .with_leader_epoch(log.leader_epoch())
+        .with_replica_nodes(vec![NODE_ID.into()]);
+    if log.has_leader {
+        partition.with_leader_id(NODE_ID.into()).with_isr_nodes(vec![NODE_ID.into()])
+    } else {
+        partition.with_error_code(ResponseError::LeaderNotAvailable.code()).with_leader_id((-1).into())
+    }
 }
 
 /// `DescribeCluster` (KIP-700).
@@ -150,12 +161,13 @@ fn broker_configs(broker: &Broker) -> Vec<DescribeConfigsResourceResult> {
     .collect()
 }
 
-/// `FindCoordinator`: this node, for groups; there are no transactions to coordinate.
+/// `FindCoordinator`: this node, for groups (kind 0) and transactions (kind 1).
 pub(super) fn find_coordinator(peer: &Peer, version: i16, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let (host, port) = host_and_port(peer.advertised);
-    let error = (request.key_type != 0).then_some(ResponseError::InvalidRequest);
-    let message =
-        error.map(|_| StrBytes::from_static_str("This broker coordinates consumer groups only: it has no transactions."));
+    let error = (!matches!(request.key_type, 0 | 1)).then_some(ResponseError::InvalidRequest);
+    let message = error.map(|_| {
+        StrBytes::from_static_str("This broker coordinates consumer groups and transactions only: it has no share groups.")
+    });
     if version < 4 {
         return FindCoordinatorResponse::default()
             .with_error_code(code(error))
@@ -174,19 +186,6 @@ pub(super) fn find_coordinator(peer: &Peer, version: i16, request: FindCoordinat
             .with_error_message(message.clone())
     };
     FindCoordinatorResponse::default().with_coordinators(request.coordinator_keys.into_iter().map(coordinator).collect())
-}
-
-/// `InitProducerId`: an id for an idempotent producer. Random, so that ids are not given twice when logs outlive the process; a
-/// producer that asks with its id keeps it in the next epoch (KIP-360).
-pub(super) fn init_producer_id(request: &InitProducerIdRequest) -> InitProducerIdResponse {
-    if request.transactional_id.is_some() {
-        return InitProducerIdResponse::default().with_error_code(ResponseError::InvalidRequest.code());
-    }
-    let (id, epoch) = match (request.producer_id.0, request.producer_epoch) {
-        (id, epoch) if id >= 0 && (0..i16::MAX).contains(&epoch) => (id, epoch + 1),
-        _ => ((Uuid::new_v4().as_u64_pair().1 >> 1).cast_signed(), 0),
-    };
-    InitProducerIdResponse::default().with_producer_id(id.into()).with_producer_epoch(epoch)
 }
 
 fn host_and_port(address: SocketAddr) -> (StrBytes, i32) {

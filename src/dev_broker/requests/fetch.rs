@@ -6,14 +6,16 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use super::super::acls::READ;
 use super::super::broker::Broker;
 use super::super::log::{Batches, PartitionLog};
-use super::offsets::check_epoch;
+use super::super::open_transactions::Aborted;
+use super::offsets::{READ_COMMITTED, check_leader};
 
 /// From this version on topics have ids in place of names (KIP-516).
 const BY_ID: i16 = 13;
@@ -29,6 +31,15 @@ struct Look {
     found: Result<Batches, ResponseError>,
     start: i64,
     end: i64,
+    last_stable: i64,
+    /// For who takes committed records only: the transactions whose records it must leave out.
+    aborted: Option<Vec<Aborted>>,
+}
+
+impl Look {
+    fn refused(error: ResponseError) -> Self {
+        Self { found: Err(error), start: -1, end: -1, last_stable: -1, aborted: None }
+    }
 }
 
 /// Reads what there is; when that is less than the client wants, waits for appends until it is not, or the client's time is up.
@@ -61,8 +72,8 @@ fn look(broker: &Broker, version: i16, request: &FetchRequest) -> Vec<Vec<Look>>
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let look = match log(broker, version, topic, partition) {
-                Ok(log) => look_at(&log.lock(), partition, room, is_first),
-                Err(error) => Look { found: Err(error), start: -1, end: -1 },
+                Ok(log) => look_at(&log.lock(), request.isolation_level == READ_COMMITTED, partition, room, is_first),
+                Err(error) => Look::refused(error),
             };
             if let Ok(batches) = &look.found {
                 room = room.saturating_sub(batches.bytes);
@@ -86,15 +97,23 @@ fn log(
     } else {
         broker.topics.get(&topic.topic).ok_or(ResponseError::UnknownTopicOrPartition)
     };
-    let log = found?.partition(partition.partition)?;
-    check_epoch(partition.current_leader_epoch)?;
-    Ok(log)
+    let found = found?;
+    broker.acls.check(&found.name, READ)?;
+    found.partition(partition.partition)
 }
 
-fn look_at(log: &PartitionLog, partition: &FetchPartition, room: usize, is_first: bool) -> Look {
+fn look_at(log: &PartitionLog, committed: bool, partition: &FetchPartition, room: usize, is_first: bool) -> Look {
+    if let Err(error) = check_leader(log, partition.current_leader_epoch) {
+        return Look::refused(error);
+    }
     let room = room.min(usize::try_from(partition.partition_max_bytes).unwrap_or(0));
-    let found = log.read(partition.fetch_offset, room, is_first);
-    Look { found, start: log.start(), end: log.end() }
+    let until = if committed { log.last_stable() } else { log.end() };
+    let found = log.read_before(until, partition.fetch_offset, room, is_first);
+    let aborted = found.as_ref().ok().filter(|_| committed).map(|batches| {
+        let after = batches.next_offset.unwrap_or(partition.fetch_offset);
+        log.transactions().aborted_in(partition.fetch_offset, after)
+    });
+    Look { found, start: log.start(), end: log.end(), last_stable: log.last_stable(), aborted }
 }
 
 fn answer(request: FetchRequest, looks: Vec<Vec<Look>>) -> FetchResponse {
@@ -103,9 +122,9 @@ fn answer(request: FetchRequest, looks: Vec<Vec<Look>>) -> FetchResponse {
             let data = PartitionData::default()
                 .with_partition_index(partition.partition)
                 .with_high_watermark(look.end)
-                .with_last_stable_offset(look.end)
+                .with_last_stable_offset(look.last_stable)
                 .with_log_start_offset(look.start)
-                .with_aborted_transactions(Some(Vec::new()));
+                .with_aborted_transactions(look.aborted.map(|aborted| aborted.into_iter().map(aborted_transaction).collect()));
             match look.found {
                 Ok(batches) => data.with_records(Some(join(batches))),
                 Err(error) => data.with_error_code(error.code()).with_records(Some(Bytes::new())),
@@ -115,6 +134,10 @@ fn answer(request: FetchRequest, looks: Vec<Vec<Look>>) -> FetchResponse {
         FetchableTopicResponse::default().with_topic(topic.topic).with_topic_id(topic.topic_id).with_partitions(partitions)
     });
     FetchResponse::default().with_responses(topics.collect())
+}
+
+fn aborted_transaction(aborted: Aborted) -> AbortedTransaction {
+    AbortedTransaction::default().with_producer_id(aborted.producer_id.into()).with_first_offset(aborted.first_offset)
 }
 
 fn join(mut batches: Batches) -> Bytes {

@@ -1,10 +1,13 @@
 //! The table of APIs and versions, and the way from a frame to its answer.
 //!
-//! * `cluster`: `Metadata`, `DescribeCluster`, `DescribeConfigs`, `FindCoordinator`, `InitProducerId`.
+//! * `cluster`: `Metadata`, `DescribeCluster`, `DescribeConfigs`, `FindCoordinator`.
 //! * `produce`, `fetch`: records in and out. `offsets`: `ListOffsets`, `OffsetForLeaderEpoch`.
 //! * `topics`: `CreateTopics`, `DeleteTopics`, `CreatePartitions`, `DeleteRecords`.
+//! * `transactions`: `InitProducerId`, `AddPartitionsToTxn`, `EndTxn`.
+//! * `acls`: `CreateAcls`, `DeleteAcls`.
 //! * `groups`: membership of consumer groups. `commits`: their committed offsets and the tools that look at them.
 
+mod acls;
 mod cluster;
 mod commits;
 mod fetch;
@@ -14,6 +17,7 @@ mod produce;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod transactions;
 
 use std::net::SocketAddr;
 
@@ -48,7 +52,12 @@ pub(super) const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::DeleteTopics, 1, 6),
     (ApiKey::DeleteRecords, 0, 2),
     (ApiKey::InitProducerId, 0, 5),
+    // Later versions are for brokers, or for the second transaction protocol (KIP-890).
+    (ApiKey::AddPartitionsToTxn, 0, 3),
+    (ApiKey::EndTxn, 0, 4),
     (ApiKey::OffsetForLeaderEpoch, 2, 4),
+    (ApiKey::CreateAcls, 1, 3),
+    (ApiKey::DeleteAcls, 1, 3),
     (ApiKey::DescribeConfigs, 1, 4),
     (ApiKey::CreatePartitions, 0, 3),
     (ApiKey::DeleteGroups, 0, 2),
@@ -102,7 +111,9 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
         ApiKey::DescribeCluster => e.seal(&cluster::describe_cluster(broker, peer, &e.read()?)),
         ApiKey::DescribeConfigs => e.seal(&cluster::describe_configs(broker, e.read()?)),
         ApiKey::FindCoordinator => e.seal(&cluster::find_coordinator(peer, e.version, e.read()?)),
-        ApiKey::InitProducerId => e.seal(&cluster::init_producer_id(&e.read()?)),
+        ApiKey::InitProducerId => e.seal(&transactions::init_producer_id(broker, &e.read()?)),
+        ApiKey::AddPartitionsToTxn => e.seal(&transactions::add_partitions(broker, &e.read()?)),
+        ApiKey::EndTxn => e.seal(&transactions::end(broker, &e.read()?)),
         ApiKey::Produce => match produce::produce(broker, e.version, e.read()?)? {
             Some(response) => e.seal(&response),
             None => Ok(None),
@@ -114,6 +125,8 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
         ApiKey::DeleteTopics => e.seal(&topics::delete_topics(broker, e.version, e.read()?)),
         ApiKey::CreatePartitions => e.seal(&topics::create_partitions(broker, e.read()?)),
         ApiKey::DeleteRecords => e.seal(&topics::delete_records(broker, e.read()?)),
+        ApiKey::CreateAcls => e.seal(&acls::create(broker, e.read()?)),
+        ApiKey::DeleteAcls => e.seal(&acls::delete(broker, e.read()?)),
         ApiKey::JoinGroup => e.seal(&groups::join(broker, peer, e.version, &e.header, e.read()?).await),
         ApiKey::SyncGroup => e.seal(&groups::sync(broker, e.read()?).await),
         ApiKey::Heartbeat => e.seal(&groups::heartbeat(broker, &e.read()?)),

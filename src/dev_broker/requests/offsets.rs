@@ -1,15 +1,19 @@
 //! `ListOffsets` and `OffsetForLeaderEpoch`: from times and epochs to offsets.
 
+use std::cmp::Ordering;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
 
-use super::super::LEADER_EPOCH;
+use super::super::acls::DESCRIBE;
 use super::super::broker::Broker;
+use super::super::log::PartitionLog;
 
 /// "Timestamps" that ask for a place in the log (`ListOffsetsRequest` in Apache Kafka; KIP-734, KIP-405, KIP-1005).
 const LATEST: i64 = -1;
@@ -18,21 +22,35 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 
-/// Refuses a client that knows another leader epoch than the only one there is (KIP-320); -1 is a client that does not say.
-pub(super) fn check_epoch(epoch: i32) -> Result<(), ResponseError> {
-    if epoch > LEADER_EPOCH { Err(ResponseError::UnknownLeaderEpoch) } else { Ok(()) }
+/// The isolation level of who takes committed records only.
+pub(super) const READ_COMMITTED: i8 = 1;
+
+/// Whether a partition with a leader of `epoch` serves a client that knows the epoch `known` (KIP-320); -1 is a client that does
+/// not say.
+///
+/// # Errors
+/// `NOT_LEADER_OR_FOLLOWER` without a leader, `FENCED_LEADER_EPOCH` or `UNKNOWN_LEADER_EPOCH` for another epoch.
+pub(super) fn check_leader(log: &PartitionLog, known: i32) -> Result<(), ResponseError> {
+    match known.cmp(&log.leader_epoch()) {
+        _ if !log.has_leader => Err(ResponseError::NotLeaderOrFollower),
+        Ordering::Greater => Err(ResponseError::UnknownLeaderEpoch),
+        Ordering::Less if known >= 0 => Err(ResponseError::FencedLeaderEpoch),
+        _ => Ok(()),
+    }
 }
 
-/// `ListOffsets`: for a timestamp the first record with at least that timestamp, exactly, inside batches too; -1 for none.
+/// `ListOffsets`: for a timestamp the first record with at least that timestamp, exactly, inside batches too; -1 for none. As on
+/// Apache Kafka a mark that ends a transaction counts as a record, with the time at which it was written; who reads committed
+/// records only is given none from the last stable offset on.
 pub(super) fn list_offsets(broker: &Broker, version: i16, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(partition.partition_index);
-            match list_offset(broker, &topic.name, partition) {
-                Ok(Some((offset, timestamp))) => {
+            match list_offset(broker, &topic.name, request.isolation_level == READ_COMMITTED, partition) {
+                Ok(Some((offset, timestamp, epoch))) => {
                     let answer = answer.with_offset(offset).with_timestamp(timestamp);
                     // The codec refuses to leave out what an older version has no field for.
-                    if version >= 4 { answer.with_leader_epoch(LEADER_EPOCH) } else { answer }
+                    if version >= 4 { answer.with_leader_epoch(epoch) } else { answer }
                 }
                 Ok(None) => answer.with_offset(-1).with_timestamp(-1),
                 Err(error) => answer.with_error_code(error.code()).with_offset(-1).with_timestamp(-1),
@@ -44,18 +62,27 @@ pub(super) fn list_offsets(broker: &Broker, version: i16, request: ListOffsetsRe
     ListOffsetsResponse::default().with_topics(topics.collect())
 }
 
-fn list_offset(broker: &Broker, topic: &str, asked: &ListOffsetsPartition) -> Result<Option<(i64, i64)>, ResponseError> {
+/// Offset, timestamp, leader epoch.
+fn list_offset(
+    broker: &Broker,
+    topic: &str,
+    committed: bool,
+    asked: &ListOffsetsPartition,
+) -> Result<Option<(i64, i64, i32)>, ResponseError> {
+    broker.acls.check(topic, DESCRIBE)?;
     let log = broker.topics.partition(topic, asked.partition_index)?;
-    check_epoch(asked.current_leader_epoch)?;
     let log = log.lock();
-    match asked.timestamp {
-        LATEST => Ok(Some((log.end(), -1))),
-        EARLIEST | EARLIEST_LOCAL => Ok(Some((log.start(), -1))),
-        MAX_TIMESTAMP => Ok(log.newest()),
-        LATEST_TIERED => Ok(None),
-        timestamp if timestamp >= 0 => Ok(log.first_since(timestamp)),
-        _ => Err(ResponseError::InvalidRequest),
-    }
+    check_leader(&log, asked.current_leader_epoch)?;
+    let end = if committed { log.last_stable() } else { log.end() };
+    let found = match asked.timestamp {
+        LATEST => Some((end, -1)),
+        EARLIEST | EARLIEST_LOCAL => Some((log.start(), -1)),
+        MAX_TIMESTAMP => log.newest(),
+        LATEST_TIERED => None,
+        timestamp if timestamp >= 0 => log.first_since(timestamp).filter(|(offset, _)| *offset < end),
+        _ => return Err(ResponseError::InvalidRequest),
+    };
+    Ok(found.map(|(offset, timestamp)| (offset, timestamp, log.leader_epoch())))
 }
 
 /// `OffsetForLeaderEpoch` (KIP-320): where an epoch ends, so that a client sees when the log was cut before its position.
@@ -63,13 +90,9 @@ pub(super) fn offset_for_leader_epoch(broker: &Broker, request: OffsetForLeaderE
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let answer = EpochEndOffset::default().with_partition(partition.partition);
-            let log = check_epoch(partition.current_leader_epoch)
-                .and_then(|()| broker.topics.partition(&topic.topic, partition.partition));
-            match log {
-                Ok(log) if partition.leader_epoch == LEADER_EPOCH => {
-                    answer.with_leader_epoch(LEADER_EPOCH).with_end_offset(log.lock().end())
-                }
-                Ok(_) => answer,
+            match epoch_end(broker, &topic.topic, partition) {
+                Ok(Some((epoch, end))) => answer.with_leader_epoch(epoch).with_end_offset(end),
+                Ok(None) => answer,
                 Err(error) => answer.with_error_code(error.code()),
             }
         });
@@ -77,4 +100,12 @@ pub(super) fn offset_for_leader_epoch(broker: &Broker, request: OffsetForLeaderE
         OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
     });
     OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+}
+
+fn epoch_end(broker: &Broker, topic: &str, asked: &OffsetForLeaderPartition) -> Result<Option<(i32, i64)>, ResponseError> {
+    broker.acls.check(topic, DESCRIBE)?;
+    let log = broker.topics.partition(topic, asked.partition)?;
+    let log = log.lock();
+    check_leader(&log, asked.current_leader_epoch)?;
+    Ok(if asked.leader_epoch > log.leader_epoch() { None } else { log.epoch_end(asked.leader_epoch) })
 }

@@ -8,9 +8,11 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::batch::Batch;
+use super::super::acls::WRITE;
+use super::super::batch::{Batch, BatchKind};
 use super::super::broker::Broker;
 use super::super::topics::{Refusal, Topic};
+use super::super::transactions::Identity;
 use super::RequestError;
 
 /// From this version on topics have ids in place of names (KIP-516).
@@ -18,7 +20,7 @@ const BY_ID: i16 = 13;
 
 /// Appends each partition's batch. No answer for acks=0; a refusal then closes the connection, the only way to tell the producer.
 pub(super) fn produce(broker: &Broker, version: i16, request: ProduceRequest) -> Result<Option<ProduceResponse>, RequestError> {
-    let acks = request.acks;
+    let (acks, transactional_id) = (request.acks, request.transactional_id);
     let mut refused = None;
     let topics = request.topic_data.into_iter().map(|data| {
         let topic = if version >= BY_ID {
@@ -28,7 +30,7 @@ pub(super) fn produce(broker: &Broker, version: i16, request: ProduceRequest) ->
         };
         let partitions = data.partition_data.into_iter().map(|partition| {
             let answer = PartitionProduceResponse::default().with_index(partition.index);
-            match append(broker, acks, topic.as_ref(), partition) {
+            match append(broker, acks, transactional_id.as_ref().map(|id| &***id), topic.as_ref(), partition) {
                 Ok((base_offset, start)) => answer.with_base_offset(base_offset).with_log_start_offset(start),
                 Err(refusal) => {
                     tracing::debug!(topic = %data.name.0, partition = answer.index, %refusal, "refused a batch");
@@ -53,6 +55,7 @@ pub(super) fn produce(broker: &Broker, version: i16, request: ProduceRequest) ->
 fn append(
     broker: &Broker,
     acks: i16,
+    transactional_id: Option<&str>,
     topic: Result<&Arc<Topic>, &ResponseError>,
     data: PartitionProduceData,
 ) -> Result<(i64, i64), Refusal> {
@@ -60,8 +63,21 @@ fn append(
     if !(-1..=1).contains(&acks) {
         return Err(refusal(ResponseError::InvalidRequiredAcks));
     }
-    let log = topic.map_err(|error| *error).and_then(|topic| topic.partition(data.index)).map_err(refusal)?;
+    let topic = topic.map_err(|error| refusal(*error))?;
+    broker.acls.check(&topic.name, WRITE).map_err(refusal)?;
+    let log = topic.partition(data.index).map_err(refusal)?;
+    if !log.lock().has_leader {
+        return Err(refusal(ResponseError::NotLeaderOrFollower));
+    }
     let bytes = data.records.ok_or_else(|| Refusal::new(ResponseError::InvalidRecord, "no records"))?;
     let batch = Batch::parse(&bytes).map_err(|error| Refusal::new(error.response(), error.to_string()))?;
-    broker.produce(&log, &batch).map_err(refusal)
+    if batch.kind() == BatchKind::Plain {
+        return broker.produce(&log, &batch).map_err(refusal);
+    }
+    let (Some(id), Some(producer)) = (transactional_id, batch.producer()) else {
+        return Err(Refusal::new(ResponseError::InvalidTxnState, "a transaction without a transactional id"));
+    };
+    let identity = Identity { producer_id: producer.id, epoch: producer.epoch };
+    let produce = || broker.produce(&log, &batch);
+    broker.transactions.append(id, identity, (topic.id, data.index), produce).map_err(refusal)
 }

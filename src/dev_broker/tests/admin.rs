@@ -70,10 +70,10 @@ fn a_topics_own_retention_is_used_and_shown() {
     let broker = TestBroker::start(BrokerConfig::default());
     let small = new_topic("small", 1).set("retention.bytes", "5000").set("retention.ms", "-1");
     assert_eq!(create(&broker, &small), Ok("small".to_owned()));
-    assert_eq!(
-        create(&broker, &new_topic("c", 1).set("cleanup.policy", "compact")).unwrap_err().1,
-        RDKafkaErrorCode::InvalidConfig
-    );
+    for (key, value) in [("cleanup.policy", "compact,delete"), ("segment.ms", "0")] {
+        let refused = create(&broker, &new_topic("c", 1).set(key, value)).unwrap_err();
+        assert_eq!(refused.1, RDKafkaErrorCode::InvalidConfig, "{key}={value}");
+    }
     for i in 0..100 {
         broker.broker.append("small", 0, &[record(i, &"x".repeat(100))]).unwrap();
     }
@@ -84,5 +84,14 @@ fn a_topics_own_retention_is_used_and_shown() {
     let described = broker.runtime.block_on(described).unwrap().remove(0).unwrap();
     assert_eq!(described.get("retention.bytes").unwrap().value.as_deref(), Some("5000"));
     assert_eq!(described.get("cleanup.policy").unwrap().value.as_deref(), Some("delete"));
+    broker.stop();
+}
+
+#[test]
+fn a_broker_with_a_folder_compacts_nothing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let broker = TestBroker::start(BrokerConfig { data: Some(folder.path().to_owned()), ..BrokerConfig::default() });
+    let compacted = new_topic("c", 1).set("cleanup.policy", "compact");
+    assert_eq!(create(&broker, &compacted).unwrap_err().1, RDKafkaErrorCode::InvalidConfig);
     broker.stop();
 }

@@ -9,7 +9,7 @@ use super::super::batch::Batch;
 use super::super::log::PartitionLog;
 use super::super::{BrokerConfig, BrokerError, DevBroker};
 use super::clients::{read_all, send};
-use super::{TestBroker, idempotent_batch, record, topic};
+use super::{TestBroker, idempotent_batch, record, topic, transactional_batch};
 
 fn config(folder: &TempDir, topics: &[(&str, i32)]) -> BrokerConfig {
     let topics = topics.iter().map(|(name, partitions)| topic(name, *partitions)).collect();
@@ -182,4 +182,21 @@ proptest! {
         drop(log);
         prop_assert_eq!(open(&folder).end(), end + 1);
     }
+}
+
+#[test]
+fn open_transactions_are_aborted_by_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let mut before = open(&folder);
+    before.append(&transactional_batch(7, 3, 0, 2)).unwrap();
+    before.append(&transactional_batch(8, 0, 0, 1)).unwrap();
+    before.end_transaction(8, 0, true, 5).unwrap();
+    assert_eq!(before.last_stable(), 0);
+    drop(before);
+    let mut after = open(&folder);
+    assert_eq!((after.last_stable(), after.end()), (5, 5));
+    assert_eq!(after.transactions().aborted_in(0, 5).len(), 1);
+    assert_eq!(after.append(&transactional_batch(7, 2, 2, 1)), Err(kafka_protocol::ResponseError::InvalidProducerEpoch));
+    drop(after);
+    assert_eq!(open(&folder).end(), 5, "a mark is written once");
 }

@@ -65,8 +65,22 @@ pub(super) fn record(timestamp: i64, value: &str) -> NewRecord {
 
 /// `count` records as an idempotent producer sends them.
 pub(super) fn idempotent_batch(producer_id: i64, epoch: i16, first_sequence: i32, count: i32) -> Batch {
+    batch_of(false, None, producer_id, epoch, first_sequence, count)
+}
+
+/// The same of a transaction.
+pub(super) fn transactional_batch(producer_id: i64, epoch: i16, first_sequence: i32, count: i32) -> Batch {
+    batch_of(true, None, producer_id, epoch, first_sequence, count)
+}
+
+/// One record of a transaction, with a key.
+pub(super) fn keyed_transactional_batch(producer_id: i64, key: &str) -> Batch {
+    batch_of(true, Some(key), producer_id, 0, 0, 1)
+}
+
+fn batch_of(transactional: bool, key: Option<&str>, producer_id: i64, epoch: i16, first_sequence: i32, count: i32) -> Batch {
     let records = (0..count).map(|i| Record {
-        transactional: false,
+        transactional,
         control: false,
         delete_horizon: false,
         partition_leader_epoch: LEADER_EPOCH,
@@ -76,7 +90,7 @@ pub(super) fn idempotent_batch(producer_id: i64, epoch: i16, first_sequence: i32
         offset: i.into(),
         sequence: first_sequence.wrapping_add(i),
         timestamp: 1,
-        key: None,
+        key: key.map(|key| key.to_owned().into()),
         value: Some("v".into()),
         headers: IndexMap::new(),
     });

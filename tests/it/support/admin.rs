@@ -125,6 +125,10 @@ impl Cluster {
 
     /// A producer that stays connected, for [`Self::produce_many`] again and again.
     pub fn producer(&self, codec: &str) -> Producer {
+        Producer(self.producer_config(codec).create().expect("a producer"))
+    }
+
+    pub(super) fn producer_config(&self, codec: &str) -> ClientConfig {
         let mut config = self.config();
         config
             .set("compression.codec", codec)
@@ -133,7 +137,7 @@ impl Cluster {
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", "2097151")
             .set("delivery.timeout.ms", PATIENCE.as_millis().to_string());
-        Producer(config.create().expect("a producer"))
+        config
     }
 
     /// The partition's low and high watermark: the first offset there is and the one that the next record will get.
@@ -142,7 +146,7 @@ impl Cluster {
         blocking(move || consumer.fetch_watermarks(&topic, partition, PATIENCE).expect("watermarks")).await
     }
 
-    /// The whole log of a topic as it is now, partition by partition, each in order of offsets.
+    /// The records of a topic that are committed now, partition by partition, each in order of offsets.
     pub async fn log(&self, topic: &str) -> Vec<LogRecord> {
         let (consumer, topic, partitions) = (self.consumer(), topic.to_owned(), self.partitions(topic).await);
         blocking(move || (0..partitions).flat_map(|partition| read_partition(&consumer, &topic, partition)).collect()).await
@@ -172,6 +176,21 @@ impl Cluster {
         blocking(move || consumer.client().fetch_cluster_id(PATIENCE)).await.expect("a cluster has an id")
     }
 
+    /// Why the first partition of the topic cannot be read.
+    pub async fn read_error(&self, topic: &str) -> RDKafkaErrorCode {
+        let (consumer, topic) = (self.consumer(), topic.to_owned());
+        blocking(move || {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&topic, 0, Offset::Beginning).expect("an offset");
+            consumer.assign(&list).expect("the partition can be assigned");
+            match consumer.poll(PATIENCE) {
+                Some(Err(KafkaError::MessageConsumption(code))) => code,
+                other => panic!("{topic} can be read: {:?}", other.map(|read| read.map(|record| record.offset()))),
+            }
+        })
+        .await
+    }
+
     /// Whether the cluster answers within a second.
     pub async fn answers(&self) -> bool {
         let consumer = self.consumer();
@@ -193,7 +212,8 @@ impl Cluster {
         eventually(what, async || (self.partitions(topic).await == total).then_some(())).await;
     }
 
-    fn config(&self) -> ClientConfig {
+    /// The properties of every client.
+    pub(super) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("metadata.broker.list", &self.brokers)
@@ -209,6 +229,7 @@ impl Cluster {
         let mut config = self.config();
         // What is read is there already; a fetch that waits at one partition's end holds the next partition up.
         config.set("group.id", "eventstreams-tests").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "10");
+        config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
         config.create().expect("a consumer")
     }
 
@@ -218,7 +239,7 @@ impl Cluster {
 }
 
 /// See [`Cluster::producer`].
-pub struct Producer(FutureProducer);
+pub struct Producer(pub(super) FutureProducer);
 
 impl Producer {
     /// See [`Cluster::produce_many`].
@@ -262,21 +283,23 @@ async fn send(producer: &FutureProducer, record: &NewRecord) -> DeliveryFuture {
 }
 
 /// librdkafka's look-ups block; the test's own tasks (an embedded broker among them) must go on meanwhile.
-async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(ask).await.expect("the look-up does not panic")
 }
 
+/// What is committed in a partition, up to the first open transaction: offsets without a record are passed over.
 fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<LogRecord> {
-    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).expect("watermarks");
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset");
+    list.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset");
     consumer.assign(&list).expect("the partition can be assigned");
     let mut records: Vec<LogRecord> = Vec::new();
-    while records.last().map_or(low, |last| last.offset + 1) < high {
-        let record = consumer.poll(PATIENCE).unwrap_or_else(|| panic!("{topic} {partition}: waited for {low}..{high}"));
-        records.push(log_record(&record.expect("a record")));
+    loop {
+        match consumer.poll(PATIENCE).unwrap_or_else(|| panic!("{topic} {partition}: waited for its end")) {
+            Ok(record) => records.push(log_record(&record)),
+            Err(KafkaError::PartitionEOF(_)) => return records,
+            Err(error) => panic!("{topic} {partition}: {error}"),
+        }
     }
-    records
 }
 
 fn log_record(record: &BorrowedMessage<'_>) -> LogRecord {

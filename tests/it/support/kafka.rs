@@ -67,7 +67,16 @@ group.initial.rebalance.delay.ms=0
 # A broker that was killed may come back only when its last session is over: 9 s by default.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
-log.cleaner.enable=false
+# Compacts what is compacted at once, with little memory.
+log.cleaner.threads=1
+log.cleaner.dedupe.buffer.size=2097152
+log.cleaner.io.buffer.size=65536
+log.cleaner.backoff.ms=100
+# Transactions that were left open are looked for every second, not every ten.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+# What is not denied is allowed.
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
 ";
 
 /// A running Apache Kafka; dropping it kills it and removes its folder.

@@ -3,6 +3,7 @@
 //!
 //! * `brokers`: `on_both_brokers!` makes each behaviour a test against the embedded broker and one against Apache Kafka.
 //! * `admin`: a cluster, embedded or real: topics, records, the log read back.
+//! * `transactions`: producers that commit, abort, or leave open. `compaction`: topics with holes. `acls`: what is denied.
 //! * `kafka`: Apache Kafka started, killed, restarted; it never outlives the test process. `jars`: whether it can run here.
 //!   `certificates`: made for one test.
 //! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing. `coded`: its coding.
@@ -13,6 +14,7 @@
 //! * `sse` and `ndjson`: a subscriber that reads events, and is cut at any byte.
 //! * `deadline`: how long anything may take.
 
+pub mod acls;
 pub mod admin;
 #[macro_use]
 pub mod brokers;
@@ -20,6 +22,7 @@ pub mod balancer;
 pub mod certificates;
 pub mod chunked;
 pub mod coded;
+pub mod compaction;
 pub mod crowd;
 pub mod deadline;
 pub mod jars;
@@ -30,4 +33,5 @@ pub mod process;
 pub mod program;
 pub mod server;
 pub mod sse;
+pub mod transactions;
 pub mod wire;

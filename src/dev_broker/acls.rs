@@ -1,0 +1,93 @@
+//! Which operations on a topic are denied to everybody: all of Kafka's access control that is here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafka_protocol::ResponseError;
+use parking_lot::RwLock;
+
+/// Operations, by Kafka's numbers (`org.apache.kafka.common.acl.AclOperation`).
+pub(super) const ANY: i8 = 1;
+pub(super) const ALL: i8 = 2;
+pub(super) const READ: i8 = 3;
+pub(super) const WRITE: i8 = 4;
+pub(super) const DESCRIBE: i8 = 8;
+/// Those that a topic knows: read, write, create, delete, alter, describe, describe and alter its configuration.
+const OF_TOPICS: [i8; 8] = [READ, WRITE, 5, 6, 7, DESCRIBE, 10, 11];
+
+/// Denials kept at most: what bounds a client that makes them up.
+const DENIALS_MAX: usize = 10_000;
+
+/// The operations that are denied, by topic.
+#[derive(Debug, Default)]
+pub(super) struct Acls {
+    denied: RwLock<BTreeMap<String, BTreeSet<i8>>>,
+}
+
+impl Acls {
+    /// Denies an operation on a topic, which need not exist.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for an operation that topics do not know, `POLICY_VIOLATION` for too many.
+    pub(super) fn deny(&self, topic: &str, operation: i8) -> Result<(), ResponseError> {
+        if operation != ALL && !OF_TOPICS.contains(&operation) {
+            return Err(ResponseError::InvalidRequest);
+        }
+        let mut denied = self.denied.write();
+        if denied.len() >= DENIALS_MAX && !denied.contains_key(topic) {
+            return Err(ResponseError::PolicyViolation);
+        }
+        denied.entry(topic.to_owned()).or_default().insert(operation);
+        Ok(())
+    }
+
+    /// Takes denials back: of one topic or all (`None`), of one operation or [`ANY`]. Gives what was taken back.
+    pub(super) fn allow(&self, topic: Option<&str>, operation: i8) -> Vec<(String, i8)> {
+        let mut taken = Vec::new();
+        self.denied.write().retain(|name, operations| {
+            if topic.is_none_or(|topic| topic == name) {
+                operations.retain(|denied| {
+                    let matches = operation == ANY || *denied == operation;
+                    taken.extend(matches.then(|| (name.clone(), *denied)));
+                    !matches
+                });
+            }
+            !operations.is_empty()
+        });
+        taken
+    }
+
+    /// Whether the operation is allowed.
+    ///
+    /// # Errors
+    /// `TOPIC_AUTHORIZATION_FAILED`.
+    pub(super) fn check(&self, topic: &str, operation: i8) -> Result<(), ResponseError> {
+        let denied = self.denied.read();
+        let is_denied = |operations: &BTreeSet<i8>| operations.contains(&operation) || operations.contains(&ALL);
+        if denied.get(topic).is_some_and(is_denied) { Err(ResponseError::TopicAuthorizationFailed) } else { Ok(()) }
+    }
+
+    /// What is allowed on a topic, as bits (KIP-430).
+    pub(super) fn allowed(&self, topic: &str) -> i32 {
+        let allowed = OF_TOPICS.into_iter().filter(|operation| self.check(topic, *operation).is_ok());
+        allowed.fold(0, |bits, operation| bits | 1 << operation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_are_by_topic_and_operation_and_can_be_taken_back() {
+        let acls = Acls::default();
+        assert_eq!(acls.deny("t", READ), Ok(()));
+        assert_eq!(acls.deny("t", 9), Err(ResponseError::InvalidRequest));
+        assert_eq!(acls.check("t", READ), Err(ResponseError::TopicAuthorizationFailed));
+        assert_eq!((acls.check("t", DESCRIBE), acls.check("u", READ)), (Ok(()), Ok(())));
+        assert_eq!(acls.allowed("u") & !acls.allowed("t"), 1 << READ);
+        acls.deny("u", ALL).unwrap();
+        assert_eq!(acls.allowed("u"), 0);
+        assert_eq!(acls.allow(Some("t"), ANY), [("t".to_owned(), READ)]);
+        assert_eq!((acls.check("t", READ), acls.allow(None, READ)), (Ok(()), vec![]));
+    }
+}

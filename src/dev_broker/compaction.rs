@@ -1,0 +1,38 @@
+//! Compaction of a log (`cleanup.policy=compact`): of the records with the same key the newest stays,
+//! at its offset, and the others leave holes.
+//!
+//! As Apache Kafka's cleaner does it: what is before the active segment and before the first open
+//! transaction is looked at; records of aborted transactions go; marks of transactions and records
+//! without a value stay (there for `delete.retention.ms`, a day, here for good). Unlike there it runs
+//! when a segment is closed, and at once, so that tests need not wait.
+
+use std::collections::HashMap;
+
+use super::batch::{Batch, BatchKind};
+use super::open_transactions::OpenTransactions;
+
+/// Those of `batches` (in order, all of them before `end`) that stay, with the records that stay.
+pub(super) fn compacted(batches: &[Batch], transactions: &OpenTransactions, end: i64) -> Vec<Batch> {
+    let is_data = |batch: &Batch| matches!(batch.kind(), BatchKind::Plain | BatchKind::Transactional);
+    let is_aborted = |batch: &Batch| {
+        let producer = batch.producer().filter(|_| batch.kind() == BatchKind::Transactional);
+        producer.is_some_and(|producer| transactions.is_aborted(producer.id, batch.base_offset()))
+    };
+    let counts = |batch: &&Batch| is_data(batch) && batch.base_offset() < end && !is_aborted(batch);
+    let mut newest: HashMap<Vec<u8>, i64> = HashMap::new();
+    for batch in batches.iter().filter(counts) {
+        batch.keys(|offset, key| {
+            newest.insert(key.to_vec(), offset);
+        });
+    }
+    let stays = |batch: &Batch| {
+        if !is_data(batch) || batch.base_offset() >= end {
+            return Some(batch.clone());
+        }
+        if is_aborted(batch) {
+            return None;
+        }
+        batch.compacted(|offset, key| key.and_then(|key| newest.get(key)).is_some_and(|newest| offset >= *newest))
+    };
+    batches.iter().filter_map(stays).collect()
+}

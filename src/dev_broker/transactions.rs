@@ -1,0 +1,213 @@
+//! The coordinator of transactions (KIP-98): which producer has which transactional id, and what it has open.
+//!
+//! It lives in memory only. After a restart with a folder the logs' open transactions are aborted, and a transactional id gets a
+//! new producer id.
+
+use std::collections::{BTreeMap, btree_map};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::log::PartitionLog;
+
+/// Transactional ids remembered at most; the one that asked longest ago goes first, unless it has a transaction open.
+const IDS_MAX: usize = 10_000;
+
+/// No transaction may be left open longer (Apache Kafka's `transaction.max.timeout.ms`).
+const TIMEOUT_MAX: Duration = Duration::from_mins(15);
+
+/// All transactional ids.
+#[derive(Debug, Default)]
+pub(super) struct Transactions {
+    by_id: Mutex<BTreeMap<String, Transaction>>,
+}
+
+/// Who writes under a transactional id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) producer_id: i64,
+    pub(super) epoch: i16,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    identity: Identity,
+    timeout: Duration,
+    asked_at: Instant,
+    open: Option<Open>,
+    /// How the last transaction ended, for a client that did not get the answer and asks again.
+    committed: Option<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    ends: Option<Instant>,
+    /// By topic id and number.
+    partitions: BTreeMap<(Uuid, i32), Arc<Mutex<PartitionLog>>>,
+}
+
+impl Transactions {
+    /// A producer begins to work under `id`: it gets the next epoch, so that others of the same id are fenced off, and what they
+    /// left open is aborted. `known` is what a producer that goes on after an error had (KIP-360).
+    ///
+    /// # Errors
+    /// `PRODUCER_FENCED` when `known` is not the id's last, `INVALID_TRANSACTION_TIMEOUT`, `POLICY_VIOLATION` for too many ids.
+    pub(super) fn begin_producer(&self, id: &str, known: Option<Identity>, timeout_ms: i32) -> Result<Identity, ResponseError> {
+        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        if timeout.is_zero() || timeout > TIMEOUT_MAX {
+            return Err(ResponseError::InvalidTransactionTimeout);
+        }
+        let mut by_id = self.by_id.lock();
+        make_room(&mut by_id, id)?;
+        let transaction = match by_id.entry(id.to_owned()) {
+            btree_map::Entry::Vacant(new) => new.insert(Transaction::new()),
+            btree_map::Entry::Occupied(old) => {
+                let old = old.into_mut();
+                if known.is_some_and(|known| known != old.identity) {
+                    return Err(ResponseError::ProducerFenced);
+                }
+                old.fence()?;
+                old
+            }
+        };
+        (transaction.timeout, transaction.asked_at) = (timeout, Instant::now());
+        Ok(transaction.identity)
+    }
+
+    /// Adds partitions to the open transaction, or opens one.
+    ///
+    /// # Errors
+    /// As [`Self::of`] says.
+    pub(super) fn add(
+        &self,
+        id: &str,
+        identity: Identity,
+        partitions: impl IntoIterator<Item = ((Uuid, i32), Arc<Mutex<PartitionLog>>)>,
+    ) -> Result<(), ResponseError> {
+        let mut by_id = self.by_id.lock();
+        let transaction = Self::of(&mut by_id, id, identity)?;
+        let ends = Instant::now() + transaction.timeout;
+        let open = transaction.open.get_or_insert_with(|| Open { ends: Some(ends), ..Open::default() });
+        open.partitions.extend(partitions);
+        Ok(())
+    }
+
+    /// Runs `append` when the partition is in the open transaction of `id`, which cannot end meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::of`] says; `INVALID_TXN_STATE` when the partition is not in it; what `append` gives.
+    pub(super) fn append<T>(
+        &self,
+        id: &str,
+        identity: Identity,
+        partition: (Uuid, i32),
+        append: impl FnOnce() -> Result<T, ResponseError>,
+    ) -> Result<T, ResponseError> {
+        let mut by_id = self.by_id.lock();
+        let transaction = Self::of(&mut by_id, id, identity)?;
+        let holds = |open: &Open| open.partitions.contains_key(&partition);
+        if transaction.open.as_ref().is_some_and(holds) { append() } else { Err(ResponseError::InvalidTxnState) }
+    }
+
+    /// Ends the open transaction: a mark in each of its partitions.
+    ///
+    /// # Errors
+    /// As [`Self::of`] says; `INVALID_TXN_STATE` when none is open (one that has just ended in the same way aside);
+    /// `KAFKA_STORAGE_ERROR` when a mark cannot be written.
+    pub(super) fn end(&self, id: &str, identity: Identity, commit: bool) -> Result<(), ResponseError> {
+        let mut by_id = self.by_id.lock();
+        let transaction = Self::of(&mut by_id, id, identity)?;
+        if transaction.open.is_none() && transaction.committed != Some(commit) {
+            return Err(ResponseError::InvalidTxnState);
+        }
+        transaction.end(commit)
+    }
+
+    /// Aborts what is open for longer than its producer wanted, and fences that producer off. Gives whether there was any.
+    pub(super) fn abort_expired(&self) -> bool {
+        let mut any = false;
+        for (id, transaction) in self.by_id.lock().iter_mut() {
+            let ends = transaction.open.as_ref().and_then(|open| open.ends);
+            if ends.is_some_and(|ends| ends <= Instant::now()) {
+                any = true;
+                let aborted = transaction.fence();
+                tracing::debug!(transactional_id = id, ?aborted, "aborted a transaction: its time was up");
+            }
+        }
+        any
+    }
+
+    /// The transactional id's state, for its current producer alone.
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_ID_MAPPING` for another producer, `PRODUCER_FENCED` for another epoch.
+    fn of<'a>(
+        by_id: &'a mut BTreeMap<String, Transaction>,
+        id: &str,
+        identity: Identity,
+    ) -> Result<&'a mut Transaction, ResponseError> {
+        let transaction = by_id.get_mut(id).ok_or(ResponseError::InvalidProducerIdMapping)?;
+        if transaction.identity.producer_id != identity.producer_id {
+            return Err(ResponseError::InvalidProducerIdMapping);
+        }
+        if transaction.identity.epoch != identity.epoch {
+            return Err(ResponseError::ProducerFenced);
+        }
+        transaction.asked_at = Instant::now();
+        Ok(transaction)
+    }
+}
+
+impl Transaction {
+    fn new() -> Self {
+        let identity = Identity { producer_id: new_producer_id(), epoch: 0 };
+        Self { identity, timeout: TIMEOUT_MAX, asked_at: Instant::now(), open: None, committed: None }
+    }
+
+    /// The next epoch (or a new producer id when there is none), in which what is open is aborted.
+    fn fence(&mut self) -> Result<(), ResponseError> {
+        if self.identity.epoch < i16::MAX - 1 {
+            self.identity.epoch += 1;
+            let ended = self.end(false);
+            self.committed = None;
+            return ended;
+        }
+        let ended = self.end(false);
+        self.identity = Identity { producer_id: new_producer_id(), epoch: 0 };
+        self.committed = None;
+        ended
+    }
+
+    fn end(&mut self, commit: bool) -> Result<(), ResponseError> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        self.committed = Some(commit);
+        let Identity { producer_id, epoch } = self.identity;
+        let marks = open.partitions.values().map(|log| log.lock().end_transaction(producer_id, epoch, commit, now_ms()));
+        marks.fold(Ok(()), Result::and)
+    }
+}
+
+fn make_room(by_id: &mut BTreeMap<String, Transaction>, id: &str) -> Result<(), ResponseError> {
+    if by_id.len() < IDS_MAX || by_id.contains_key(id) {
+        return Ok(());
+    }
+    let idle = by_id.iter().filter(|(_, transaction)| transaction.open.is_none());
+    let stalest = idle.min_by_key(|(_, transaction)| transaction.asked_at).map(|(id, _)| id.clone());
+    by_id.remove(&stalest.ok_or(ResponseError::PolicyViolation)?);
+    Ok(())
+}
+
+/// Random, so that ids are not given twice when logs outlive the process.
+pub(super) fn new_producer_id() -> i64 {
+    (Uuid::new_v4().as_u64_pair().1 >> 1).cast_signed()
+}
+
+/// The wall clock, which marks carry.
+pub(super) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
