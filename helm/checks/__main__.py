@@ -72,8 +72,26 @@ def check_case(files, start):
         found = load(rendered.stdout)
     except YAMLError as error:
         return [f"is no YAML: {error}"]
-    told = check_notes(files) + objects.check(found) + program.check(found, merged(files), BINARY, start) + alerts.check(found, METRICS)
+    told = check_notes(files) + check_given(found, merged(files)) + objects.check(found) + program.check(found, merged(files), BINARY, start) + alerts.check(found, METRICS)
     return told + alerts.check_rules(found)
+
+
+def check_given(found, values):
+    """Labels, the Secret and the strategy that were given are where they belong."""
+    [deployment] = objects.of_kind(found, "Deployment")
+    pod = deployment["spec"]["template"]
+    labels = [(pod["metadata"]["labels"], {**values["labels"], **values["podLabels"]})]
+    labels += [(thing["metadata"]["labels"], values["labels"]) for thing in found if thing["kind"] != "Pod"]
+    own = ("app", "release", "routed_via", "chart", "heritage")
+    told = [f"label {key} is not {value}, but {there.get(key)}" for there, given in labels for key, value in given.items()
+            if key not in own and there.get(key) != value]
+    sources = [source.get("secretRef", {}).get("name") for source in pod["spec"]["containers"][0].get("envFrom", [])]
+    if (secret := values["config"]["existingSecret"]) and secret not in sources:
+        told.append(f"the container does not read Secret {secret}")
+    strategy = {key: value for key, value in values["updateStrategy"].items() if key == "type" or values["updateStrategy"]["type"] != "Recreate"}
+    if deployment["spec"]["strategy"] != strategy:
+        told.append(f"the strategy is {deployment['spec']['strategy']}, not {strategy}")
+    return told
 
 
 def check_alerts():

@@ -13,6 +13,7 @@ CUSTOM = {
     "monitoring.coreos.com/v1 PrometheusRule": {"groups!"},
     "networking.istio.io/v1beta1 Gateway": {"selector!", "servers!"},
     "networking.istio.io/v1beta1 VirtualService": {"hosts!", "gateways!", "http!"},
+    "gateway.networking.k8s.io/v1 HTTPRoute": {"parentRefs!", "hostnames", "rules!"},
     "crd.projectcalico.org/v1 NetworkPolicy": {"selector!", "types!", "egress!"},
 }
 # The same of what is in their lists.
@@ -22,6 +23,7 @@ CUSTOM_ITEMS = {
     "groups": {"name!", "rules!", "interval"},
     "rules": {"alert!", "expr!", "for", "labels", "annotations"},
 }
+ROUTE_ITEMS = {"parentRefs": {"name!", "namespace", "sectionName"}, "rules": {"matches!", "backendRefs!", "timeouts"}, "backendRefs": {"name!", "port!"}}
 
 
 def check(objects):
@@ -40,7 +42,7 @@ def check(objects):
 def check_schema(thing):
     kind = f"{thing['apiVersion']} {thing['kind']}"
     if kind in CUSTOM:
-        return check_custom(thing["spec"], CUSTOM[kind], "spec")
+        return check_custom(thing["spec"], CUSTOM[kind], "spec", ROUTE_ITEMS if thing["kind"] == "HTTPRoute" else CUSTOM_ITEMS)
     told = []
     for version in KUBERNETES:
         try:
@@ -52,14 +54,14 @@ def check_schema(thing):
     return told
 
 
-def check_custom(part, keys, path):
+def check_custom(part, keys, path, items_of):
     known = {key.rstrip("!") for key in keys}
     told = [f"{path}.{key} is unknown" for key in part if key not in known]
     told += [f"{path}.{key[:-1]} is missing or empty" for key in keys if key.endswith("!") and not part.get(key[:-1])]
     for key, items in part.items():
-        if key in CUSTOM_ITEMS:
+        if key in items_of:
             for index, item in enumerate(items):
-                told += check_custom(item, CUSTOM_ITEMS[key], f"{path}.{key}[{index}]")
+                told += check_custom(item, items_of[key], f"{path}.{key}[{index}]", items_of)
     return told
 
 
@@ -96,6 +98,12 @@ def check_references(objects):
         for port in service["spec"]["ports"]:
             if port["targetPort"] not in ports and port["targetPort"] not in ports.values():
                 told.append(f"Service {service['metadata']['name']}: no container has the port {port['targetPort']}")
+    for route in of_kind(objects, "HTTPRoute"):
+        ends = {(thing["metadata"]["name"], port["port"]) for thing in of_kind(objects, "Service") for port in thing["spec"]["ports"]}
+        told += [f"the HTTPRoute goes to {end}, which is no Service" for rule in route["spec"]["rules"]
+                 for end in rule["backendRefs"] if (end["name"], end["port"]) not in ends]
+    accounts = [thing["metadata"]["name"] for thing in of_kind(objects, "ServiceAccount")]
+    told += [f"ServiceAccount {name} is not the pods'" for name in accounts if name != pod.get("serviceAccountName")]
     for monitor in of_kind(objects, "ServiceMonitor"):
         found = [thing for thing in of_kind(objects, "Service")
                  if selects(monitor["spec"]["selector"]["matchLabels"], thing["metadata"]["labels"])]

@@ -60,6 +60,7 @@ pub fn check_containerfile(text: &str, program: &str, ports: &[&str], is_there: 
     let whole = [
         (!copied.contains(&entry), format!("the entry point {entry} was not copied into the last stage")),
         (!entry.ends_with(&format!("/{program}")), format!("the entry point {entry} is not {program}")),
+        (!runs.contains("strip -o"), "the program keeps its line tables: strip it".to_owned()),
         (!runs.contains(&format!("target/release/{program}")), format!("nothing takes target/release/{program}")),
         (user.is_empty() || user.starts_with('0') || user == "root", "the last stage runs as root".to_owned()),
         (exposed != ports, format!("exposes {exposed:?}, the program listens on {ports:?}")),
@@ -75,7 +76,7 @@ pub fn check_containerfile(text: &str, program: &str, ports: &[&str], is_there: 
 mod tests {
     use super::check_containerfile;
 
-    const GOOD: &str = "ARG D=x\nFROM rust:${D} AS build\nRUN apt-get update \\\n    && rm -rf /lists\nCOPY . .\nRUN rm a.toml && cargo build \\\n  && cp target/release/p /p\n\
+    const GOOD: &str = "ARG D=x\nFROM rust:${D} AS build\nRUN apt-get update \\\n    && rm -rf /lists\nCOPY . .\nRUN rm a.toml && cargo build \\\n  && strip -o /p target/release/p\n\
                         FROM slim\nCOPY --from=build /p /usr/bin/p\nUSER 65532\nEXPOSE 1 2\nENTRYPOINT [\"/usr/bin/p\"]\n";
 
     fn told(text: &str) -> Vec<String> {
@@ -95,6 +96,11 @@ mod tests {
             ("build /p", "build /q", "Containerfile:9: no stage makes /q"),
             ("COPY . .", "COPY src .", "Containerfile:5: src is not there"),
             ("rm a.toml", "rm b.toml", "Containerfile: removes b.toml, which is not there"),
+            (
+                "strip -o /p target/release/p",
+                "cp target/release/p /p",
+                "Containerfile: the program keeps its line tables: strip it",
+            ),
             ("USER 65532", "USER root", "Containerfile: the last stage runs as root"),
             ("EXPOSE 1 2", "EXPOSE 1", "Containerfile: exposes [\"1\"], the program listens on [\"1\", \"2\"]"),
             ("[\"/usr/bin/p\"]", "[\"/bin/p\"]", "Containerfile: the entry point /bin/p was not copied into the last stage"),

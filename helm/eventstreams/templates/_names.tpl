@@ -21,7 +21,7 @@ release: {{ .Release.Name }}
 {{- .Values.routed_via | default .Values.service.routing_tag | default .Release.Name -}}
 {{- end -}}
 
-{{- define "eventstreams.labels" -}}
+{{- define "eventstreams.ownLabels" -}}
 {{ include "eventstreams.selector" . }}
 chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 heritage: {{ .Release.Service }}
@@ -29,6 +29,22 @@ app.kubernetes.io/name: {{ include "eventstreams.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ (include "eventstreams.app" . | fromYaml).version | default .Chart.AppVersion | trunc 63 | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/* The chart's own labels cannot be replaced: selectors and upgrades look at them. */}}
+{{- define "eventstreams.labels" -}}
+{{- merge (include "eventstreams.ownLabels" . | fromYaml) (deepCopy .Values.labels) | toYaml -}}
+{{- end -}}
+
+{{/* Labels of the pods. What selectors look at cannot be replaced. */}}
+{{- define "eventstreams.podLabels" -}}
+{{- $own := include "eventstreams.selector" . | fromYaml -}}
+{{- $own = merge $own (dict "routed_via" (include "eventstreams.route" .)) -}}
+{{- merge $own (deepCopy .Values.podLabels) (deepCopy .Values.labels) | toYaml -}}
+{{- end -}}
+
+{{- define "eventstreams.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "eventstreams.fullname" .) "" .Values.serviceAccount.create) -}}
 {{- end -}}
 
 {{/* The same with the operator's own over them: (list $ labels). */}}

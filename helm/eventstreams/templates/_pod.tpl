@@ -75,7 +75,11 @@ lifecycle:
 env:
   {{- . | nindent 2 }}
 {{- end }}
-{{- with $app.env_from }}
+{{- $env_from := $app.env_from | default list }}
+{{- with .Values.config.existingSecret }}
+{{- $env_from = append $env_from (dict "secretRef" (dict "name" .)) }}
+{{- end }}
+{{- with $env_from }}
 envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -5,6 +5,8 @@ use super::*;
 const PRODUCTION: &str = include_str!("../../../config/production.yaml");
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
+const CHART_SCHEMA: &str = include_str!("../../../helm/eventstreams/values.schema.json");
+
 fn documented() -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
 }
@@ -60,4 +62,23 @@ fn the_documented_table_of_keys_is_this_one() {
         .expect("docs/configuration.md has the table of keys");
     let rows = after_head.lines().take_while(|line| line.starts_with('|'));
     assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "the same rows in the same order as the table");
+}
+
+/// The chart refuses unknown keys when it is rendered, so its schema must have all of them.
+#[test]
+fn the_charts_schema_names_every_key() {
+    let schema: Value = serde_json::from_str(CHART_SCHEMA).unwrap();
+    // The chart itself sets these, from values of its own.
+    let set_by_the_chart = ["service_name", "logging", "metrics"];
+    for (place, of) in [(Place::Conf, "conf"), (Place::Top, "extra_service_runner_conf")] {
+        let map = &schema["properties"]["config"]["properties"][of];
+        assert_eq!(map["additionalProperties"], false, "config.{of} takes keys that the program refuses");
+        let named = map["properties"].as_object().unwrap();
+        let keys = KEYS.iter().filter(|key| key.place == place && !set_by_the_chart.contains(&key.name));
+        let keys: Vec<_> = keys.map(|key| key.name).collect();
+        let missing: Vec<_> = keys.iter().filter(|key| !named.contains_key(**key)).collect();
+        assert!(missing.is_empty(), "values.schema.json: add to config.{of}'s properties: {missing:?}");
+        let gone: Vec<_> = named.keys().filter(|name| !keys.contains(&name.as_str())).collect();
+        assert!(gone.is_empty(), "values.schema.json: config.{of} has what is no key: {gone:?}");
+    }
 }
