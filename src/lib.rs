@@ -10,6 +10,10 @@
 //! * [`fanout`]: the hub, feeds, memory log and subscriptions; knows no HTTP and no Kafka.
 //! * [`http`]: routes, headers, problems, the body that carries a subscription to its socket.
 //! * [`dev_broker`]: an embedded broker with sample events, for `eventstreams dev` and the tests.
+//! * [`cli`] parses the command line for `main.rs`, [`dev`] runs `eventstreams dev`; [`server`] wires one server,
+//!   [`reload`] reads its configuration again while it runs, [`shutdown`] announces and begins its end.
+//! * [`metrics`], [`health`], [`telemetry`] (logs) and [`traces`]: what operators see of it.
+//! * [`limits`]: every bound that is not the operator's to set, with its reason.
 //!
 //! ARCHITECTURE.md tells how an event and a request walk through them.
 

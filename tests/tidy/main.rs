@@ -2,18 +2,25 @@
 //!
 //! * `style`: lengths, words, what was left unfinished, what a folder's mod.rs opens with.
 //! * `layers`: which folder may name which crate and which other folder.
-//! * `project`: no paths of machines, no hosts in `.ci/run`; what ARCHITECTURE.md and comments say of folders, tests and dependencies.
+//! * `project`: no paths of machines, no hosts in `.ci/run`; what ARCHITECTURE.md and comments say of tests and dependencies;
+//!   each folder's mod.rs names what is in it.
+//! * `documents`: links, files, names and commands in Markdown files are there; `markdown` takes them apart.
+//! * `chart`: the chart's README lists its values.
 //! * `container`: the Containerfile, as far as that can be judged without building it.
 //! * `source`: a Rust file taken apart into tokens.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod chart;
 mod container;
+mod documents;
 mod layers;
+mod markdown;
 mod project;
 mod source;
 mod style;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -42,12 +49,21 @@ fn ci_names_no_host() {
 }
 
 #[test]
-fn the_map_names_every_folder() {
+fn every_folder_of_src_has_a_map() {
     let files = text_files("src");
-    let folder = |file: &str| file.strip_prefix("src/")?.strip_suffix("/mod.rs").map(str::to_owned);
-    let folders: Vec<String> =
-        files.iter().filter_map(|(file, _)| folder(file)).filter(|folder| !folder.ends_with("tests")).collect();
-    report(project::check_map(&read("ARCHITECTURE.md"), &folders));
+    let maps = files.iter().filter(|(file, _)| file.ends_with("/mod.rs") || file == "src/lib.rs");
+    report(maps.flat_map(|(map, text)| {
+        let folder = map.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let inside = files.iter().filter_map(|(file, _)| file.strip_prefix(folder)?.strip_prefix('/'));
+        let entries: BTreeSet<&str> = inside.filter_map(|entry| entry.split('/').next()).collect();
+        // Unit tests stand where every reader looks for them.
+        let own = ["mod.rs", "lib.rs", "tests.rs", "tests"];
+        let entries: Vec<&str> = entries
+            .into_iter()
+            .filter(|entry| !own.contains(entry) && (entry.ends_with(".rs") || !entry.contains('.')))
+            .collect();
+        project::check_map(map, text, &entries)
+    }));
 }
 
 #[test]
@@ -63,6 +79,19 @@ fn every_test_that_is_named_exists() {
             .collect::<Vec<_>>()
     });
     report(architecture.into_iter().chain(comments));
+}
+
+#[test]
+fn what_the_documents_mention_is_there() {
+    let files = text_files("");
+    let project = documents::Project::new(&files);
+    let documents = files.iter().filter(|(file, _)| documents::is_document(file));
+    report(documents.flat_map(|(file, text)| documents::check(file, text, &project)));
+}
+
+#[test]
+fn the_charts_readme_lists_its_values() {
+    report(chart::check_values(&read("helm/eventstreams/README.md"), &read("helm/eventstreams/values.yaml")));
 }
 
 #[test]

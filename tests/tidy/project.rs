@@ -25,10 +25,13 @@ pub fn check_ci(text: &str) -> Vec<String> {
     found.map(|(number, _): (usize, _)| format!(".ci/run:{number}: names a host")).collect()
 }
 
-/// Every folder of src/ (`kafka`, `http/ui`) stands in ARCHITECTURE.md as `` `name/` `` or in its tree as `name/`.
-pub fn check_map(architecture: &str, folders: &[String]) -> Vec<String> {
-    let stands = |folder: &&String| !architecture.contains(&format!("{}/", folder.rsplit('/').next().unwrap_or(folder)));
-    folders.iter().filter(stands).map(|folder| format!("ARCHITECTURE.md: does not name src/{folder}/")).collect()
+/// A folder's mod.rs (for src, lib.rs) is its map: its opening comment names every file and folder beside it.
+pub fn check_map(file: &str, text: &str, entries: &[&str]) -> Vec<String> {
+    let opening: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+    let words: BTreeSet<&str> = opening.iter().flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
+    let name = |entry: &str| entry.strip_suffix(".rs").unwrap_or(entry).to_owned();
+    let missing = entries.iter().map(|entry| name(entry)).filter(|name| !words.contains(name.as_str()));
+    missing.map(|name| format!("{file}: its opening comment does not say what {name} is")).collect()
 }
 
 /// Every test that a text names: what stands in backquotes and has the words of a sentence, five or more. Shorter names are those of
@@ -125,10 +128,11 @@ mod tests {
     }
 
     #[test]
-    fn folders_missing_on_the_map_are_found() {
-        let folders = ["kafka".to_owned(), "http/ui".to_owned()];
-        assert_eq!(check_map("`kafka/` reads; http has ui/", &folders), Vec::<String>::new());
-        assert_eq!(check_map("`kafka/` reads", &folders), ["ARCHITECTURE.md: does not name src/http/ui/"]);
+    fn files_missing_on_the_map_are_found() {
+        let text = "//! * `replay`: reads.\n\n// offsets\nmod offsets;\n";
+        assert_eq!(check_map("src/kafka/mod.rs", text, &["replay.rs"]), Vec::<String>::new());
+        let gone = ["src/kafka/mod.rs: its opening comment does not say what offsets is"];
+        assert_eq!(check_map("src/kafka/mod.rs", text, &["replay.rs", "offsets"]), gone);
     }
 
     #[test]
