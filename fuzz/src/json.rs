@@ -121,7 +121,7 @@ pub fn is_json(text: &[u8]) -> bool {
 }
 
 /// What names a made object may have: those that mean something, and others.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 29] = [
     "meta",
     "topic",
     "partition",
@@ -136,6 +136,11 @@ const NAMES: [&str; 24] = [
     "revision",
     "editor",
     "prior_state",
+    "created_redirect_page",
+    "new_redirect_page",
+    "redirect_page_link",
+    "log_params",
+    "target",
     "dt",
     "id",
     "",

@@ -41,7 +41,34 @@ impl RedactionRules {
 
     /// Whether a member of an event of this name may hold a title. Without rules no title matters.
     pub(super) fn want(&self, name: &str) -> bool {
-        !self.is_empty() && matches!(name, "page_title" | "title" | "page")
+        !self.is_empty() && (TITLES.contains(&name) || TITLE_HOLDERS.contains(&name))
+    }
+}
+
+/// Members of an event that are titles.
+const TITLES: [&str; 2] = ["page_title", "title"];
+
+/// Members of an event that are objects with titles in them: the page, what it was before, the
+/// redirect that a move left at the old title, and the parameters of recentchange's log entries.
+const TITLE_HOLDERS: [&str; 5] = ["page", "prior_state", "created_redirect_page", "new_redirect_page", "log_params"];
+
+/// What a member of such an object is.
+enum Inner {
+    Title,
+    Holder,
+    Neither,
+}
+
+impl Inner {
+    /// `prior_state.page.redirect_page_link` is as deep as titles lie.
+    fn of(holder: &str, name: &str) -> Self {
+        match (holder, name) {
+            ("log_params", "target") => Self::Title,
+            ("log_params", _) => Self::Neither,
+            (_, "page_title") => Self::Title,
+            ("prior_state", "page") | ("page", "redirect_page_link") => Self::Holder,
+            _ => Self::Neither,
+        }
     }
 }
 
@@ -53,7 +80,8 @@ fn comparable_title(title: &str) -> String {
     let mut comparable = String::with_capacity(title.len());
     let ignored = |c: &char| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}');
     for c in title.chars().filter(ignored).nfc() {
-        if c == '_' || c.is_whitespace() {
+        // U+180E is white space for `MediaWiki`, and no more so for Unicode.
+        if c == '_' || c == '\u{180e}' || c.is_whitespace() {
             if !comparable.is_empty() && !comparable.ends_with('_') {
                 comparable.push('_');
             }
@@ -64,39 +92,28 @@ fn comparable_title(title: &str) -> String {
     comparable.trim_end_matches('_').to_lowercase()
 }
 
-/// What is taken out of an event of a named page: decided by the streams that its topic serves.
+/// How an event of a named page is redacted. The same goes on every stream: `performer`, `user`,
+/// `revision.editor` and `prior_state.revision.editor`. Streams of `page_change` keep a `performer`,
+/// which their schema demands: an empty one.
 ///
-/// An event is rendered once for all streams of its topic, so a topic that serves streams of several kinds gets the
-/// treatment of all of them (of an emptied `performer` and a lost one, the emptied one: there is nothing left in it).
+/// An event is rendered once for all streams of its topic, so one stream of `page_change` decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedactionKind {
-    /// `performer` becomes `{}`, `revision.editor` and `prior_state.revision.editor` go.
+    /// `performer` becomes `{}`.
     page_change: bool,
-    /// `user` goes.
-    recentchange: bool,
-    /// `performer` goes.
-    other: bool,
 }
 
 impl RedactionKind {
-    /// The treatment of every kind, for a topic of which nothing is known.
+    /// For a topic of which nothing is known.
     pub fn all_treatments() -> Self {
-        Self { page_change: true, recentchange: true, other: true }
+        Self { page_change: true }
     }
 
-    /// For the streams that a topic serves. A stream is of kind `page_change` or `recentchange` when that is one of the
-    /// parts of its name between dots: `mediawiki.page_change.v1`, `mediawiki.page_change`, `recentchange`. No names are
-    /// treated like one of any other stream.
+    /// For the streams that a topic serves. A stream is one of `page_change` when that is one of the
+    /// parts of its name between dots: `mediawiki.page_change.v1`, `page_change`.
     pub fn of_streams(names: &[StreamName]) -> Self {
-        let mut kind = Self { page_change: false, recentchange: false, other: names.is_empty() };
-        for name in names {
-            let has_part = |part| name.as_str().split('.').any(|p| p == part);
-            let (page_change, recentchange) = (has_part("page_change"), has_part("recentchange"));
-            kind.page_change |= page_change;
-            kind.recentchange |= recentchange;
-            kind.other |= !page_change && !recentchange;
-        }
-        kind
+        let is_page_change = |name: &StreamName| name.as_str().split('.').any(|part| part == "page_change");
+        Self { page_change: names.iter().any(is_page_change) }
     }
 }
 
@@ -105,7 +122,7 @@ pub(super) struct Suspicion<'a, 'r> {
     rules: &'r RedactionRules,
     /// Of each `meta.domain` that the rules know.
     named: Vec<&'r Titles>,
-    /// Members that hold a title, or in the case of `page` may hold one.
+    /// Members that are titles, and objects that may hold some.
     titles: Vec<Member<'a>>,
 }
 
@@ -126,20 +143,28 @@ impl<'a, 'r> Suspicion<'a, 'r> {
         self.titles.push(member);
     }
 
-    /// Whether the event is of a named page.
+    /// Whether the event is of a named page: its title, the one it had, or one that it left behind.
     pub(super) fn is_confirmed(&self) -> bool {
-        !self.named.is_empty()
-            && self.titles.iter().any(|member| {
-                if member.is_object() {
-                    let mut found = false;
-                    let page = each_member(member.value, |inner| {
-                        found |= member.name == "page" && inner.name == "page_title" && self.is_named(inner.value);
-                    });
-                    found && page.is_ok()
-                } else {
-                    member.name != "page" && self.is_named(member.value)
-                }
-            })
+        let names_page = |member: &Member<'_>| {
+            if TITLES.contains(&&*member.name) {
+                self.is_named(member.value)
+            } else {
+                member.is_object() && self.holds_named(member)
+            }
+        };
+        !self.named.is_empty() && self.titles.iter().any(names_page)
+    }
+
+    fn holds_named(&self, holder: &Member<'_>) -> bool {
+        let mut found = false;
+        let members = each_member(holder.value, |inner| {
+            found |= match Inner::of(&holder.name, &inner.name) {
+                Inner::Title => self.is_named(inner.value),
+                Inner::Holder => inner.is_object() && self.holds_named(&inner),
+                Inner::Neither => false,
+            };
+        });
+        found && members.is_ok()
     }
 
     fn is_named(&self, raw: &str) -> bool {
@@ -168,11 +193,10 @@ pub(super) fn redact(text: &str, kind: RedactionKind) -> serde_json::Result<Stri
             redaction.edits.push((span(text, member.value), "{}"));
             cuts.keep(text, member.value);
         }
-        "performer" if kind.other => cuts.cut(text, member.value),
-        "user" if kind.recentchange => cuts.cut(text, member.value),
+        "performer" | "user" => cuts.cut(text, member.value),
         name => {
             cuts.keep(text, member.value);
-            if kind.page_change && matches!(name, "revision" | "prior_state") && nested.is_ok() {
+            if matches!(name, "revision" | "prior_state") && nested.is_ok() {
                 nested = redaction.cut_editor(name, member.value);
             }
         }
@@ -241,60 +265,42 @@ mod tests {
     #[test]
     fn the_streams_name_decides_the_kind() {
         for name in ["mediawiki.page_change.v1", "mediawiki.page_change.v2", "page_change", "rc0.page_change.private.v1"] {
-            assert_eq!(kind(&[name]), RedactionKind { page_change: true, recentchange: false, other: false }, "{name}");
+            assert!(kind(&[name]).page_change, "{name}");
         }
-        for name in ["mediawiki.recentchange", "recentchange"] {
-            assert_eq!(kind(&[name]), RedactionKind { page_change: false, recentchange: true, other: false }, "{name}");
+        for name in ["mediawiki.recentchange", "mediawiki.page-change", "mediawiki.page_changes", "test"] {
+            assert!(!kind(&[name]).page_change, "{name}");
         }
-        for name in ["mediawiki.revision-create", "mediawiki.page-change", "mediawiki.recentchanges", "test"] {
-            assert_eq!(kind(&[name]), RedactionKind { page_change: false, recentchange: false, other: true }, "{name}");
-        }
-        assert_eq!(kind(&[]), kind(&["test"]));
-        assert_eq!(
-            kind(&["a.page_change.v1", "recentchange", "test"]),
-            RedactionKind { page_change: true, recentchange: true, other: true }
-        );
+        assert!(!kind(&[]).page_change);
+        assert!(kind(&["recentchange", "a.page_change.v1", "test"]).page_change);
     }
 
+    /// All that tells who did it, and beside each what looks like it.
+    const EVENT: &str = concat!(
+        r#"{"performer" : {"user_text":"A"},"revision":{"editor":{"id":1},"rev_id":2.50},"user":"A","#,
+        r#""prior_state":{"page":{"editor":"stays"},"revision":{"rev_id":1, "editor":{"id":1} }},"x":{"user":2}}"#
+    );
+
     #[test]
-    fn page_change_keeps_an_empty_performer_and_loses_both_editors() {
-        let text = concat!(
-            r#"{"performer" : {"user_text":"A"},"revision":{"editor":{"id":1},"rev_id":2.50},"#,
-            r#""prior_state":{"page":{"editor":"stays"},"revision":{"rev_id":1, "editor":{"id":1} }},"user":"stays"}"#
+    fn every_stream_loses_user_and_editors() {
+        let rest = concat!(
+            r#""revision":{"rev_id":2.50},"#,
+            r#""prior_state":{"page":{"editor":"stays"},"revision":{"rev_id":1 }},"x":{"user":2}}"#
         );
-        let expected = concat!(
-            r#"{"performer" : {},"revision":{"rev_id":2.50},"#,
-            r#""prior_state":{"page":{"editor":"stays"},"revision":{"rev_id":1 }},"user":"stays"}"#
-        );
-        assert_eq!(redacted(&["mediawiki.page_change.v1"], text), expected);
+        for name in ["mediawiki.recentchange", "mediawiki.page-move", "mediawiki.page_prediction_change.v1"] {
+            assert_eq!(redacted(&[name], EVENT), format!("{{{rest}"), "{name}");
+        }
+        assert_eq!(redacted(&[], EVENT), format!("{{{rest}"));
+        for names in [&["mediawiki.page_change.v1"][..], &["test", "page_change"]] {
+            assert_eq!(redacted(names, EVENT), format!(r#"{{"performer" : {{}},{rest}"#), "{names:?}");
+        }
     }
 
     #[test]
     fn page_change_gets_an_empty_performer_where_there_was_none() {
         assert_eq!(redacted(&["page_change"], r#"{"a":1 }"#), r#"{"a":1,"performer":{} }"#);
         assert_eq!(redacted(&["page_change"], "{}"), r#"{"performer":{}}"#);
-        assert_eq!(redacted(&["page_change", "recentchange"], r#"{"user":1}"#), r#"{"performer":{}}"#);
-        assert_eq!(redacted(&["page_change", "recentchange"], r#"{"a":1,"user":1}"#), r#"{"a":1,"performer":{}}"#);
-    }
-
-    #[test]
-    fn recentchange_loses_user_only() {
-        let text = r#"{"user":"A","performer":1,"revision":{"editor":1},"x":{"user":2}}"#;
-        assert_eq!(redacted(&["mediawiki.recentchange"], text), r#"{"performer":1,"revision":{"editor":1},"x":{"user":2}}"#);
-    }
-
-    #[test]
-    fn other_streams_lose_performer_only() {
-        let text = r#"{"user":"A","revision":{"editor":1} , "performer":{"user_text":"A"}}"#;
-        assert_eq!(redacted(&["mediawiki.page-move"], text), r#"{"user":"A","revision":{"editor":1}}"#);
-    }
-
-    #[test]
-    fn a_topic_of_several_streams_gets_the_treatment_of_all() {
-        let text = r#"{"user":"A","performer":{"a":1},"revision":{"editor":1}}"#;
-        assert_eq!(redacted(&["recentchange", "test"], text), r#"{"revision":{"editor":1}}"#);
-        assert_eq!(redacted(&["recentchange", "page_change"], text), r#"{"performer":{},"revision":{}}"#);
-        assert_eq!(redacted(&["test", "page_change"], text), r#"{"user":"A","performer":{},"revision":{}}"#);
+        assert_eq!(redacted(&["page_change"], r#"{"user":1}"#), r#"{"performer":{}}"#);
+        assert_eq!(redacted(&["page_change"], r#"{"a":1,"user":1}"#), r#"{"a":1,"performer":{}}"#);
     }
 
     #[test]
@@ -318,6 +324,7 @@ mod tests {
             ("ÉCOLE", "e\u{301}cole"),
             ("ΟΔΟΣ", "οδος"),
             ("\u{200e}Foo\u{200f}", "foo"),
+            ("Foo\u{180e}bar\u{180e}", "foo_bar"),
         ] {
             assert_eq!(comparable_title(rule), comparable_title(title));
         }

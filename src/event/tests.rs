@@ -171,6 +171,17 @@ fn a_named_page_is_found_by_any_of_its_titles() {
         r#"{"performer":1,"page":{"page_id":7,"page_title":" main page"},"meta":{"domain":"TT.wikipedia.org"}}"#,
         r#"{"performer":1,"title":"M\u0061in Page","meta":{"d\u006fmain":"tt.wikipedi\u0061.org"}}"#,
         r#"{"performer":1,"title":1984,"meta":{"domain":"tt.wikipedia.org"}}"#,
+        // Moved away from it, as page_change, page-move and recentchange have it; and towards it.
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"N"},"prior_state":{"page":{"page_title":"Main_Page"}},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"page_title":"N","prior_state":{"page_title":"Main_Page"},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"title":"Main Page","log_params":{"target":"N"},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"title":"N","log_params":{"target":"Main Page"},"performer":1}"#,
+        // The redirect that this left there.
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"N"},"created_redirect_page":{"page_title":"Main_Page"},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"page_title":"N","new_redirect_page":{"page_title":"Main_Page"},"performer":1}"#,
+        // A redirect to it, now or before.
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"N","redirect_page_link":{"page_title":"Main_Page"}},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":{"page":{"redirect_page_link":{"page_title":"Main_Page"}}},"performer":1}"#,
     ] {
         let prepared = prepare_for("test", None, value.as_bytes()).unwrap();
         assert!(prepared.redacted, "{value}");
@@ -186,6 +197,10 @@ fn other_pages_keep_their_performer() {
         r#"{"meta":{"domain":"tt.wikipedia.org"},"page":"Main Page","performer":1}"#,
         r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"title":"Main Page"},"performer":1}"#,
         r#"{"meta":{"domain":"tt.wikipedia.org"},"title":{"page_title":"Main Page"},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"prior_state":{"page_title":"Main Page"}},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":{"revision":{"page_title":"Main Page"}},"performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":"Main Page","log_params":"Main Page","performer":1}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"log_params":{"page_title":"Main Page"},"performer":1}"#,
         r#"{"domain":"tt.wikipedia.org","title":"Main Page","performer":1}"#,
     ] {
         let prepared = prepare_for("test", None, value.as_bytes()).unwrap();
@@ -203,6 +218,7 @@ fn no_choice_of_duplicates_escapes_redaction() {
         r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"Main Page"},"page":{},"performer":"S"}"#,
         r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"Main Page","page_title":"x"},"performer":"S"}"#,
         r#"{"performer":"S","meta":{"domain":"tt.wikipedia.org"},"title":"Main Page","performer":"S"}"#,
+        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":{"p\u0061ge":{"page_title":"Main Page"}},"prior_state":{},"performer":"S"}"#,
     ] {
         assert!(!augmented(value).contains("\"S\""), "{value}");
     }

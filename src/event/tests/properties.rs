@@ -172,11 +172,7 @@ proptest! {
         order in any::<prop::sample::Index>(),
     ) {
         let stream = ["mediawiki.page_change.v1", "mediawiki.recentchange", "mediawiki.page-move"][kind];
-        let taken = |name: &str| match kind {
-            0 => name == "editor",
-            1 => name == "user",
-            _ => name == "performer",
-        };
+        let taken = |name: &str| name == "user" || kind != 0 && name == "performer";
         let part = |key: &str, value: String| Parts { before: "", key: format!("\"{key}\""), colon: ":".into(), value, after: "" };
         let mut members = before;
         members.extend(secrets.into_iter().map(|mut parts| {
@@ -185,14 +181,12 @@ proptest! {
             }
             parts
         }));
-        if kind == 0 {
-            let mut editors = editors;
-            for parts in editors.iter_mut().filter(|parts| decoded(&parts.key) == "rev_id") {
-                parts.value = "1.10".to_owned();
-            }
-            members.push(part("revision", object(&editors)));
-            members.push(part("prior_state", object(&[part("revision", object(&editors))])));
+        let mut editors = editors;
+        for parts in editors.iter_mut().filter(|parts| decoded(&parts.key) == "rev_id") {
+            parts.value = "1.10".to_owned();
         }
+        members.push(part("revision", object(&editors)));
+        members.push(part("prior_state", object(&[part("revision", object(&editors))])));
         members.extend(after);
         members.push(part("title", r#""main_page""#.to_owned()));
         let turn = order.index(members.len());
