@@ -53,6 +53,21 @@ pub const LIVE_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Named streams, titles and the like in one problem's `detail`: the client gets all of its bad names, not a book.
 pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
 
+/// Bytes of a request's head besides an id: the rest of the URL, and headers.
+pub const REST_OF_HEAD_BYTES: usize = 4096;
+
+/// Bytes of a name that is compared with those of streams, to offer the nearest: longer ones are near to none.
+pub const COMPARED_NAME_BYTES_MAX: usize = 128;
+
+/// Ignored query parameters that an answer names: their sender sees that there are some.
+pub const IGNORED_PARAMETERS_MAX: usize = 10;
+
+/// Characters of the name of each.
+pub const IGNORED_PARAMETER_CHARS_MAX: usize = 32;
+
+/// Bytes of a client's header (User-Agent, the header of its address) that a line of the log may hold.
+pub const LOGGED_HEADER_BYTES_MAX: usize = 256;
+
 /// Clients whose request rate is remembered; above it those that have been quiet are forgotten.
 pub const RATED_CLIENTS_MAX: usize = 100_000;
 

@@ -1,5 +1,6 @@
 //! One server: build, bind, spawn, drain. The only file that wires the parts together.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
@@ -53,22 +55,38 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Binds the first address; further ones (IPv4 beside IPv6 on all interfaces) are welcome, not needed: many systems answer
-/// both on one socket.
+/// both on one socket. Where they do not, the address that another program holds is named in the log.
 fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners: Vec<TcpListener> = Vec::new();
-    let mut failed = None;
+    let mut failed = Vec::new();
     for address in addresses {
         match listen(*address) {
             Ok(listener) => listeners.push(listener),
-            Err(error) => failed = Some((address, error)),
+            Err(error) => failed.push((address, error)),
         }
     }
-    match failed {
-        Some((address, error)) if listeners.is_empty() => {
-            Err(error).with_context(|| format!("cannot listen on {address}; choose another port, or end what holds this one"))
-        }
-        _ => Ok(listeners),
+    if listeners.is_empty()
+        && let Some((address, error)) = failed.pop()
+    {
+        return Err(error)
+            .with_context(|| format!("cannot listen on {address}; choose another port, or end what holds this one"));
     }
+    let answers_both = listeners.iter().any(answers_both_families);
+    for (address, error) in failed.iter().filter(|(_, error)| error.kind() == ErrorKind::AddrInUse && !answers_both) {
+        tracing::warn!(
+            %address,
+            %error,
+            "another program holds this port for one address family: its clients do not reach this server; \
+             choose another port, or end what holds this one"
+        );
+    }
+    Ok(listeners)
+}
+
+/// Whether a listener of all IPv6 addresses takes IPv4 too.
+fn answers_both_families(listener: &TcpListener) -> bool {
+    let is_v6 = listener.local_addr().is_ok_and(|address| address.is_ipv6());
+    is_v6 && SockRef::from(listener).only_v6().is_ok_and(|only| !only)
 }
 
 /// A server that reads Kafka; [`Server::serve`] opens its doors.
@@ -128,6 +146,7 @@ impl Server {
             shutdown: shutdown.clone(),
             config: config.clone(),
         });
+        tokio::spawn(http::warn_when_ready(Arc::clone(&app)));
         tokio::spawn(Reloader::new(file, config, reloaded, document, stale).run(shutdown));
         Ok(Self { app, threads })
     }

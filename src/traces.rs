@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _, TracerProvider as _};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
@@ -16,6 +16,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use parking_lot::Mutex;
+
+use crate::limits;
 
 /// Where OpenTelemetry's own environment names a collector.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -84,8 +86,10 @@ impl Traces {
         let mut attributes =
             vec![KeyValue::new("http.request.method", method.to_string()), KeyValue::new("url.path", uri.path().to_owned())];
         attributes.extend(route.map(|route| KeyValue::new("http.route", route.to_owned())));
-        let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        attributes.extend(user_agent.map(|name| KeyValue::new("user_agent.original", name.to_owned())));
+        let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+        let user_agent = user_agent.map(|name| &name[..name.len().min(limits::LOGGED_HEADER_BYTES_MAX)]);
+        attributes
+            .extend(user_agent.map(|name| KeyValue::new("user_agent.original", String::from_utf8_lossy(name).into_owned())));
         let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(attributes);
         RequestSpan(self.tracer.build_with_context(builder, &parent))
     }

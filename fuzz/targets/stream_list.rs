@@ -38,8 +38,11 @@ fuzz_target!(|path: &str| {
             }
         }
         Err(Problem::TooManyStreams { asked, max }) => assert!(asked > max && max == MAX),
-        Err(Problem::StreamNotFound(names)) => {
-            assert!(!names.is_empty());
+        Err(Problem::StreamNotFound { names, hints }) => {
+            assert!(!names.is_empty() && !hints.is_empty() && hints.len() < 10);
+            // What is said of names speaks of nothing that is not public, unless it was asked for.
+            let told = hints.join(" ");
+            assert!(path.contains("secret") || !told.contains("secret"), "{path}: {told}");
             assert!(
                 names.iter().all(|name| CATALOG.resolve(name).is_none() && !CATALOG.is_unconfigured(name)),
                 "{path}: {names:?}"

@@ -62,6 +62,10 @@ fn check_one(key: &Key, value: &Value, layout: &Layout, findings: &mut Findings)
         Kind::NumberOrOff { max } => number_or_off(value, max),
         Kind::Interface => interface(value),
         Kind::Choice(words) => choice(value, words),
+        Kind::ChoiceOrFlag { words, on, off } => match value {
+            Value::Bool(flag) => Ok(json!(if *flag { on } else { off })),
+            _ => choice(value, words),
+        },
         Kind::Ignored => Ok(Value::Null),
     };
     checked.map_err(|what| findings.problem(path, what)).ok()

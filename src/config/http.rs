@@ -5,6 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ipnet::IpNet;
 use serde::Deserialize;
 
+/// For which clients streams are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// For those that surely undo it while they read: browsers, curl, whoever names exactly one coding
+    /// in `Accept-Encoding`, or asks for it by the query's `compression`.
+    Auto,
+    /// For all whose `Accept-Encoding` names a coding that we have.
+    Always,
+    /// For nobody.
+    Off,
+}
+
 /// The HTTP side of the configuration. Fields are named like their keys.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a key of its own")]
@@ -39,8 +52,8 @@ pub struct HttpConfig {
     pub request_rate_limit: Option<u32>,
     /// Whether stream requests without a usable User-Agent are refused.
     pub require_user_agent: bool,
-    /// Whether streams are coded for clients that ask for it.
-    pub compression: bool,
+    /// For which clients streams are compressed.
+    pub compression: Compression,
     /// Whether the log names clients' addresses.
     pub log_client_addresses: bool,
 }

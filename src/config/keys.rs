@@ -60,6 +60,15 @@ pub enum Kind {
     Interface,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// One of these words; `true` and `false`, which earlier versions took, mean two of them.
+    ChoiceOrFlag {
+        /// The words.
+        words: &'static [&'static str],
+        /// What `true` means.
+        on: &'static str,
+        /// What `false` means.
+        off: &'static str,
+    },
     /// A list of names.
     Names,
     /// A list of names, or `all`.
@@ -166,7 +175,12 @@ pub static KEYS: &[Key] = &[
     conf("trusted_proxies", Kind::Networks, "[]", "IP networks whose `client_ip_header` is believed; empty: everyone's."),
     conf("request_rate_limit", Kind::NumberOrOff { max: 1_000_000 }, "off", "New requests a second for one client address."),
     conf("require_user_agent", Kind::Flag, "false", "Refuse stream requests without a usable User-Agent."),
-    conf("compression", Kind::Flag, "true", "Code streams with zstd or gzip for clients that ask for it."),
+    conf(
+        "compression",
+        Kind::ChoiceOrFlag { words: &["auto", "always", "off"], on: "auto", off: "off" },
+        "auto",
+        "Compress streams: `auto`, for clients that surely undo it while they read; `always`, by `Accept-Encoding`; or `off`.",
+    ),
     conf("connections_max", number(1, 1_000_000), "20000", "Simultaneous connections of all clients."),
     conf("streams_per_request_max", number(1, 10_000), "100", "Streams that one request may name."),
     // Which streams there are.

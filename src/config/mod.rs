@@ -52,7 +52,7 @@ use serde_json::{Map, Value};
 
 use error::Findings;
 pub use error::{ConfigError, Problem};
-pub use http::HttpConfig;
+pub use http::{Compression, HttpConfig};
 pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES};
 pub use keys::{KEYS, Key, Kind, Place, find};
 use layout::Layout;

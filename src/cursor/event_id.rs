@@ -274,6 +274,11 @@ mod tests {
                 let expected: Vec<_> = model.iter().flatten().cloned().collect();
                 let text = text(&id);
                 prop_assert!(!text.contains(['\n', '\r', '\0']));
+                if expected.is_empty() {
+                    // Never handed out: ids come with events, and these with partitions.
+                    prop_assert_eq!(&*text, "[]");
+                    continue;
+                }
                 let parsed = LastEventId::parse(&text).unwrap();
                 prop_assert_eq!(parsed.entries(), expected);
                 prop_assert_eq!(id.slots().count(), model.iter().flatten().count());

@@ -71,6 +71,9 @@ pub enum LastEventIdError {
     /// JSON, but no array.
     #[error("the id is not a JSON array; send back the `id` of the last event as it came, or an array like {EXAMPLE}")]
     NotArray,
+    /// An array without entries, which nobody was given.
+    #[error("the id is an empty array; leave it away to begin live, or send back the `id` of the last event as it came")]
+    Empty,
     /// More than [`ID_ENTRIES_MAX`].
     #[error("the id has {entries} entries; at most {ID_ENTRIES_MAX} are read")]
     TooManyEntries {
@@ -133,8 +136,8 @@ impl LastEventId {
     /// * `offset` -1 is live and -2 the earliest. A `timestamp` beside -1 counts: beginning there misses what live would.
     ///   Beside -2 it does not: the start of the log misses nothing either.
     /// * The same partition twice is an error, unless both entries say the same; then the second is dropped.
-    /// * An empty text and an empty array name nothing, which is no error: it is as if there were no id. Clients that have
-    ///   not yet received an event send such.
+    /// * An empty text is as no id: clients that have not yet received an event send such. An empty array is an
+    ///   error: whoever sends it has lost the entries that it had.
     ///
     /// # Errors
     ///
@@ -156,6 +159,9 @@ impl LastEventId {
                 });
             }
         };
+        if raws.is_empty() {
+            return Err(LastEventIdError::Empty);
+        }
         if raws.len() > ID_ENTRIES_MAX {
             return Err(LastEventIdError::TooManyEntries { entries: raws.len() });
         }

@@ -14,10 +14,11 @@
 //!
 //! Deliberate quirks, each with the test that locks it:
 //!
-//! * An empty id and an empty array are as no id: `no_text_and_an_empty_array_name_nothing`.
+//! * An empty id is as no id, and an empty array is refused: `no_text_is_no_id_and_an_empty_array_is_refused`.
 //! * `offset: -1` beside a timestamp is the timestamp: `a_timestamp_beside_live_counts_and_beside_the_earliest_does_not`.
 //! * Numbers like `42.0` are integers: `every_form_of_an_entry_is_read`.
-//! * `since=20261123` is milliseconds: `digits_are_milliseconds_even_when_they_look_like_a_date`.
+//! * `since=20261123` is milliseconds: `digits_are_milliseconds_even_when_they_look_like_a_date`. Ten digits are seconds, and
+//!   refused: `seconds_since_1970_are_refused_with_the_milliseconds_that_are_meant`.
 //! * A space after a time is a `+`: `a_plus_that_was_decoded_to_a_space_is_a_plus`.
 //! * The timestamp in an id counts down along records of one millisecond:
 //!   `ten_events_of_one_millisecond_cut_after_the_third_are_not_found_in_a_log_shifted_by_two`.

@@ -9,6 +9,12 @@ use super::TimestampMs;
 /// The longest text that is tried, in bytes: longer than any time is.
 const SINCE_BYTES_MAX: usize = 64;
 
+/// Digits of seconds since 1970, from 2001 to 2286.
+const SECONDS_DIGITS: usize = 10;
+
+/// What stands for every time that is too late.
+const LATEST: TimestampMs = TimestampMs(i64::MAX);
+
 /// Why a `since` is refused: the detail of the problem that the client gets (protocol §3, `invalid_timestamp`, status 400).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SinceError {
@@ -21,9 +27,9 @@ pub enum SinceError {
         /// Its length.
         bytes: usize,
     },
-    /// More milliseconds than fit into 63 bits.
-    #[error("`since` is too far in the future; {FORMS}")]
-    TooLarge,
+    /// Ten digits: seconds since 1970.
+    #[error("`since` counts milliseconds since 1970, and {0} looks like seconds: give {0}000, or a date")]
+    Seconds(String),
     /// No time.
     #[error("`since` is no time ({0}); {FORMS}")]
     NotTime(String),
@@ -38,13 +44,16 @@ const FORMS: &str = "give an ISO 8601 date or date-time (2026-11-23, 2026-11-23T
 /// Reads the value of the query's `since`, percent-decoded (protocol §2).
 ///
 /// * Only digits: milliseconds since 1970-01-01T00:00:00Z. So `20261123` is a time on 1 January 1970, and no date; dates
-///   need their hyphens.
+///   need their hyphens. Ten digits are refused: they are seconds since 1970 (of the years 2001 to 2286), and as milliseconds they
+///   would mean a time before any event.
 /// * A date: midnight UTC, at which it begins.
 /// * A date-time, extended or basic (`20261123T100000Z`), `T` or a space between, fraction of a second or not (cut to
 ///   milliseconds); with `Z`, an offset, or neither, which means UTC.
 /// * Where a `+` came unescaped and was decoded to a space (`2026-11-23T11:00:00 01:00`), it is read as `+`: after a time
 ///   nothing else can be meant.
-/// * Times before 1970 are 1970: no event is older.
+/// * Times before 1970 are 1970: no event is older. Times that are too late to be reckoned with (the end of
+///   9999, years of six digits as JavaScript writes them, more milliseconds than fit) are the latest
+///   that there is.
 ///
 /// # Errors
 ///
@@ -58,18 +67,38 @@ pub fn parse(text: &str) -> Result<TimestampMs, SinceError> {
         return Err(SinceError::TooLong { bytes: text.len() });
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().map(TimestampMs).map_err(|_| SinceError::TooLarge);
+        if text.len() == SECONDS_DIGITS {
+            return Err(SinceError::Seconds(text.to_owned()));
+        }
+        // More digits than fit are a time that never comes.
+        return Ok(text.parse().map_or(LATEST, TimestampMs));
     }
     let text = with_plus(text);
     let not_time = |error: jiff::Error| SinceError::NotTime(error.to_string());
+    if let Some(like) = beyond_9999(&text) {
+        return Pieces::parse(&like).map(|_| LATEST).map_err(not_time);
+    }
     let pieces = Pieces::parse(&text).map_err(not_time)?;
     if pieces.time_zone_annotation().is_some() {
         return Err(SinceError::NamedZone);
     }
     let time = pieces.time().unwrap_or(Time::midnight());
     let offset = pieces.to_numeric_offset().unwrap_or(UtcOffset::UTC);
-    let instant = offset.to_timestamp(pieces.date().to_datetime(time)).map_err(not_time)?;
-    Ok(TimestampMs(instant.as_millisecond().max(0)))
+    match offset.to_timestamp(pieces.date().to_datetime(time)) {
+        Ok(instant) => Ok(TimestampMs(instant.as_millisecond().max(0))),
+        // jiff's instants end a day before its dates do, on both sides.
+        Err(_) if pieces.date().year() > 0 => Ok(LATEST),
+        Err(_) => Ok(TimestampMs(0)),
+    }
+}
+
+/// The same time in a year that jiff knows, when the year has six digits and is beyond 9999 (ISO 8601's
+/// expanded form, as JavaScript's `toISOString` writes it). Its `+` may have been decoded to a space and trimmed.
+fn beyond_9999(text: &str) -> Option<String> {
+    let (year, rest) = text.strip_prefix('+').unwrap_or(text).split_once('-')?;
+    let is_beyond = year.len() == 6 && year.bytes().all(|byte| byte.is_ascii_digit()) && !year.starts_with("00");
+    // The calendar repeats itself every 400 years.
+    is_beyond.then(|| year.parse::<u32>().ok()).flatten().map(|year| format!("{}-{rest}", 2000 + year % 400))
 }
 
 /// The text with `+` for a space that follows a time.
@@ -117,7 +146,36 @@ mod tests {
         assert_eq!(parse("20261123"), Ok(TimestampMs(20_261_123)));
         assert_eq!(parse("0"), Ok(TimestampMs(0)));
         assert_eq!(parse("9223372036854775807"), Ok(TimestampMs(i64::MAX)));
-        assert_eq!(parse("9223372036854775808"), Err(SinceError::TooLarge));
+    }
+
+    #[test]
+    fn seconds_since_1970_are_refused_with_the_milliseconds_that_are_meant() {
+        for text in ["1700000000", " 9999999999 ", "1000000000"] {
+            let error = parse(text).expect_err(text).to_string();
+            assert!(error.contains("milliseconds") && error.contains(&format!("{}000", text.trim())), "{error}");
+        }
+        assert_eq!(parse("999999999"), Ok(TimestampMs(999_999_999)));
+        assert_eq!(parse("10000000000"), Ok(TimestampMs(10_000_000_000)));
+    }
+
+    #[test]
+    fn times_too_late_to_be_reckoned_with_are_the_latest() {
+        for text in [
+            "9999-12-31T23:59:59Z",
+            "9999-12-31",
+            "9999-12-31T23:59:59.999-12:00",
+            "+275760-09-13T00:00:00.000Z",
+            " 275760-09-13T00:00:00.000Z",
+            "+010000-02-29",
+            "9223372036854775808",
+            "99999999999999999999999999",
+        ] {
+            assert_eq!(parse(text), Ok(LATEST), "{text}");
+        }
+        assert!(parse("9999-12-30T00:00:00Z").expect("a time") < LATEST);
+        for text in ["+275760-13-13", "+010001-02-29", "275760-09-13x", "1000000-01-01", "+010000", "009999-12-31"] {
+            assert!(matches!(parse(text), Err(SinceError::NotTime(_))), "{text}: {:?}", parse(text));
+        }
     }
 
     #[test]
@@ -134,7 +192,9 @@ mod tests {
 
     #[test]
     fn times_before_1970_are_1970() {
-        assert_eq!(parse("1969-07-20T20:17:40Z"), Ok(TimestampMs(0)));
+        for text in ["1969-07-20T20:17:40Z", "0000-01-01", "-009999-01-01T00:00:00Z"] {
+            assert_eq!(parse(text), Ok(TimestampMs(0)), "{text}");
+        }
     }
 
     #[test]
@@ -176,7 +236,10 @@ mod tests {
         fn a_printed_time_is_read_back(ms in 0..4_102_444_800_000_i64) {
             let printed = jiff::Timestamp::from_millisecond(ms).unwrap().to_string();
             prop_assert_eq!(parse(&printed), Ok(TimestampMs(ms)));
-            prop_assert_eq!(parse(&ms.to_string()), Ok(TimestampMs(ms)));
+            let digits = ms.to_string();
+            if digits.len() != SECONDS_DIGITS {
+                prop_assert_eq!(parse(&digits), Ok(TimestampMs(ms)));
+            }
         }
     }
 }

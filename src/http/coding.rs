@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 
+use super::negotiation::weighted;
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use crc32fast::Hasher;
@@ -44,20 +45,8 @@ impl Coding {
     /// Who asks for nothing gets identity; who refuses everything too.
     pub(super) fn preferred(accept_encoding: &str) -> Self {
         let weight = |coding: &str| {
-            let mut any = None;
-            for part in accept_encoding.split(',') {
-                let (name, parameters) = part.split_once(';').unwrap_or((part, ""));
-                // Names of parameters are of any case, that of the weight too.
-                let weight = parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
-                let weight = weight.map_or(Some(1.0), |weight| weight.trim().parse::<f32>().ok());
-                let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0);
-                match name.trim() {
-                    name if name.eq_ignore_ascii_case(coding) => return Some(weight),
-                    "*" => any = Some(weight),
-                    _ => {}
-                }
-            }
-            any
+            let of = |wanted: &str| weighted(accept_encoding).find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            of(coding).or_else(|| of("*")).map(|(_, weight)| weight)
         };
         let identity = weight("identity");
         let of = |coding, name| (weight(name).unwrap_or(0.0), coding);
@@ -65,6 +54,16 @@ impl Coding {
             .into_iter()
             .fold((0.0, Self::Identity), |best, next| if next.0 > best.0 { next } else { best });
         if best > 0.0 && identity.is_none_or(|identity| identity <= best) { coding } else { Self::Identity }
+    }
+
+    /// The one that the query's `compression` names.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "gzip" => Some(Self::Gzip),
+            "zstd" => Some(Self::Zstd),
+            "none" => Some(Self::Identity),
+            _ => None,
+        }
     }
 
     /// What `Content-Encoding` says.

@@ -8,24 +8,27 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::App;
-use super::{query, spec};
+use super::query::{Parameters, ROOT_PARAMETERS};
+use super::spec;
 
 /// Where the project lives.
 pub(super) const HOME: &str = "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service";
 
 /// `GET /`: the documentation; `?spec` is its machine-readable form.
 pub(super) async fn root(State(app): State<Arc<App>>, RawQuery(raw): RawQuery, request: Request) -> Response {
-    let parameters = match query::parse(raw.as_deref(), query::ROOT_PARAMETERS) {
+    let parameters = match Parameters::parse(raw.as_deref(), &ROOT_PARAMETERS) {
         Ok(parameters) => parameters,
         Err(problem) => return problem.response(request.method(), request.uri()),
     };
-    if parameters.contains_key("spec") {
+    let mut response = if parameters.get("spec").is_some() {
         axum::Json(spec::document(&app)).into_response()
-    } else if parameters.contains_key("doc") {
+    } else if parameters.get("doc").is_some() {
         axum::response::Html(spec::page(&app)).into_response()
     } else {
         see_other("/?doc")
-    }
+    };
+    parameters.tell(response.headers_mut());
+    response
 }
 
 /// `GET /rc`: an old address of the stream of recent changes.

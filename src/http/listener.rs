@@ -120,6 +120,8 @@ impl Protocols {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
+            // A client that has sent all it has to say is still there for the answer.
+            .half_close(true)
             .header_read_timeout(limits.request_head_timeout)
             .max_buf_size(limits.request_head_bytes_max.max(HYPER_BUFFER_BYTES_MIN));
         let mut http2 = http2::Builder::new(StreamExecutor);

@@ -3,7 +3,9 @@
 //! All routes are in [`router`]. One file per endpoint, then what they share:
 //!
 //! * `stream`: `GET /v2/stream/{streams}`: from the request to a subscription.
-//! * `query`: query parameters, strictly.
+//! * `query`: query parameters. `requested`: the streams that a path names. `asked`: where a client wants to begin.
+//! * `negotiation`: the form of a stream: `Accept`, and who gets it compressed.
+//! * `id_bound`: whether the ids of a subscription would be accepted back.
 //! * `info`: the small routes.
 //! * `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
@@ -11,7 +13,7 @@
 //! * `handover`: a stream that is written on its socket itself; `body`: one that hyper writes.
 //! * `stream_task`: what writes a stream, alone or through a convoy; `line`: its way to its client; `sink`: a socket, or a body.
 //! * `convoy`: streams at the same place, which are written together.
-//! * `coding`: `Accept-Encoding`, gzip and zstd.
+//! * `coding`: gzip and zstd.
 //! * `audience`: what is counted of what is written; `stream_end`: a stream's metrics and its line in the log.
 //! * `problem`: every error before the first byte.
 //! * `client_address`: whose request it is.
@@ -21,6 +23,7 @@
 //! * `socket`: bounds of a socket and its writes.
 
 pub mod admin;
+mod asked;
 mod audience;
 mod body;
 mod client_address;
@@ -30,11 +33,14 @@ mod connection_limit;
 mod convoy;
 mod handover;
 mod http2;
+mod id_bound;
 mod info;
 mod line;
 pub mod listener;
+mod negotiation;
 mod problem;
 mod query;
+mod requested;
 mod sink;
 mod socket;
 mod spec;
@@ -57,8 +63,9 @@ use tokio::sync::watch;
 pub use client_address::ClientAddresses;
 pub use connection_limit::{ConnectionLimit, RequestRate};
 pub use convoy::Convoys;
+pub(crate) use id_bound::warn_when_ready;
 pub use problem::Problem;
-pub use stream::requested_streams;
+pub use requested::requested_streams;
 
 use crate::config::Config;
 use crate::fanout::Hub;
@@ -119,6 +126,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/_info/version", get(info::version))
         .route("/_info/home", get(info::home))
         .route("/v2/stream/{*streams}", get(stream::stream))
+        .route("/v2/stream", get(stream_missing))
+        .route("/v2/stream/", get(stream_missing))
         .fallback(page_not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(app), common::common))
@@ -127,6 +136,10 @@ pub fn router(app: &Arc<App>) -> Router {
 
 async fn page_not_found(request: Request) -> Response {
     Problem::PageNotFound.response(request.method(), request.uri())
+}
+
+async fn stream_missing(request: Request) -> Response {
+    Problem::StreamMissing.response(request.method(), request.uri())
 }
 
 async fn method_not_allowed(method: Method, request: Request) -> Response {

@@ -11,8 +11,13 @@ use crate::limits;
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// 400 `not_found`: streams that are unknown or not allowed; all of them are named.
-    #[error("Invalid streams: {}", .0.join(","))]
-    StreamNotFound(Vec<String>),
+    #[error("Invalid streams: {}. {}", .names.join(","), .hints.join(". "))]
+    StreamNotFound {
+        /// The names, as they were sent.
+        names: Vec<String>,
+        /// What may help.
+        hints: Vec<String>,
+    },
     /// 410 `stream_gone`: streams that are allowed and configured no more; during a stream, one that just went.
     #[error("No longer available: {}", .0.join(","))]
     StreamGone(Vec<String>),
@@ -25,9 +30,31 @@ pub enum Problem {
     /// 404 `topic_not_available`: the id names topics outside those of the streams asked for.
     #[error("Last-Event-ID names topics that are not available in the requested streams: {}", .0.join(","))]
     TopicNotAvailable(Vec<String>),
-    /// 400 `invalid_query`: an unknown query parameter, or one given twice.
-    #[error("{0}. Valid query parameters here: {1}")]
+    /// 400 `invalid_query`: a misspelt query parameter, or one given twice.
+    #[error("{0} Valid query parameters here: {1}")]
     InvalidQuery(String, &'static str),
+    /// 400 `invalid_query`: the query's `compression` is none of those that there are.
+    #[error("The query parameter 'compression' must be gzip, zstd or none")]
+    InvalidCompression,
+    /// 400 `invalid_host`: a request of HTTP/1.1 without a Host, or with several (RFC 9112 section 3.2).
+    #[error("A request must have exactly one Host header")]
+    InvalidHost,
+    /// 400 `too_many_partitions`: the ids of these streams would not be accepted back.
+    #[error(
+        "These streams have {partitions} partitions. An event's id has an entry for each: about {bytes} bytes in a URL, of which \
+         at most {max} are accepted back. Ask for fewer streams in one request, or without ids: Accept: application/x-ndjson"
+    )]
+    TooManyPartitions {
+        /// How many.
+        partitions: usize,
+        /// Bytes of an id, percent-encoded.
+        bytes: usize,
+        /// Bytes that are accepted.
+        max: usize,
+    },
+    /// 404 `not_found`: a stream's path that names no stream.
+    #[error("The name of a stream is missing behind /v2/stream/. The streams are listed at /?doc, for programs at /?spec")]
+    StreamMissing,
     /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator allows.
     #[error("{asked} streams in one request; at most {max} are allowed. Ask for fewer, or open several connections.")]
     TooManyStreams {
@@ -47,7 +74,7 @@ pub enum Problem {
     TooFrequent(u32),
     /// 400 `missing_client_ip`: the limit needs the client's address and there is none.
     #[error(
-        "The header {0} with the client's address is missing or is no IP address; whatever stands before this service has to set it"
+        "The header {0} with the client's address is missing or not the only one; whatever stands before this service has to set it"
     )]
     MissingClientIp(String),
     /// 403 `user_agent_required`: the operator demands a User-Agent.
@@ -78,12 +105,12 @@ impl Problem {
     #[must_use]
     pub fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::StreamNotFound(_) => (StatusCode::BAD_REQUEST, "not_found", "Stream Not Found"),
+            Self::StreamNotFound { .. } => (StatusCode::BAD_REQUEST, "not_found", "Stream Not Found"),
             Self::StreamGone(_) => (StatusCode::GONE, "stream_gone", "Stream Gone"),
             Self::InvalidTimestamp(_) => (StatusCode::BAD_REQUEST, "invalid_timestamp", "Invalid Timestamp"),
             Self::InvalidLastEventId(_) => (StatusCode::BAD_REQUEST, "invalid_last_event_id", "Invalid Last-Event-ID"),
             Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),
-            Self::InvalidQuery(..) => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
+            Self::InvalidQuery(..) | Self::InvalidCompression => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
             Self::TooManyStreams { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams", "Too Many Streams"),
             Self::TooManyRequests(_) | Self::TooManyStreamsInTotal(_) | Self::TooFrequent(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
@@ -92,7 +119,9 @@ impl Problem {
             Self::UserAgentRequired => (StatusCode::FORBIDDEN, "user_agent_required", "User-Agent Required"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service Unavailable"),
             Self::StreamUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "stream_unavailable", "Stream Unavailable"),
-            Self::PageNotFound => (StatusCode::NOT_FOUND, "not_found", "Not Found"),
+            Self::InvalidHost => (StatusCode::BAD_REQUEST, "invalid_host", "Invalid Host"),
+            Self::TooManyPartitions { .. } => (StatusCode::BAD_REQUEST, "too_many_partitions", "Too Many Partitions"),
+            Self::PageNotFound | Self::StreamMissing => (StatusCode::NOT_FOUND, "not_found", "Not Found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed"),
         }
     }

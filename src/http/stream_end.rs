@@ -33,7 +33,7 @@ impl StreamEnd {
     pub(super) fn new(
         metrics: Arc<Metrics>,
         streams: &[Arc<Stream>],
-        user_agent: &str,
+        user_agent: String,
         (client, permit): (Option<IpAddr>, Option<ConnectionPermit>),
     ) -> Self {
         for stream in streams {

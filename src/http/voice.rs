@@ -26,20 +26,24 @@ pub(super) struct Voice {
     pub(super) format: Format,
     pub(super) end: StreamEnd,
     pub(super) coder: Coder,
+    /// Query parameters that mean nothing here.
+    ignored: Option<Box<str>>,
     ending: BoxFuture<'static, Ending>,
 }
 
 impl Voice {
     /// Of a stream that follows the topics of `key`.
-    pub(super) fn new(app: &Arc<App>, key: &FeedKey, coding: Coding, end: StreamEnd) -> Self {
+    pub(super) fn new(app: &Arc<App>, key: &FeedKey, coding: Coding, ignored: Option<String>, end: StreamEnd) -> Self {
         let ending = Box::pin(ending(Arc::clone(app), Arc::clone(end.streams()), Arc::clone(&key.topics)));
-        Self { app: Arc::clone(app), format: key.format, end, coder: Coder::new(coding), ending }
+        let ignored = ignored.map(String::into_boxed_str);
+        Self { app: Arc::clone(app), format: key.format, end, coder: Coder::new(coding), ignored, ending }
     }
 
     /// What comes before everything else.
     pub(super) fn opening(&mut self, moved: &[Moved]) -> Vec<Bytes> {
         let mut pieces = vec![self.coder.head()];
-        pieces.extend(self.coder.encode(vec![opening(self.format, moved)]));
+        let ignored = self.ignored.take();
+        pieces.extend(self.coder.encode(vec![opening(self.format, ignored.as_deref(), moved)]));
         pieces
     }
 
@@ -217,9 +221,12 @@ async fn ending(app: Arc<App>, streams: Arc<[Arc<Stream>]>, topics: Arc<[Topic]>
 }
 
 /// The first bytes, sent at once so that proxies and clients open, and what must be said before the first event.
-fn opening(format: Format, moved: &[Moved]) -> Bytes {
+fn opening(format: Format, ignored: Option<&str>, moved: &[Moved]) -> Bytes {
     let mut bytes = Vec::from(format.opening());
     if format == Format::Sse {
+        if let Some(names) = ignored {
+            bytes.extend_from_slice(&frame::comment(&format!("ignored query parameters: {names}")));
+        }
         for moved in moved {
             bytes.extend_from_slice(&told(moved));
         }

@@ -13,7 +13,7 @@ use crate::support::wire::{End, Request};
 
 const CODINGS: [&str; 2] = ["gzip", "zstd"];
 
-/// What a client may ask for, and what it gets.
+/// What a client may ask for, and what it gets from a server that goes by that alone.
 const ASKED: [(&str, Option<&str>); 12] = [
     ("", None),
     ("identity", None),
@@ -85,13 +85,13 @@ async fn one_after_the_other(server: &TestServer, cluster: &Cluster, topic: &str
 on_both_brokers! {
     async fn a_client_gets_the_coding_that_it_weighs_most(cluster: Cluster) {
         let (_, settings) = coded(&cluster).await;
-        let server = TestServer::start(&cluster, &settings).await;
+        let server = TestServer::start(&cluster, &settings.key("compression", "always")).await;
         for (asked, expected) in ASKED {
             for method in ["GET", "HEAD"] {
                 let request = Request::new(method, "/v2/stream/coded").header("Accept-Encoding", asked);
                 let mut response = request.send(server.address).await;
                 assert_eq!((response.status, response.header("content-encoding")), (200, expected), "{method} {asked:?}");
-                assert_eq!(response.header("vary"), Some("accept-encoding"), "{method} {asked:?}");
+                assert_eq!(response.header("vary"), Some("accept, accept-encoding"), "{method} {asked:?}");
                 while method == "GET" && response.body.len() < 5 {
                     assert!(response.read_more("the opening").await);
                 }
@@ -101,14 +101,50 @@ on_both_brokers! {
         let in_two = Request::get("/v2/stream/coded").header("Accept-Encoding", "br").header("Accept-Encoding", "gzip");
         subscribe(&server, "gzip", &in_two).await;
         let response = Request::get("/v2/stream/coded").send(server.address).await;
-        assert_eq!((response.header("content-encoding"), response.header("vary")), (None, Some("accept-encoding")));
+        assert_eq!((response.header("content-encoding"), response.header("vary")), (None, Some("accept, accept-encoding")));
+    }
+
+    /// Many libraries ask for codings by way of their HTTP client, and read the raw socket.
+    async fn only_who_surely_undoes_it_gets_a_coding(cluster: Cluster) {
+        let (_, settings) = coded(&cluster).await;
+        let server = TestServer::start(&cluster, &settings).await;
+        let all = "gzip, deflate, br, zstd";
+        let asked = |coding: &str| asking(coding, "");
+        for (what, request, expected) in [
+            ("requests and sseclient", asked("gzip, deflate").header("User-Agent", "python-requests/2.32"), None),
+            ("httpx and aiohttp", asked(all), None),
+            ("whoever takes any", asked("*"), None),
+            ("Ruby", asked("gzip;q=1.0,deflate;q=0.6,identity;q=0.3"), None),
+            ("whoever asks for nothing", Request::get("/v2/stream/coded"), None),
+            ("a browser", asked(all).header("Sec-Fetch-Mode", "cors"), Some("zstd")),
+            ("an older browser", asked("gzip, deflate, br").header("Sec-Fetch-Dest", "empty"), Some("gzip")),
+            ("curl", asked("deflate, gzip, br, zstd").header("User-Agent", "curl/8.5.0"), Some("zstd")),
+            ("curl that was not told to", Request::get("/v2/stream/coded").header("User-Agent", "curl/8.5.0"), None),
+            ("Go and OkHttp", asked("gzip"), Some("gzip")),
+            ("by hand", asked("zstd"), Some("zstd")),
+            ("the query", asking(all, "?compression=gzip"), Some("gzip")),
+            ("the query alone", Request::get("/v2/stream/coded?compression=zstd"), Some("zstd")),
+            ("the query against it", asking("zstd", "?compression=none"), None),
+        ] {
+            let response = request.send(server.address).await;
+            assert_eq!((response.status, response.header("content-encoding")), (200, expected), "{what}");
+            let vary = response.header("vary").expect("vary");
+            for header in ["accept", "accept-encoding", "sec-fetch-mode", "user-agent"] {
+                assert!(vary.split(", ").any(|named| named == header), "{vary}");
+            }
+        }
     }
 
     async fn an_operator_can_switch_it_off(cluster: Cluster) {
         let (topic, settings) = coded(&cluster).await;
+        for off in ["false", "off"] {
+            let server = TestServer::start(&cluster, &settings.clone().key("compression", off)).await;
+            let response = asking("gzip", "?compression=gzip").send(server.address).await;
+            assert_eq!((response.status, response.header("content-encoding")), (200, None));
+        }
         let server = TestServer::start(&cluster, &settings.key("compression", "false")).await;
         let mut subscriber = asking("gzip, zstd", "").subscribe(server.address).await;
-        assert_eq!((subscriber.response.header("content-encoding"), subscriber.response.header("vary")), (None, None));
+        assert_eq!((subscriber.response.header("content-encoding"), subscriber.response.header("vary")), (None, Some("accept")));
         cluster.produce(record(&topic, 0, TIME, 0)).await;
         assert_eq!(numbers(&subscriber.events(1).await), [0]);
     }

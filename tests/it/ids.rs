@@ -61,7 +61,7 @@ on_both_brokers! {
             format!(r#"[{{"topic":"{topic}","partition":0}}]"#),
             format!(r#"["{topic}"]"#),
             format!(r#"[{{"topic":"{topic}","partition":0,"offset":10}}]"#),
-            "[]".to_owned(),
+            String::new(),
         ] {
             let subscriber = subscribe(&server, &id).await;
             assert_eq!(subscriber.response.header("x-eventstreams-moved"), None, "{id}");
@@ -88,6 +88,65 @@ on_both_brokers! {
         let at = |offset: usize| format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
         let mut subscriber = in_query(&at(2)).last_event_id(at(8)).subscribe(server.address).await;
         assert_eq!(numbers(&subscriber.events(2).await), [8, 9]);
+    }
+
+    /// Polyfills and proxies send it when there is none yet: it must not hide the position in the query.
+    async fn an_empty_header_is_no_header(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":7}}]"#);
+        for empty in ["", "  "] {
+            let mut subscriber = in_query(&id).last_event_id(empty).subscribe(server.address).await;
+            assert_eq!(numbers(&subscriber.events(3).await), [7, 8, 9], "{empty:?}");
+        }
+        let mut subscriber = in_query(&id).last_event_id("").last_event_id(id.replace(":7", ":8")).last_event_id("")
+            .subscribe(server.address).await;
+        assert_eq!(numbers(&subscriber.events(2).await), [8, 9], "an empty header hides no other one");
+    }
+
+    /// A polyfill appends the newer id to a URL that has one already.
+    async fn of_a_repeated_id_in_the_query_the_last_counts(cluster: Cluster) {
+        let (topic, server) = filled(&cluster, 10).await;
+        let encoded = |offset: usize| {
+            let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
+            percent_encode(id.as_bytes(), NON_ALPHANUMERIC).to_string()
+        };
+        for (query, first) in [
+            (format!("lastEventId={}&lastEventId={}", encoded(2), encoded(8)), 8),
+            (format!("lastEventId={}&lastEventId=", encoded(6)), 6),
+            (format!("lastEventId=&lastEventId={}", encoded(5)), 5),
+        ] {
+            let mut subscriber = Request::get(format!("/v2/stream/ids?{query}")).subscribe(server.address).await;
+            assert_eq!(numbers(&subscriber.events(10 - first).await), (first..10).collect::<Vec<_>>(), "{query}");
+        }
+    }
+
+    /// Six hundred partitions: the ids would be longer than what a header or a URL takes.
+    async fn streams_whose_ids_would_not_be_accepted_back_are_refused(cluster: Cluster) {
+        let topics = [unique("eqiad.many"), unique("codfw.many")];
+        for topic in &topics {
+            cluster.create_topic(topic, 300).await;
+        }
+        let settings = Settings::default().stream("one", &[&topics[0]]).stream("other", &[&topics[1]]);
+        let server = TestServer::start(&cluster, &settings).await;
+        for method in ["GET", "HEAD"] {
+            let refused = Request::new(method, "/v2/stream/one,other").send(server.address).await;
+            assert_eq!(refused.status, 400, "{method}");
+        }
+        let mut refused = Request::get("/v2/stream/one,other").send(server.address).await;
+        let body = refused.json().await;
+        assert_eq!(body["type"], "too_many_partitions", "{body}");
+        let detail = body["detail"].as_str().expect("text");
+        assert!(detail.contains("600 partitions") && detail.contains("fewer streams"), "{detail}");
+        Request::get("/v2/stream/one,other").subscribe_ndjson(server.address).await;
+        // What is handed out is accepted, by either way.
+        let mut one = Request::get("/v2/stream/one").subscribe(server.address).await;
+        cluster.produce_many("none", (0..2).map(|n| record(&topics[0], 299, TIME, n))).await;
+        let id = one.event().await.id.expect("an id");
+        let mut by_header = Request::get("/v2/stream/one").last_event_id(&id).subscribe(server.address).await;
+        assert_eq!(numbers(&by_header.events(1).await), [1]);
+        let encoded = percent_encode(id.as_bytes(), NON_ALPHANUMERIC);
+        let mut by_query = Request::get(format!("/v2/stream/one?lastEventId={encoded}")).subscribe(server.address).await;
+        assert_eq!(numbers(&by_query.events(1).await), [1]);
     }
 
     async fn an_offset_above_the_end_goes_by_time_else_live_and_says_so(cluster: Cluster) {

@@ -1,5 +1,9 @@
 //! What the log says of a stream that ends, and what it does not say.
 
+use std::net::SocketAddr;
+
+use socket2::{Domain, Socket, Type};
+
 use crate::support::admin::{NewRecord, unique};
 use crate::support::program::Program;
 use crate::support::wire::Request;
@@ -29,5 +33,63 @@ on_both_brokers! {
             let log = process.log_text();
             assert!(!log.contains("of an event") && (switched_on == "true" || !log.contains("192.0.2.77")), "{log}");
         }
+    }
+
+    async fn a_user_agent_is_bounded_and_kept_whatever_its_letters(cluster: Cluster) {
+        let topic = unique("eqiad.logged");
+        cluster.create_topic(&topic, 1).await;
+        let file = format!(
+            "kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{s: {{topics: [{topic}]}}}}\n",
+            cluster.brokers
+        );
+        let process = Program::start(&file, &[]).await;
+        process.ready().await;
+        for (sent, logged) in [
+            ("Бот/1.0 (пример)".to_owned(), "Бот/1.0 (пример)".to_owned()),
+            (format!("long {}", "ж".repeat(20_000)), format!("long {}", "ж".repeat(125))),
+            ("tab\tand \u{85}control".to_owned(), "tab\u{fffd}and \u{fffd}control".to_owned()),
+        ] {
+            drop(Request::get("/v2/stream/s").header("User-Agent", sent).subscribe(process.address).await);
+            process.logged("the stream's end", |line| line["labels"]["user_agent"] == logged.as_str()).await;
+        }
+    }
+
+    /// A proxy in front that is set up wrongly must not shut everybody out, nor fill the log.
+    async fn a_client_address_that_cannot_be_read_is_logged_once(cluster: Cluster) {
+        let topic = unique("eqiad.logged");
+        cluster.create_topic(&topic, 1).await;
+        let file = format!(
+            "kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{s: {{topics: [{topic}]}}}}\n\
+             client_ip_connection_limit: 9\n",
+            cluster.brokers
+        );
+        let process = Program::start(&file, &[]).await;
+        process.ready().await;
+        for address in ["unix:", "unix:", "nobody"] {
+            Request::get("/v2/stream/s").header("X-Client-IP", address).subscribe(process.address).await;
+        }
+        process.logged("the address", |line| line["labels"]["value"] == "unix:").await;
+        assert_eq!(process.log_text().matches("header of the client's address").count(), 1, "{}", process.log_text());
+    }
+
+    /// Another program listens for IPv6 alone: IPv4 is served, and it is said that IPv6 is not.
+    async fn a_port_that_is_taken_on_one_address_family_is_said(cluster: Cluster) {
+        let taken = Socket::new(Domain::IPV6, Type::STREAM, None).expect("a socket");
+        taken.set_only_v6(true).expect("an option");
+        let any: SocketAddr = "[::]:0".parse().expect("an address");
+        taken.bind(&any.into()).expect("a port");
+        taken.listen(1).expect("it listens");
+        let port = taken.local_addr().expect("an address").as_socket().expect("of IP").port();
+        let topic = unique("eqiad.logged");
+        cluster.create_topic(&topic, 1).await;
+        let file = format!(
+            "kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{s: {{topics: [{topic}]}}}}\n",
+            cluster.brokers
+        );
+        let process = Program::start_on(port, &file, &[("INTERFACE", "all")]).await;
+        let line = process.logged("that the port is taken", |line| line["labels"]["address"] == format!("[::]:{port}")).await;
+        assert!(line["message"].as_str().is_some_and(|message| message.contains("one address family")), "{line}");
+        let v4 = SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(Request::get("/robots.txt").send(v4).await.status, 200);
     }
 }

@@ -8,6 +8,7 @@
 #[macro_use]
 mod support;
 
+mod asking;
 mod check_config;
 mod clusters;
 mod compression;

@@ -20,6 +20,9 @@ struct Row {
     says: Vec<String>,
 }
 
+/// Where a problem points to.
+const LIST: &str = "The streams are listed at /?doc, for programs at /?spec";
+
 const STREAM_NOT_FOUND: (u16, &str, &str) = (400, "not_found", "Stream Not Found");
 const INVALID_TIMESTAMP: (u16, &str, &str) = (400, "invalid_timestamp", "Invalid Timestamp");
 const INVALID_ID: (u16, &str, &str) = (400, "invalid_last_event_id", "Invalid Last-Event-ID");
@@ -102,26 +105,32 @@ async fn opens_at_last(request: &Request, address: SocketAddr) {
 on_both_brokers! {
     async fn stream_names_and_pages(cluster: Cluster) {
         let (topic, settings) = known(&cluster).await;
+        let hidden = unique("zzz.hidden");
         let settings = settings
-            .stream("private", &[&topic])
+            .stream("private", &[&topic, &hidden])
             .stream_with("mediawiki.aliased", &format!("{{topics: [{topic}], stream_aliases: [aliased]}}"))
             .key("allowed_streams", "[known, mediawiki.aliased]")
             .key("streams_per_request_max", "5");
         let server = TestServer::start(&cluster, &settings).await;
         check_all(&server, [
-            get("/v2/stream/nope", STREAM_NOT_FOUND, &["=Invalid streams: nope"]),
-            get("/v2/stream/nope,known,nada%2Cnope", STREAM_NOT_FOUND, &["=Invalid streams: nope,nada"]),
-            get("/v2/stream/known,private,nope/", STREAM_NOT_FOUND, &["=Invalid streams: private,nope"]),
-            get("/v2/stream/known,", STREAM_NOT_FOUND, &["=Invalid streams: "]),
-            get("/v2/stream/known/other", STREAM_NOT_FOUND, &["=Invalid streams: known/other"]),
-            // What no client could be told apart from an unknown one: an operator's word, a topic, another case.
-            get("/v2/stream/KNOWN", STREAM_NOT_FOUND, &["=Invalid streams: KNOWN"]),
-            get(format!("/v2/stream/{topic}"), STREAM_NOT_FOUND, &[&format!("=Invalid streams: {topic}")]),
+            get("/v2/stream/nope", STREAM_NOT_FOUND, &[&format!("=Invalid streams: nope. {LIST}")]),
+            get("/v2/stream/nope,known,nada%2Cnope", STREAM_NOT_FOUND, &[&format!("=Invalid streams: nope,nada. {LIST}")]),
+            get("/v2/stream/known,private,nope/", STREAM_NOT_FOUND, &[&format!("=Invalid streams: private,nope. {LIST}")]),
+            get("/v2/stream/known,", STREAM_NOT_FOUND, &["Invalid streams: .", "A name is empty", "comma", LIST]),
+            get("/v2/stream/,", STREAM_NOT_FOUND, &["A name is empty", LIST]),
+            get("/v2/stream/known/other", STREAM_NOT_FOUND, &["Invalid streams: known/other.", "did you mean known?"]),
+            // The nearest of what is public, and nothing else: what is not allowed is told apart from nothing.
+            get("/v2/stream/KNOWN", STREAM_NOT_FOUND, &["Invalid streams: KNOWN.", "did you mean known?", LIST]),
+            get("/v2/stream/alaised", STREAM_NOT_FOUND, &["did you mean aliased?"]),
+            get("/v2/stream/mediawiki.aliasd", STREAM_NOT_FOUND, &["did you mean mediawiki.aliased?"]),
+            get("/v2/stream/privat", STREAM_NOT_FOUND, &[&format!("=Invalid streams: privat. {LIST}")]),
+            get(format!("/v2/stream/{topic}"), STREAM_NOT_FOUND, &[&format!("{topic} is a topic of known"), LIST]),
+            get(format!("/v2/stream/{hidden}"), STREAM_NOT_FOUND, &[&format!("=Invalid streams: {hidden}. {LIST}")]),
             get("/v2/stream/%FF%00%0D%0A%3Cscript%3E", STREAM_NOT_FOUND, &["Invalid streams: "]),
-            get("/v2/stream/a,b,c,d,e", STREAM_NOT_FOUND, &["=Invalid streams: a,b,c,d,e"]),
+            get("/v2/stream/a,b,c,d,e", STREAM_NOT_FOUND, &[&format!("=Invalid streams: a,b,c,d,e. {LIST}")]),
             get("/v2/stream/a,b,c,d,e,f", TOO_MANY_STREAMS, &["6 streams", "at most 5"]),
-            get("/v2/stream/", PAGE_NOT_FOUND, &[]),
-            get("/v2/stream", PAGE_NOT_FOUND, &[]),
+            get("/v2/stream/", PAGE_NOT_FOUND, &["name of a stream is missing", LIST]),
+            get("/v2/stream", PAGE_NOT_FOUND, &["name of a stream is missing", LIST]),
             get("/v1/stream/known?x=y", PAGE_NOT_FOUND, &["/?doc"]),
             get("/..%2f..%2fetc%2fpasswd", PAGE_NOT_FOUND, &[]),
         ]).await;
@@ -130,7 +139,7 @@ on_both_brokers! {
             row.check(&server).await;
         }
         let counted = async |kind: &str| server.metric(&format!("eventstreams_problems_total{{reason=\"{kind}\"}}")).await;
-        assert_eq!(counted("not_found").await, 13);
+        assert_eq!(counted("not_found").await, 18);
         assert_eq!(counted("too_many_streams").await, 1);
         assert_eq!(counted("method_not_allowed").await, 2);
         assert_eq!(server.metric("eventstreams_connected_clients{stream=\"known\"}").await, 0);
@@ -139,24 +148,26 @@ on_both_brokers! {
     async fn queries_and_times(cluster: Cluster) {
         let (_, settings) = known(&cluster).await;
         let server = TestServer::start(&cluster, &settings).await;
-        let valid = "Valid query parameters here: since, lastEventId";
+        let valid = "Valid query parameters here: since, lastEventId, compression";
         check_all(&server, [
             get("/v2/stream/known?since=yesterday", INVALID_TIMESTAMP, &["ISO 8601", "milliseconds"]),
             get("/v2/stream/known?since=", INVALID_TIMESTAMP, &["empty"]),
             get("/v2/stream/known?since=-1", INVALID_TIMESTAMP, &[]),
             get("/v2/stream/known?since=2026-02-30", INVALID_TIMESTAMP, &[]),
-            get("/v2/stream/known?since=99999999999999999999", INVALID_TIMESTAMP, &["future"]),
+            get("/v2/stream/known?since=1700000000", INVALID_TIMESTAMP, &["milliseconds", "1700000000000"]),
             get(format!("/v2/stream/known?since={}", "1".repeat(50_000)), INVALID_TIMESTAMP, &["50000 bytes"]),
             get("/v2/stream/known?sinc=1", INVALID_QUERY, &["'sinc'", valid]),
             get("/v2/stream/known?Since=1", INVALID_QUERY, &["'Since'", valid]),
             get("/v2/stream/known?since=1&since=1", INVALID_QUERY, &["'since' is given twice", valid]),
-            get("/v2/stream/known?lastEventId=[]&lastEventId=[]", INVALID_QUERY, &["'lastEventId' is given twice", valid]),
-            get("/v2/stream/known?since=1&utm_source=x", INVALID_QUERY, &["'utm_source'", valid]),
+            get("/v2/stream/known?last_event_id=[]", INVALID_QUERY, &["'last_event_id'", "did you mean 'lastEventId'?", valid]),
+            get("/v2/stream/known?format=json&compresion=gzip", INVALID_QUERY, &["did you mean 'compression'?", valid]),
+            get("/v2/stream/known?compression=br", INVALID_QUERY, &["gzip, zstd or none"]),
+            get("/v2/stream/known?compression=", INVALID_QUERY, &["gzip, zstd or none"]),
             get("/?spek", INVALID_QUERY, &["'spek'", "spec, doc"]),
             // The first thing that is wrong is told, and nothing of a broken query reaches Kafka.
-            get("/v2/stream/nope?x=1", INVALID_QUERY, &["'x'"]),
+            get("/v2/stream/nope?sinc=1", INVALID_QUERY, &["'sinc'"]),
         ]).await;
-        let absurd = Request::get(format!("/v2/stream/known?{}", "x".repeat(50_000))).send(server.address).await.text().await;
+        let absurd = Request::get(format!("/v2/stream/nope?{}", "x".repeat(50_000))).send(server.address).await.text().await;
         assert!(absurd.len() < 9 * 1024, "a problem is no echo of {} bytes", absurd.len());
         let absurd = Request::get(format!("/v2/stream/{}", "x".repeat(50_000))).send(server.address).await.text().await;
         assert!(absurd.len() < 18 * 1024, "a problem is no echo of {} bytes", absurd.len());
@@ -172,6 +183,8 @@ on_both_brokers! {
             ("last week".to_owned(), "not JSON"),
             ("[".to_owned(), "not JSON"),
             ("{}".to_owned(), "not a JSON array"),
+            ("[]".to_owned(), "empty array"),
+            (" [ ] ".to_owned(), "empty array"),
             ("42".to_owned(), "not a JSON array"),
             ("[42]".to_owned(), "entry 0"),
             (r#"["",""]"#.to_owned(), "`topic`"),
@@ -191,6 +204,7 @@ on_both_brokers! {
             get("/v2/stream/known", INVALID_ID, &[says]).header("Last-Event-ID", id).check(&server).await;
         }
         get("/v2/stream/known?lastEventId=%7B%7D", INVALID_ID, &["not a JSON array"]).check(&server).await;
+        get("/v2/stream/known?lastEventId=[]", INVALID_ID, &["empty array"]).check(&server).await;
         // The header wins, so that what is wrong with it is told even beside a query parameter that is right.
         get("/v2/stream/known?lastEventId=[]", INVALID_ID, &["not JSON"]).header("Last-Event-ID", "x").check(&server).await;
         get("/v2/stream/known", INVALID_ID, &[&topic, "no partition 7"])
@@ -252,9 +266,16 @@ on_both_brokers! {
         assert_eq!(Request::get("/robots.txt").header("X-Client-IP", "192.0.2.1").send(server.address).await.status, 200);
         check_all(&server, [
             get("/v2/stream/known", MISSING_CLIENT_IP, &["x-client-ip"]),
-            get("/v2/stream/known", MISSING_CLIENT_IP, &["x-client-ip"]).header("X-Client-IP", "localhost"),
             get("/v2/stream/known", MISSING_CLIENT_IP, &["x-client-ip"]).header("X-Client-IP", ""),
+            get("/v2/stream/known", MISSING_CLIENT_IP, &["x-client-ip"]).header("X-Client-IP", "192.0.2.3").header("X-Client-IP", "192.0.2.4"),
         ]).await;
+        // Ways to write the same address, and one inside another.
+        for address in ["192.0.2.1:4711", "192.0.2.1, 10.0.0.1", "[::ffff:192.0.2.1]:80", "64:ff9b::192.0.2.1"] {
+            get("/v2/stream/known", TOO_MANY_REQUESTS, &["at most 2"]).header("X-Client-IP", address).check(&server).await;
+        }
+        // What cannot be read counts for the peer, which is one client for all of them.
+        let _peers = [from("localhost").subscribe(server.address).await, from("unknown").subscribe(server.address).await];
+        get("/v2/stream/known", TOO_MANY_REQUESTS, &["at most 2"]).header("X-Client-IP", "_hidden").check(&server).await;
         drop(first);
         opens_at_last(&from("192.0.2.1"), server.address).await;
     }

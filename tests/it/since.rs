@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::admin::{Cluster, unique};
+use crate::support::deadline::eventually;
 use crate::support::numbered::{TIME, numbers, offsets, offsets_in_log, record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
@@ -70,9 +71,30 @@ on_both_brokers! {
 
     async fn the_future_is_live(cluster: Cluster) {
         let (topics, server) = filled(&cluster, TIME, 8).await;
-        let mut subscriber = Request::get(format!("/v2/stream/since?since={}", now() + 86_400_000)).subscribe(server.address).await;
+        let mut all = Vec::new();
+        let tomorrow = (now() + 86_400_000).to_string();
+        for since in [&*tomorrow, "9999-12-31T23:59:59Z", "%2B275760-09-13T00:00:00.000Z", "99999999999999999999"] {
+            all.push((since, Request::get(format!("/v2/stream/since?since={since}")).subscribe(server.address).await));
+        }
         cluster.produce(record(&topics[1], 1, TIME, 8)).await;
-        assert_eq!(numbers(&subscriber.events(1).await), [8]);
+        for (since, mut subscriber) in all {
+            assert_eq!(numbers(&subscriber.events(1).await), [8], "{since}");
+        }
+    }
+
+    /// A producer's clock was a year ahead: nobody who asks for what is to come gets that again.
+    async fn the_future_is_live_also_where_a_log_holds_records_of_it(cluster: Cluster) {
+        let (topics, server) = filled(&cluster, TIME, 8).await;
+        let year = 365 * 86_400_000;
+        cluster.produce(record(&topics[1], 1, now() + year, 8)).await;
+        cluster.produce(record(&topics[1], 1, TIME, 9)).await;
+        eventually("both to be there", async || {
+            (first(&server, "1700000000000", 10).await.len() == 10).then_some(())
+        }).await;
+        let since = now() + year / 2;
+        let mut subscriber = Request::get(format!("/v2/stream/since?since={since}")).subscribe(server.address).await;
+        cluster.produce(record(&topics[1], 1, TIME, 10)).await;
+        assert_eq!(numbers(&subscriber.events(1).await), [10]);
     }
 
     async fn topics_that_the_id_does_not_name_begin_at_since(cluster: Cluster) {

@@ -156,13 +156,31 @@ on_both_brokers! {
         let topic = unique("eqiad.formats");
         cluster.create_topic(&topic, 1).await;
         let server = TestServer::start(&cluster, &Settings::default().stream("formats", &[&topic])).await;
-        let json = ["application/json", "application/json, text/event-stream", "application/json;q=0.9"];
-        let ndjson = ["application/x-ndjson", "text/html, application/x-ndjson;q=0.5"];
-        let sse = ["text/event-stream", "*/*", "text/html, application/json", "application/x-ndjsonx", ""];
+        let json = [
+            "application/json",
+            "Application/JSON, text/event-stream",
+            "application/json;q=0.9",
+            "text/event-stream;q=0.8, application/json; q=0.9",
+            "text/event-stream;q=0, application/json;q=0.1",
+        ];
+        let x_ndjson = ["application/x-ndjson", "text/html, Application/X-NDJSON;q=0.5", "text/event-stream;q=0, */*"];
+        let ndjson = ["application/ndjson", "text/html, application/ndjson"];
+        let sse = [
+            "text/event-stream",
+            "*/*",
+            "text/html, application/json",
+            "application/x-ndjsonx",
+            "",
+            "application/json;q=0.5, text/event-stream",
+            "application/x-ndjson;q=0.9, text/event-stream",
+            "application/x-ndjson;q=0, */*",
+            "application/json;q=0",
+        ];
         let mut open = Vec::new();
         for (accepts, content_type, opening) in [
             (&json[..], "application/json; charset=utf-8", "\n"),
-            (&ndjson[..], "application/x-ndjson; charset=utf-8", "\n"),
+            (&x_ndjson[..], "application/x-ndjson; charset=utf-8", "\n"),
+            (&ndjson[..], "application/ndjson; charset=utf-8", "\n"),
             (&sse[..], "text/event-stream; charset=utf-8", ":ok\n\n"),
         ] {
             for accept in accepts {
@@ -239,6 +257,14 @@ on_both_brokers! {
         ] {
             assert_eq!(preflight.header(name), Some(value), "{name}");
         }
+        // A library adds headers of its own: none of them is a reason to keep a page out.
+        let preflight = Request::new("OPTIONS", "/v2/stream/methods")
+            .header("Access-Control-Request-Headers", "Cache-Control, x-trace,last-event-id, b@d")
+            .header("Access-Control-Request-Headers", "authorization");
+        let preflight = preflight.send(server.address).await;
+        let allowed = "accept, x-requested-with, content-type, last-event-id, cache-control, x-trace, authorization";
+        assert_eq!((preflight.status, preflight.header("access-control-allow-headers")), (204, Some(allowed)));
+        assert_eq!(preflight.header("vary"), Some("access-control-request-headers"));
         for method in ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"] {
             let mut refused = Request::new(method, "/v2/stream/methods").send(server.address).await;
             assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "{method}");

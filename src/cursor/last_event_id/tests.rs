@@ -56,9 +56,12 @@ fn an_id_of_the_node_service_is_read() {
 }
 
 #[test]
-fn no_text_and_an_empty_array_name_nothing() {
-    for text in ["", "  ", "[]", " [ ]\n"] {
+fn no_text_is_no_id_and_an_empty_array_is_refused() {
+    for text in ["", "  "] {
         assert!(LastEventId::parse(text).unwrap().is_empty());
+    }
+    for text in ["[]", " [ ]\n"] {
+        assert_eq!(LastEventId::parse(text), Err(LastEventIdError::Empty));
     }
 }
 

@@ -28,12 +28,17 @@ pub struct Program {
 impl Program {
     /// Starts it with this text as its file, and `env` over it: names without `EVENTSTREAMS__`, or those of OpenTelemetry.
     pub async fn start(text: &str, env: &[(&str, &str)]) -> Self {
+        Self::start_on(0, text, env).await
+    }
+
+    /// The same, with this public port.
+    pub async fn start_on(port: u16, text: &str, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, text).expect("the file is written");
         let ours = [("INTERFACE", "127.0.0.1"), ("ADMIN_INTERFACE", "127.0.0.1"), ("LOG_FORMAT", "json"), ("DRAIN_MS", "0")];
         let mut child = Command::new(env!("CARGO_BIN_EXE_eventstreams"))
-            .args(["serve", "--port", "0", "--admin-port", "0", "-c"])
+            .args(["serve", "--port", &port.to_string(), "--admin-port", "0", "-c"])
             .arg(&file)
             .env_remove("RUST_LOG")
             .envs(ours.iter().chain(env).map(|(name, value)| (variable(name), *value)))

@@ -1,0 +1,128 @@
+//! Whether the ids of a subscription would be accepted back: what the server hands out, a client must be able to send.
+
+use std::sync::Arc;
+
+use super::App;
+use super::problem::Problem;
+use crate::cursor::{ID_BYTES_MAX, ID_ENTRIES_MAX};
+use crate::limits;
+use crate::stream::{Stream, Topic};
+
+/// Bytes of an entry of an id besides names and the partition's number, and how many more it has in a URL.
+///
+/// Offsets are reckoned with 12 digits. Topics' names have no characters that need an escape.
+const ENTRY: &str = r#"{"topic":"","partition":,"offset":123456789012,"timestamp":1700000100011,"log":"12345678"},"#;
+
+/// `http::Uri` takes no more.
+const URL_BYTES_MAX: usize = u16::MAX as usize - 1;
+
+/// How large the ids of a subscription become.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct IdSize {
+    entries: usize,
+    /// In a header.
+    bytes: usize,
+    /// In a URL, percent-encoded.
+    url_bytes: usize,
+}
+
+impl IdSize {
+    fn add(&mut self, topic: &Topic, partitions: usize) {
+        let escaped = ENTRY.bytes().filter(|byte| b"{}\":,".contains(byte)).count();
+        let digits = partitions.checked_ilog10().map_or(1, |digits| digits as usize + 1);
+        let bytes = ENTRY.len() + topic.as_str().len() + digits;
+        self.entries += partitions;
+        self.bytes += partitions * bytes;
+        self.url_bytes += partitions * (bytes + 2 * escaped);
+    }
+
+    /// What would be accepted, with a request head of `head_bytes_max`: some of it goes to the rest of the head.
+    fn url_bytes_max(head_bytes_max: usize) -> usize {
+        let head = head_bytes_max.min(URL_BYTES_MAX);
+        head - limits::REST_OF_HEAD_BYTES.min(head / 4)
+    }
+
+    fn fits(self, head_bytes_max: usize) -> bool {
+        self.entries <= ID_ENTRIES_MAX && self.bytes <= ID_BYTES_MAX && self.url_bytes <= Self::url_bytes_max(head_bytes_max)
+    }
+}
+
+/// # Errors
+/// [`Problem::TooManyPartitions`] when an id with an entry for each partition of these topics would be refused as
+/// `Last-Event-ID` or as `lastEventId`.
+pub(super) fn check<'a>(app: &App, topics: impl Iterator<Item = &'a Topic>) -> Result<(), Problem> {
+    let mut size = IdSize::default();
+    for topic in topics {
+        size.add(topic, app.hub.partitions(topic).len());
+    }
+    let head_bytes_max = app.config.limits.request_head_bytes_max;
+    if size.fits(head_bytes_max) {
+        return Ok(());
+    }
+    let max = IdSize::url_bytes_max(head_bytes_max);
+    Err(Problem::TooManyPartitions { partitions: size.entries, bytes: size.url_bytes, max })
+}
+
+/// Logs which public streams no request can read with ids, as soon as their partitions are known.
+pub(crate) async fn warn_when_ready(app: Arc<App>) {
+    let mut ready = app.hub.watch_ready();
+    if ready.wait_for(|ready| *ready).await.is_err() {
+        return;
+    }
+    let catalog = app.catalog();
+    let refused = |stream: &&Arc<Stream>| check(&app, stream.topics.iter()).is_err();
+    let streams: Vec<_> = catalog.streams().filter(refused).map(|stream| stream.name.as_str()).collect();
+    if !streams.is_empty() {
+        tracing::warn!(
+            streams = streams.join(","),
+            "streams of so many partitions that their ids would not be accepted back: requests for them \
+             are refused, but for NDJSON, which has no ids; raise request_head_bytes_max up to 65536 if it is less"
+        );
+    } else if let Err(problem) = check(&app, catalog.topics().iter()) {
+        tracing::warn!("a request for all public streams at once would be refused: {problem}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(topic: &str, partitions: usize) -> IdSize {
+        let mut size = IdSize::default();
+        size.add(&topic.into(), partitions);
+        size
+    }
+
+    #[test]
+    fn the_size_of_an_id_is_reckoned_as_it_is_written() {
+        let topic = "eqiad.mediawiki.recentchange";
+        let entry = |partition: usize| {
+            format!(
+                r#"{{"topic":"{topic}","partition":{partition},"offset":123456789012,"timestamp":1700000100011,"log":"12345678"}}"#
+            )
+        };
+        let id = format!("[{}]", (0..100).map(entry).collect::<Vec<_>>().join(","));
+        let reckoned = size(topic, 100);
+        let encoded: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
+        assert!((id.len()..id.len() + 200).contains(&reckoned.bytes), "{} for {}", reckoned.bytes, id.len());
+        assert!(
+            (encoded.len() - 8..encoded.len() + 200).contains(&reckoned.url_bytes),
+            "{} for {}",
+            reckoned.url_bytes,
+            encoded.len()
+        );
+        assert_eq!(reckoned.entries, 100);
+    }
+
+    #[test]
+    fn production_fits_and_six_hundred_partitions_do_not() {
+        let topic = "eqiad.mediawiki.page-properties-change";
+        assert!(size(topic, 70).fits(65_536));
+        assert!(size(topic, 300).fits(65_536));
+        assert!(!size(topic, 600).fits(65_536));
+        assert!(!size(topic, 600).fits(16 << 20), "a URL does not become longer");
+        assert!(size(topic, 20).fits(8192));
+        assert!(!size(topic, 70).fits(8192));
+        assert!(size(topic, 0).fits(8192));
+    }
+}

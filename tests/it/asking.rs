@@ -1,0 +1,89 @@
+//! What clients send beside what they should: parameters that nobody knows, no host, half a connection.
+
+use std::net::SocketAddr;
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::admin::{Cluster, unique};
+use crate::support::deadline::within;
+use crate::support::numbered::{TIME, numbers, record};
+use crate::support::server::{Settings, TestServer};
+use crate::support::wire::{Request, exchange};
+
+async fn serve(cluster: &Cluster) -> (String, TestServer) {
+    let topic = unique("eqiad.asking");
+    cluster.create_topic(&topic, 1).await;
+    let server = TestServer::start(cluster, &Settings::default().stream("asking", &[&topic])).await;
+    (topic, server)
+}
+
+/// All that comes back to a client that sends its request and at once closes its side.
+async fn half_closed(address: SocketAddr, request: &Request) -> String {
+    let mut stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
+    stream.write_all(request.head().as_bytes()).await.expect("the request is written");
+    stream.shutdown().await.expect("one side is closed");
+    let mut answer = Vec::new();
+    // A reset connection keeps what came before.
+    let _ = within("the answer", stream.read_to_end(&mut answer)).await;
+    String::from_utf8(answer).expect("text")
+}
+
+on_both_brokers! {
+    /// Real clients send `?hidebots=1` and `?format=json`, which the Node service ignores.
+    async fn parameters_that_nobody_knows_are_ignored_and_told(cluster: Cluster) {
+        let (topic, server) = serve(&cluster).await;
+        let path = format!("/v2/stream/asking?hidebots=1&since={TIME}&format=json&a%0Ab");
+        let told = "hidebots, format, a%0Ab";
+        cluster.produce(record(&topic, 0, TIME, 0)).await;
+        let mut subscriber = Request::get(&path).subscribe(server.address).await;
+        assert_eq!(subscriber.response.header("x-eventstreams-ignored"), Some(told));
+        assert!(subscriber.response.header("access-control-expose-headers").is_some_and(|all| all.contains("x-eventstreams-ignored")));
+        assert_eq!(numbers(&subscriber.events(1).await), [0]);
+        assert_eq!(subscriber.comments, ["ok".to_owned(), format!(" ignored query parameters: {told}")]);
+        let lines = Request::get(&path).subscribe_ndjson(server.address).await;
+        assert_eq!(lines.response.header("x-eventstreams-ignored"), Some(told));
+        let head = Request::new("HEAD", &path).send(server.address).await;
+        assert_eq!((head.status, head.header("x-eventstreams-ignored")), (200, Some(told)));
+        let root = Request::get("/?utm_source=x").send(server.address).await;
+        assert_eq!((root.status, root.header("x-eventstreams-ignored")), (303, Some("utm_source")));
+        let plain = Request::get("/v2/stream/asking").send(server.address).await;
+        assert_eq!(plain.header("x-eventstreams-ignored"), None);
+    }
+
+    async fn a_request_that_is_half_closed_is_answered_whole(cluster: Cluster) {
+        let (_, server) = serve(&cluster).await;
+        for _ in 0..5 {
+            let requests = ["/robots.txt", "/_info", "/v2/stream/nope", "/?spec"].map(Request::get);
+            let all = (0..40).map(|n| half_closed(server.address, &requests[n % requests.len()]));
+            for (n, answer) in join_all(all).await.into_iter().enumerate() {
+                let Some((head, body)) = answer.split_once("\r\n\r\n") else { panic!("answer {n} is {answer:?}") };
+                let length = head.to_ascii_lowercase();
+                let length = length.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+                assert_eq!(body.len(), length.parse::<usize>().expect("a number"), "answer {n}: {answer:?}");
+            }
+        }
+        let head = half_closed(server.address, &Request::new("HEAD", "/v2/stream/asking")).await;
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head:?}");
+    }
+
+    /// RFC 9112, section 3.2.
+    async fn a_request_names_one_host(cluster: Cluster) {
+        let (_, server) = serve(&cluster).await;
+        for (hosts, version, status) in [
+            ("", "1.1", 400),
+            ("Host: a\r\nHost: b\r\n", "1.1", 400),
+            ("Host: a\r\nHost: a\r\n", "1.1", 400),
+            ("Host: a\r\n", "1.1", 200),
+            ("", "1.0", 200),
+        ] {
+            for (method, path) in [("GET", "/robots.txt"), ("HEAD", "/v2/stream/asking")] {
+                let request = format!("{method} {path} HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n");
+                let answer = exchange(server.address, &request).await;
+                assert!(answer.starts_with(&format!("HTTP/{version} {status} ")), "{request:?} is answered {answer:?}");
+                assert!(status == 200 || method == "HEAD" || answer.contains(r#""type":"invalid_host""#), "{answer:?}");
+            }
+        }
+    }
+}
