@@ -15,6 +15,9 @@ import urllib.request
 
 from objects import config_file, of_kind
 
+# Of Debian's ca-certificates, without which nothing of all this was downloaded.
+SOME_AUTHORITY = "/etc/ssl/certs/ca-certificates.crt"
+
 
 def check(objects, values, binary, start):
     """What is wrong, a sentence each. `values` is the chart's and the case's values, merged; without `binary` the program is not asked,
@@ -54,6 +57,10 @@ def ask_program(objects, conf, binary, start):
                 answer = {part: answer} if part else answer
             pathlib.Path(folder, "streams.json").write_text(json.dumps(answer))
             env["EVENTSTREAMS__STREAM_CONFIG_URI"] = f"{folder}/streams.json"
+        # The pod has this file; check-config reads it. Any authority will do.
+        authority = (conf.get("kafka") or {}).get("ssl.ca.location")
+        if authority and not pathlib.Path(authority).exists():
+            env["EVENTSTREAMS__KAFKA__SSL_CA_LOCATION"] = SOME_AUTHORITY
         asked = subprocess.run([binary, "check-config", path], env=env, capture_output=True, text=True, timeout=60)
         if asked.returncode != 0:
             return [f"check-config refuses the file: {asked.stderr.strip()}"]

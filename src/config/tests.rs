@@ -1,6 +1,7 @@
 //! Sentences about what an operator may type and what becomes of it.
 
 mod environment;
+mod files;
 mod table;
 
 use proptest::prelude::*;

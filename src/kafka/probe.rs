@@ -17,6 +17,9 @@ use crate::stream::Topic;
 /// How long Kafka may take for each answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// How long a client that got no answer is asked for the reason.
+const REPORT_WAIT: Duration = Duration::from_secs(1);
+
 /// What Kafka says of the topics.
 #[derive(Debug)]
 pub struct Probe {
@@ -65,8 +68,11 @@ pub fn probe(client: &KafkaClient, topics: &BTreeSet<Topic>) -> Result<Probe, Pr
     let all = match consumer.fetch_metadata(None, ANSWER_MAX) {
         Ok(all) => all,
         Err(error) => {
-            // What its client has to report waits until it is polled.
-            while consumer.poll(Duration::ZERO).is_some() {}
+            // What its client has to report waits until it is polled, behind lines of its log.
+            let until = Instant::now() + REPORT_WAIT;
+            while client.health().fault().is_none() && Instant::now() < until {
+                let _ = consumer.poll(Duration::from_millis(10));
+            }
             return Err(ProbeError::NoAnswer(client.health().fault().unwrap_or_else(|| error.to_string())));
         }
     };

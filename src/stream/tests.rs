@@ -335,3 +335,16 @@ proptest! {
         let _ = Catalog::build(&document, &StreamsConfig { object_path: path, ..StreamsConfig::default() });
     }
 }
+
+#[test]
+fn a_setting_that_nearly_is_one_is_kept_and_named() {
+    let catalog = build(&json!({"a": {"topcs": ["x"], "consumers": {}, "ownr": "o"}}), &all());
+    let warnings: Vec<String> = catalog.warnings().iter().map(ToString::to_string).collect();
+    let expected = [
+        "stream a has a setting topcs, which means nothing here; topics does",
+        "stream a has a setting ownr, which means nothing here; owner does",
+    ];
+    assert_eq!(warnings, expected);
+    let stream = catalog.resolve("a").expect("it is served");
+    assert_eq!((topics(&stream.topics), &stream.settings["topcs"]), (vec!["a"], &json!(["x"])));
+}

@@ -25,6 +25,7 @@ mod limits;
 mod log;
 mod metrics;
 mod oracle;
+mod outage;
 mod places;
 mod problems;
 mod production;
