@@ -4,6 +4,7 @@ mod canned;
 mod descriptions;
 mod holes;
 mod real_kafka;
+mod sick;
 
 use crate::support::admin::{NewRecord, unique};
 

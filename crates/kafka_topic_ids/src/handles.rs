@@ -44,8 +44,7 @@ impl Options {
         // SAFETY: the caller's client is alive, and the operation is one that librdkafka knows.
         let made = unsafe { sys::rd_kafka_AdminOptions_new(client, operation) };
         let options = Self(NonNull::new(made).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument))?);
-        let in_range = timeout.as_millis().clamp(*TIMEOUT_MS.start(), *TIMEOUT_MS.end());
-        let timeout_ms = i32::try_from(in_range).unwrap_or(i32::MAX);
+        let timeout_ms = milliseconds(timeout);
         // SAFETY: the options are alive; without a buffer for words librdkafka writes none.
         let code = unsafe { sys::rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), timeout_ms, ptr::null_mut(), 0) };
         if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -91,6 +90,24 @@ impl Drop for Refusal {
     }
 }
 
+/// Asks any node which nodes there are and which one takes requests for the controller. Without an answer
+/// in time everything stays as it was.
+pub(crate) fn look_up_nodes(client: *mut RDKafka, timeout: Duration) {
+    let mut metadata: *const sys::rd_kafka_metadata = ptr::null();
+    // SAFETY: the caller's client is alive; no topic is named; the pointer is ours to write to.
+    unsafe { sys::rd_kafka_metadata(client, 0, ptr::null_mut(), &raw mut metadata, milliseconds(timeout)) };
+    if !metadata.is_null() {
+        // SAFETY: made by librdkafka for us, and freed here only.
+        unsafe { sys::rd_kafka_metadata_destroy(metadata) };
+    }
+}
+
+/// A time-out as librdkafka takes it.
+fn milliseconds(timeout: Duration) -> i32 {
+    let in_range = timeout.as_millis().clamp(*TIMEOUT_MS.start(), *TIMEOUT_MS.end());
+    i32::try_from(in_range).unwrap_or(i32::MAX)
+}
+
 /// A queue for one answer.
 pub(crate) struct Queue(NonNull<sys::rd_kafka_queue_t>);
 
@@ -107,8 +124,7 @@ impl Queue {
 
     /// The answer; `None` when it does not come in time.
     pub(crate) fn wait(&self, timeout: Duration) -> Option<Event> {
-        let in_range = timeout.as_millis().clamp(*TIMEOUT_MS.start(), *TIMEOUT_MS.end());
-        let timeout_ms = i32::try_from(in_range).unwrap_or(i32::MAX);
+        let timeout_ms = milliseconds(timeout);
         // SAFETY: the queue is alive.
         let event = unsafe { sys::rd_kafka_queue_poll(self.0.as_ptr(), timeout_ms) };
         NonNull::new(event).map(Event)

@@ -2,7 +2,9 @@
 //!
 //! [`describe_topics`] asks for a topic's id (a UUID, new when a topic is deleted and created again),
 //! its partitions and whether each has a leader, and what the client may do with it. librdkafka
-//! sends one Metadata request for all topics, to the controller, and never creates a topic by it.
+//! sends one Metadata request for all topics, and never creates a topic by it. It sends it to the node
+//! that it takes for the controller, and waits for that node when it is down, although any other could
+//! answer: so the question is asked again, each time after the nodes have been looked up anew.
 //!
 //! This crate exists to keep `unsafe` out of the server, which forbids it. Every `unsafe` block holds
 //! one call and says why it is sound.
@@ -15,7 +17,7 @@ mod read;
 
 use std::collections::HashSet;
 use std::ffi::CString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::bindings as sys;
@@ -24,6 +26,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use handles::{Options, Queue, TopicNames};
+
+/// How long the first node is waited for; each further one twice as long as the one before.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A topic as the cluster describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +99,35 @@ pub fn describe_topics<C: ClientContext>(
     let mut seen = HashSet::new();
     let unique = topics.iter().filter(|topic| seen.insert(**topic));
     let names = unique.map(|topic| CString::new(*topic)).collect::<Result<Vec<_>, _>>()?;
+    let deadline = Instant::now() + timeout;
+    let mut patience = FIRST_PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match ask(client, &names, include_authorized_operations, patience.min(left)) {
+            Err(KafkaError::AdminOp(error)) if is_of_the_node(error) && !left.is_zero() => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                handles::look_up_nodes(client.native_ptr(), left);
+                patience *= 2;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether another node may answer.
+fn is_of_the_node(error: RDKafkaErrorCode) -> bool {
+    matches!(error, RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)
+}
+
+fn ask<C: ClientContext>(
+    client: &Client<C>,
+    names: &[CString],
+    rights: bool,
+    timeout: Duration,
+) -> Result<Vec<TopicDescription>, KafkaError> {
     let native = client.native_ptr();
-    let names = TopicNames::new(&names);
-    let options = Options::new(native, include_authorized_operations, timeout)?;
+    let names = TopicNames::new(names);
+    let options = Options::new(native, rights, timeout)?;
     let queue = Queue::new(native);
     // SAFETY: `client` keeps its handle alive for this call, and names, options and queue are alive.
     // librdkafka copies names and options, and holds a reference of its own to the queue for as long

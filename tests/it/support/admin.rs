@@ -88,6 +88,15 @@ impl Cluster {
         self.wait_for_partitions(topic, partitions).await;
     }
 
+    /// A new topic, all partitions of which are on this node.
+    pub async fn create_topic_on(&self, node: i32, topic: &str, partitions: i32) {
+        let node = [node];
+        let assignment = vec![&node[..]; usize::try_from(partitions).expect("a count is not negative")];
+        let new = NewTopic::new(topic, partitions, TopicReplication::Variable(&assignment));
+        one(within("CreateTopics", self.admin().create_topics([&new], &options())).await);
+        self.wait_for_partitions(topic, partitions).await;
+    }
+
     /// Deletes the topic and waits until the cluster does not know it any more.
     pub async fn delete_topic(&self, topic: &str) {
         one(within("DeleteTopics", self.admin().delete_topics(&[topic], &options())).await);
@@ -176,21 +185,6 @@ impl Cluster {
         blocking(move || consumer.client().fetch_cluster_id(PATIENCE)).await.expect("a cluster has an id")
     }
 
-    /// Why the first partition of the topic cannot be read.
-    pub async fn read_error(&self, topic: &str) -> RDKafkaErrorCode {
-        let (consumer, topic) = (self.consumer(), topic.to_owned());
-        blocking(move || {
-            let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, 0, Offset::Beginning).expect("an offset");
-            consumer.assign(&list).expect("the partition can be assigned");
-            match consumer.poll(PATIENCE) {
-                Some(Err(KafkaError::MessageConsumption(code))) => code,
-                other => panic!("{topic} can be read: {:?}", other.map(|read| read.map(|record| record.offset()))),
-            }
-        })
-        .await
-    }
-
     /// Whether the cluster answers within a second.
     pub async fn answers(&self) -> bool {
         let consumer = self.consumer();
@@ -225,7 +219,8 @@ impl Cluster {
         config
     }
 
-    fn consumer(&self) -> BaseConsumer {
+    /// A consumer that is told where partitions end.
+    pub(super) fn consumer(&self) -> BaseConsumer {
         let mut config = self.config();
         // What is read is there already; a fetch that waits at one partition's end holds the next partition up.
         config.set("group.id", "eventstreams-tests").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "10");

@@ -6,20 +6,22 @@ use std::sync::Once;
 use eventstreams::dev_broker::{BrokerConfig, DevBroker};
 use tokio::sync::OnceCell;
 
-use super::admin::Cluster;
+pub use super::admin::Cluster;
 use super::jars::kafka_jars;
 use super::kafka::KafkaBroker;
+pub use super::sick::SickCluster;
 
 /// Set to `1` (by `.ci/run`), a missing Java or Maven fails the Kafka part instead of leaving it out.
 const REQUIRE_KAFKA: &str = "EVENTSTREAMS_REQUIRE_KAFKA";
 
-/// Makes each function a test `embedded::name` and a test `kafka::name`. One invocation per file; each parameter is a cluster of its own,
-/// at most two:
+/// Makes each function a test `embedded::name` and a test `kafka::name`. One invocation per file; each parameter is a cluster of its own:
+/// a [`Cluster`], at most two, or a [`SickCluster`], which can lose leaders and records:
 ///
 /// ```ignore
 /// on_both_brokers! {
 ///     async fn a_client_that_comes_back_misses_nothing(cluster: Cluster) { ... }
 ///     async fn a_client_moves_to_the_other_cluster(first: Cluster, second: Cluster) { ... }
+///     async fn a_partition_without_a_leader_is_waited_for(sick: SickCluster) { ... }
 /// }
 /// ```
 ///
@@ -27,14 +29,16 @@ const REQUIRE_KAFKA: &str = "EVENTSTREAMS_REQUIRE_KAFKA";
 /// [`unique`](super::admin::unique), and take a [`KafkaBroker`] of your own for a test that kills one.
 #[macro_export]
 macro_rules! on_both_brokers {
-    ($($(#[$meta:meta])* async fn $name:ident($($cluster:ident: Cluster),+ $(,)?) $body:block)+) => {
-        $($(#[$meta])* async fn $name($($cluster: $crate::support::admin::Cluster),+) $body)+
+    ($($(#[$meta:meta])* async fn $name:ident($($cluster:ident: $kind:ident),+ $(,)?) $body:block)+) => {
+        $($(#[$meta])*
+        #[allow(unused_mut, reason = "a cluster that can fall sick changes")]
+        async fn $name($(mut $cluster: $crate::support::brokers::$kind),+) $body)+
 
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::embedded();
-                $(let Some($cluster) = brokers.next().await else { return };)+
+                $(let Some($cluster) = brokers.give::<$crate::support::brokers::$kind>().await else { return };)+
                 super::$name($($cluster),+).await;
             })+
         }
@@ -43,7 +47,7 @@ macro_rules! on_both_brokers {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::kafka();
-                $(let Some($cluster) = brokers.next().await else { return };)+
+                $(let Some($cluster) = brokers.give::<$crate::support::brokers::$kind>().await else { return };)+
                 super::$name($($cluster),+).await;
             })+
         }
@@ -70,8 +74,12 @@ impl Brokers {
 
     /// The next cluster; `None` when there is no Kafka here and none is required: the test is then left out, which has been said.
     pub async fn next(&mut self) -> Option<Cluster> {
-        self.given += 1;
-        if self.kafka { shared_kafka(self.given - 1).await } else { self.start_embedded().await }
+        self.give().await
+    }
+
+    /// The same for a cluster of any kind.
+    pub async fn give<T: Given>(&mut self) -> Option<T> {
+        T::give(self).await
     }
 
     async fn start_embedded(&mut self) -> Option<Cluster> {
@@ -80,6 +88,28 @@ impl Brokers {
         let cluster = Cluster::new(&broker.address().to_string());
         self.embedded.push(broker);
         Some(cluster)
+    }
+}
+
+/// What a test can ask for.
+pub trait Given: Sized {
+    /// The next one of this kind; `None` as [`Brokers::next`].
+    async fn give(brokers: &mut Brokers) -> Option<Self>;
+}
+
+impl Given for Cluster {
+    async fn give(brokers: &mut Brokers) -> Option<Self> {
+        brokers.given += 1;
+        if brokers.kafka { shared_kafka(brokers.given - 1).await } else { brokers.start_embedded().await }
+    }
+}
+
+impl Given for SickCluster {
+    async fn give(brokers: &mut Brokers) -> Option<Self> {
+        if !brokers.kafka {
+            return Some(Self::embedded().await);
+        }
+        if kafka_is_here().await { Some(Self::kafka().await) } else { None }
     }
 }
 

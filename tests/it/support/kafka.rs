@@ -88,6 +88,8 @@ pub struct KafkaBroker {
     /// Another one, `{second_extra_port}`.
     pub second_extra_port: u16,
     name: String,
+    cluster_id: String,
+    controller_port: u16,
     folder: TempDir,
     keeper: Option<Child>,
 }
@@ -104,9 +106,29 @@ impl KafkaBroker {
     /// # Errors
     /// It ended or did not answer; with the end of its log.
     pub async fn try_start(name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
+        // A cluster id of its own for each broker: 16 bytes in URL-safe base64, which hexadecimal digits happen to be too; the last of the
+        // 22 digits has four bits that are not used and must be 0.
+        let cluster_id = format!("{:.21}A", uuid::Uuid::new_v4().simple().to_string());
+        Self::try_start_in(&cluster_id, name, extra).await
+    }
+
+    /// A second node of this broker's cluster, with id 2, which is no controller.
+    pub async fn start_second_node(&self) -> Self {
+        let voters = format!("1@127.0.0.1:{}", self.controller_port);
+        let extra = [
+            ("process.roles", "broker"),
+            ("node.id", "2"),
+            ("controller.quorum.voters", voters.as_str()),
+            ("listeners", "PLAINTEXT://127.0.0.1:{port}"),
+        ];
+        let name = format!("{}, second node", self.name);
+        Self::try_start_in(&self.cluster_id, &name, &extra).await.unwrap_or_else(|cause| panic!("{cause}"))
+    }
+
+    async fn try_start_in(cluster_id: &str, name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
         // Between finding a free port and Kafka's bind another process may take it: then once more, with other ports.
         for _ in 0..3 {
-            let mut broker = Self::formatted(name, extra)?;
+            let mut broker = Self::formatted(cluster_id, name, extra)?;
             match broker.run().await {
                 Ok(()) => return Ok(broker),
                 Err(log) if log.contains("Address already in use") => {}
@@ -157,7 +179,7 @@ impl KafkaBroker {
     }
 
     /// A folder with server.properties and formatted storage; nothing runs yet.
-    fn formatted(name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
+    fn formatted(cluster_id: &str, name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("eventstreams-kafka-").tempdir().expect("a temporary folder");
         let [port, controller_port, extra_port, second_extra_port] = free_ports();
         let mut properties = PROPERTIES.to_owned();
@@ -171,12 +193,9 @@ impl KafkaBroker {
             .replace("{second_extra_port}", &second_extra_port.to_string())
             .replace("{folder}", &folder.path().display().to_string());
         fs::write(folder.path().join("server.properties"), properties).expect("server.properties is written");
-        // A cluster id of its own for each broker: 16 bytes in URL-safe base64, which hexadecimal digits happen to be too; the last of the
-        // 22 digits has four bits that are not used and must be 0.
-        let id = format!("{:.21}A", uuid::Uuid::new_v4().simple().to_string());
         let output = Command::new("java")
             .args(java_args("kafka.tools.StorageTool"))
-            .args(["format", "--cluster-id", &id, "--config"])
+            .args(["format", "--cluster-id", cluster_id, "--config"])
             .arg(folder.path().join("server.properties"))
             .output()
             .expect("java runs");
@@ -184,7 +203,16 @@ impl KafkaBroker {
             return Err(format!("storage of Kafka {name} was not formatted:\n{}", String::from_utf8_lossy(&output.stderr)));
         }
         let bootstrap = format!("127.0.0.1:{port}");
-        Ok(Self { bootstrap, extra_port, second_extra_port, name: name.to_owned(), folder, keeper: None })
+        Ok(Self {
+            bootstrap,
+            extra_port,
+            second_extra_port,
+            name: name.to_owned(),
+            cluster_id: cluster_id.to_owned(),
+            controller_port,
+            folder,
+            keeper: None,
+        })
     }
 
     /// Starts the JVM and waits until the broker answers for its metadata; the end of its log when it ended or never answered.

@@ -1,0 +1,125 @@
+//! A cluster whose partitions can fall sick: without a leader, or with a log that lost its end.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use eventstreams::dev_broker::{BrokerConfig, DevBroker};
+
+use super::admin::Cluster;
+use super::deadline::eventually;
+use super::kafka::KafkaBroker;
+
+/// A cluster of one test's own. Apache Kafka has two nodes here, of which the second one can go; the embedded broker takes the leaders of
+/// the same topics away.
+pub struct SickCluster {
+    /// To produce to, and to administer.
+    pub cluster: Cluster,
+    kind: Kind,
+    /// Topics and partitions on the second node.
+    second: Vec<(String, i32)>,
+}
+
+enum Kind {
+    Embedded(DevBroker),
+    Kafka { first: Box<KafkaBroker>, second: Option<Box<KafkaBroker>> },
+}
+
+impl SickCluster {
+    pub(super) async fn embedded() -> Self {
+        let config = BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() };
+        let broker = DevBroker::start(config).await.expect("a free port on loopback");
+        let cluster = Cluster::new(&broker.address().to_string());
+        Self { cluster, kind: Kind::Embedded(broker), second: Vec::new() }
+    }
+
+    pub(super) async fn kafka() -> Self {
+        let first = Box::new(KafkaBroker::start("that can fall sick").await);
+        Self { cluster: first.cluster(), kind: Kind::Kafka { first, second: None }, second: Vec::new() }
+    }
+
+    /// A new topic, all partitions of which are on the second node.
+    pub async fn create_topic_on_second(&mut self, topic: &str, partitions: i32) {
+        match &mut self.kind {
+            Kind::Embedded(_) => self.cluster.create_topic(topic, partitions).await,
+            Kind::Kafka { first, second } => {
+                if second.is_none() {
+                    *second = Some(Box::new(first.start_second_node().await));
+                }
+                self.cluster.create_topic_on(2, topic, partitions).await;
+            }
+        }
+        self.second.extend((0..partitions).map(|partition| (topic.to_owned(), partition)));
+    }
+
+    /// The second node goes: its partitions have no leader.
+    pub async fn second_goes(&mut self) {
+        self.set_leaders(false);
+        if let Kind::Kafka { second, .. } = &mut self.kind {
+            second.as_mut().expect("a topic on the second node").kill();
+        }
+        self.wait_for_leaders(false).await;
+    }
+
+    /// It comes back, with what it had.
+    pub async fn second_returns(&mut self) {
+        self.set_leaders(true);
+        if let Kind::Kafka { second, .. } = &mut self.kind {
+            second.as_mut().expect("a topic on the second node").restart().await;
+        }
+        self.wait_for_leaders(true).await;
+    }
+
+    fn set_leaders(&self, has_leader: bool) {
+        if let Kind::Embedded(broker) = &self.kind {
+            for (topic, partition) in &self.second {
+                broker.set_leader(topic, *partition, has_leader).expect("a partition");
+            }
+        }
+    }
+
+    async fn wait_for_leaders(&self, wanted: bool) {
+        let mut topics: Vec<&str> = self.second.iter().map(|(topic, _)| topic.as_str()).collect();
+        topics.dedup();
+        eventually(format!("leaders of {topics:?} to be there: {wanted}"), async || {
+            let described = self.cluster.describe(&topics).await;
+            let mut partitions = described.iter().flat_map(|topic| &topic.partitions);
+            partitions.all(|partition| partition.has_leader == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// A partition on the first node loses what is at `offset` and after it, as after an unclean end (batches go as a whole); `offset` is
+    /// the log's end then. Apache Kafka is away meanwhile, for some seconds. The log must not have many records.
+    pub async fn cut(&mut self, topic: &str, partition: i32, offset: i64) {
+        match &mut self.kind {
+            Kind::Embedded(broker) => {
+                broker.cut(topic, partition, offset).expect("a log in memory");
+            }
+            Kind::Kafka { first, .. } => {
+                first.kill();
+                cut_segment(&first.segment(topic, partition), offset);
+                first.restart().await;
+            }
+        }
+        let (_, end) = self.cluster.watermarks(topic, partition).await;
+        assert!(end <= offset, "{topic} {partition} ends at {end}, cut at {offset}");
+    }
+}
+
+/// Cuts a segment before the first batch that reaches `offset`. A batch begins with its base offset (8 bytes) and the length of what
+/// follows (4); the last record's offset, counted from the base, is at byte 23.
+fn cut_segment(segment: &Path, offset: i64) {
+    let bytes = fs::read(segment).expect("the segment");
+    let mut kept = 0;
+    while let Some(batch) = bytes.get(kept..).filter(|rest| rest.len() > 27) {
+        let base_offset = i64::from_be_bytes(*batch.first_chunk().expect("8 bytes"));
+        let length = u32::from_be_bytes(*batch[8..].first_chunk().expect("4 bytes"));
+        let last_delta = i32::from_be_bytes(*batch[23..].first_chunk().expect("4 bytes"));
+        if base_offset + i64::from(last_delta) >= offset {
+            break;
+        }
+        kept += 12 + length as usize;
+    }
+    let file = File::options().write(true).open(segment).expect("the segment opens");
+    file.set_len(kept as u64).expect("it is cut");
+}
