@@ -13,6 +13,7 @@
 //! * [`cli`] parses the command line for `main.rs`, [`dev`] runs `eventstreams dev`; [`server`] wires one server,
 //!   [`reload`] reads its configuration again while it runs, [`shutdown`] announces and begins its end.
 //! * [`metrics`], [`health`], [`telemetry`] (logs) and [`traces`]: what operators see of it.
+//! * [`memory`]: the budget of the memory that clients cause.
 //! * [`limits`]: every bound that is not the operator's to set, with its reason.
 //!
 //! ARCHITECTURE.md tells how an event and a request walk through them.
@@ -28,6 +29,7 @@ pub mod health;
 pub mod http;
 pub mod kafka;
 pub mod limits;
+pub mod memory;
 pub mod metrics;
 pub mod reload;
 pub mod server;

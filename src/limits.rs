@@ -8,8 +8,9 @@ use std::time::Duration;
 /// Tiny in the unit tests, as the two bounds below are: their runs of a hundred events must meet every boundary.
 pub const MEMORY_READ_ENTRIES_MAX: usize = if cfg!(test) { 3 } else { 64 };
 
-/// Bytes of event values that one request to a replay consumer reads: large enough that the seek before it (a few
-/// milliseconds) does not count, small enough that `replay_places_max` of them fit into memory and nobody waits long.
+/// Bytes of event values that one replay fetches at once, shared out among the partitions that it reads from Kafka: large
+/// enough that the seeks (a few milliseconds each) do not count, small enough that nobody waits long. What is fetched for one
+/// client is this and one event of each partition at the most.
 pub const REPLAY_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of frames that a subscriber is handed at once while catching up: about a socket buffer.
@@ -28,6 +29,34 @@ pub const REPLAY_STALL: Duration = Duration::from_secs(1);
 /// How often a client that waits for a replay place is told its place in the queue.
 pub const REPLAY_WAIT_SAID: Duration = Duration::from_secs(10);
 
+/// How long a client may take nothing before it has to go when memory is short: longer than the network's hiccups.
+pub const MEMORY_STALL: Duration = Duration::from_secs(1);
+
+/// So many of the largest event fit into the budget of memory, whatever the operator says: each is there several times on its way,
+/// and must not wait for ever.
+pub const EVENTS_OF_BUDGET: usize = 8;
+
+/// How often it is looked at whether memory is short.
+pub const MEMORY_LOOK: Duration = Duration::from_millis(250);
+
+/// What a feed costs beside its frames, in bytes: its convoy and its place in the tables.
+pub const FEED_BYTES: usize = 8 * 1024;
+
+/// What a feed costs for each partition, in bytes: the slot, its part of the id, its part of each cursor.
+pub const FEED_PARTITION_BYTES: usize = 512;
+
+/// What a stream costs by itself, in bytes: task, cursor, timers, what the runtime and hyper keep. Measured.
+pub const STREAM_BYTES: usize = 8 * 1024;
+
+/// What a compressor of gzip costs, in bytes. Measured.
+pub const GZIP_CODER_BYTES: usize = 384 * 1024;
+
+/// What a compressor of zstd costs, in bytes, with its window. Measured.
+pub const ZSTD_CODER_BYTES: usize = 896 * 1024;
+
+/// The least that a replay reads of one partition at once, however many it follows: each read costs a seek.
+pub const REPLAY_SHARE_BYTES_MIN: usize = 16 * 1024;
+
 /// Pause before Kafka is asked again for a replay that it could not serve.
 pub const REPLAY_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,7 +70,14 @@ pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REPLAY_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Threads that look offsets up: each look-up is a round trip or two, and they must not wait behind replays.
-pub const LOOKUP_THREADS: usize = 2;
+pub const LOOKUP_THREADS: usize = 4;
+
+/// Look-ups of one client that are under way at once: threads are left for the others when a partition of the one does not
+/// answer.
+pub const LOOKUPS_PER_CLIENT: usize = 2;
+
+/// Look-ups of all clients that may wait, in so many times [`UPSTREAM_QUEUE_MAX`], which bounds those of one client.
+pub const LOOKUP_QUEUES: usize = 16;
 
 /// Records that the live consumer publishes at once at the most: one wake-up of every feed for so many events when there
 /// is much, one each when there is little.
@@ -98,6 +134,16 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may stay open after the last stream was told to end: what a slow client still has in its socket.
 pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 
+/// Bytes of stream configuration that are read, from a file or a URL: more than twenty times what 244 streams take in production.
+/// Each byte costs up to a hundred in memory while a catalog is made of it.
+pub const STREAM_CONFIG_BYTES_MAX: usize = 8 << 20;
+
+/// Public streams with their other names. Each has its part of `/?spec`, its series of metrics and its cost at each reload.
+pub const STREAM_NAMES_MAX: usize = 10_000;
+
+/// Topics of all public streams.
+pub const STREAM_TOPICS_MAX: usize = 20_000;
+
 /// How often the configuration's files are looked at: a change takes effect within a second.
 pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
 
@@ -106,6 +152,10 @@ pub const STALE_RETRY: Duration = Duration::from_mins(1);
 
 /// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
 pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The least time between two such looks that clients cause: an id may name partitions that never were. Shorter than
+/// [`DISCOVERY_PAUSES`] together, so that everybody who asks for something new gets a look.
+pub const DISCOVERY_PAUSE_FOR_CLIENTS: Duration = Duration::from_secs(1);
 
 /// How often each live stream looks at the time that a delivery takes: a histogram of all deliveries would cost more than
 /// it tells.
@@ -142,14 +192,11 @@ pub const CONVOY_ANEW_PAUSE: Duration = Duration::from_millis(100);
 /// event that is larger.
 pub const BODY_CHUNKS_MAX: usize = 8;
 
-/// Requests of one HTTP/2 connection at once: a proxy may send all of its clients over one.
-pub const HTTP2_STREAMS_MAX: u32 = 1000;
+/// Bytes of a request's body that an HTTP/2 client may send unasked, for each connection: nobody reads them. HTTP/2's own least.
+pub const HTTP2_RECEIVE_WINDOW_BYTES: u32 = 65_535;
 
 /// Bytes that hyper may hold of an HTTP/2 stream for a client that does not take them, besides one chunk.
 pub const HTTP2_SEND_BUFFER_BYTES: usize = 256 * 1024;
-
-/// Pause before another look at a connection's first bytes, of which there are too few to tell the protocol.
-pub const PEEK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How often Kafka's state is looked at for the log.
 pub const KAFKA_LOG_LOOK: Duration = Duration::from_secs(1);

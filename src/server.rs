@@ -3,15 +3,16 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
 use crate::event::RedactionRules;
@@ -19,9 +20,10 @@ use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::health::KafkaHealth;
 use crate::http::listener::{ListenerLimits, serve};
-use crate::http::{self, App, ClientAddresses, ConnectionLimit, Convoys, RequestRate};
+use crate::http::{self, App, ClientAddresses, ConnectionLimit, ConnectionPlaces, Convoys, Documents, RequestRate};
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
 use crate::limits;
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::reload::{Reloaded, Reloader};
 use crate::shutdown::Shutdown;
@@ -133,6 +135,7 @@ impl Server {
         let threads = kafka_reader(&config, &reloaded, Arc::clone(&kafka_health)).start(&hub, requests)?;
         let http = &config.http;
         let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
+        tokio::spawn(watch_memory(Arc::downgrade(&hub)));
         let app = Arc::new(App {
             catalog: Arc::clone(&reloaded.catalog),
             hub,
@@ -143,6 +146,7 @@ impl Server {
             request_rate: RequestRate::new(http.request_rate_limit, addresses.clone()),
             addresses,
             convoys: Convoys::default(),
+            documents: Documents::default(),
             shutdown: shutdown.clone(),
             config: config.clone(),
         });
@@ -180,27 +184,79 @@ impl Server {
 async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) {
     let limits = &app.config.limits;
     let bounds = ListenerLimits {
-        connections_max: limits.connections_max,
         request_head_timeout: Duration::from_millis(limits.request_head_timeout_ms),
         request_head_bytes_max: limits.request_head_bytes_max,
+        http2_streams_max: limits.http2_streams_max,
         write_timeout: Duration::from_millis(limits.write_timeout_ms),
     };
     let grace = Duration::from_millis(limits.drain_ms) + limits::GRACE_AFTER_DRAIN;
-    let serve_all = |listeners: Vec<TcpListener>, router: &axum::Router, open: &Gauge, stop: &Shutdown| {
-        let (router, open, stop) = (router.clone(), open.clone(), stop.clone());
-        let servers =
-            listeners.into_iter().map(move |listener| serve(listener, router.clone(), bounds, open.clone(), stop.clone(), grace));
-        futures_util::future::join_all(servers)
-    };
     // The admin port answers until the last stream has ended: that the server drains is worth knowing.
     let admin_stop = Shutdown::default();
-    let admin = tokio::spawn(serve_all(listeners.admin, &http::admin::router(app), &Gauge::default(), &admin_stop));
-    let public = serve_all(listeners.public, &http::router(app), &app.metrics.connections, shutdown);
+    let router = http::admin::router(app);
+    let stop = admin_stop.clone();
+    let places = ConnectionPlaces::new(limits.connections_max, None, Vec::new(), Gauge::default(), Counter::default());
+    let admin = on_own_thread(listeners.admin, move |listeners| async move {
+        let serve = |listener| serve(listener, router.clone(), bounds, places.clone(), stop.clone(), grace);
+        futures_util::future::join_all(listeners.into_iter().map(serve)).await;
+    });
+    let (router, places) = (http::router(app), public_places(app));
+    let serve = |listener| serve(listener, router.clone(), bounds, places.clone(), shutdown.clone(), grace);
+    let public = futures_util::future::join_all(listeners.public.into_iter().map(serve));
     tokio::join!(public, begin_after_announcement(app, shutdown));
     admin_stop.begin();
-    if let Err(error) = admin.await {
-        tracing::error!(%error, "admin port");
+    match admin {
+        Ok(admin) => admin.ended().await,
+        Err(error) => tracing::error!(%error, "admin port"),
     }
+}
+
+fn public_places(app: &App) -> ConnectionPlaces {
+    let (limits, metrics) = (&app.config.limits, &app.metrics);
+    ConnectionPlaces::new(
+        limits.connections_max,
+        limits.connections_per_address_max,
+        app.config.http.trusted_proxies.clone(),
+        metrics.connections.clone(),
+        metrics.connections_refused.clone(),
+    )
+}
+
+/// A thread that serves; dropped, it ends at once.
+struct OwnThread {
+    stop: Option<oneshot::Sender<()>>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl OwnThread {
+    /// Waits until it has ended by itself.
+    async fn ended(mut self) {
+        // An error: it panicked, which it has logged.
+        let _ = (&mut self.ended).await;
+        drop(self.stop.take());
+    }
+}
+
+/// Serves on a thread and a runtime of its own: health and metrics do not wait behind streams, however many there are.
+fn on_own_thread<F: Future<Output = ()>>(
+    listeners: Vec<TcpListener>,
+    serve: impl FnOnce(Vec<TcpListener>) -> F + Send + 'static,
+) -> std::io::Result<OwnThread> {
+    let listeners: Vec<_> = listeners.into_iter().map(TcpListener::into_std).collect::<Result<_, _>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, stopped) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let run = move || {
+        runtime.block_on(async move {
+            let Ok(listeners) = listeners.into_iter().map(TcpListener::from_std).collect() else { return };
+            tokio::select! {
+                () = serve(listeners) => {}
+                _ = stopped => {}
+            }
+        });
+        let _ = end.send(());
+    };
+    std::thread::Builder::new().name("admin".to_owned()).spawn(run)?;
+    Ok(OwnThread { stop: Some(stop), ended })
 }
 
 /// Gives those who send clients here `drain_delay_ms` to see that they should not. A server that was not ready has no clients.
@@ -224,10 +280,27 @@ fn kafka_reader(config: &Config, reloaded: &Reloaded, health: Arc<KafkaHealth>) 
     }
 }
 
+/// Makes room when memory is short, as long as there is a hub.
+async fn watch_memory(hub: Weak<Hub>) {
+    while let Some(hub) = hub.upgrade() {
+        hub.relieve();
+        drop(hub);
+        tokio::time::sleep(limits::MEMORY_LOOK).await;
+    }
+}
+
+/// What the operator allows, else a part of what there is; never so little that the largest event does not fit.
+fn memory_bytes_max(config: &Config) -> usize {
+    let limits = &config.limits;
+    let bytes = limits.memory_bytes_max.unwrap_or_else(|| memory::default_budget(limits.memory_log_bytes_max));
+    bytes.max(limits.event_bytes_max.saturating_mul(limits::EVENTS_OF_BUDGET))
+}
+
 fn hub_limits(config: &Config) -> HubLimits {
     HubLimits {
         memory_log_bytes_max: config.limits.memory_log_bytes_max,
         feed_bytes_max: config.limits.feed_bytes_max,
+        memory_bytes_max: memory_bytes_max(config),
         replay_places_max: config.kafka.replay_places_max,
         replay_places_per_client_max: config.kafka.replay_places_per_client_max.and_then(|max| max.try_into().ok()),
         replay_queue_max: config.kafka.replay_queue_max,

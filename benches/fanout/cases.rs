@@ -9,7 +9,7 @@ use crate::processes::raise_open_files;
 use crate::run::Options;
 use crate::server::BINARY;
 use crate::table::{Row, print};
-use crate::{Arguments, begin, compression, http2, joins, past, plot};
+use crate::{Arguments, begin, compression, http2, joins, neighbours, past, plot};
 
 /// Files for the largest case: every process inherits the limit.
 const OPEN_FILES: u64 = 65_536;
@@ -78,10 +78,11 @@ const OTHERS: &[(&str, Run)] = &[
     ("compression", compression::compression),
     ("http2", http2::http2),
     ("joins", joins::joins),
+    ("neighbours", neighbours::neighbours),
 ];
 
 /// Takes a minute or more, or thousands of files: only when named.
-const WHEN_NAMED: &[&str] = &["idle_20000", "joins"];
+const WHEN_NAMED: &[&str] = &["idle_20000", "joins", "neighbours"];
 
 /// Runs what the command line names.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@
 //! `read` copies is the load generator's, and not counted.
 //!
 //! * `cases`: every case with its parameters and goals. `run`: what they have in common.
-//! * `deliveries`, `past`, `begin`, `compression`, `http2`, `joins`: the kinds of cases.
+//! * `deliveries`, `past`, `begin`, `compression`, `http2`, `joins`, `neighbours`: the kinds of cases.
 //! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange. `usage`: what they cost.
 //! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.md and docs/performance.md.
 
@@ -37,6 +37,7 @@ mod deliveries;
 mod http2;
 mod joins;
 mod load;
+mod neighbours;
 mod past;
 mod plot;
 mod processes;

@@ -76,6 +76,11 @@ impl Server {
         Ok(())
     }
 
+    /// Where the admin port is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// The process's number.
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -93,7 +98,7 @@ impl Settings {
     fn yaml(self, brokers: SocketAddr, public: u16, admin: u16) -> anyhow::Result<String> {
         let mut yaml = format!(
             "port: {public}\ninterface: 127.0.0.1\nadmin_port: {admin}\nadmin_interface: 127.0.0.1\nlogging: {{level: warn}}\n\
-             connections_max: 100000\ndrain_ms: 0\nmemory_log_bytes_max: {}\nkafka: {{metadata.broker.list: '{brokers}'}}\n\
+             connections_max: 100000\ntrusted_proxies: [127.0.0.0/8]\ndrain_ms: 0\nmemory_log_bytes_max: {}\nkafka: {{metadata.broker.list: '{brokers}'}}\n\
              stream_config_defaults:\n",
             self.memory_log_bytes_max
         );

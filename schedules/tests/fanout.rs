@@ -49,6 +49,7 @@ fn hub(feed_bytes_max: usize) -> (Arc<Hub>, Arc<HubPartition>, UpstreamRequests)
     let limits = HubLimits {
         memory_log_bytes_max: ROOMY,
         feed_bytes_max,
+        memory_bytes_max: 1 << 30,
         replay_places_max: 1,
         replay_places_per_client_max: None,
         replay_queue_max: 1,
@@ -69,7 +70,7 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, offset: usize) {
 }
 
 async fn begin(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> Started {
-    let asked = Asked { topics: vec![topic()], format: Format::Ndjson, last_event_id, since: None, client: None };
+    let asked = Asked { topics: vec![topic()], format: Format::Ndjson, last_event_id, since: None, client: None, asker: None };
     subscribe(hub, asked).await.expect("it begins")
 }
 

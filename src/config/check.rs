@@ -60,6 +60,8 @@ fn check_one(key: &Key, value: &Value, layout: &Layout, findings: &mut Findings)
         Kind::Flag => flag(value),
         Kind::Number { min, max } => number(value, min, max),
         Kind::NumberOrOff { max } => number_or_off(value, max),
+        Kind::NumberOrAuto { .. } if value == "auto" => Ok(Value::Null),
+        Kind::NumberOrAuto { min, max } => number(value, min, max).map_err(|what| what + ", or may be auto"),
         Kind::Interface => interface(value),
         Kind::Choice(words) => choice(value, words),
         Kind::ChoiceOrFlag { words, on, off } => match value {

@@ -70,12 +70,16 @@ fn write_kafka(out: &mut String, config: &Config) -> fmt::Result {
 fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
     let off_or = |limit: Option<u32>| limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string());
     let (http, kafka, limits) = (&config.http, &config.kafka, &config.limits);
+    let per_address = limits.connections_per_address_max.map_or_else(|| "off".to_owned(), |max| max.to_string());
+    let memory = limits.memory_bytes_max.map_or_else(|| "auto".to_owned(), |bytes| bytes.to_string());
     writeln!(out, "\nlimits")?;
     for (name, value) in [
         ("client_ip_connection_limit", off_or(http.client_ip_connection_limit)),
         ("streams_max", off_or(http.streams_max)),
         ("request_rate_limit", off_or(http.request_rate_limit)),
         ("connections_max", limits.connections_max.to_string()),
+        ("connections_per_address_max", per_address),
+        ("http2_streams_max", limits.http2_streams_max.to_string()),
         ("streams_per_request_max", limits.streams_per_request_max.to_string()),
         ("heartbeat_ms", http.heartbeat_ms.to_string()),
         ("live_reach_back_ms", kafka.live_reach_back_ms.to_string()),
@@ -85,6 +89,7 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
         ("replay_places_per_client_max", off_or(kafka.replay_places_per_client_max)),
         ("replay_queue_max", kafka.replay_queue_max.to_string()),
         ("memory_log_bytes_max", limits.memory_log_bytes_max.to_string()),
+        ("memory_bytes_max", memory),
         ("feed_bytes_max", limits.feed_bytes_max.to_string()),
         ("event_bytes_max", limits.event_bytes_max.to_string()),
         ("drain_delay_ms", limits.drain_delay_ms.to_string()),

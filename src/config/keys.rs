@@ -56,6 +56,13 @@ pub enum Kind {
         /// The largest value taken.
         max: u64,
     },
+    /// A whole number from `min` to `max`, or `auto` for what the program finds fit.
+    NumberOrAuto {
+        /// The smallest value taken.
+        min: u64,
+        /// The largest value taken.
+        max: u64,
+    },
     /// An IP address, `localhost`, or `all`.
     Interface,
     /// One of these words.
@@ -182,6 +189,13 @@ pub static KEYS: &[Key] = &[
         "Compress streams: `auto`, for clients that surely undo it while they read; `always`, by `Accept-Encoding`; or `off`.",
     ),
     conf("connections_max", number(1, 1_000_000), "20000", "Simultaneous connections of all clients."),
+    conf(
+        "connections_per_address_max",
+        Kind::NumberOrOff { max: 1_000_000 },
+        "10000",
+        "Connections and HTTP/2 streams of one peer address; peers in `trusted_proxies` have no bound.",
+    ),
+    conf("http2_streams_max", number(1, 100_000), "100", "Simultaneous requests of one HTTP/2 connection."),
     conf("streams_per_request_max", number(1, 10_000), "100", "Streams that one request may name."),
     // Which streams there are.
     conf(
@@ -231,6 +245,12 @@ pub static KEYS: &[Key] = &[
         number(1 << 20, 1024 * GIB),
         "268435456",
         "Bytes of recent events kept for those who come back.",
+    ),
+    conf(
+        "memory_bytes_max",
+        Kind::NumberOrAuto { min: 1 << 20, max: 1024 * GIB },
+        "auto",
+        "Bytes of memory for what clients cause; `auto`: half of what the container, or the machine, has beside the memory log.",
     ),
     conf("feed_bytes_max", number(1 << 16, 16 * GIB), "1048576", "Bytes of rendered frames kept for each set of streams."),
     conf("event_bytes_max", number(1 << 10, GIB), "10485760", "Bytes of the largest event delivered; larger ones are skipped."),

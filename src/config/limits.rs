@@ -7,6 +7,8 @@ use serde::Deserialize;
 pub struct Limits {
     /// Bytes of recent events kept for those who come back.
     pub memory_log_bytes_max: usize,
+    /// Bytes that everything may hold that clients cause; `None` for a part of what the container, else the machine, has.
+    pub memory_bytes_max: Option<usize>,
     /// Bytes of rendered frames kept for each set of streams, format and filter.
     pub feed_bytes_max: usize,
     /// Bytes of the largest event delivered; larger ones are skipped.
@@ -25,6 +27,10 @@ pub struct Limits {
     pub request_head_bytes_max: usize,
     /// Simultaneous connections of all clients.
     pub connections_max: usize,
+    /// Connections and HTTP/2 streams of one peer address.
+    pub connections_per_address_max: Option<usize>,
+    /// Simultaneous requests of one HTTP/2 connection.
+    pub http2_streams_max: u32,
     /// Streams that one request may name.
     pub streams_per_request_max: usize,
 }

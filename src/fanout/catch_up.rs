@@ -19,6 +19,7 @@ use super::upstream::{ReplayConsumerNumber, ReplayRange, UpstreamUnavailable};
 use crate::cursor::{EventId, MovedReason, Offset, Position, RunClock};
 use crate::event::frame::{self, Format};
 use crate::limits;
+use crate::memory::{Held, MemoryBudget, Use};
 
 use super::subscription::Moved;
 
@@ -49,6 +50,16 @@ pub(super) struct Lane {
     fetched: Offset,
     /// The run clock at `fetched` while fetching from Kafka.
     clock: Option<RunClock>,
+    /// Counts what was fetched from Kafka. What is out of the memory log is shared with it.
+    held: Held,
+}
+
+/// What the lanes gave.
+struct Emitted {
+    bytes: Bytes,
+    delivered: Vec<Delivered>,
+    /// There is no memory for the next event.
+    is_short: bool,
 }
 
 /// What one step came to.
@@ -111,10 +122,16 @@ impl CatchUp {
             self.fetch_again(cursor);
             return Step::Again;
         }
-        let (bytes, delivered) = self.emit(tail, cursor);
+        let Emitted { bytes, delivered, is_short } = self.emit(tail, cursor);
+        self.lanes.iter_mut().filter(|lane| lane.held.bytes() > 0).for_each(Lane::count);
         if !delivered.is_empty() {
             self.has_emitted = true;
+            let bytes = self.hub.memory().keep(Use::Unwritten, bytes);
             return Step::Frames { bytes, delivered };
+        }
+        if is_short {
+            self.give_place_up(cursor);
+            return Step::Unavailable;
         }
         let reached = |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
         if tail.slots.iter().zip(cursor.iter()).all(reached) {
@@ -137,7 +154,7 @@ impl CatchUp {
             if index == self.lanes.len() {
                 let own = cursor[index];
                 self.event_id.push_slot(slot.partition.topic.clone(), slot.partition.partition, own);
-                self.lanes.push(Lane { entries: VecDeque::new(), fetched: own.next, clock: None });
+                self.lanes.push(Lane::new(own.next, self.hub.memory()));
             }
             if slot.retired {
                 self.event_id.retire(index);
@@ -169,7 +186,14 @@ impl CatchUp {
             if !self.has_place(cursor) {
                 return Ok(Some(Step::PlaceNeeded));
             }
+            let bytes_max = self.share_of_each(tail);
+            if !self.hub.memory().has_room(bytes_max) {
+                // Those who have much fetched let it go first.
+                self.give_place_up(cursor);
+                return Ok(Some(Step::Unavailable));
+            }
             let lane = &mut self.lanes[index];
+            lane.held.set(bytes_max);
             let range = ReplayRange {
                 topic: slot.partition.topic.clone(),
                 partition: slot.partition.partition,
@@ -177,8 +201,11 @@ impl CatchUp {
                 to: slot.partition.memory_start().min(target).max(Offset(lane.fetched.0 + 1)),
                 clock: lane.clock,
             };
-            let read = self.hub.upstream.replay(self.consumer, range, limits::REPLAY_READ_BYTES_MAX).await?;
+            let read = self.hub.upstream.replay(self.consumer, range, bytes_max).await;
+            lane.count();
+            let read = read?;
             lane.entries.extend(read.entries);
+            lane.count();
             lane.fetched = read.next;
             lane.clock = read.clock;
             if let Some(log_start) = read.log_start.filter(|start| *start > asked) {
@@ -192,6 +219,15 @@ impl CatchUp {
             self.place = None;
         }
         Ok(None)
+    }
+
+    /// Bytes that are read at once of each partition that needs Kafka.
+    fn share_of_each(&self, tail: &Tail) -> usize {
+        let needs_kafka = |(slot, lane): &(&Slot, &Lane)| {
+            !slot.has_been_passed_by(lane.fetched) && !slot.partition.log.read().covers(lane.fetched)
+        };
+        let count = tail.slots.iter().zip(&self.lanes).filter(needs_kafka).count();
+        (limits::REPLAY_READ_BYTES_MAX / count.max(1)).max(limits::REPLAY_SHARE_BYTES_MIN)
     }
 
     /// Moves the cursor to where a partition's log begins now.
@@ -231,13 +267,14 @@ impl CatchUp {
     /// Throws away what was fetched.
     fn fetch_again(&mut self, cursor: &[Position]) {
         self.rewrites = self.hub.rewrites();
-        self.lanes = cursor.iter().map(|own| Lane { entries: VecDeque::new(), fetched: own.next, clock: None }).collect();
+        self.lanes = cursor.iter().map(|own| Lane::new(own.next, self.hub.memory())).collect();
     }
 
-    /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry.
-    fn emit(&mut self, tail: &Tail, cursor: &mut [Position]) -> (Bytes, Vec<Delivered>) {
+    /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry, and there is
+    /// memory for it.
+    fn emit(&mut self, tail: &Tail, cursor: &mut [Position]) -> Emitted {
         let mut buffer = BytesMut::new();
-        let mut delivered = Vec::new();
+        let (mut delivered, mut is_short) = (Vec::new(), false);
         while buffer.len() < limits::CATCH_UP_WRITE_BYTES {
             let mut earliest: Option<usize> = None;
             for (index, lane) in self.lanes.iter().enumerate() {
@@ -245,7 +282,7 @@ impl CatchUp {
                     if tail.slots[index].has_been_passed_by(lane.fetched) {
                         continue;
                     }
-                    return (buffer.freeze(), delivered);
+                    return Emitted { bytes: buffer.freeze(), delivered, is_short };
                 };
                 let first = earliest.and_then(|other| self.lanes[other].entries.front());
                 if first.is_none_or(|other| entry.timestamp < other.timestamp) {
@@ -253,6 +290,11 @@ impl CatchUp {
                 }
             }
             let Some(index) = earliest else { break };
+            let next = self.lanes[index].entries.front().and_then(|entry| entry.event.as_ref());
+            if next.is_some_and(|event| !self.hub.memory().has_room(buffer.len() + event.json().len())) {
+                is_short = true;
+                break;
+            }
             let Some(entry) = self.lanes[index].entries.pop_front() else { break };
             cursor[index] = entry.position_after();
             self.event_id.set(index, cursor[index]);
@@ -263,7 +305,7 @@ impl CatchUp {
             }
         }
         self.pass_holes(cursor);
-        (buffer.freeze(), delivered)
+        Emitted { bytes: buffer.freeze(), delivered, is_short }
     }
 
     /// Moves the cursor over offsets that hold no record (compacted, or a transaction's marks).
@@ -278,8 +320,18 @@ impl CatchUp {
 }
 
 impl Lane {
+    fn new(fetched: Offset, memory: &Arc<MemoryBudget>) -> Self {
+        Self { entries: VecDeque::new(), fetched, clock: None, held: memory.hold(Use::Replays, 0) }
+    }
+
+    /// Counts what lies here out of Kafka.
+    fn count(&mut self) {
+        self.held.set(self.entries.iter().map(LogEntry::cost).sum());
+    }
+
     /// Fetches out of the memory log; `false` when it does not reach back that far.
     fn read_memory(&mut self, slot: &Slot, target: Offset) -> bool {
+        self.held.set(0);
         let before = self.entries.len();
         let count = limits::MEMORY_READ_ENTRIES_MAX;
         if !slot.partition.log.read().read(self.fetched, target, count, &mut self.entries) {

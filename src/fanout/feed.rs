@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -11,6 +12,8 @@ use super::hub::HubPartition;
 use super::partition_log::LogEntry;
 use crate::cursor::{EventId, Position, TimestampMs};
 use crate::event::frame::{self, Format};
+use crate::limits;
+use crate::memory::{Held, MemoryBudget, Use};
 use crate::stream::Topic;
 
 /// What subscribers share: the topics (sorted, each once) and the format.
@@ -26,7 +29,9 @@ pub struct FeedKey {
 #[derive(Debug)]
 pub struct Feed {
     key: FeedKey,
-    bytes_max: usize,
+    /// Bytes that each feed's ring may hold now.
+    bytes_max: Arc<AtomicUsize>,
+    memory: Arc<MemoryBudget>,
     ring: Mutex<Ring>,
     /// The sequence number that the next frame gets; subscribers wait for it to change.
     wake: watch::Sender<u64>,
@@ -40,6 +45,8 @@ struct Ring {
     /// Sequence number of `frames[0]`.
     first: u64,
     bytes: usize,
+    /// What the feed costs beside its frames.
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -114,24 +121,22 @@ pub enum FeedRead {
 }
 
 impl Feed {
-    pub(super) fn new(key: FeedKey, bytes_max: usize, partitions: impl Iterator<Item = Arc<HubPartition>>) -> Self {
-        let feed = Self {
+    pub(super) fn new(key: FeedKey, bytes_max: Arc<AtomicUsize>, memory: Arc<MemoryBudget>) -> Self {
+        let held = memory.hold(Use::Feeds, limits::FEED_BYTES);
+        Self {
             key,
             bytes_max,
+            memory,
             ring: Mutex::new(Ring {
                 slots: Vec::new(),
                 event_id: EventId::default(),
                 frames: VecDeque::new(),
                 first: 0,
                 bytes: 0,
+                held,
             }),
             wake: watch::Sender::new(0),
-        };
-        for partition in partitions {
-            let end = partition.log.read().end();
-            feed.add_partition(partition, end);
         }
-        feed
     }
 
     /// What its subscribers share.
@@ -145,6 +150,8 @@ impl Feed {
         let mut ring = self.ring.lock();
         ring.event_id.push_slot(partition.topic.clone(), partition.partition, start);
         ring.slots.push(Slot { partition, position: start, start, retired: false });
+        let slots = ring.slots.len();
+        ring.held.set(limits::FEED_BYTES + slots * limits::FEED_PARTITION_BYTES);
     }
 
     /// Leaves a partition that is no more out of ids.
@@ -156,7 +163,8 @@ impl Feed {
         }
     }
 
-    /// Renders one event at the end of the ring. Subscribers are woken by [`Feed::wake`].
+    /// Renders one event at the end of the ring. Subscribers are woken by [`Feed::wake`]. When memory is too short for it the ring
+    /// is emptied: subscribers find the event in the memory log.
     pub(super) fn push(&self, partition: &Arc<HubPartition>, entry: &LogEntry) {
         let mut ring = self.ring.lock();
         let Some(slot) = ring.slot_of(partition) else { return };
@@ -164,23 +172,40 @@ impl Feed {
         ring.slots[slot].position = position;
         ring.event_id.set(slot, position);
         let Some(event) = &entry.event else { return };
-        let bytes = frame::render(self.key.format, ring.event_id.as_bytes(), event);
+        if !self.memory.has_room(event.json().len()) {
+            let next = ring.next() + 1;
+            ring.forget(next);
+            return;
+        }
+        let bytes = self.memory.keep(Use::Feeds, frame::render(self.key.format, ring.event_id.as_bytes(), event));
         ring.bytes += bytes.len();
         ring.frames.push_back(FeedFrame { bytes, slot, position, timestamp: entry.timestamp });
-        while ring.bytes > self.bytes_max && ring.frames.len() > 1 {
-            if let Some(oldest) = ring.frames.pop_front() {
-                ring.bytes -= oldest.bytes.len();
-                ring.first += 1;
-            }
+        // The newest is kept although it alone may be too large, so that those who are live get it once rendered.
+        while ring.bytes > self.bytes_max.load(Ordering::Relaxed) && ring.frames.len() > 1 {
+            ring.forget_oldest();
+        }
+    }
+
+    /// Forgets frames that are more than it may hold now.
+    pub(super) fn shrink(&self) {
+        let mut ring = self.ring.lock();
+        while ring.bytes > self.bytes_max.load(Ordering::Relaxed) && !ring.frames.is_empty() {
+            ring.forget_oldest();
         }
     }
 
     /// Forgets its frames: subscribers who have not read them all find the events in the memory log.
     pub(super) fn forget_frames(&self) {
         let mut ring = self.ring.lock();
-        ring.first = ring.next();
-        ring.frames.clear();
-        ring.bytes = 0;
+        let next = ring.next();
+        ring.forget(next);
+    }
+
+    /// Frees all that it holds: it has no subscriber any more.
+    pub(super) fn close(&self) {
+        let mut ring = self.ring.lock();
+        (ring.slots, ring.frames, ring.event_id, ring.bytes) = (Vec::new(), VecDeque::new(), EventId::default(), 0);
+        ring.held.set(0);
     }
 
     /// Goes on at `position` in a partition. Nobody reads on over the gap: all subscribers find it on their own way.
@@ -189,9 +214,8 @@ impl Feed {
         let Some(slot) = ring.slot_of(partition) else { return };
         ring.slots[slot].position = position;
         ring.event_id.set(slot, position);
-        ring.first = ring.next() + 1;
-        ring.frames.clear();
-        ring.bytes = 0;
+        let next = ring.next() + 1;
+        ring.forget(next);
     }
 
     /// Wakes the subscribers that wait for what was pushed.
@@ -253,6 +277,20 @@ impl Feed {
 impl Ring {
     fn next(&self) -> u64 {
         self.first + self.frames.len() as u64
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.frames.pop_front() {
+            self.bytes -= oldest.bytes.len();
+            self.first += 1;
+        }
+    }
+
+    /// Forgets all frames; the next one is `next`.
+    fn forget(&mut self, next: u64) {
+        self.first = next;
+        self.frames.clear();
+        self.bytes = 0;
     }
 
     fn slot_of(&self, partition: &Arc<HubPartition>) -> Option<usize> {

@@ -2,19 +2,21 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::feed::{Feed, FeedKey};
+use super::followers::{FeedUse, Followers};
 use super::partition_log::{LogStart, PartitionLog};
 use super::places::{PlaceLimits, ReplayPlaces};
 use super::upstream::Upstream;
 use crate::cursor::{Offset, Partition, Position, TimestampMs};
 use crate::event::PublicEvent;
 use crate::limits;
-use crate::metrics::Metrics;
+use crate::memory::{MemoryBudget, Use};
+use crate::metrics::{KindLabel, Metrics};
 use crate::stream::Topic;
 
 /// The hub's bounds.
@@ -24,6 +26,8 @@ pub struct HubLimits {
     pub memory_log_bytes_max: usize,
     /// Bytes that one feed's ring may hold.
     pub feed_bytes_max: usize,
+    /// Bytes that everything may hold that clients cause.
+    pub memory_bytes_max: usize,
     /// How many subscribers may be replayed from Kafka at once.
     pub replay_places_max: usize,
     /// How many of them may be of one client address; `None` for no bound.
@@ -40,6 +44,7 @@ pub struct HubPartition {
     /// Its partition.
     pub partition: Partition,
     pub(super) log: RwLock<PartitionLog>,
+    pub(super) followers: Followers,
 }
 
 /// A record as it comes from the live consumer; `event` is `None` when it was skipped.
@@ -58,12 +63,17 @@ pub struct Arrival {
 /// See the module.
 #[derive(Debug)]
 pub struct Hub {
+    /// Held for a moment only, and never while events are rendered.
     routes: RwLock<Routes>,
-    /// What the memory logs hold, oldest arrival first. Only the live consumer's thread takes it.
+    /// What the memory logs hold, oldest arrival first. Held as long as something is published, and taken before any other
+    /// lock. Nobody who joins or leaves takes it.
     retention: Mutex<Retention>,
     ready: watch::Sender<bool>,
     limits: HubLimits,
     rewrites: AtomicU64,
+    /// Bytes that one feed's ring may hold now: fewer when there are many feeds.
+    feed_bytes_max: Arc<AtomicUsize>,
+    memory: Arc<MemoryBudget>,
     pub(super) places: ReplayPlaces,
     pub(super) upstream: Upstream,
     pub(super) metrics: Arc<Metrics>,
@@ -75,15 +85,6 @@ struct Routes {
     feeds: HashMap<FeedKey, Arc<FeedUse>>,
     /// The feeds that follow a topic.
     by_topic: HashMap<Topic, Vec<Arc<FeedUse>>>,
-}
-
-/// A feed and how many subscribers it has; it goes with the last of them.
-#[derive(Debug)]
-struct FeedUse {
-    feed: Arc<Feed>,
-    subscribers: Mutex<usize>,
-    /// It has frames of the batch that is being published.
-    touched: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +109,8 @@ impl Hub {
             ready: watch::Sender::new(false),
             limits,
             rewrites: AtomicU64::new(0),
+            feed_bytes_max: Arc::new(AtomicUsize::new(limits.feed_bytes_max)),
+            memory: MemoryBudget::new(limits.memory_bytes_max),
             places: ReplayPlaces::new(places),
             upstream,
             metrics,
@@ -137,6 +140,30 @@ impl Hub {
         &self.metrics
     }
 
+    /// The budget of memory that clients cause.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
+    /// Makes room when memory is short: rings shrink, stalled replays let go of what they fetched, and clients that take
+    /// nothing have to go, as many as needed. To be called every [`limits::MEMORY_LOOK`].
+    pub fn relieve(&self) {
+        if self.memory.held_for(Use::Feeds) > self.memory.feeds_max() || self.memory.excess() > 0 {
+            let feeds: Vec<_> = self.routes.read().feeds.values().cloned().collect();
+            feeds.iter().for_each(|used| used.feed.shrink());
+        }
+        if self.memory.excess() > 0 {
+            self.places.let_go_of_stalled();
+        }
+        let excess = self.memory.excess();
+        if excess > 0 {
+            let gone = self.memory.stalled().yield_bytes(excess);
+            self.metrics.memory_disconnects.inc_by(gone as u64);
+        }
+        self.memory.forget_wanted();
+    }
+
     /// Asks that topics be looked for now: other ones may be wanted.
     pub fn rediscover(&self) {
         self.upstream.rediscover();
@@ -148,7 +175,7 @@ impl Hub {
             if found() {
                 return true;
             }
-            self.upstream.rediscover();
+            self.upstream.rediscover_for_client();
             tokio::time::sleep(pause).await;
         }
         found()
@@ -159,6 +186,10 @@ impl Hub {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.replays_running.set(count(self.places.taken()));
         self.metrics.replays_waiting.set(count(self.places.waiting()));
+        self.metrics.memory_budget_bytes.set(count(self.memory.max()));
+        for of in Use::ALL {
+            self.metrics.memory_used_bytes.get_or_create(&KindLabel { kind: of.name() }).set(count(self.memory.held_for(of)));
+        }
     }
 
     /// Whether Kafka has the topic.
@@ -177,13 +208,15 @@ impl Hub {
     /// is new, and all it holds is new to their subscribers.
     pub fn add_partition(&self, topic: &Topic, partition: Partition, start: LogStart) -> Arc<HubPartition> {
         let log = PartitionLog::new(start);
-        let position = log.end();
-        let added = Arc::new(HubPartition { topic: topic.clone(), partition, log: RwLock::new(log) });
+        let added =
+            Arc::new(HubPartition { topic: topic.clone(), partition, log: RwLock::new(log), followers: Followers::default() });
         let mut routes = self.routes.write();
         routes.partitions.entry(topic.clone()).or_default().push(Arc::clone(&added));
+        let log = added.log.read();
         for used in routes.by_topic.get(topic).into_iter().flatten() {
-            used.feed.add_partition(Arc::clone(&added), position);
+            added.followers.join(&added, &log, used);
         }
+        drop(log);
         added
     }
 
@@ -205,27 +238,31 @@ impl Hub {
     /// Takes in a batch from the live consumer: memory log first, then every feed that follows, then one wake-up for each.
     /// Never waits for a subscriber.
     pub fn publish(&self, batch: Vec<Arrival>) {
-        let routes = self.routes.read();
         let mut retention = self.retention.lock();
-        let mut touched: Vec<&Arc<FeedUse>> = Vec::new();
-        for arrival in batch {
-            let mut log = arrival.partition.log.write();
-            let Some(entry) = log.append(arrival.offset, arrival.timestamp, arrival.event) else { continue };
-            let cost = entry.cost();
-            for used in routes.by_topic.get(&arrival.partition.topic).into_iter().flatten() {
-                used.feed.push(&arrival.partition, entry);
-                // A search among those touched would cost the square of the number of feeds.
-                if !used.touched.swap(true, Ordering::Relaxed) {
-                    touched.push(used);
-                }
-            }
+        let mut touched: Vec<Arc<FeedUse>> = Vec::new();
+        for Arrival { partition, offset, timestamp, event } in batch {
+            let mut log = partition.log.write();
+            let Some(entry) = log.append(offset, timestamp, event).cloned() else { continue };
+            let mut followers = partition.followers.let_in();
+            // Who joins from here on begins after this record, and does not wait until it is rendered.
             drop(log);
-            retention.arrivals.push_back((arrival.partition, cost, arrival.timestamp));
-            retention.bytes += cost;
+            followers.retain(|used| {
+                if used.is_gone() {
+                    return false;
+                }
+                used.feed.push(&partition, &entry);
+                // A search among those touched would cost the square of the number of feeds.
+                if used.touch() {
+                    touched.push(Arc::clone(used));
+                }
+                true
+            });
+            drop(followers);
+            retention.bytes += entry.cost();
+            retention.arrivals.push_back((partition, entry.cost(), timestamp));
         }
         for used in touched {
-            used.touched.store(false, Ordering::Relaxed);
-            used.feed.wake();
+            used.wake();
         }
         retention.trim(self.limits.memory_log_bytes_max);
         self.metrics.memory_log_bytes.set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
@@ -235,6 +272,8 @@ impl Hub {
     /// Puts other events in the place of those that `rewrite` returns something for, wherever events are kept: memory logs,
     /// feeds, and what subscribers hold who are catching up.
     pub fn rewrite(&self, rewrite: impl Fn(&Topic, &PublicEvent) -> Option<PublicEvent>) {
+        // Nothing is published meanwhile: an event that is on its way to the feeds would come there as it was.
+        let _publishing = self.retention.lock();
         let routes = self.routes.write();
         for partition in routes.partitions.values().flatten() {
             partition.log.write().rewrite(|event| rewrite(&partition.topic, event));
@@ -252,11 +291,13 @@ impl Hub {
 
     /// Goes on at `low` in a partition, where Kafka's log begins now. Every subscriber is told what it misses.
     pub fn skip_to(&self, partition: &Arc<HubPartition>, low: Offset) {
-        let routes = self.routes.read();
+        let _publishing = self.retention.lock();
         let mut log = partition.log.write();
         log.skip_to(low);
-        for used in routes.by_topic.get(&partition.topic).into_iter().flatten() {
-            used.feed.skip_to(partition, log.end());
+        let (end, followers) = (log.end(), partition.followers.let_in());
+        drop(log);
+        for used in followers.iter() {
+            used.feed.skip_to(partition, end);
             used.feed.wake();
         }
     }
@@ -268,9 +309,12 @@ impl Hub {
         let used = if let Some(used) = routes.feeds.get(key) {
             Arc::clone(used)
         } else {
-            let partitions = key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten().cloned();
-            let feed = Arc::new(Feed::new(key.clone(), self.limits.feed_bytes_max, partitions));
-            let used = Arc::new(FeedUse { feed, subscribers: Mutex::new(0), touched: AtomicBool::new(false) });
+            let feed = Feed::new(key.clone(), Arc::clone(&self.feed_bytes_max), Arc::clone(&self.memory));
+            let used = FeedUse::new(feed);
+            for partition in key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten() {
+                let log = partition.log.read();
+                partition.followers.join(partition, &log, &used);
+            }
             for topic in key.topics.iter() {
                 routes.by_topic.entry(topic.clone()).or_default().push(Arc::clone(&used));
             }
@@ -278,7 +322,7 @@ impl Hub {
             used
         };
         *used.subscribers.lock() += 1;
-        self.metrics.feeds.set(i64::try_from(routes.feeds.len()).unwrap_or(i64::MAX));
+        self.count_feeds(&routes);
         FeedMembership { hub: Arc::clone(self), used }
     }
 
@@ -297,9 +341,22 @@ impl Hub {
         for topic in key.topics.iter() {
             if let Some(followers) = routes.by_topic.get_mut(topic) {
                 followers.retain(|other| !Arc::ptr_eq(other, used));
+                if followers.is_empty() {
+                    routes.by_topic.remove(topic);
+                }
+            }
+            for partition in routes.partitions.get(topic).into_iter().flatten() {
+                partition.followers.leave(used);
             }
         }
-        self.metrics.feeds.set(i64::try_from(routes.feeds.len()).unwrap_or(i64::MAX));
+        used.close();
+        self.count_feeds(&routes);
+    }
+
+    fn count_feeds(&self, routes: &Routes) {
+        let feeds = routes.feeds.len();
+        self.metrics.feeds.set(i64::try_from(feeds).unwrap_or(i64::MAX));
+        self.feed_bytes_max.store(self.memory.of_each_feed(feeds, self.limits.feed_bytes_max), Ordering::Relaxed);
     }
 }
 

@@ -6,12 +6,14 @@
 //!
 //! * `hub`: where events come in once and go out to the feeds; who follows what.
 //! * `feed`: the ring of rendered frames of one set of topics and one format.
+//! * `followers`: the feeds of a partition; who joins or leaves waits for no event that is rendered.
 //! * `partition_log`: the memory log of one partition.
 //! * `start`: where a subscription begins.
 //! * `subscription`: the loop that every subscriber pulls.
 //! * `catch_up`: what comes before the feed: merge by time, handoff.
 //! * `places`: the bounded places for replays out of Kafka, and who gets them.
 //! * `turns`: the queue before them, in which clients take turns.
+//! * `lookups`: the places for look-ups, which clients take in turns.
 //! * `upstream`: what is asked of Kafka, over bounded queues.
 //!
 //! Quirks, each with the test that locks it:
@@ -22,7 +24,9 @@
 
 mod catch_up;
 mod feed;
+mod followers;
 mod hub;
+mod lookups;
 mod partition_log;
 mod places;
 mod start;

@@ -119,6 +119,18 @@ impl ReplayPlaces {
         Some(ReplayTicket { state: Arc::clone(&self.state), client, number, granted, is_redeemed: false })
     }
 
+    /// Takes the places of clients that take nothing, whether others wait or not: what lies in them is let go.
+    pub(super) fn let_go_of_stalled(&self) {
+        let mut state = self.state.lock();
+        let is_stalled = |taken: &Taken| taken.parked.as_ref().is_some_and(|(since, _)| since.elapsed() >= limits::REPLAY_STALL);
+        let stalled: Vec<u64> =
+            state.holders.taken.iter().filter(|(_, taken)| is_stalled(taken)).map(|(number, _)| *number).collect();
+        let let_go: Vec<Taken> = stalled.into_iter().filter_map(|number| state.holders.release(number)).collect();
+        state.serve();
+        drop(state);
+        drop(let_go);
+    }
+
     /// Whether a client that needs a place now would be refused.
     pub(super) fn are_exhausted(&self, client: Client) -> bool {
         let state = self.state.lock();

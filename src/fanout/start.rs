@@ -27,6 +27,8 @@ pub struct Asked {
     pub since: Option<TimestampMs>,
     /// Whose it is, as far as that is known: places for replays are shared out among clients.
     pub client: Client,
+    /// In whose turn offsets are looked up: `client`, or the peer where that is not known.
+    pub asker: Client,
 }
 
 /// Why a subscription cannot begin. All of it is known before the first byte.
@@ -79,7 +81,7 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
     let wishes = Wishes::new(&asked.last_event_id, asked.since);
     let mut cursor = Vec::with_capacity(tail.slots.len());
     let mut moved = Vec::new();
-    for (slot, decision) in tail.slots.iter().zip(resolve(hub, &tail.slots, &wishes).await?) {
+    for (slot, decision) in tail.slots.iter().zip(resolve(hub, asked.asker, &tail.slots, &wishes).await?) {
         if let Some((asked, reason)) = decision.moved {
             hub.metrics.count_moved(reason);
             let (topic, partition) = (slot.partition.topic.clone(), slot.partition.partition);
@@ -168,8 +170,13 @@ struct Found {
 
 /// Decides for every slot. The entries of an id are judged together: one that was surely written on another cluster shows that
 /// all were, also those that this cluster's logs happen to agree with (protocol §2: else timestamp).
-async fn resolve(hub: &Arc<Hub>, slots: &[Slot], wishes: &Wishes<'_>) -> Result<Vec<Decision>, UpstreamUnavailable> {
-    let mut found = find(hub, slots.iter().map(|slot| (slot, wishes.of(slot)))).await?;
+async fn resolve(
+    hub: &Arc<Hub>,
+    client: Client,
+    slots: &[Slot],
+    wishes: &Wishes<'_>,
+) -> Result<Vec<Decision>, UpstreamUnavailable> {
+    let mut found = find(hub, client, slots.iter().map(|slot| (slot, wishes.of(slot)))).await?;
     if found.iter().any(|found| found.is_foreign) {
         let by_time = |found: &Found| match found.asked {
             AskedPosition::Both { next, timestamp } if found.decision.position.next == next => {
@@ -178,7 +185,7 @@ async fn resolve(hub: &Arc<Hub>, slots: &[Slot], wishes: &Wishes<'_>) -> Result<
             _ => AskedPosition::Unset,
         };
         let believed: Vec<usize> = (0..found.len()).filter(|index| by_time(&found[*index]) != AskedPosition::Unset).collect();
-        let again = find(hub, believed.iter().map(|index| (&slots[*index], by_time(&found[*index])))).await?;
+        let again = find(hub, client, believed.iter().map(|index| (&slots[*index], by_time(&found[*index])))).await?;
         for (index, again) in believed.into_iter().zip(again) {
             // Never later than the offset: what lies between is had already or, if that offset is right after all, is not.
             if again.decision.position.next < found[index].decision.position.next {
@@ -192,6 +199,7 @@ async fn resolve(hub: &Arc<Hub>, slots: &[Slot], wishes: &Wishes<'_>) -> Result<
 /// Finds each slot's beginning alone; the look-ups that are needed go out together.
 async fn find<'a>(
     hub: &Arc<Hub>,
+    client: Client,
     wanted: impl Iterator<Item = (&'a Slot, AskedPosition)>,
 ) -> Result<Vec<Found>, UpstreamUnavailable> {
     let found = wanted.map(|(slot, asked)| async move {
@@ -210,7 +218,7 @@ async fn find<'a>(
             return Ok(Found { asked, decision: at(slot.position), is_foreign: false });
         };
         hub.metrics.lookups.inc();
-        let answer = hub.upstream.lookup(slot.partition.topic.clone(), slot.partition.partition, question).await?;
+        let answer = hub.upstream.lookup(client, slot.partition.topic.clone(), slot.partition.partition, question).await?;
         let decision = cursor::decide(asked, &answer, slot.position);
         Ok(Found { asked, decision, is_foreign: cursor::is_foreign(asked, &answer) })
     });

@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_channel::{Receiver, Sender, TrySendError};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use super::lookups::{LookupLimits, LookupPlaces};
 use super::partition_log::LogEntry;
+use super::turns::Client;
 use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition, RunClock};
+use crate::limits;
 use crate::stream::Topic;
 
 /// A part of one partition's log that is to be read from Kafka.
@@ -70,7 +75,10 @@ pub struct Upstream {
     /// Whose turn it is to get the next subscriber.
     turn: Arc<AtomicUsize>,
     lookups: Sender<LookupRequest>,
+    lookup_places: LookupPlaces,
     rediscover: Sender<()>,
+    /// When topics were last looked for because a client asked for something unknown.
+    looked_for_client: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Kafka's end of the same queues.
@@ -100,8 +108,15 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
         (0..replay_consumers.max(1)).map(|_| async_channel::bounded(queue)).unzip();
     let (lookups, lookup_requests) = async_channel::bounded(queue);
     let (rediscover, rediscover_requests) = async_channel::bounded(1);
+    let lookup_places = LookupPlaces::new(LookupLimits {
+        places: limits::LOOKUP_THREADS,
+        places_per_client: limits::LOOKUPS_PER_CLIENT,
+        queue: queue.saturating_mul(limits::LOOKUP_QUEUES),
+        queue_per_client: queue,
+    });
+    let (turn, looked_for_client) = (Arc::default(), Arc::default());
     (
-        Upstream { replays: replays.into(), turn: Arc::default(), lookups, rediscover },
+        Upstream { replays: replays.into(), turn, lookups, lookup_places, rediscover, looked_for_client },
         UpstreamRequests { replays: replay_requests, lookups: lookup_requests, rediscover: rediscover_requests },
     )
 }
@@ -142,19 +157,31 @@ impl Upstream {
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 
-    /// Asks about a partition's log.
+    /// Asks about a partition's log for a client. Clients take turns.
     ///
     /// # Errors
-    /// When too many questions wait already, or Kafka did not answer in time.
+    /// When too many questions of this client, or of all, wait already, or Kafka did not answer in time.
     pub async fn lookup(
         &self,
+        client: Client,
         topic: Topic,
         partition: Partition,
         question: LogQuestion,
     ) -> Result<LogAnswer, UpstreamUnavailable> {
+        let _place = self.lookup_places.take(client).await?;
         let (reply, answer) = oneshot::channel();
         self.lookups.try_send(LookupRequest { topic, partition, question, reply }).map_err(|_| UpstreamUnavailable)?;
         answer.await.map_err(|_| UpstreamUnavailable)
+    }
+
+    /// The same because a client has asked for something unknown. However many ask, the cluster's topics are listed once in
+    /// [`limits::DISCOVERY_PAUSE_FOR_CLIENTS`] for them.
+    pub fn rediscover_for_client(&self) {
+        let mut looked = self.looked_for_client.lock();
+        if looked.is_none_or(|looked| looked.elapsed() >= limits::DISCOVERY_PAUSE_FOR_CLIENTS) {
+            *looked = Some(Instant::now());
+            self.rediscover();
+        }
     }
 
     /// Asks that new topics and partitions be looked for now rather than at the next turn.
@@ -162,5 +189,46 @@ impl Upstream {
         match self.rediscover.try_send(()) {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Closed(())) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_clients_ask_for_unknown_topics_the_cluster_is_listed_once_a_second() {
+        let (upstream, requests) = upstream(1, 1);
+        let mut looks = 0;
+        // A hundred clients in each of 50 hundredths of a second, five seconds in all.
+        for _ in 0..50 {
+            (0..100).for_each(|_| upstream.rediscover_for_client());
+            looks += usize::from(requests.rediscover.try_recv().is_ok());
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert_eq!(looks, 5);
+        upstream.rediscover();
+        assert!(requests.rediscover.try_recv().is_ok(), "what the operator asks for does not wait");
+    }
+
+    #[tokio::test]
+    async fn two_hundred_look_ups_of_one_client_leave_another_its_turn() {
+        let (upstream, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, 1);
+        let look_up = |client: u8| {
+            let (upstream, topic) = (upstream.clone(), Topic::from(format!("of-{client}").as_str()));
+            let client = Some(std::net::IpAddr::from([192, 0, 2, client]));
+            let question = LogQuestion { next: None, time: None };
+            tokio::spawn(async move { upstream.lookup(client, topic, Partition(0), question).await })
+        };
+        let _many: Vec<_> = (0..200).map(|_| look_up(1)).collect();
+        tokio::task::yield_now().await;
+        let _other = look_up(2);
+        let mut served = Vec::new();
+        while served.last().is_none_or(|topic: &Topic| topic.as_str() != "of-2") {
+            let request = requests.lookups.recv().await.expect("a question");
+            served.push(request.topic);
+            drop(request.reply);
+        }
+        assert!(served.len() <= 2 * limits::LOOKUP_THREADS, "{} came before", served.len());
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn asked(
     let topics = topics(streams, &entries)?;
     // What is not yet is live, also where a log holds records of the future.
     let since = since.filter(|since| *since <= now());
-    Ok(Asked { topics, format, last_event_id: entries, since, client })
+    Ok(Asked { topics, format, last_event_id: entries, since, client, asker: client })
 }
 
 fn now() -> TimestampMs {

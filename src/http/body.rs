@@ -1,6 +1,7 @@
 //! A stream as the body of a response that hyper writes: for what is not written on the socket itself ([`super::handover`]).
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,8 +19,9 @@ pub(super) fn body(started: Started, mut voice: Voice) -> Body {
     let Started { subscription, moved } = started;
     let (sender, mut chunks) = mpsc::channel(limits::BODY_CHUNKS_MAX);
     let write_timeout = Duration::from_millis(voice.app.config.limits.write_timeout_ms);
-    let line = Line { sink: Sink::Body(sender), write_timeout, reset: super::http2::reset() };
-    let first = line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved))).clone();
+    let memory = Arc::clone(voice.app.hub.memory());
+    let line = Line { sink: Sink::Body(sender), write_timeout, reset: super::http2::reset(), memory };
+    let first = line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved), &line.memory)).clone();
     tokio::spawn(StreamTask::new(line, voice, subscription, first).run(()));
     Body::from_stream(futures_util::stream::poll_fn(move |cx| {
         chunks.poll_recv(cx).map(|chunk| match chunk {

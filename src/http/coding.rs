@@ -9,6 +9,7 @@
 //!   convoy in the middle of a frame ends it with an empty block.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use super::negotiation::weighted;
 use axum::http::HeaderValue;
@@ -16,6 +17,9 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress};
 use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation as _, OutBuffer};
+
+use crate::limits;
+use crate::memory::{Held, MemoryBudget, Use};
 
 /// The codings of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +192,7 @@ pub(super) struct SharedCoder {
     sum: Checksum,
     /// Nothing was coded since the last beginning.
     is_fresh: bool,
+    _held: Held,
 }
 
 enum Kind {
@@ -197,13 +202,19 @@ enum Kind {
 }
 
 impl SharedCoder {
-    pub(super) fn new(coding: Coding) -> Self {
+    pub(super) fn new(coding: Coding, memory: &Arc<MemoryBudget>) -> Self {
+        let bytes = match coding {
+            Coding::Identity => 0,
+            Coding::Gzip => limits::GZIP_CODER_BYTES,
+            Coding::Zstd => limits::ZSTD_CODER_BYTES,
+        };
+        let held = memory.hold(Use::Coders, bytes);
         let kind = match coding {
             Coding::Identity => Kind::Identity,
             Coding::Gzip => Kind::Gzip(Box::new(Compress::new(Compression::new(LEVEL), false))),
             Coding::Zstd => Kind::Zstd(Box::new(new_zstd())),
         };
-        Self { kind, sum: Checksum::default(), is_fresh: true }
+        Self { kind, sum: Checksum::default(), is_fresh: true, _held: held }
     }
 
     /// What is written for these pieces to all who were there since the last beginning.

@@ -70,9 +70,10 @@ impl HandedOver {
     #[must_use]
     pub fn on(self, socket: TcpStream, response: &Parts, write_timeout: Duration) -> StreamTask {
         let Self { started: Started { subscription, moved }, mut voice } = self;
-        let line = Line { sink: Sink::Socket(Arc::new(socket)), write_timeout, reset: None };
+        let memory = Arc::clone(voice.app.hub.memory());
+        let line = Line { sink: Sink::Socket(Arc::new(socket)), write_timeout, reset: None, memory };
         let mut first = head(response);
-        first.put_slice(line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved))));
+        first.put_slice(line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved), &line.memory)));
         StreamTask::new(line, voice, subscription, first.freeze())
     }
 }

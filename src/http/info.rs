@@ -21,9 +21,9 @@ pub(super) async fn root(State(app): State<Arc<App>>, RawQuery(raw): RawQuery, r
         Err(problem) => return problem.response(request.method(), request.uri()),
     };
     let mut response = if parameters.get("spec").is_some() {
-        axum::Json(spec::document(&app)).into_response()
+        ([(header::CONTENT_TYPE, "application/json")], spec::document(&app)).into_response()
     } else if parameters.get("doc").is_some() {
-        axum::response::Html(spec::page(&app)).into_response()
+        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], spec::page(&app)).into_response()
     } else {
         see_other("/?doc")
     };

@@ -14,6 +14,7 @@ use super::coding::Coder;
 use super::sink::{Chunk, Sink};
 use super::stream_end::CLIENT_GONE;
 use crate::limits;
+use crate::memory::MemoryBudget;
 
 /// Where a stream's bytes go, how long a write may make no progress, and what ends it then.
 pub(super) struct Line {
@@ -21,20 +22,24 @@ pub(super) struct Line {
     pub(super) write_timeout: Duration,
     /// Resets a stream of HTTP/2.
     pub(super) reset: Option<CancellationToken>,
+    pub(super) memory: Arc<MemoryBudget>,
 }
 
 /// The last chunk of a body (RFC 9112 §7.1): the stream has ended in order.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl Line {
-    /// Writes these pieces of a body.
-    pub(super) async fn write(&self, pieces: &[Bytes]) -> io::Result<()> {
-        self.write_all(self.sink.as_ref().form(&Chunk::of(pieces)).clone()).await
+    /// Writes these pieces of a body. While its client takes nothing they are there once.
+    #[allow(clippy::manual_async_fn, reason = "an async fn would keep the pieces beside what is made of them")]
+    pub(super) fn write(&self, pieces: Vec<Bytes>) -> impl Future<Output = io::Result<()>> + Send {
+        let bytes = self.sink.as_ref().form(&Chunk::of(&pieces, &self.memory)).clone();
+        drop(pieces);
+        self.write_all(bytes)
     }
 
     /// Ends the body in order.
     pub(super) async fn end(&self, coder: &Coder) -> io::Result<()> {
-        self.write(&[coder.last()]).await?;
+        self.write(vec![coder.last()]).await?;
         match &self.sink {
             Sink::Socket(_) => self.write_all(Bytes::from_static(LAST_CHUNK)).await,
             Sink::Body(body) => self.write_to_body(body, Bytes::new()).await,
@@ -57,8 +62,7 @@ impl Line {
             match socket.try_write(&bytes) {
                 Ok(written) => bytes.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let writable = poll_fn(|cx| socket.poll_write_ready(cx));
-                    tokio::time::timeout(self.write_timeout, writable).await.map_err(|_| io::ErrorKind::TimedOut)??;
+                    self.taking(bytes.len(), poll_fn(|cx| socket.poll_write_ready(cx))).await??;
                 }
                 Err(error) => return Err(error),
             }
@@ -69,10 +73,20 @@ impl Line {
     /// Only when all before was taken: what waits here is this client's own.
     async fn write_to_body(&self, body: &mpsc::Sender<Bytes>, bytes: Bytes) -> io::Result<()> {
         for free in body.capacity() + 1..=body.max_capacity() {
-            let taken = tokio::time::timeout(self.write_timeout, body.reserve_many(free)).await;
-            taken.map_err(|_| io::ErrorKind::TimedOut)?.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            self.taking(bytes.len(), body.reserve_many(free)).await?.map_err(|_| io::ErrorKind::BrokenPipe)?;
         }
         body.try_send(bytes).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Waits until its client takes something, of so many bytes that wait for it: as long as a write may make no progress, and as
+    /// there is memory for it.
+    async fn taking<T>(&self, bytes: usize, taken: impl Future<Output = T>) -> io::Result<T> {
+        let mut memory = self.memory.stalled().wait(bytes);
+        tokio::select! {
+            biased;
+            taken = tokio::time::timeout(self.write_timeout, taken) => taken.map_err(|_| io::ErrorKind::TimedOut.into()),
+            () = memory.told() => Err(io::ErrorKind::OutOfMemory.into()),
+        }
     }
 
     /// Gives the client up.
@@ -114,5 +128,9 @@ async fn socket_hung_up(socket: &Arc<TcpStream>) -> &'static str {
 
 /// Why a stream has ended whose client does not take what is written.
 pub(super) fn reason(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::TimedOut { "stalled" } else { CLIENT_GONE }
+    match error.kind() {
+        io::ErrorKind::TimedOut => "stalled",
+        io::ErrorKind::OutOfMemory => "memory_short",
+        _ => CLIENT_GONE,
+    }
 }

@@ -19,6 +19,7 @@
 //! * `client_address`: whose request it is.
 //! * `connection_limit`: streams and requests for each client.
 //! * `common`: headers that every answer carries, CORS, request ids, spans.
+//! * `connection_places`: connections of each peer address, and of all; `requests`: the clock of a connection.
 //! * `listener`: accepts connections, up to `connections_max`; HTTP/1.1 and HTTP/2. `http2`: resets a stream that stalls.
 //! * `socket`: bounds of a socket and its writes.
 
@@ -30,6 +31,7 @@ mod client_address;
 mod coding;
 mod common;
 mod connection_limit;
+mod connection_places;
 mod convoy;
 mod handover;
 mod http2;
@@ -41,6 +43,7 @@ mod negotiation;
 mod problem;
 mod query;
 mod requested;
+mod requests;
 mod sink;
 mod socket;
 mod spec;
@@ -62,10 +65,12 @@ use tokio::sync::watch;
 
 pub use client_address::ClientAddresses;
 pub use connection_limit::{ConnectionLimit, RequestRate};
+pub use connection_places::ConnectionPlaces;
 pub use convoy::Convoys;
 pub(crate) use id_bound::warn_when_ready;
 pub use problem::Problem;
 pub use requested::requested_streams;
+pub use spec::Documents;
 
 use crate::config::Config;
 use crate::fanout::Hub;
@@ -98,6 +103,8 @@ pub struct App {
     pub request_rate: RequestRate,
     /// Streams that are written together.
     pub convoys: Convoys,
+    /// What is made once for each configuration of streams.
+    pub documents: Documents,
     /// When it begins, streams end.
     pub shutdown: Shutdown,
 }

@@ -69,6 +69,9 @@ pub enum Problem {
     /// 429 `too_many_requests`, with Retry-After: all clients together have as many streams as the operator allows.
     #[error("This server has the {0} streams that it may have at once. Try again in some seconds.")]
     TooManyStreamsInTotal(u32),
+    /// 429 `too_many_requests`, with Retry-After: the peer has as many connections and HTTP/2 streams as the operator allows.
+    #[error("Too many connections from your address: at most {0} are allowed, HTTP/2 streams among them. Close one first.")]
+    TooManyConnections(usize),
     /// 429 `too_many_requests`, with Retry-After: requests come too fast.
     #[error("Too many requests from your address: at most {0} a second are allowed. Keep a stream open instead of asking often.")]
     TooFrequent(u32),
@@ -98,7 +101,7 @@ pub enum Problem {
 }
 
 /// After how many seconds a client may try again, when it is told to wait.
-const RETRY_AFTER_SECONDS: &str = "5";
+pub(super) const RETRY_AFTER_SECONDS: &str = "5";
 
 impl Problem {
     /// Status, type and title.
@@ -112,7 +115,7 @@ impl Problem {
             Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),
             Self::InvalidQuery(..) | Self::InvalidCompression => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
             Self::TooManyStreams { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams", "Too Many Streams"),
-            Self::TooManyRequests(_) | Self::TooManyStreamsInTotal(_) | Self::TooFrequent(_) => {
+            Self::TooManyRequests(_) | Self::TooManyStreamsInTotal(_) | Self::TooManyConnections(_) | Self::TooFrequent(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
             }
             Self::MissingClientIp(_) => (StatusCode::BAD_REQUEST, "missing_client_ip", "Missing Client IP"),

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::memory::{MemoryBudget, Use};
+
 /// Where one stream's bytes go.
 #[derive(Clone, Debug)]
 pub(super) enum Sink {
@@ -41,8 +43,9 @@ pub(super) enum Written {
 }
 
 impl Chunk {
-    pub(super) fn of(pieces: &[Bytes]) -> Self {
-        let framed = chunk(pieces);
+    /// Counted as long as anybody has a part of it.
+    pub(super) fn of(pieces: &[Bytes], memory: &Arc<MemoryBudget>) -> Self {
+        let framed = memory.keep(Use::Unwritten, chunk(pieces));
         let end = framed.len().saturating_sub(b"\r\n".len());
         let begin = end - pieces.iter().map(Bytes::len).sum::<usize>();
         Self { payload: framed.slice(begin..end), framed }
@@ -116,15 +119,17 @@ mod tests {
 
     #[test]
     fn a_body_gets_what_a_socket_gets_in_a_chunk() {
-        let chunk = Chunk::of(&[Bytes::from_static(b"one\n"), Bytes::from_static(b"two\n")]);
+        let memory = MemoryBudget::new(1 << 20);
+        let chunk = Chunk::of(&[Bytes::from_static(b"one\n"), Bytes::from_static(b"two\n")], &memory);
         assert_eq!((&chunk.framed[..], &chunk.payload[..]), (&b"8\r\none\ntwo\n\r\n"[..], &b"one\ntwo\n"[..]));
-        assert!(Chunk::of(&[]).is_empty() && Chunk::of(&[Bytes::new()]).is_empty());
+        assert!(Chunk::of(&[], &memory).is_empty() && Chunk::of(&[Bytes::new()], &memory).is_empty());
+        assert_eq!(memory.held(), chunk.framed.len());
     }
 
     #[test]
     fn a_body_that_is_full_gives_back_what_it_does_not_take() {
         let (sender, receiver) = mpsc::channel(1);
-        let (sink, chunk) = (Sink::Body(sender), Chunk::of(&[Bytes::from_static(b"event")]));
+        let (sink, chunk) = (Sink::Body(sender), Chunk::of(&[Bytes::from_static(b"event")], &MemoryBudget::new(1 << 20)));
         assert!(matches!(sink.as_ref().write(&chunk), Written::Whole));
         assert!(matches!(sink.as_ref().write(&chunk), Written::Part(rest) if rest == "event"));
         drop(receiver);

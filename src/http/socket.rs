@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -18,6 +19,8 @@ use crate::limits;
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
+    /// What was read already, to be read first.
+    first: Bytes,
     write_timeout: Duration,
     /// Runs while the kernel takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -43,7 +46,7 @@ impl Socket {
         if let Err(error) = set_options(&stream, write_timeout) {
             tracing::debug!(%error, "socket options");
         }
-        Self { stream, write_timeout, stalled: None, unsent: Unsent::default() }
+        Self { stream, first: Bytes::new(), write_timeout, stalled: None, unsent: Unsent::default() }
     }
 
     /// Whether something was left of the last write.
@@ -52,22 +55,21 @@ impl Socket {
         self.unsent.clone()
     }
 
-    /// Whether the first bytes of the other side are these. They are left to be read.
-    pub async fn begins_with(&self, expected: &[u8]) -> bool {
-        let mut first = [0; 8];
-        let wanted = expected.len().min(first.len());
-        loop {
-            match self.stream.peek(&mut first[..wanted]).await {
-                Ok(read) if read > 0 && expected.starts_with(&first[..read]) => {
-                    if read == wanted {
-                        return true;
-                    }
-                    // What is there cannot be waited for again.
-                    tokio::time::sleep(limits::PEEK_PAUSE).await;
-                }
-                _ => return false,
+    /// Whether the first bytes of the other side are these. Whoever reads next gets them again.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub async fn begins_with(&mut self, expected: &[u8]) -> io::Result<bool> {
+        let mut first = Vec::new();
+        while first.len() < expected.len() && expected.starts_with(&first) {
+            let wanted = expected.len() - first.len();
+            if (&mut self.stream).take(wanted as u64).read_buf(&mut first).await? == 0 {
+                break;
             }
         }
+        let is_it = first == expected;
+        self.first = first.into();
+        Ok(is_it)
     }
 
     /// The socket itself.
@@ -101,6 +103,11 @@ fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let length = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
@@ -130,5 +137,50 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, Socket) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (client.expect("a connection"), Socket::new(accepted.expect("a connection").0, Duration::from_secs(1)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_byte_that_waits_costs_nothing() {
+        let (mut client, mut socket) = pair().await;
+        client.write_all(b"P").await.expect("it is written");
+        let mut first = pin!(socket.begins_with(b"PRI "));
+        let mut polls = 0;
+        let counted = std::future::poll_fn(|cx| {
+            polls += 1;
+            first.as_mut().poll(cx)
+        });
+        assert!(tokio::time::timeout(Duration::from_mins(1), counted).await.is_err());
+        assert!(polls < 10, "looked at {polls} times in a minute");
+    }
+
+    #[tokio::test]
+    async fn first_bytes_are_read_again_whatever_they_are() {
+        for (sent, expected) in [("PRI * HTTP/2.0", true), ("PRO", false), ("PR", false), ("GET / HTTP/1.1", false), ("", false)]
+        {
+            let (mut client, mut socket) = pair().await;
+            client.write_all(sent.as_bytes()).await.expect("it is written");
+            client.shutdown().await.expect("it is closed");
+            assert_eq!(socket.begins_with(b"PRI ").await.expect("no error"), expected, "{sent}");
+            let mut read = String::new();
+            socket.read_to_string(&mut read).await.expect("no error");
+            assert_eq!(read, sent);
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::cursor::AskedEntry;
 use crate::event::Format;
 use crate::fanout::{Started, subscribe};
 use crate::limits;
+use crate::memory::Use;
 use crate::stream::Stream;
 
 pub(super) const PATH: &str = "/v2/stream/";
@@ -65,9 +66,16 @@ async fn answer(
     let streams = requested_streams(&app.catalog(), uri.path(), app.config.limits.streams_per_request_max)?;
     let permit = app.connection_limit.take(headers, peer.ip())?;
     let client = app.addresses.client(headers, peer.ip()).ok();
-    let asked = asked(&streams, headers, &parameters, form.media.format(), client)?;
+    let mut asked = asked(&streams, headers, &parameters, form.media.format(), client)?;
+    asked.asker = client.or(Some(peer.ip()));
     if !app.hub.is_ready() {
         return Err(crate::fanout::SubscribeError::NotReady.into());
+    }
+    if app.hub.memory().is_short() {
+        app.metrics.memory_refusals.inc();
+        return Err(Problem::Unavailable(
+            "This server has no memory left for another stream. Try again in some seconds, and read fast what you asked for.",
+        ));
     }
     await_topics(app, &streams, &asked.last_event_id).await?;
     if form.media.format() == Format::Sse {
@@ -80,7 +88,8 @@ async fn answer(
     }
     let started = subscribe(&app.hub, asked).await?;
     let client = if app.config.http.log_client_addresses { app.connection_limit.client(headers, peer.ip()) } else { None };
-    let end = StreamEnd::new(Arc::clone(&app.metrics), &streams, user_agent(headers), (client, permit));
+    let held = app.hub.memory().hold(Use::Streams, limits::STREAM_BYTES);
+    let end = StreamEnd::new((Arc::clone(&app.metrics), held), &streams, user_agent(headers), (client, permit));
     let voice = Voice::new(app, started.subscription.feed_key(), form.coding, parameters.ignored(), end);
     Ok(begin(started, voice, handover, response_headers))
 }

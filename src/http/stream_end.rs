@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::audience::Sum;
 use super::connection_limit::ConnectionPermit;
+use crate::memory::Held;
 use crate::metrics::{Metrics, ReasonLabel, StreamLabel};
 use crate::stream::{Stream, StreamName};
 use crate::traces::{SpanSlot, StreamSummary};
@@ -26,12 +27,13 @@ pub(super) struct StreamEnd {
     reason: &'static str,
     /// The request's span; empty without traces.
     span: SpanSlot,
+    _held: Held,
     _permit: Option<ConnectionPermit>,
 }
 
 impl StreamEnd {
     pub(super) fn new(
-        metrics: Arc<Metrics>,
+        (metrics, held): (Arc<Metrics>, Held),
         streams: &[Arc<Stream>],
         user_agent: String,
         (client, permit): (Option<IpAddr>, Option<ConnectionPermit>),
@@ -51,6 +53,7 @@ impl StreamEnd {
             sum: Sum::default(),
             reason,
             span: SpanSlot::default(),
+            _held: held,
             _permit: permit,
         }
     }

@@ -63,7 +63,7 @@ async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<O
             said = voice.next(&mut subscription, &mut solo) => said,
         };
         let is_last = said.last.is_some();
-        line.write(&voice.coder.encode(said.pieces)).await?;
+        line.write(voice.coder.encode(said.pieces)).await?;
         if is_last {
             line.end(&voice.coder).await?;
             return Ok(None);
@@ -99,7 +99,7 @@ async fn last(line: &Line, coder: &mut Coder, left: impl Future<Output = Option<
     coder.add(left.sum);
     let written = async {
         line.write_all(left.unwritten).await?;
-        line.write(&coder.encode(said.pieces)).await?;
+        line.write(coder.encode(said.pieces)).await?;
         line.end(coder).await
     };
     // Nobody is there to be told that it did not work.

@@ -25,6 +25,13 @@ pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
+/// One of a closed set of kinds.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct KindLabel {
+    /// The kind's fixed word.
+    pub kind: &'static str,
+}
+
 /// A stream and who answers for it.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct StreamOwnerLabel {

@@ -29,7 +29,8 @@ use serde_json::Value;
 
 pub use kafka_client::{KafkaClientStatistics, Sample};
 pub use labels::{
-    BuildLabel, DeliverySeconds, ReasonLabel, StreamLabel, StreamOwnerLabel, StreamTopicLabel, TopicLabel, TopicReasonLabel,
+    BuildLabel, DeliverySeconds, KindLabel, ReasonLabel, StreamLabel, StreamOwnerLabel, StreamTopicLabel, TopicLabel,
+    TopicReasonLabel,
 };
 
 use crate::cursor::MovedReason;
@@ -73,6 +74,16 @@ metrics! {
     client_connections: Family<StreamLabel, Counter> = "eventstreams_client_connections";
     /// Connections open now on the public port.
     connections: Gauge = "eventstreams_connections";
+    /// Connections refused because their peer address had as many as it may have.
+    connections_refused: Counter = "eventstreams_connections_refused";
+    /// Bytes of memory that everything may hold that clients cause.
+    memory_budget_bytes: Gauge = "eventstreams_memory_budget_bytes";
+    /// Bytes of that budget that are used, by kind.
+    memory_used_bytes: Family<KindLabel, Gauge> = "eventstreams_memory_used_bytes";
+    /// Streams refused because the budget of memory was used up.
+    memory_refusals: Counter = "eventstreams_memory_refusals";
+    /// Clients that took nothing, disconnected because memory was short.
+    memory_disconnects: Counter = "eventstreams_memory_disconnects";
     /// Records read by the live consumer, by topic.
     records_read: Family<TopicLabel, Counter> = "eventstreams_records_read";
     /// Records that were not delivered, by reason.

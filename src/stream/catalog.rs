@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::allowlist::{Configured, is_pattern};
 use super::{Stream, StreamError, StreamName, Topic, aliases};
 use crate::config::{StreamsConfig, misspelt_setting};
+use crate::limits;
 
 /// All public streams at one moment: immutable, replaced as a whole by a reload.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +37,16 @@ pub enum CatalogError {
     NothingConfigured {
         /// How many are allowed.
         allowed: usize,
+    },
+    /// More than the program is made for.
+    #[error("{count} {what} are configured, at most {max} are served; leave out of allowed_streams what is not needed here")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
     },
     /// There is no configuration of any stream.
     #[error("no stream is configured; set stream_config_uri, or name streams in stream_config_defaults")]
@@ -105,6 +116,7 @@ impl Catalog {
             Some(allowed) => allowed.iter().map(String::as_str).collect(),
             None => configured.names().map(String::as_str).filter(|name| !is_pattern(name)).collect(),
         };
+        at_most(limits::STREAM_NAMES_MAX, "public streams", names.len())?;
         let mut building = Self::default();
         let mut errors = Vec::new();
         for name in &names {
@@ -114,6 +126,9 @@ impl Catalog {
         if !errors.is_empty() {
             return Err(CatalogError::Streams(errors));
         }
+        let all_names = building.streams.len() + building.aliases.len();
+        at_most(limits::STREAM_NAMES_MAX, "public streams and aliases", all_names)?;
+        at_most(limits::STREAM_TOPICS_MAX, "topics of public streams", building.by_topic.len())?;
         match &config.allowed_streams {
             Some(_) if names.is_empty() => building.warnings.push(Warning::NothingAllowed),
             Some(_) if building.streams.is_empty() => return Err(CatalogError::NothingConfigured { allowed: names.len() }),
@@ -194,6 +209,10 @@ impl Catalog {
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
+}
+
+fn at_most(max: usize, what: &'static str, count: usize) -> Result<(), CatalogError> {
+    if count > max { Err(CatalogError::TooMany { what, count, max }) } else { Ok(()) }
 }
 
 /// The map of streams at the dotted path `object_path` of the document.

@@ -11,6 +11,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::config::UriOptions;
+use crate::limits;
 
 /// How often a URL is asked before it counts as down.
 const ATTEMPTS: u32 = 4;
@@ -19,8 +20,6 @@ const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// What one attempt may take when the operator set no `timeout`.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest answer read: production's configuration of 244 streams has 0.3 MB.
-const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// Redirects followed in one attempt.
 const REDIRECTS_MAX: usize = 10;
@@ -40,8 +39,11 @@ pub enum FetchError {
     /// A redirect that leads nowhere, or too many of them.
     #[error("redirects more than {REDIRECTS_MAX} times, or to no URL")]
     Redirects,
-    /// An answer larger than 64 MiB.
-    #[error("answered with more than {BODY_BYTES_MAX} bytes")]
+    /// An answer larger than [`limits::STREAM_CONFIG_BYTES_MAX`].
+    #[error(
+        "answered with more than {} bytes; ask it for the streams that are served here only",
+        limits::STREAM_CONFIG_BYTES_MAX
+    )]
     TooLarge,
 }
 
@@ -123,7 +125,7 @@ fn redirected(first: &Url, at: &Url, response: &Response) -> Option<Url> {
 async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| FetchError::NoAnswer(told(error)))? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
+        if body.len() + chunk.len() > limits::STREAM_CONFIG_BYTES_MAX {
             return Err(FetchError::TooLarge);
         }
         body.extend_from_slice(&chunk);

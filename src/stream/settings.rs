@@ -1,5 +1,8 @@
 //! One stream out of its settings: topics, aliases, what is allowed inside an id.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use serde_json::{Map, Value};
 
 use super::{StreamName, Topic};
@@ -169,12 +172,8 @@ fn text(settings: &Map<String, Value>, setting: &'static str) -> Result<Option<S
     }
 }
 
-fn once<T: PartialEq>(names: Vec<T>) -> Vec<T> {
-    let mut kept: Vec<T> = Vec::with_capacity(names.len());
-    for name in names {
-        if !kept.contains(&name) {
-            kept.push(name);
-        }
-    }
-    kept
+fn once<T: Eq + Hash + Clone>(mut names: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.retain(|name| seen.insert(name.clone()));
+    names
 }

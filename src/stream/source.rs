@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 
 use super::fetch::{FetchError, fetch};
 use super::{Catalog, CatalogError};
 use crate::config::{StreamsConfig, parse_yaml};
+use crate::limits;
 
 /// Why there is no document of stream configuration.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,16 @@ pub enum SourceError {
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
+    },
+    /// The file is too large.
+    #[error(
+        "stream configuration {}: has more than {} bytes; leave in it the streams that are served here",
+        path.display(),
+        limits::STREAM_CONFIG_BYTES_MAX
+    )]
+    TooLarge {
+        /// Its path as given.
+        path: PathBuf,
     },
     /// The URL gave no document.
     #[error("stream configuration {url}: {cause}")]
@@ -68,7 +80,7 @@ impl LoadError {
         match self {
             Self::Source(_) => of("stream_config_uri"),
             Self::Catalog(CatalogError::Document(_)) => of("stream_config_object_path"),
-            Self::Catalog(CatalogError::NothingConfigured { .. }) => of("allowed_streams"),
+            Self::Catalog(CatalogError::NothingConfigured { .. } | CatalogError::TooMany { .. }) => of("allowed_streams"),
             Self::Catalog(CatalogError::NoStreams) => of(""),
             Self::Catalog(CatalogError::Streams(errors)) => {
                 errors.iter().map(|error| (String::new(), error.to_string())).collect()
@@ -120,12 +132,23 @@ pub async fn load(config: &StreamsConfig, user_agent: &str) -> Result<Value, Sou
     let Some(uri) = config.uri.as_deref() else { return Ok(Value::Null) };
     if !is_url(uri) {
         let path = file_path(uri);
-        let bytes = tokio::fs::read(&path).await.map_err(|cause| SourceError::File { path: path.clone(), cause })?;
+        let bytes = read(&path).await.map_err(|cause| SourceError::File { path: path.clone(), cause })?;
+        if bytes.len() > limits::STREAM_CONFIG_BYTES_MAX {
+            return Err(SourceError::TooLarge { path });
+        }
         return decode(&bytes, uri);
     }
     let place = shown_uri(uri);
     let fetched = fetch(uri, &config.uri_options, user_agent).await;
     decode(&fetched.map_err(|cause| SourceError::Url { url: place.clone(), cause })?, &place)
+}
+
+/// All of a file, or so much of it that it is seen to be too large.
+async fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = limits::STREAM_CONFIG_BYTES_MAX as u64 + 1;
+    tokio::fs::File::open(path).await?.take(most).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 /// The file that stream configuration is read from, when it is a file: for those who watch it.
@@ -269,6 +292,16 @@ mod tests {
 
         let nothing_kept = StreamsConfig { cache_file: None, ..config };
         assert!(load_catalog(&nothing_kept, "t").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_of_any_size_is_read_up_to_a_bound_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.json");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(limits::STREAM_CONFIG_BYTES_MAX as u64 + 1).unwrap();
+        let error = load(&from(path.to_str().unwrap()), "t").await.unwrap_err();
+        assert!(matches!(error, SourceError::TooLarge { .. }) && error.to_string().contains("8388608"), "{error}");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::StreamsConfig;
+use crate::limits;
 
 fn map(value: Value) -> Map<String, Value> {
     match value {
@@ -216,6 +217,19 @@ fn an_alias_resolves_to_its_stream_and_does_not_count_when_it_is_the_own_name() 
         catalog.aliases().map(|(alias, stream)| (alias, stream.name.as_str())).collect::<Vec<_>>(),
         [("recentchange", "mediawiki.recentchange")]
     );
+}
+
+#[test]
+fn names_and_topics_are_bounded_and_the_error_says_what_to_do() {
+    let streams = |count: usize| Value::from_iter((0..count).map(|number| (format!("s{number}"), json!({}))));
+    let told = error(&streams(limits::STREAM_NAMES_MAX + 1), &all());
+    assert!(told.contains("10001 public streams are configured, at most 10000") && told.contains("allowed_streams"), "{told}");
+    assert_eq!(names(&build(&streams(limits::STREAM_NAMES_MAX + 1), &allowing(&["s1"]))), ["s1"], "others do not count");
+    let many = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
+    let told = error(&json!({"a": {"stream_aliases": many(limits::STREAM_NAMES_MAX)}}), &all());
+    assert!(told.contains("10001 public streams and aliases"), "{told}");
+    let told = error(&json!({"a": {"topics": many(limits::STREAM_TOPICS_MAX + 1)}}), &all());
+    assert!(told.contains("20001 topics of public streams"), "{told}");
 }
 
 #[test]

@@ -89,7 +89,8 @@ impl Client {
             self.progress[number] = Some(self.beginning(number, server, log, entry, may_repeat, truth));
         }
         let since = self.since.filter(|_| entries.is_empty()).map(TimestampMs);
-        let asked = Asked { topics: self.topics.clone(), format: Format::Sse, last_event_id: entries, since, client: None };
+        let asked =
+            Asked { topics: self.topics.clone(), format: Format::Sse, last_event_id: entries, since, client: None, asker: None };
         let (turns, inbox) = (Rc::new(Semaphore::new(0)), Rc::default());
         let mut reading = Box::pin(read(Arc::clone(&server.hub), asked, Rc::clone(&turns), Rc::clone(&inbox)));
         // Up to its first wait it runs at once, so that live is where it is now.

@@ -8,11 +8,13 @@
 //! * `cluster`: Kafka as plain vectors.
 //! * `server`: a hub that reads the model.
 //! * `client`: what a client gets, and what it should.
+//! * `neighbours`: what clients cost each other.
 //! * `run`: one run.
 //! * `together`: what chance does not meet.
 
 mod client;
 mod cluster;
+mod neighbours;
 mod run;
 mod server;
 mod together;

@@ -114,6 +114,7 @@ impl Run {
             // From a single event to a hundred.
             memory_log_bytes_max: 250 << self.dice.random_range(0..8),
             feed_bytes_max: 500 << self.dice.random_range(0..7),
+            memory_bytes_max: 1 << 30,
             replay_places_max: self.dice.random_range(1..4),
             replay_places_per_client_max: None,
             replay_queue_max: self.dice.random_range(0..4),

@@ -36,6 +36,7 @@ fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<Hub>, Upstr
     let limits = HubLimits {
         memory_log_bytes_max,
         feed_bytes_max: 1 << 20,
+        memory_bytes_max: 1 << 30,
         replay_places_max: 1,
         replay_places_per_client_max: None,
         replay_queue_max: 1,
@@ -76,7 +77,8 @@ fn entry(partition: i32, timestamps: &[i64], had: usize) -> AskedEntry {
 
 /// How many events of a subscription with this id there are.
 async fn events(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> u64 {
-    let asked = Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id, since: None, client: None };
+    let asked =
+        Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id, since: None, client: None, asker: None };
     let mut started = subscribe(hub, asked).await.expect("it begins");
     let mut count = 0;
     while !started.subscription.is_live() {
@@ -109,7 +111,7 @@ async fn one_partition_that_disagrees_shows_that_the_id_is_from_elsewhere() {
 fn from_the_first_offset_on() -> Asked {
     let position = AskedPosition::Offset(Offset(0));
     let id = vec![AskedEntry { topic: "eqiad.a".into(), partition: Some(Partition(0)), position }];
-    Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: id, since: None, client: None }
+    Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: id, since: None, client: None, asker: None }
 }
 
 /// Answers one question and one request for a range; `between` happens to the log between them.
@@ -173,8 +175,14 @@ async fn who_waits_for_the_feed_has_given_its_place_back() {
 async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
     let mut logs = [log(0, 0, &[TIME]), log(1, 0, &[TIME])];
     let hub = hub(&logs);
-    let asked =
-        || Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: Vec::new(), since: None, client: None };
+    let asked = || Asked {
+        topics: vec!["eqiad.a".into()],
+        format: Format::Sse,
+        last_event_id: Vec::new(),
+        since: None,
+        client: None,
+        asker: None,
+    };
     let mut one = subscribe(&hub, asked()).await.expect("it begins").subscription;
     let mut other = subscribe(&hub, asked()).await.expect("it begins").subscription;
     logs[0].append(Some(1), TIME + 1, true, 0);

@@ -94,7 +94,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Runs the steps for one client, and says what it has got and what it should read.
 fn run(coding: Coding, steps: Vec<Step>) -> (Vec<u8>, Vec<u8>) {
-    let (mut own, mut shared, mut joined) = (Coder::new(coding), SharedCoder::new(coding), None);
+    let (mut own, mut shared, mut joined) = (Coder::new(coding), SharedCoder::new(coding, &MemoryBudget::new(1 << 30)), None);
     let (mut wire, mut plain) = (own.head().to_vec(), Vec::new());
     for step in steps {
         match step {

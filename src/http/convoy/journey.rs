@@ -17,6 +17,7 @@ use crate::http::coding::SharedCoder;
 use crate::http::sink::{Chunk, SinkRef, Written};
 use crate::http::voice::{Said, Silence, Voice};
 use crate::limits;
+use crate::memory::Use;
 
 /// The task that writes.
 pub(super) struct Journey {
@@ -44,7 +45,7 @@ impl Journey {
             key: (subscription.feed_key().clone(), coding),
             format: subscription.feed_key().format,
             subscription,
-            coder: SharedCoder::new(coding),
+            coder: SharedCoder::new(coding, app.hub.memory()),
             anew: (Instant::now(), 0),
             members: Vec::new(),
             waiting: Vec::new(),
@@ -85,7 +86,7 @@ impl Journey {
         self.convoy.bytes.fetch_add(sum.bytes, Ordering::Relaxed);
         self.anew.1 += sum.events;
         let coded = self.coder.encode(said.pieces);
-        self.write(&Chunk::of(&coded)).await;
+        self.write_pieces(coded).await;
         self.silence.break_now();
         if self.subscription.has_more() {
             let most = Duration::from_millis(self.app.config.limits.batch_wait_max_ms);
@@ -98,7 +99,14 @@ impl Journey {
         self.let_in().await;
         self.app.metrics.heartbeats.inc_by(self.members.len() as u64);
         let coded = self.coder.encode(vec![Bytes::from_static(self.format.heartbeat())]);
-        self.write(&Chunk::of(&coded)).await;
+        self.write_pieces(coded).await;
+    }
+
+    /// Writes to all; the pieces are let go before anybody waits.
+    async fn write_pieces(&mut self, pieces: Vec<Bytes>) {
+        let chunk = Chunk::of(&pieces, self.app.hub.memory());
+        drop(pieces);
+        self.write(&chunk).await;
     }
 
     async fn write(&mut self, chunk: &Chunk) {
@@ -134,9 +142,13 @@ impl Journey {
 
     fn leave(&self, member: Member, unwritten: Bytes) {
         let (end, sum) = self.coder.leave(member.joined);
-        let end = Chunk::of(&[end]);
-        let unwritten =
-            if end.is_empty() { unwritten } else { [&unwritten[..], member.sink.as_ref().form(&end)].concat().into() };
+        let memory = self.app.hub.memory();
+        let end = Chunk::of(&[end], memory);
+        let unwritten = if end.is_empty() {
+            unwritten
+        } else {
+            memory.keep(Use::Unwritten, [&unwritten[..], member.sink.as_ref().form(&end)].concat().into())
+        };
         let (subscription, sum) = (self.subscription.fork(member.client), member.before.then(sum));
         member.leave(self.convoy.delivered(), Left { subscription, unwritten, sum, turned_away: false });
     }
@@ -175,7 +187,7 @@ impl Journey {
         if may_begin && self.waiting.iter().any(|newcomer| newcomer.subscription.live_at() == here) {
             self.anew = (Instant::now(), 0);
             let end = self.coder.begin_anew();
-            self.write(&Chunk::of(&[end])).await;
+            self.write_pieces(vec![end]).await;
             for newcomer in std::mem::take(&mut self.waiting) {
                 self.bring_up(newcomer);
             }
@@ -199,7 +211,7 @@ impl Journey {
                 alone.add(&newcomer.member.streams);
                 *sum += alone.deliver(&said);
             }
-            let chunk = Chunk::of(&newcomer.coder.encode(said.pieces));
+            let chunk = Chunk::of(&newcomer.coder.encode(said.pieces), self.app.hub.memory());
             match newcomer.member.sink.as_ref().write(&chunk) {
                 Written::Whole => {}
                 Written::Part(unwritten) => return newcomer.leave(unwritten, false),

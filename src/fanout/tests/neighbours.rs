@@ -1,0 +1,97 @@
+//! What one client's streams cost the others: who joins does not wait for events, and a full budget loses none.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::cursor::{Offset, Partition, TimestampMs};
+use crate::event::Format;
+use crate::fanout::upstream::upstream;
+use crate::fanout::{Arrival, Asked, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, subscribe};
+use crate::memory::Use;
+use crate::metrics::Metrics;
+use crate::stream::Topic;
+
+use super::cluster::Log;
+
+const TIME: i64 = 1_700_000_000_000;
+const BUDGET: usize = 1 << 20;
+
+fn topic() -> Topic {
+    "eqiad.a".into()
+}
+
+fn hub() -> (Arc<Hub>, Arc<HubPartition>) {
+    let limits = HubLimits {
+        memory_log_bytes_max: 1 << 20,
+        feed_bytes_max: 1 << 20,
+        memory_bytes_max: BUDGET,
+        replay_places_max: 1,
+        replay_places_per_client_max: None,
+        replay_queue_max: 1,
+    };
+    let hub = Hub::new(limits, upstream(1, 1).0, Arc::new(Metrics::default()));
+    let start = LogStart { offset: Offset(0), floor: TimestampMs(i64::MIN), is_log_start: true };
+    let partition = hub.add_partition(&topic(), Partition(0), start);
+    hub.set_ready(true);
+    (hub, partition)
+}
+
+/// Publishes so many events, the first of them number `first` of the log.
+fn publish(hub: &Hub, partition: &Arc<HubPartition>, first: usize, count: usize) {
+    let mut log = Log::new(topic(), 0);
+    (0..first + count).for_each(|number| log.append(Some(number), TIME, true, 0));
+    let arrivals = log.records[first..].iter().map(|record| Arrival {
+        partition: Arc::clone(partition),
+        offset: Offset(record.offset),
+        timestamp: TimestampMs(record.timestamp),
+        event: record.event.clone(),
+    });
+    hub.publish(arrivals.collect());
+}
+
+fn asked() -> Asked {
+    let (topics, last_event_id) = (vec![topic()], Vec::new());
+    Asked { topics, format: Format::Ndjson, last_event_id, since: None, client: None, asker: None }
+}
+
+/// While an event is rendered for all feeds of a partition, a stream begins on it and ends.
+#[test]
+fn who_joins_or_leaves_does_not_wait_until_an_event_is_rendered() {
+    let (hub, partition) = hub();
+    let rendering = partition.followers.let_in();
+    let (done, is_done) = mpsc::channel();
+    let joining = Arc::clone(&hub);
+    std::thread::spawn(move || {
+        drop(joining.join(&FeedKey { topics: [topic()].into(), format: Format::Ndjson }));
+        done.send(()).expect("the test waits");
+    });
+    is_done.recv_timeout(Duration::from_mins(1)).expect("it does not wait");
+    drop(rendering);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_for_which_there_is_no_memory_come_when_there_is() {
+    let (hub, partition) = hub();
+    let mut subscription = subscribe(&hub, asked()).await.expect("it begins").subscription;
+    publish(&hub, &partition, 0, 1);
+    assert!(matches!(subscription.next().await, Batch::Frames { live: Some(_), .. }));
+    let all = hub.memory().hold(Use::Streams, BUDGET);
+    publish(&hub, &partition, 1, 2);
+    tokio::select! {
+        batch = subscription.next() => panic!("there is no memory: {batch:?}"),
+        () = tokio::time::sleep(Duration::from_mins(1)) => {}
+    }
+    drop(all);
+    let Batch::Frames { delivered, live: None, .. } = subscription.next().await else { panic!("what was missed comes") };
+    assert_eq!(delivered[0].events, 2);
+    tokio::select! {
+        biased;
+        batch = subscription.next() => panic!("there is nothing more: {batch:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    publish(&hub, &partition, 3, 1);
+    assert!(matches!(subscription.next().await, Batch::Frames { live: Some(_), .. }), "live again");
+    drop(subscription);
+    assert_eq!(hub.memory().held(), 0, "all is given back");
+}

@@ -1,0 +1,96 @@
+//! How much memory this process may have: what its container allows, else what the machine has.
+
+use std::path::Path;
+
+/// The least that a budget is by default. A container that has less than this to give is too small to serve from.
+const BUDGET_MIN: usize = 64 << 20;
+
+/// What is taken when nothing tells how much memory there is.
+const UNKNOWN_MACHINE: usize = 2 << 30;
+
+/// The budget when the operator names none: half of what is left beside the memory log. The other half is for the
+/// program, librdkafka, what the kernel keeps for sockets, and what an allocator cannot give back at once.
+#[must_use]
+pub fn default_budget(memory_log_bytes_max: usize) -> usize {
+    let memory = memory(Path::new("/")).unwrap_or(UNKNOWN_MACHINE);
+    (memory.saturating_sub(memory_log_bytes_max) / 2).max(BUDGET_MIN)
+}
+
+/// The smallest limit of the cgroups that this process is in (version 2, else 1), else the machine's memory, in bytes.
+fn memory(root: &Path) -> Option<usize> {
+    let machine = machine(root);
+    match cgroup(root) {
+        // Version 1 has a huge number for "no limit".
+        Some(limit) => Some(machine.map_or(limit, |machine| machine.min(limit))),
+        None => machine,
+    }
+}
+
+fn cgroup(root: &Path) -> Option<usize> {
+    let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let version_2 = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let version_1 = groups.lines().find_map(|line| line.split_once(":memory:").map(|(_, path)| path));
+    let limits = [(version_1, "sys/fs/cgroup/memory", "memory.limit_in_bytes"), (version_2, "sys/fs/cgroup", "memory.max")];
+    limits.into_iter().filter_map(|(path, mount, file)| limit_at(&root.join(mount), path?, file)).min()
+}
+
+/// The smallest limit on the way from the group at `path` to the root of its hierarchy. In a container the path may be one
+/// that only the host sees: then the root is the container's own.
+fn limit_at(mount: &Path, path: &str, file: &str) -> Option<usize> {
+    let group = Path::new(path.trim_start_matches('/'));
+    let read = |group: &Path| std::fs::read_to_string(mount.join(group).join(file)).ok()?.trim().parse::<usize>().ok();
+    group.ancestors().filter_map(read).min()
+}
+
+fn machine(root: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: usize = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine_with(files: &[(&str, &str)]) -> Option<usize> {
+        let root = tempfile::tempdir().expect("a folder");
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        }
+        memory(root.path())
+    }
+
+    const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree: 1 kB\n");
+
+    #[test]
+    fn a_containers_limit_is_what_there_is() {
+        let own = ("proc/self/cgroup", "0::/\n");
+        assert_eq!(machine_with(&[MEMINFO, own, ("sys/fs/cgroup/memory.max", "1073741824\n")]), Some(1 << 30));
+        assert_eq!(machine_with(&[MEMINFO, own, ("sys/fs/cgroup/memory.max", "max\n")]), Some(8 << 30));
+        let hosts = ("proc/self/cgroup", "0::/kubepods/pod1/c1\n");
+        assert_eq!(machine_with(&[MEMINFO, hosts, ("sys/fs/cgroup/memory.max", "1073741824\n")]), Some(1 << 30));
+    }
+
+    #[test]
+    fn the_smallest_limit_on_the_way_up_counts() {
+        let own = ("proc/self/cgroup", "0::/a/b\n");
+        let (upper, lower) = (("sys/fs/cgroup/a/memory.max", "1000\n"), ("sys/fs/cgroup/a/b/memory.max", "2000\n"));
+        assert_eq!(machine_with(&[MEMINFO, own, upper, lower]), Some(1000));
+    }
+
+    #[test]
+    fn version_1_is_read_too() {
+        let own = ("proc/self/cgroup", "5:cpu:/x\n4:memory:/docker/1\n0::/\n");
+        let limit = |text| machine_with(&[MEMINFO, own, ("sys/fs/cgroup/memory/memory.limit_in_bytes", text)]);
+        assert_eq!((limit("536870912\n"), limit("9223372036854771712\n")), (Some(1 << 29), Some(8 << 30)));
+    }
+
+    #[test]
+    fn without_a_container_the_machine_counts_and_without_both_nothing_is_known() {
+        assert_eq!((machine_with(&[MEMINFO]), machine_with(&[])), (Some(8 << 30), None));
+        assert!(default_budget(usize::MAX) == BUDGET_MIN && default_budget(0) > BUDGET_MIN);
+    }
+}

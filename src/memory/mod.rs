@@ -1,0 +1,271 @@
+//! One budget for the memory that clients cause (`memory_bytes_max`).
+//!
+//! Each part that holds memory for clients counts it here while it lives ([`Held`]), by its kind ([`Use`]). Bytes that
+//! several clients share count once ([`MemoryBudget::keep`]). The memory log has a bound of its own and is not counted.
+//!
+//! What happens before the budget is passed:
+//!
+//! * From [`YIELD_FROM`] on, those that hold much and do not move yield: clients that take nothing are disconnected, the
+//!   one with the most unwritten bytes first. Rings of feeds shrink, and stalled replays let go of what they fetched
+//!   (`Hub::relieve`).
+//! * From [`REFUSE_FROM`] on, new streams get 503, and catching up waits before it reads more.
+//!
+//! * `machine`: how much memory there is.
+//! * `stalled`: the clients that take nothing now.
+
+mod machine;
+mod stalled;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+pub use machine::default_budget;
+pub use stalled::{MemoryIsNeeded, Stalled};
+
+/// What memory is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Rendered frames of feeds, and the feeds.
+    Feeds,
+    /// Events fetched for subscribers that catch up.
+    Replays,
+    /// Bytes on their way to clients.
+    Unwritten,
+    /// Compressors.
+    Coders,
+    /// What each stream costs by itself.
+    Streams,
+}
+
+impl Use {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Feeds, Self::Replays, Self::Unwritten, Self::Coders, Self::Streams];
+
+    /// Its label in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Feeds => "feeds",
+            Self::Replays => "replays",
+            Self::Unwritten => "unwritten",
+            Self::Coders => "coders",
+            Self::Streams => "streams",
+        }
+    }
+}
+
+/// The part of the budget, in sixteenths, from which holders yield.
+const YIELD_FROM: usize = 14;
+
+/// The part of the budget, in sixteenths, from which new streams are refused: later, so that holders yield first.
+const REFUSE_FROM: usize = 15;
+
+/// The part of the budget, in sixteenths, that rings of feeds may have together.
+const FEEDS_SHARE: usize = 8;
+
+/// See the module.
+#[derive(Debug)]
+pub struct MemoryBudget {
+    max: usize,
+    held: [AtomicUsize; Use::ALL.len()],
+    /// The most that somebody has found no room for since holders last yielded.
+    wanted: AtomicUsize,
+    stalled: Stalled,
+}
+
+impl MemoryBudget {
+    /// A budget of `max` bytes of which nothing is used.
+    #[must_use]
+    pub fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, held: Default::default(), wanted: AtomicUsize::new(0), stalled: Stalled::default() })
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Bytes used for one kind.
+    #[must_use]
+    pub fn held_for(&self, of: Use) -> usize {
+        self.held[of as usize].load(Ordering::Relaxed)
+    }
+
+    /// Bytes used in all.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        Use::ALL.into_iter().map(|of| self.held_for(of)).sum()
+    }
+
+    /// Whether new streams are to be refused, and catching up is to wait.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        !self.has_room(0)
+    }
+
+    /// Whether there is room for `bytes` more. If not, holders yield as much soon.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let has_room = self.held().saturating_add(bytes) <= self.share(REFUSE_FROM);
+        if !has_room {
+            self.wanted.fetch_max(bytes, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// Bytes that holders are to yield; 0 while there is room.
+    #[must_use]
+    pub fn excess(&self) -> usize {
+        let (held, wanted) = (self.held(), self.wanted.load(Ordering::Relaxed));
+        let unmet = if wanted > 0 { (held + wanted).saturating_sub(self.share(REFUSE_FROM)) } else { 0 };
+        held.saturating_sub(self.share(YIELD_FROM)).max(unmet)
+    }
+
+    /// Holders have yielded: who still finds no room says so again.
+    pub fn forget_wanted(&self) {
+        self.wanted.store(0, Ordering::Relaxed);
+    }
+
+    /// Bytes that each of so many feeds may keep, if the operator allows it `most`.
+    #[must_use]
+    pub fn of_each_feed(&self, feeds: usize, most: usize) -> usize {
+        most.min(self.feeds_max() / feeds.max(1))
+    }
+
+    /// Bytes that all feeds together may keep.
+    #[must_use]
+    pub fn feeds_max(&self) -> usize {
+        self.share(FEEDS_SHARE)
+    }
+
+    /// Clients that take nothing now.
+    #[must_use]
+    pub fn stalled(&self) -> &Stalled {
+        &self.stalled
+    }
+
+    /// Counts `bytes` until the answer is dropped. Never refused: whoever asks has looked before.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, of: Use, bytes: usize) -> Held {
+        self.held[of as usize].fetch_add(bytes, Ordering::Relaxed);
+        Held { budget: Arc::clone(self), of, bytes }
+    }
+
+    /// The same bytes, counted once until the last of those that share them drops them.
+    #[must_use]
+    pub fn keep(self: &Arc<Self>, of: Use, bytes: Bytes) -> Bytes {
+        if bytes.is_empty() {
+            return bytes;
+        }
+        let held = self.hold(of, bytes.len());
+        Bytes::from_owner(Kept { bytes, _held: held })
+    }
+
+    fn share(&self, sixteenths: usize) -> usize {
+        self.max / 16 * sixteenths
+    }
+}
+
+/// Bytes that are counted until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    budget: Arc<MemoryBudget>,
+    of: Use,
+    bytes: usize,
+}
+
+impl Held {
+    /// What it counts now.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Counts so many from now on.
+    pub fn set(&mut self, bytes: usize) {
+        let held = &self.budget.held[self.of as usize];
+        if bytes >= self.bytes {
+            held.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else {
+            held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+struct Kept {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_bytes_count_once_until_the_last_is_gone() {
+        let budget = MemoryBudget::new(1600);
+        let bytes = budget.keep(Use::Unwritten, Bytes::from(vec![7; 100]));
+        let part = bytes.slice(90..);
+        assert_eq!((budget.held(), budget.held_for(Use::Unwritten), &part[..]), (100, 100, &[7; 10][..]));
+        drop(bytes);
+        assert_eq!(budget.held(), 100, "a part of it keeps all of it");
+        drop(part);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn what_is_held_may_change_and_is_given_back() {
+        let budget = MemoryBudget::new(1600);
+        let mut held = budget.hold(Use::Replays, 100);
+        held.set(300);
+        let other = budget.hold(Use::Coders, 50);
+        held.set(20);
+        assert_eq!((budget.held_for(Use::Replays), budget.held()), (20, 70));
+        drop((held, other));
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn holders_yield_before_new_streams_are_refused() {
+        let budget = MemoryBudget::new(1600);
+        let mut held = budget.hold(Use::Feeds, 1400);
+        assert_eq!((budget.excess(), budget.is_short()), (0, false));
+        held.set(1500);
+        assert_eq!((budget.excess(), budget.is_short()), (100, false));
+        held.set(1501);
+        assert!(budget.is_short());
+    }
+
+    #[test]
+    fn holders_yield_as_much_as_somebody_has_found_no_room_for() {
+        let budget = MemoryBudget::new(1600);
+        let _held = budget.hold(Use::Feeds, 1300);
+        assert!(budget.has_room(200) && budget.excess() == 0);
+        assert!(!budget.has_room(250) && !budget.has_room(210));
+        assert_eq!(budget.excess(), 50);
+        budget.forget_wanted();
+        assert_eq!(budget.excess(), 0);
+    }
+
+    #[test]
+    fn feeds_have_half_of_it_among_them() {
+        let budget = MemoryBudget::new(1600);
+        assert_eq!([0, 1, 2, 8, 80].map(|feeds| budget.of_each_feed(feeds, 500)), [500, 500, 400, 100, 10]);
+    }
+}
