@@ -89,3 +89,28 @@ fn unready(health: &KafkaHealth) -> String {
     }
     reason
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::TopicTrouble;
+    use crate::stream::Topic;
+
+    #[test]
+    fn the_reason_names_the_cause_and_topics_that_cannot_be_read() {
+        let health = KafkaHealth::default();
+        assert_eq!(unready(&health), "Kafka has not answered yet, or not every partition was read up to its end");
+        health.report("k:1/bootstrap: Failed to resolve 'k:1'".to_owned());
+        assert_eq!(unready(&health), "Kafka cannot be read: k:1/bootstrap: Failed to resolve 'k:1'");
+        health.answered();
+        health.set_topic(&Topic::from("a"), Some(TopicTrouble::NoLeader));
+        let reason = unready(&health);
+        for part in ["Kafka answers", "Failed to resolve", "; topic a has a partition without a leader"] {
+            assert!(reason.contains(part), "{part:?} is missing in {reason}");
+        }
+        for n in 0..100 {
+            health.set_topic(&Topic::from(format!("b{n}")), Some(TopicTrouble::DoesNotExist));
+        }
+        assert_eq!(unready(&health).matches("; topic ").count(), UNREADABLE_NAMED_MAX);
+    }
+}

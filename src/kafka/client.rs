@@ -93,14 +93,14 @@ impl ClientContext for Context {
     /// librdkafka's own lines. Faults of brokers (`FAIL`) come as errors too.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // librdkafka begins each with the thread that it is from.
-        let message = message.split_once("]: ").map_or(message, |(_, message)| message);
+        let text = message.split_once("]: ").map_or(message, |(_, text)| text);
         match facility {
-            _ if level as u8 > RDKafkaLogLevel::Warning as u8 => tracing::debug!(facility, message, "librdkafka"),
-            "FAIL" | "ERROR" => tracing::debug!(facility, message, "librdkafka"),
+            _ if level as u8 > RDKafkaLogLevel::Warning as u8 => tracing::debug!(facility, text, "librdkafka"),
+            "FAIL" | "ERROR" => tracing::debug!(facility, text, "librdkafka"),
             // The same for each consumer.
-            "CONFWARN" if self.handle.ends_with(LIVE) => tracing::warn!(message, "Kafka property without effect"),
+            "CONFWARN" if self.handle.ends_with(LIVE) => tracing::warn!(text, "Kafka property without effect"),
             "CONFWARN" => {}
-            _ => self.health.report(message.to_owned()),
+            _ => self.health.report(text.to_owned()),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::process::{Command, Output};
 
-use crate::support::admin::unique;
+use crate::support::acls::Operation;
+use crate::support::admin::{Cluster, unique};
 
 fn check_config(text: &str, env: &[(&str, &str)]) -> Output {
     run(&["check-config"], text, env)
@@ -134,23 +135,36 @@ fn a_log_in_text_form_has_no_colours_where_it_is_no_terminal() {
     assert!(told.contains("listening address=") && !told.contains('\u{1b}'), "{told}");
 }
 
+/// Exit code, standard output and standard error of `check-config --connect` for a stream of these topics.
+async fn connect(cluster: &Cluster, topics: &str) -> (Option<i32>, String, String) {
+    let brokers = &cluster.brokers;
+    let file = format!("{{kafka: {{metadata.broker.list: '{brokers}'}}, stream_config_defaults: {{s: {{topics: [{topics}]}}}}}}");
+    let ran = tokio::task::spawn_blocking(move || run(&["check-config", "--connect"], &file, &[])).await.expect("no panic");
+    (ran.status.code(), String::from_utf8(ran.stdout).expect("text"), String::from_utf8(ran.stderr).expect("text"))
+}
+
 on_both_brokers! {
     async fn check_config_connect_asks_kafka_for_each_topic(cluster: Cluster) {
         let (there, missing) = (unique("eqiad.there"), unique("eqiad.missing"));
         cluster.create_topic(&there, 2).await;
-        let file = |topics: &str| {
-            let brokers = &cluster.brokers;
-            format!("{{kafka: {{metadata.broker.list: '{brokers}'}}, stream_config_defaults: {{s: {{topics: [{topics}]}}}}}}")
-        };
-        let connect = async |text: String| {
-            let ran = tokio::task::spawn_blocking(move || run(&["check-config", "--connect"], &text, &[])).await.expect("no panic");
-            (ran.status.code(), String::from_utf8(ran.stdout).expect("text"), String::from_utf8(ran.stderr).expect("text"))
-        };
-        let (code, told, _) = connect(file(&there)).await;
+        let (code, told, _) = connect(&cluster, &there).await;
         assert!(code == Some(0) && told.contains(&format!("\n  {there}: 2 partitions, can be read\n")), "{told}");
-        let (code, told, error) = connect(file(&format!("{there}, {missing}"))).await;
+        let (code, told, error) = connect(&cluster, &format!("{there}, {missing}")).await;
         assert!(code == Some(1) && told.contains(&format!("\n  {missing} does not exist in Kafka")), "{told}");
         assert!(told.contains("can be read\n") && error.contains("1 of 2 topics cannot be read"), "{told}{error}");
+    }
+
+    async fn check_config_connect_names_topics_that_may_not_be_read(cluster: Cluster) {
+        let (unread, unseen) = (unique("eqiad.unread"), unique("eqiad.unseen"));
+        for (topic, operation) in [(&unread, Operation::Read), (&unseen, Operation::Describe)] {
+            cluster.create_topic(topic, 1).await;
+            cluster.deny(topic, operation).await;
+        }
+        let (code, told, error) = connect(&cluster, &format!("{unread}, {unseen}")).await;
+        for topic in [unread, unseen] {
+            assert!(told.contains(&format!("\n  {topic} may not be read: Kafka does not authorize this client\n")), "{told}{error}");
+        }
+        assert!(code == Some(1) && error.contains("2 of 2 topics cannot be read"), "{error}");
     }
 }
 

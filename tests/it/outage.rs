@@ -71,7 +71,8 @@ async fn an_outage_is_a_line_at_its_begin_and_one_at_its_end_and_streams_go_on()
 /// One name that does not resolve, beside a broker that is down: neither hides the other, however long it lasts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_does_not_resolve_stays_the_reason_of_readyz() {
-    let process = Program::start(&file("nowhere.invalid:9092", "t"), &[]).await;
+    // librdkafka warns of this property for each client that is made.
+    let process = Program::start(&file("nowhere.invalid:9092", "t"), &[("KAFKA__QUEUE_BUFFERING_MAX_MS", "5")]).await;
     let says_why = |body: &Value| body["reason"].as_str().is_some_and(|reason| reason.contains("Failed to resolve"));
     eventually("the cause in /readyz", async || says_why(&readyz(&process).await.1).then_some(())).await;
     for _ in 0..20 {
@@ -84,4 +85,8 @@ async fn a_name_that_does_not_resolve_stays_the_reason_of_readyz() {
             line["labels"]["cause"].as_str().is_some_and(|cause| cause.contains("Failed to resolve 'nowhere.invalid:9092'"))
         })
         .await;
+    let warned = |line: &&Value| {
+        line["message"] == "Kafka property without effect" && line["labels"].to_string().contains("queue.buffering.max.ms")
+    };
+    assert_eq!(about_kafka(&process).iter().filter(warned).count(), 1, "{}", process.log_text());
 }
