@@ -32,14 +32,14 @@ pub(super) fn page(app: &App) -> Bytes {
 }
 
 /// What `made` holds, if it is of this catalog; else it is made. Whoever asks meanwhile waits for it.
-fn once(made: &Made, catalog: Arc<Catalog>, make: impl FnOnce(&Catalog) -> String) -> Bytes {
+fn once(made: &Made, catalog: Arc<Catalog>, render: impl FnOnce(&Catalog) -> String) -> Bytes {
     let mut made = made.lock();
     if let Some((of, bytes)) = &*made
         && Arc::ptr_eq(of, &catalog)
     {
         return bytes.clone();
     }
-    let bytes = Bytes::from(make(&catalog));
+    let bytes = Bytes::from(render(&catalog));
     *made = Some((catalog, bytes.clone()));
     bytes
 }
@@ -78,6 +78,7 @@ fn path(stream: &Stream) -> Value {
                 parameter("since", "query", "Begin with events of this time: ISO 8601, or milliseconds since 1970."),
                 parameter("Last-Event-ID", "header", "The id of the last event received: go on right after it."),
                 parameter("lastEventId", "query", "The same for clients that cannot set the header."),
+                parameter("compression", "query", "gzip, zstd or none, for clients that cannot set Accept-Encoding."),
             ],
             "responses": {
                 "200": {

@@ -1,4 +1,4 @@
-"""Reads a stream with requests until it ends: URL CODING. Says how many events came, how late the latest, and `ok`."""
+"""Reads a stream with requests until it ends: URL CODING. Prints how many events came, how late the latest, and `ok`."""
 
 import json
 import sys
@@ -26,7 +26,8 @@ def judge(lines, who):
             sys.exit(f"{who}: {log} goes on at {meta['offset']}, not at {offsets[log]}")
         offsets[log] += 1
     right = count >= EVENTS_MIN and late < LATE_MAX_S
-    print(f"{who}, {count} events, {late:.3f} s late at most{' ok' if right else ''}")
+    print(f"{who}, {count} events, {late:.3f} s late at most{' ok' if right else ''}", flush=True)
+    return right
 
 
 def main():

@@ -92,4 +92,18 @@ on_both_brokers! {
         let v4 = SocketAddr::from(([127, 0, 0, 1], port));
         assert_eq!(Request::get("/robots.txt").send(v4).await.status, 200);
     }
+
+    async fn streams_whose_ids_would_not_be_accepted_back_are_said_at_start(cluster: Cluster) {
+        let (many, few) = (unique("eqiad.many"), unique("eqiad.few"));
+        cluster.create_topic(&many, 600).await;
+        cluster.create_topic(&few, 1).await;
+        let file = format!(
+            "kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{many: {{topics: [{many}]}}, few: {{topics: [{few}]}}}}\n",
+            cluster.brokers
+        );
+        let process = Program::start(&file, &[]).await;
+        process.ready().await;
+        let line = process.logged("the warning", |line| line["labels"]["streams"] == "many").await;
+        assert!(line["message"].as_str().is_some_and(|message| message.contains("would not be accepted back")), "{line}");
+    }
 }
