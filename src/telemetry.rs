@@ -52,7 +52,7 @@ pub fn start(logging: &Logging, service_name: &str) {
 /// not started.
 pub fn fatal(message: &str) {
     match STARTED.get().filter(|started| started.is_json) {
-        Some(started) => eprintln!("{}", ecs_line(&started.service_name, "error", "eventstreams", message, Map::new())),
+        Some(started) => eprintln!("{}", ecs_line(&started.service_name, "error", "eventstreams", message, &Map::new())),
         None => eprintln!("eventstreams: {message}"),
     }
 }
@@ -78,11 +78,11 @@ where
         let target = labels.remove("log.target").map_or_else(|| metadata.target().to_owned(), text);
         labels.retain(|name, _| !name.starts_with("log."));
         let level = metadata.level().as_str().to_ascii_lowercase();
-        writeln!(writer, "{}", ecs_line(&self.service_name, &level, &target, &message, labels))
+        writeln!(writer, "{}", ecs_line(&self.service_name, &level, &target, &message, &labels))
     }
 }
 
-fn ecs_line(service_name: &str, level: &str, logger: &str, message: &str, labels: Map<String, Value>) -> Value {
+fn ecs_line(service_name: &str, level: &str, logger: &str, message: &str, labels: &Map<String, Value>) -> Value {
     serde_json::json!({
         "@timestamp": jiff::Timestamp::now().to_string(),
         "log.level": level,

@@ -167,11 +167,11 @@ impl Lines {
 }
 
 fn named(topics: &[&Topic]) -> String {
-    let mut named = topics.iter().take(NAMED_MAX).map(|topic| topic.as_str()).collect::<Vec<_>>().join(", ");
-    if topics.len() > NAMED_MAX {
-        named += &format!(" and {} more", topics.len() - NAMED_MAX);
+    let named = topics.iter().take(NAMED_MAX).map(|topic| topic.as_str()).collect::<Vec<_>>().join(", ");
+    match topics.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
-    named
 }
 
 impl Line {

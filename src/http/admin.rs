@@ -78,16 +78,15 @@ async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) ->
 /// Why streams are not served yet.
 fn unready(health: &KafkaHealth) -> String {
     let waiting = "not every partition was read up to its end";
-    let mut reason = match (health.fault(), health.is_connected()) {
+    let reason = match (health.fault(), health.is_connected()) {
         (Some(fault), false) => format!("Kafka cannot be read: {fault}"),
         (Some(fault), true) => format!("Kafka answers, but {waiting}; its client reports: {fault}"),
         (None, true) => format!("Kafka answers, but {waiting} yet"),
         (None, false) => format!("Kafka has not answered yet, or {waiting}"),
     };
-    for (topic, trouble) in health.topics().iter().take(UNREADABLE_NAMED_MAX) {
-        reason += &format!("; topic {topic} {}", trouble.words());
-    }
-    reason
+    let topics = health.topics();
+    let of_topics = topics.iter().take(UNREADABLE_NAMED_MAX).map(|(topic, trouble)| format!("topic {topic} {}", trouble.words()));
+    std::iter::once(reason).chain(of_topics).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -171,19 +171,13 @@ impl Metrics {
         let now = now_seconds();
         for topic in self.topics.lock().iter() {
             let label = TopicLabel { topic: topic.clone() };
-            let newest = self.newest_record_seconds.get(&label).map(|newest| newest.get());
+            let newest = self.newest_record_seconds.get(&label).map(|newest| newest.clone());
             if let Some(newest) = newest {
-                self.newest_record_age_seconds.get_or_create(&label).set((now - newest).max(0.0));
+                // One from the future counts as one of now: else its topic would look alive until that time comes.
+                newest.set(newest.get().min(now));
+                self.newest_record_age_seconds.get_or_create(&label).set(now - newest.get());
             }
         }
-    }
-
-    /// A record of Kafka's time `timestamp_ms` was read: `newest` is its topic's gauge. A record from the future counts as one
-    /// of now: else its topic would look alive until that time comes.
-    #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact below 2^52")]
-    pub fn note_newest(newest: &Gauge<f64, AtomicU64>, timestamp_ms: i64) {
-        let seconds = timestamp_ms as f64 / 1000.0;
-        newest.set(newest.get().max(seconds.min(now_seconds())));
     }
 
     /// Puts what a Kafka client said of itself in the place of what it said before.
@@ -240,13 +234,19 @@ mod tests {
 
     #[test]
     fn a_record_from_the_future_counts_as_one_of_now() {
-        let newest = Gauge::<f64, AtomicU64>::default();
-        Metrics::note_newest(&newest, 1_700_000_000_000);
-        Metrics::note_newest(&newest, 1_600_000_000_000);
-        assert!((newest.get() - 1_700_000_000.0).abs() < 1e-3);
-        for from_the_future in [i64::MAX, 1_767_225_600_000_000] {
-            Metrics::note_newest(&newest, from_the_future);
-            assert!((newest.get() - now_seconds()).abs() < 60.0, "{}", newest.get());
+        let metrics = Metrics::default();
+        let config = crate::config::Config::parse("stream_config_defaults: {a: {}}", std::iter::empty()).expect("a file");
+        metrics.describe_streams(&Catalog::build(&Value::Null, &config.streams).expect("a catalog"));
+        let newest = metrics.newest_record_seconds.get_or_create(&TopicLabel { topic: "a".to_owned() }).clone();
+        let before = now_seconds();
+        // A year ahead, and microseconds taken for milliseconds.
+        for from_the_future in [before + 31_536_000.0, before * 1000.0] {
+            newest.set(newest.get().max(from_the_future));
+            let _ = metrics.render();
+            let counted = newest.get();
+            assert!((before..=now_seconds()).contains(&counted), "{counted}");
+            let _ = metrics.render();
+            assert!((newest.get() - counted).abs() < 1e-9, "it grows older from then on");
         }
     }
 

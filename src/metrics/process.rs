@@ -43,7 +43,7 @@ impl Collector for ProcessMetrics {
 
 /// The files of `/proc` that say so; empty where there are none.
 struct Process {
-    /// `/proc/self/stat` behind the name of the program, which may hold spaces (proc_pid_stat(5)): its third field on.
+    /// `/proc/self/stat` behind the name of the program, which may hold spaces (`proc_pid_stat(5)`): its third field on.
     stat: Vec<u64>,
     status: String,
     open_files_max: Option<f64>,

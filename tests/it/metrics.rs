@@ -121,6 +121,20 @@ on_both_brokers! {
         ]).await;
     }
 
+    async fn a_record_from_the_future_does_not_make_its_topic_look_alive(cluster: Cluster) {
+        let (loud, _, settings) = two_streams(&cluster).await;
+        let server = TestServer::start(&cluster, &settings).await;
+        let begun = now();
+        #[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit")]
+        let in_a_year = ((begun + 31_536_000.0) * 1000.0) as i64;
+        cluster.produce(NewRecord::new(&loud, 0, in_a_year, "{}")).await;
+        let newest = format!("eventstreams_newest_record_timestamp_seconds{{topic=\"{loud}\"}}");
+        let first = eventually("a newest record", async || sample_in(&server.metrics().await, &newest)).await;
+        let first: f64 = first.parse().expect("a number");
+        assert!((begun - 60.0..=now()).contains(&first), "{first}");
+        assert!((number(&server.metrics().await, &newest) - first).abs() < 1e-3, "it grows older from then on");
+    }
+
     async fn what_happens_to_subscribers_is_counted(cluster: Cluster) {
         let (loud, calm, settings) = two_streams(&cluster).await;
         let settings = settings.key("heartbeat_ms", "100");
