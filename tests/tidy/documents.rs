@@ -1,6 +1,7 @@
 //! What the documents mention is there: links, files, names of the code, commands with their options.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::CommandFactory as _;
 use eventstreams::cli::Cli;
@@ -61,7 +62,7 @@ impl Project {
 
 /// Whether a file is a document that is checked.
 pub fn is_document(file: &str) -> bool {
-    file.ends_with(".md")
+    Path::new(file).extension().is_some_and(|extension| extension == "md")
 }
 
 /// Says what the document mentions that is not there. History (`CHANGELOG.md`) may name what is gone.

@@ -58,10 +58,8 @@ fn every_folder_of_src_has_a_map() {
         let entries: BTreeSet<&str> = inside.filter_map(|entry| entry.split('/').next()).collect();
         // Unit tests stand where every reader looks for them.
         let own = ["mod.rs", "lib.rs", "tests.rs", "tests"];
-        let entries: Vec<&str> = entries
-            .into_iter()
-            .filter(|entry| !own.contains(entry) && (entry.ends_with(".rs") || !entry.contains('.')))
-            .collect();
+        let entries: Vec<&str> =
+            entries.into_iter().filter(|entry| !own.contains(entry) && (is_rust(entry) || !entry.contains('.'))).collect();
         project::check_map(map, text, &entries)
     }));
 }
