@@ -83,7 +83,7 @@ fn event_id(partitions: usize) -> EventId {
     for number in 0..partitions {
         let topic = format!("{}.mediawiki.stream-{}", ["codfw", "eqiad"][number % 2], number / 2);
         let position = Position { next: Offset(123_456_000), timestamp: TimestampMs(1_700_000_000_000) };
-        id.push_slot(topic.as_str().into(), Partition(0), position);
+        id.push_slot(topic.as_str().into(), Partition(0), None, position);
     }
     id
 }

@@ -66,6 +66,9 @@ pub const UPSTREAM_QUEUE_MAX: usize = 4096;
 /// How long one look-up (offsets, watermarks) may take before the asker gets 503.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long one partition may take to say what lies behind a position.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long a replay consumer waits for each record of a range before it gives up for this time.
 pub const REPLAY_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -151,7 +154,7 @@ pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
 pub const STALE_RETRY: Duration = Duration::from_mins(1);
 
 /// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
-pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(100);
+pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(250);
 
 /// The least time between two such looks that clients cause: an id may name partitions that never were. Shorter than
 /// [`DISCOVERY_PAUSES`] together, so that everybody who asks for something new gets a look.

@@ -53,7 +53,7 @@ fn a_frame_is_rendered_into_one_buffer_of_its_own_length() {
         let event = prepared(&topic, &value, kind);
         let position = Position { next: Offset(number), timestamp: TimestampMs(1_700_000_000_000) };
         if number == 0 {
-            id.push_slot(topic, Partition(0), position);
+            id.push_slot(topic, Partition(0), None, position);
         }
         id.set(0, position);
         let (info, frame) = allocated(|| frame::render(Format::Sse, id.as_bytes(), &event));

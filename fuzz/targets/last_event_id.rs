@@ -3,7 +3,11 @@
 
 #![no_main]
 
-use eventstreams::cursor::{AskedPosition, EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, Offset, Position, TimestampMs};
+use eventstreams::cursor::{
+    AskedPosition, EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId, Offset, Partition, Position,
+    TimestampMs,
+};
+use eventstreams::stream::Topic;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -23,20 +27,20 @@ fuzz_target!(|text: &str| {
             continue;
         };
         assert!(partition.0 >= 0);
-        let number = match entry.position {
-            AskedPosition::Both { next, timestamp } => (next.0, timestamp.0),
-            AskedPosition::Offset(next) => (next.0, 0),
-            AskedPosition::Timestamp(timestamp) => (0, timestamp.0),
+        let (number, log) = match entry.position {
+            AskedPosition::Both { next, timestamp, log } => ((next.0, timestamp.0), log),
+            AskedPosition::Offset(next) => ((next.0, 0), None),
+            AskedPosition::Timestamp(timestamp) => ((0, timestamp.0), None),
             AskedPosition::Unset | AskedPosition::Live | AskedPosition::Earliest => continue,
         };
         assert!(number.0 >= 0 && number.1 >= 0);
         let position = Position { next: Offset(number.0), timestamp: TimestampMs(number.1) };
-        rendered.push_slot(entry.topic.clone(), partition, position);
-        positions.push((entry.topic.clone(), partition, position));
+        rendered.push_slot(entry.topic.clone(), partition, log, position);
+        positions.push((entry.topic.clone(), partition, log, position));
     }
     check(&rendered, &positions);
     // Numbers of other lengths, and slots that go.
-    for (slot, (_, _, position)) in positions.iter_mut().enumerate() {
+    for (slot, (.., position)) in positions.iter_mut().enumerate() {
         *position =
             Position { next: Offset(position.next.0 / 7), timestamp: TimestampMs(position.timestamp.0.saturating_mul(3)) };
         rendered.set(slot, *position);
@@ -48,7 +52,9 @@ fuzz_target!(|text: &str| {
     check(&rendered, &left);
 });
 
-fn check(rendered: &EventId, positions: &[(eventstreams::stream::Topic, eventstreams::cursor::Partition, Position)]) {
+type Entry = (Topic, Partition, Option<LogId>, Position);
+
+fn check(rendered: &EventId, positions: &[Entry]) {
     let text = std::str::from_utf8(rendered.as_bytes()).expect("UTF-8");
     assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
     if positions.is_empty() {
@@ -62,8 +68,8 @@ fn check(rendered: &EventId, positions: &[(eventstreams::stream::Topic, eventstr
         Err(error) => panic!("{error}: {text}"),
     };
     assert_eq!(again.entries().len(), positions.len());
-    for (entry, (topic, partition, Position { next, timestamp })) in again.entries().iter().zip(positions) {
+    for (entry, (topic, partition, log, Position { next, timestamp })) in again.entries().iter().zip(positions) {
         assert_eq!((&entry.topic, entry.partition), (topic, Some(*partition)));
-        assert_eq!(entry.position, AskedPosition::Both { next: *next, timestamp: *timestamp });
+        assert_eq!(entry.position, AskedPosition::Both { next: *next, timestamp: *timestamp, log: *log });
     }
 }

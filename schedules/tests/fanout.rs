@@ -55,8 +55,8 @@ fn hub(feed_bytes_max: usize) -> (Arc<Hub>, Arc<HubPartition>, UpstreamRequests)
         replay_queue_max: 1,
     };
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
-    let start = LogStart { offset: Offset(0), floor: TimestampMs(i64::MIN), is_log_start: true };
-    let partition = hub.add_partition(&topic(), Partition(0), start);
+    let start = LogStart::of_log(Offset(0));
+    let partition = hub.add_partition(&topic(), Partition(0), None, start);
     hub.set_ready(true);
     (hub, partition, requests)
 }
@@ -138,8 +138,8 @@ fn returning_subscribers(count: usize, published: usize, offset: usize) {
 async fn answer(requests: UpstreamRequests) {
     while let Ok(request) = requests.lookups.recv().await {
         let (low, high) = (Offset(0), Offset(i64::try_from(EVENTS).expect("few")));
-        let witness = Some(TimestampMs(1000));
-        let _ = request.reply.send(LogAnswer { low, high, witness, first_timestamp: None, by_time: None });
+        let before = Some(TimestampMs(1000));
+        let _ = request.reply.send(LogAnswer { low, high, before, after: None, by_time: None });
     }
 }
 

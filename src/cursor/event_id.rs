@@ -2,14 +2,16 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{Partition, Position};
+use super::{LogId, Partition, Position};
 use crate::stream::Topic;
 
 /// The id of one feed, always rendered, with a slot for every partition of every topic of its streams (protocol §1):
 ///
 /// ```json
-/// [{"topic":"eqiad.mediawiki.recentchange","partition":0,"offset":42,"timestamp":1700000100011},...]
+/// [{"topic":"eqiad.mediawiki.recentchange","partition":0,"offset":42,"timestamp":1700000100011,"log":"k7Qx2fA_"},...]
 /// ```
+///
+/// `log` says which log the offset was counted in; it is left out where Kafka does not tell.
 ///
 /// Slots stand in the order in which they were pushed. To move one rewrites its two numbers in place (the rest is shifted
 /// when their length changes), so an id per event costs one copy of the text. One line, without NUL, as SSE demands.
@@ -40,6 +42,8 @@ struct Place {
     start: usize,
     /// Behind `"offset":`.
     numbers: usize,
+    /// Behind the timestamp.
+    numbers_end: usize,
     /// Behind the entry.
     end: usize,
 }
@@ -51,7 +55,7 @@ impl EventId {
     }
 
     /// Adds a partition at the end and gives its slot: 0, 1, 2, ... It is the caller's to push no partition twice.
-    pub fn push_slot(&mut self, topic: Topic, partition: Partition, position: Position) -> usize {
+    pub fn push_slot(&mut self, topic: Topic, partition: Partition, log: Option<LogId>, position: Position) -> usize {
         self.text.pop(); // ]
         let start = if self.text.len() == 1 { 0 } else { self.text.len() };
         self.text.truncate(start);
@@ -64,9 +68,17 @@ impl EventId {
         let numbers = self.text.len();
         self.render_numbers(position);
         self.text.extend_from_slice(&self.numbers);
+        let numbers_end = self.text.len();
+        if let Some(log) = log {
+            self.text.extend_from_slice(br#","log":""#);
+            self.text.extend_from_slice(log.as_str().as_bytes());
+            self.text.push(b'"');
+        }
+        self.text.push(b'}');
         let end = self.text.len();
         self.text.push(b']');
-        self.slots.push(Slot { topic, partition, position, place: Some(Place { start, numbers, end }) });
+        let place = Some(Place { start, numbers, numbers_end, end });
+        self.slots.push(Slot { topic, partition, position, place });
         self.slots.len() - 1
     }
 
@@ -79,10 +91,10 @@ impl EventId {
         self.slots[slot].position = position;
         let Some(place) = self.slots[slot].place else { return };
         self.render_numbers(position);
-        if self.numbers.len() == place.end - place.numbers {
-            self.text[place.numbers..place.end].copy_from_slice(&self.numbers);
+        if self.numbers.len() == place.numbers_end - place.numbers {
+            self.text[place.numbers..place.numbers_end].copy_from_slice(&self.numbers);
         } else {
-            self.replace(place.numbers, place.end, place.numbers + self.numbers.len());
+            self.replace(place.numbers, place.numbers_end);
         }
     }
 
@@ -94,7 +106,7 @@ impl EventId {
     pub fn retire(&mut self, slot: usize) {
         let Some(place) = self.slots[slot].place.take() else { return };
         self.numbers.clear();
-        self.replace(place.start, place.end, place.start);
+        self.replace(place.start, place.end);
         if self.text.len() == 1 {
             self.text.insert(0, b'[');
         }
@@ -127,26 +139,24 @@ impl EventId {
         Bytes::copy_from_slice(&self.text)
     }
 
-    /// `{offset},"timestamp":{timestamp}}`
+    /// `{offset},"timestamp":{timestamp}`
     fn render_numbers(&mut self, position: Position) {
         let mut digits = itoa::Buffer::new();
         self.numbers.clear();
         self.numbers.extend_from_slice(digits.format(position.next.0).as_bytes());
         self.numbers.extend_from_slice(br#","timestamp":"#);
         self.numbers.extend_from_slice(digits.format(position.timestamp.0).as_bytes());
-        self.numbers.push(b'}');
     }
 
-    /// Puts `self.numbers` where the text from `start` to `end` was, so that it ends at `new_end`, and moves what stands behind.
-    fn replace(&mut self, start: usize, end: usize, new_end: usize) {
+    /// Puts `self.numbers` in the place of the text from `start` to `end`, and shifts the slots behind.
+    fn replace(&mut self, start: usize, end: usize) {
+        let new_end = start + self.numbers.len();
         self.text.splice(start..end, self.numbers.iter().copied());
         for place in self.slots.iter_mut().filter_map(|slot| slot.place.as_mut()) {
-            if place.start >= end {
-                place.start = place.start + new_end - end;
-                place.numbers = place.numbers + new_end - end;
-                place.end = place.end + new_end - end;
-            } else if place.end == end {
-                place.end = new_end;
+            for mark in [&mut place.start, &mut place.numbers, &mut place.numbers_end, &mut place.end] {
+                if *mark >= end {
+                    *mark = *mark + new_end - end;
+                }
             }
         }
     }
@@ -163,10 +173,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cursor::{AskedEntry, AskedPosition, LastEventId, Offset, TimestampMs};
+    use crate::cursor::{AskedEntry, AskedPosition, LastEventId, Offset, TimestampMs, TopicIdentity};
 
     fn at(next: i64, timestamp: i64) -> Position {
         Position { next: Offset(next), timestamp: TimestampMs(timestamp) }
+    }
+
+    fn log(topic: u8) -> Option<LogId> {
+        Some(LogId::new("cluster", TopicIdentity::Id([topic; 16])))
     }
 
     fn text(id: &EventId) -> String {
@@ -176,9 +190,9 @@ mod tests {
     #[test]
     fn an_id_of_two_datacenters_is_the_golden_one() {
         let mut id = EventId::new();
-        id.push_slot("eqiad.mediawiki.recentchange".into(), Partition(0), at(9, 1_700_000_100_000));
-        id.push_slot("eqiad.mediawiki.recentchange".into(), Partition(1), at(7, 1_700_000_099_000));
-        id.push_slot("codfw.mediawiki.recentchange".into(), Partition(0), at(0, 0));
+        id.push_slot("eqiad.mediawiki.recentchange".into(), Partition(0), log(1), at(9, 1_700_000_100_000));
+        id.push_slot("eqiad.mediawiki.recentchange".into(), Partition(1), log(1), at(7, 1_700_000_099_000));
+        id.push_slot("codfw.mediawiki.recentchange".into(), Partition(0), log(2), at(0, 0));
         id.set(0, at(42, 1_700_000_100_011));
         let golden = include_str!("../../tests/fixtures/event_ids/two_datacenters.json").trim_end();
         assert_eq!(text(&id), golden);
@@ -197,7 +211,7 @@ mod tests {
     fn retired_slots_leave_the_text_and_the_others_keep_their_numbers() {
         let mut id = EventId::new();
         for partition in 0..3 {
-            id.push_slot("a".into(), Partition(partition), at(9, 1));
+            id.push_slot("a".into(), Partition(partition), None, at(9, 1));
         }
         id.retire(0);
         id.retire(0);
@@ -210,7 +224,7 @@ mod tests {
         id.retire(2);
         id.retire(1);
         assert_eq!((text(&id), id.slots().count()), ("[]".to_owned(), 0));
-        assert_eq!(id.push_slot("b".into(), Partition(0), at(1, 2)), 3);
+        assert_eq!(id.push_slot("b".into(), Partition(0), None, at(1, 2)), 3);
         assert_eq!(text(&id), r#"[{"topic":"b","partition":0,"offset":1,"timestamp":2}]"#);
         assert_eq!((id.position(0), id.position(3), id.position(4)), (Some(at(77, 77)), Some(at(1, 2)), None));
     }
@@ -218,13 +232,13 @@ mod tests {
     #[test]
     fn names_of_topics_are_escaped() {
         let mut id = EventId::new();
-        id.push_slot("a\"\n".into(), Partition(0), at(1, 2));
+        id.push_slot("a\"\n".into(), Partition(0), None, at(1, 2));
         assert_eq!(text(&id), r#"[{"topic":"a\"\n","partition":0,"offset":1,"timestamp":2}]"#);
     }
 
     #[derive(Clone, Debug)]
     enum Step {
-        Push(String, Position),
+        Push(String, Option<LogId>, Position),
         Set(prop::sample::Index, Position),
         Retire(prop::sample::Index),
     }
@@ -233,9 +247,10 @@ mod tests {
         let number = || prop_oneof![0..10_i64, 0..2000_i64, 0..=i64::MAX];
         let position = || (number(), number()).prop_map(|(next, timestamp)| at(next, timestamp));
         let topic = prop_oneof!["[a-z.\"\\\\é\n]{1,8}", "eqiad\\.[a-z]{1,5}"];
+        let log = prop_oneof![Just(None), (0..4_u8).prop_map(log)];
         prop::collection::vec(
             prop_oneof![
-                2 => (topic, position()).prop_map(|(topic, position)| Step::Push(topic, position)),
+                2 => (topic, log, position()).prop_map(|(topic, log, position)| Step::Push(topic, log, position)),
                 4 => (any::<prop::sample::Index>(), position()).prop_map(|(index, position)| Step::Set(index, position)),
                 1 => any::<prop::sample::Index>().prop_map(Step::Retire),
             ],
@@ -250,18 +265,18 @@ mod tests {
             let mut model: Vec<Option<AskedEntry>> = Vec::new();
             for step in steps {
                 match step {
-                    Step::Push(topic, Position { next, timestamp }) => {
+                    Step::Push(topic, log, Position { next, timestamp }) => {
                         let partition = Partition(i32::try_from(model.len()).unwrap());
-                        let slot = id.push_slot(topic.as_str().into(), partition, Position { next, timestamp });
+                        let slot = id.push_slot(topic.as_str().into(), partition, log, Position { next, timestamp });
                         prop_assert_eq!(slot, model.len());
-                        let position = AskedPosition::Both { next, timestamp };
+                        let position = AskedPosition::Both { next, timestamp, log };
                         model.push(Some(AskedEntry { topic: topic.as_str().into(), partition: Some(partition), position }));
                     }
                     Step::Set(index, position) if !model.is_empty() => {
                         let slot = index.index(model.len());
                         id.set(slot, position);
-                        if let Some(entry) = &mut model[slot] {
-                            entry.position = AskedPosition::Both { next: position.next, timestamp: position.timestamp };
+                        if let Some(AskedEntry { position: AskedPosition::Both { next, timestamp, .. }, .. }) = &mut model[slot] {
+                            (*next, *timestamp) = (position.next, position.timestamp);
                         }
                     }
                     Step::Retire(index) if !model.is_empty() => {

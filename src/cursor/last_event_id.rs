@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{Offset, Partition, TimestampMs};
+use super::{LogId, Offset, Partition, TimestampMs};
 use crate::stream::Topic;
 
 /// The longest id that is read, in bytes. One entry is about 100 bytes long: this is room for 600 partitions, where
@@ -53,6 +53,8 @@ pub enum AskedPosition {
         next: Offset,
         /// The time from which reading another log misses nothing.
         timestamp: TimestampMs,
+        /// The log that the offset was counted in; `None` in ids that do not name it.
+        log: Option<LogId>,
     },
 }
 
@@ -133,6 +135,7 @@ impl LastEventId {
     ///
     /// * Any order of keys; unknown keys are ignored; `null` counts as not there.
     /// * Integers may be spelled as JSON allows (`42`, `42.0`, `4.2e1`): JSON libraries without integers write such.
+    /// * `log` counts beside an offset and a timestamp; a text that is no [`LogId`] names another log.
     /// * `offset` -1 is live and -2 the earliest. A `timestamp` beside -1 counts: beginning there misses what live would.
     ///   Beside -2 it does not: the start of the log misses nothing either.
     /// * The same partition twice is an error, unless both entries say the same; then the second is dropped.
@@ -204,6 +207,8 @@ struct RawEntry<'a> {
     offset: Option<&'a RawValue>,
     #[serde(borrow)]
     timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    log: Option<&'a RawValue>,
 }
 
 fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
@@ -232,7 +237,10 @@ fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
         (Some(-2), _) => AskedPosition::Earliest,
         (None | Some(-1), Some(timestamp)) => AskedPosition::Timestamp(timestamp),
         (Some(offset), None) => AskedPosition::Offset(Offset(offset)),
-        (Some(offset), Some(timestamp)) => AskedPosition::Both { next: Offset(offset), timestamp },
+        (Some(offset), Some(timestamp)) => {
+            let log = entry.log.map(|raw| parse_log(raw.get()));
+            AskedPosition::Both { next: Offset(offset), timestamp, log }
+        }
     };
     if partition.is_none() && position != AskedPosition::Unset {
         return Err(EntryError::NoPartition);
@@ -243,6 +251,12 @@ fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
 fn parse_topic(raw: &str) -> Result<Topic, EntryError> {
     let topic: String = serde_json::from_str(raw).map_err(|_| EntryError::NoTopic)?;
     if topic.is_empty() { Err(EntryError::NoTopic) } else { Ok(topic.into()) }
+}
+
+/// A `log` that is none of ours names another log.
+fn parse_log(raw: &str) -> LogId {
+    let text = serde_json::from_str::<String>(raw).unwrap_or_default();
+    LogId::parse(&text).unwrap_or(LogId::UNKNOWN)
 }
 
 fn parse_integer(name: &'static str, raw: Option<&RawValue>) -> Result<Option<i64>, EntryError> {

@@ -2,15 +2,15 @@
 //!
 //! A cursor travels to the client as the event id of every event ([`EventId`]) and comes back as `Last-Event-ID`
 //! ([`LastEventId`]), so that any process can go on where another one ended. For each partition it holds a [`Position`]: an
-//! offset, exact on the cluster that wrote it, and a timestamp, safe on every other. Everything here is pure: whether a
+//! offset, exact in the log that it was counted in, and a timestamp, safe in every other. Everything here is pure: whether a
 //! topic exists, what a log holds and what time it is are the caller's to know.
 //!
 //! * `position`: partition, offset and timestamp, and the pair that an event id carries for each partition.
 //! * `event_id`: the id of a feed, always rendered.
 //! * `last_event_id`: the one parser of ids that clients send.
+//! * `log_id`: which log an offset was counted in.
 //! * `resolve`: where reading of a partition begins, from what was asked and what its log says.
 //! * [`since`]: the time from which a client asks for events.
-//! * [`witness`]: how a pair of offset and timestamp shows whether it was written for this log.
 //!
 //! Deliberate quirks, each with the test that locks it:
 //!
@@ -20,19 +20,17 @@
 //! * `since=20261123` is milliseconds: `digits_are_milliseconds_even_when_they_look_like_a_date`. Ten digits are seconds, and
 //!   refused: `seconds_since_1970_are_refused_with_the_milliseconds_that_are_meant`.
 //! * A space after a time is a `+`: `a_plus_that_was_decoded_to_a_space_is_a_plus`.
-//! * The timestamp in an id counts down along records of one millisecond:
-//!   `ten_events_of_one_millisecond_cut_after_the_third_are_not_found_in_a_log_shifted_by_two`.
 
 mod event_id;
 mod last_event_id;
+mod log_id;
 mod position;
 mod resolve;
 pub mod since;
-pub mod witness;
 
 pub use event_id::EventId;
 pub use last_event_id::{AskedEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError};
+pub use log_id::{LogId, LogMatch, TopicIdentity};
 pub use position::{Offset, Partition, Position, TimestampMs};
-pub use resolve::{Decision, LogAnswer, LogQuestion, MovedReason, decide, is_foreign, question};
+pub use resolve::{Decision, FoundByTime, LogAnswer, LogQuestion, MovedReason, Requested, Target, decide};
 pub use since::SinceError;
-pub use witness::{RUN_MAX, RunClock};

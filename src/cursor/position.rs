@@ -34,9 +34,9 @@ number_type! {
 /// Where a subscriber is in one partition: what an event id says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The next offset to read on the cluster that wrote the id.
+    /// The next offset to read in the log that the id was written for.
     pub next: Offset,
-    /// The time from which reading this partition on ANOTHER cluster, where offsets differ, misses nothing.
-    /// At most the timestamp of the last record read; 0 when the partition never held one.
+    /// The timestamp of the last record delivered or passed: from there on, reading this partition
+    /// on ANOTHER cluster, where offsets differ, misses nothing. 0 when it never held one.
     pub timestamp: TimestampMs,
 }

@@ -1,15 +1,96 @@
-//! Where reading of one partition begins (protocol §2): what was asked, held against what the log says.
+//! Where reading of one partition begins (protocol §2): the request, held against what the log says.
 //!
-//! Pure: the facts come in, a [`Decision`] comes out. Memory answers first ([`LogQuestion`] is only put to Kafka when the
-//! memory log cannot tell).
+//! Pure: the facts come in, a [`Decision`] comes out. The rule, for an entry with offset and timestamp:
+//!
+//! | the entry's `log` | reading begins at |
+//! |---|---|
+//! | is this log | the offset, whatever lies around it (holes, marks, compaction) |
+//! | is an older topic of this name and cluster | the start of the log, and the client is notified |
+//! | is another cluster's | the first record of the timestamp or later |
+//! | is absent | the offset where the record before it has that timestamp or cannot be had; else the timestamp |
+//!
+//! Each entry is judged by itself. A position that cannot be had is never replaced silently.
 
-use super::{AskedPosition, Offset, Position, TimestampMs};
+use super::{AskedPosition, LogId, LogMatch, Offset, Position, TimestampMs};
 
-/// What has to be found out about a partition's log.
+/// What a client wants of one partition, once its `log` was compared with the log that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Live: what comes from now on.
+    Live,
+    /// The log's first record.
+    Earliest,
+    /// An offset of this log; the timestamp is known when the log is surely the same.
+    Offset {
+        /// The next offset to read.
+        next: Offset,
+        /// The timestamp of the record before it.
+        timestamp: Option<TimestampMs>,
+    },
+    /// The first record of this time or later.
+    Time(TimestampMs),
+    /// An offset that counts if the record before it has this timestamp or cannot be had.
+    Unverified {
+        /// The next offset to read.
+        next: Offset,
+        /// The timestamp of the record before it.
+        timestamp: TimestampMs,
+    },
+    /// The topic was made anew: all of its log, with notice.
+    Recreated {
+        /// The offset in the old topic's log.
+        old: Offset,
+    },
+}
+
+impl Target {
+    /// Compares what was asked with the log that is read; `current` is `None` where Kafka does not tell.
+    #[must_use]
+    pub fn new(asked: AskedPosition, current: Option<LogId>) -> Self {
+        match asked {
+            AskedPosition::Unset | AskedPosition::Live => Self::Live,
+            AskedPosition::Earliest => Self::Earliest,
+            AskedPosition::Offset(next) => Self::Offset { next, timestamp: None },
+            AskedPosition::Timestamp(time) => Self::Time(time),
+            AskedPosition::Both { next, timestamp, log } => match log.zip(current).map(|(log, current)| log.compare(current)) {
+                None => Self::Unverified { next, timestamp },
+                Some(LogMatch::Same) => Self::Offset { next, timestamp: Some(timestamp) },
+                Some(LogMatch::Recreated) => Self::Recreated { old: next },
+                Some(LogMatch::Other) => Self::Time(timestamp),
+            },
+        }
+    }
+
+    /// The time that is asked for, or that counts where the offset does not.
+    #[must_use]
+    pub fn time(self) -> Option<TimestampMs> {
+        match self {
+            Self::Time(time) | Self::Unverified { timestamp: time, .. } => Some(time),
+            Self::Offset { timestamp, .. } => timestamp,
+            Self::Live | Self::Earliest | Self::Recreated { .. } => None,
+        }
+    }
+
+    /// What to ask the log, so that [`decide`] can answer; `None` when nothing has to be asked.
+    #[must_use]
+    pub fn question(self) -> Option<LogQuestion> {
+        let question = LogQuestion::default();
+        match self {
+            Self::Live => None,
+            Self::Earliest | Self::Recreated { .. } => Some(question),
+            Self::Offset { next, timestamp: None } => Some(LogQuestion { before: Some(next), ..question }),
+            Self::Offset { .. } => Some(question),
+            Self::Time(time) => Some(LogQuestion { time: Some(time), ..question }),
+            Self::Unverified { next, timestamp } => Some(LogQuestion { before: Some(next), time: Some(timestamp) }),
+        }
+    }
+}
+
+/// What has to be found out about a partition's log, beside its start and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogQuestion {
-    /// The id timestamp of the record before this offset is wanted.
-    pub next: Option<Offset>,
+    /// The timestamp of the record right before this offset is wanted.
+    pub before: Option<Offset>,
     /// The first offset whose record is at least as late as this is wanted.
     pub time: Option<TimestampMs>,
 }
@@ -21,13 +102,22 @@ pub struct LogAnswer {
     pub low: Offset,
     /// The log's end: the offset that the next record gets.
     pub high: Offset,
-    /// Id timestamp of the last record before [`LogQuestion::next`]; `None` when there is none, or `next` is not in `low..=high`.
-    pub witness: Option<TimestampMs>,
-    /// Timestamp of the log's first record, given when `next` is `low`.
-    pub first_timestamp: Option<TimestampMs>,
-    /// The first offset at or after [`LogQuestion::time`], with the id timestamp of the record before it where there is one;
-    /// `None` when every record is earlier.
-    pub by_time: Option<(Offset, Option<TimestampMs>)>,
+    /// The timestamp of the record at the offset right before [`LogQuestion::before`]; `None` when
+    /// there is none (start of the log, compacted, a transaction's mark).
+    pub before: Option<TimestampMs>,
+    /// The timestamp of the first record at or after that offset, where there is none right before it.
+    pub after: Option<TimestampMs>,
+    /// The first record at or after [`LogQuestion::time`]; `None` when every record is earlier.
+    pub by_time: Option<FoundByTime>,
+}
+
+/// The first record at or after a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundByTime {
+    /// Its offset.
+    pub offset: Offset,
+    /// It is the first record of a log whose older records were deleted: some of that time may be gone.
+    pub may_lack_older: bool,
 }
 
 /// Why a subscriber begins elsewhere than it asked to. Never a silent gap.
@@ -37,17 +127,35 @@ pub enum MovedReason {
     BelowLogStart,
     /// The offset asked for is beyond the log's end.
     AboveLogEnd,
+    /// The topic was deleted and made anew: its log begins again.
+    TopicRecreated,
+    /// The log lost its newest records (an unclean leader election) and goes on with others.
+    LogTruncated,
 }
 
 impl MovedReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::BelowLogStart, Self::AboveLogEnd, Self::TopicRecreated, Self::LogTruncated];
+
     /// The label in metrics, headers and comments.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BelowLogStart => "below_log_start",
             Self::AboveLogEnd => "above_log_end",
+            Self::TopicRecreated => "topic_recreated",
+            Self::LogTruncated => "log_truncated",
         }
     }
+}
+
+/// The position that a client asked for and did not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// An offset.
+    Offset(Offset),
+    /// A time.
+    Time(TimestampMs),
 }
 
 /// Where a partition begins.
@@ -55,187 +163,75 @@ impl MovedReason {
 pub struct Decision {
     /// The position to begin at.
     pub position: Position,
-    /// Asked offset and reason, when the position is not the one asked for and the client must be told.
-    pub moved: Option<(Offset, MovedReason)>,
+    /// What was asked for and why it cannot be had, when the client must be notified.
+    pub moved: Option<(Requested, MovedReason)>,
 }
 
 impl Decision {
-    fn at(next: Offset, timestamp: TimestampMs) -> Self {
+    /// The position that was asked for.
+    #[must_use]
+    pub fn at(next: Offset, timestamp: TimestampMs) -> Self {
         Self { position: Position { next, timestamp }, moved: None }
     }
-}
 
-/// What to ask the log, so that [`decide`] can answer for `asked`; `None` when nothing has to be asked.
-#[must_use]
-pub fn question(asked: AskedPosition) -> Option<LogQuestion> {
-    match asked {
-        AskedPosition::Unset | AskedPosition::Live => None,
-        AskedPosition::Earliest => Some(LogQuestion { next: None, time: None }),
-        AskedPosition::Offset(next) => Some(LogQuestion { next: Some(next), time: None }),
-        AskedPosition::Timestamp(time) => Some(LogQuestion { next: None, time: Some(time) }),
-        AskedPosition::Both { next, timestamp } => Some(LogQuestion { next: Some(next), time: Some(timestamp) }),
+    fn live(live: Position) -> Self {
+        Self { position: live, moved: None }
+    }
+
+    fn moved(self, offset: Offset, reason: MovedReason) -> Self {
+        Self { moved: Some((Requested::Offset(offset), reason)), ..self }
     }
 }
 
-/// Decides from the log's answer. `live` is the live position as it was BEFORE the log was asked: records that arrive
-/// meanwhile are after it.
+/// Decides from the log's answer. `live` is the live position as it was BEFORE the log was asked:
+/// records that arrive meanwhile are after it.
 #[must_use]
-pub fn decide(asked: AskedPosition, answer: &LogAnswer, live: Position) -> Decision {
-    let by_time = |time: TimestampMs| match answer.by_time {
-        // The record before is the better timestamp: the pair is then one that this log knows again.
-        Some((next, before)) => Decision::at(next, before.unwrap_or(time)),
-        None => Decision { position: live, moved: None },
-    };
-    match asked {
-        AskedPosition::Unset | AskedPosition::Live => Decision { position: live, moved: None },
-        AskedPosition::Earliest => Decision::at(answer.low, TimestampMs(0)),
-        AskedPosition::Timestamp(time) => by_time(time),
-        AskedPosition::Offset(next) if next < answer.low => Decision {
-            position: Position { next: answer.low, timestamp: TimestampMs(0) },
-            moved: Some((next, MovedReason::BelowLogStart)),
+pub fn decide(target: Target, answer: &LogAnswer, live: Position) -> Decision {
+    match target {
+        Target::Live => Decision::live(live),
+        Target::Earliest => Decision::at(answer.low, TimestampMs(0)),
+        Target::Recreated { old } => Decision::at(answer.low, TimestampMs(0)).moved(old, MovedReason::TopicRecreated),
+        Target::Time(time) => by_time(time, answer, live),
+        Target::Offset { next, timestamp } if next > answer.high => {
+            let at = timestamp.map_or(Decision::live(live), |time| by_time(time, answer, live));
+            at.moved(next, MovedReason::AboveLogEnd)
+        }
+        Target::Unverified { next, timestamp } if next > answer.high => {
+            by_time(timestamp, answer, live).moved(next, MovedReason::AboveLogEnd)
+        }
+        Target::Offset { next, timestamp } if next < answer.low => {
+            let at = Decision::at(answer.low, timestamp.unwrap_or(TimestampMs(0)));
+            at.moved(next, MovedReason::BelowLogStart)
+        }
+        Target::Offset { next, timestamp } => {
+            // Without any record from there on, the last one before live is the last one before it.
+            let known = timestamp.or(answer.before).or(answer.after);
+            Decision::at(next, known.unwrap_or(live.timestamp))
+        }
+        Target::Unverified { next, timestamp } if next < answer.low => match answer.by_time {
+            // Older records are still here: the offset is another cluster's.
+            Some(found) if !found.may_lack_older => by_time(timestamp, answer, live),
+            // The log's start is ahead of live where all records of a log were deleted.
+            None if live.next > answer.low => Decision::live(live).moved(next, MovedReason::BelowLogStart),
+            _ => Decision::at(answer.low, timestamp).moved(next, MovedReason::BelowLogStart),
         },
-        AskedPosition::Offset(next) if next > answer.high => {
-            Decision { position: live, moved: Some((next, MovedReason::AboveLogEnd)) }
-        }
-        AskedPosition::Offset(next) => Decision::at(next, answer.witness.unwrap_or(TimestampMs(0))),
-        AskedPosition::Both { next, timestamp } if next > answer.high => {
-            Decision { moved: Some((next, MovedReason::AboveLogEnd)), ..by_time(timestamp) }
-        }
-        AskedPosition::Both { next, timestamp } if next < answer.low => {
-            let told = Some((next, MovedReason::BelowLogStart));
-            match answer.by_time {
-                // A record before the one that time has found is still here: this is another cluster's log. (The first record
-                // may lie above `low`, where a log begins with a hole.)
-                Some((_, Some(_))) => by_time(timestamp),
-                Some((_, None)) => Decision { moved: told, ..by_time(timestamp) },
-                // Nothing is left that is as late, or nothing at all: nothing tells whether something is missing.
-                None if live.next <= answer.low => Decision { moved: told, ..Decision::at(answer.low, timestamp) },
-                None => Decision { position: live, moved: told },
-            }
-        }
-        AskedPosition::Both { next, timestamp } => {
-            if same_log(next, timestamp, answer) {
-                Decision::at(next, timestamp)
-            } else {
-                by_time(timestamp)
-            }
-        }
+        Target::Unverified { next, timestamp } => match answer.before {
+            Some(before) if before != timestamp => by_time(timestamp, answer, live),
+            _ => Decision::at(next, timestamp),
+        },
     }
 }
 
-/// Whether a pair of offset and timestamp was surely written for another log: the record before the offset is another one, or
-/// there is no such offset. No verdict where there is no record before it.
-#[must_use]
-pub fn is_foreign(asked: AskedPosition, answer: &LogAnswer) -> bool {
-    match asked {
-        AskedPosition::Both { next, .. } if next > answer.high => true,
-        AskedPosition::Both { timestamp, .. } => answer.witness.is_some_and(|witness| witness != timestamp),
-        _ => false,
-    }
-}
-
-/// Whether the pair (next, timestamp) was written by this very log: the record before `next` bears witness
-/// ([`super::RunClock`]). Where the record before is gone, or there never was one, the pair is believed unless the log's
-/// first record is older than what the client has.
-fn same_log(next: Offset, timestamp: TimestampMs, answer: &LogAnswer) -> bool {
-    match answer.witness {
-        Some(witness) => witness == timestamp,
-        None => answer.first_timestamp.is_none_or(|first| next > answer.low || first >= timestamp),
+fn by_time(time: TimestampMs, answer: &LogAnswer, live: Position) -> Decision {
+    match answer.by_time {
+        Some(found) if found.may_lack_older => {
+            let moved = Some((Requested::Time(time), MovedReason::BelowLogStart));
+            Decision { moved, ..Decision::at(found.offset, time) }
+        }
+        Some(found) => Decision::at(found.offset, time),
+        None => Decision::live(live),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIVE: Position = Position { next: Offset(100), timestamp: TimestampMs(5_000) };
-
-    fn answer() -> LogAnswer {
-        LogAnswer { low: Offset(10), high: Offset(100), witness: None, first_timestamp: None, by_time: None }
-    }
-
-    fn both(next: i64, timestamp: i64) -> AskedPosition {
-        AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(timestamp) }
-    }
-
-    #[test]
-    fn offset_and_timestamp_of_the_same_log_go_on_at_the_offset() {
-        let log = LogAnswer { witness: Some(TimestampMs(777)), by_time: Some((Offset(49), Some(TimestampMs(700)))), ..answer() };
-        assert_eq!(decide(both(50, 777), &log, LIVE), Decision::at(Offset(50), TimestampMs(777)));
-    }
-
-    #[test]
-    fn offset_and_timestamp_of_another_log_go_on_at_the_timestamp() {
-        let log = LogAnswer { witness: Some(TimestampMs(778)), by_time: Some((Offset(30), Some(TimestampMs(700)))), ..answer() };
-        assert_eq!(decide(both(50, 777), &log, LIVE), Decision::at(Offset(30), TimestampMs(700)));
-    }
-
-    #[test]
-    fn below_the_log_start_begins_there_and_says_so() {
-        let moved = Some((Offset(3), MovedReason::BelowLogStart));
-        let decision = decide(AskedPosition::Offset(Offset(3)), &answer(), LIVE);
-        assert_eq!((decision.position.next, decision.moved), (Offset(10), moved));
-        let log = LogAnswer { by_time: Some((Offset(10), None)), ..answer() };
-        let decision = decide(both(3, 777), &log, LIVE);
-        assert_eq!((decision.position.next, decision.moved), (Offset(10), moved));
-    }
-
-    #[test]
-    fn below_a_log_start_that_is_a_hole_is_told_too() {
-        let log = LogAnswer { by_time: Some((Offset(12), None)), ..answer() };
-        let decision = decide(both(3, 777), &log, LIVE);
-        assert_eq!((decision.position.next, decision.moved), (Offset(12), Some((Offset(3), MovedReason::BelowLogStart))));
-    }
-
-    #[test]
-    fn below_a_log_start_that_is_ahead_of_live_begins_at_that_start() {
-        let log = LogAnswer { low: Offset(120), high: Offset(120), ..answer() };
-        let moved = Some((Offset(110), MovedReason::BelowLogStart));
-        assert_eq!(decide(both(110, 777), &log, LIVE), Decision { moved, ..Decision::at(Offset(120), TimestampMs(777)) });
-    }
-
-    #[test]
-    fn below_a_log_start_with_nothing_as_late_is_live_and_told() {
-        let moved = Some((Offset(3), MovedReason::BelowLogStart));
-        assert_eq!(decide(both(3, 777), &answer(), LIVE), Decision { position: LIVE, moved });
-    }
-
-    #[test]
-    fn below_the_log_start_but_known_by_time_is_another_cluster_and_no_gap() {
-        let log = LogAnswer { by_time: Some((Offset(40), Some(TimestampMs(700)))), ..answer() };
-        assert_eq!(decide(both(3, 777), &log, LIVE), Decision::at(Offset(40), TimestampMs(700)));
-    }
-
-    #[test]
-    fn above_the_log_end_goes_by_time_else_live_and_says_so() {
-        let moved = Some((Offset(101), MovedReason::AboveLogEnd));
-        assert_eq!(decide(AskedPosition::Offset(Offset(101)), &answer(), LIVE), Decision { position: LIVE, moved });
-        assert_eq!(decide(both(101, 9_999), &answer(), LIVE), Decision { position: LIVE, moved });
-        let log = LogAnswer { by_time: Some((Offset(60), Some(TimestampMs(700)))), ..answer() };
-        assert_eq!(decide(both(101, 777), &log, LIVE).position.next, Offset(60));
-        assert_eq!(decide(AskedPosition::Offset(Offset(100)), &answer(), LIVE).moved, None, "the end itself is a place to be");
-    }
-
-    #[test]
-    fn a_partition_that_was_empty_goes_on_at_its_first_record() {
-        let log = LogAnswer {
-            low: Offset(0),
-            first_timestamp: Some(TimestampMs(12)),
-            by_time: Some((Offset(0), Some(TimestampMs(700)))),
-            ..answer()
-        };
-        assert_eq!(decide(both(0, 0), &log, LIVE).position.next, Offset(0));
-    }
-
-    #[test]
-    fn at_the_log_start_an_older_first_record_tells_of_another_log() {
-        let log =
-            LogAnswer { first_timestamp: Some(TimestampMs(12)), by_time: Some((Offset(80), Some(TimestampMs(700)))), ..answer() };
-        assert_eq!(decide(both(10, 777), &log, LIVE).position.next, Offset(80));
-    }
-
-    #[test]
-    fn a_time_after_every_record_is_live() {
-        assert_eq!(decide(AskedPosition::Timestamp(TimestampMs(9_999)), &answer(), LIVE).position, LIVE);
-    }
-}
+mod tests;

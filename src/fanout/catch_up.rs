@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::feed::{Delivered, Slot, Tail};
+use super::feed::{Delivered, Replaced, Replacement, Slot, Tail};
 use super::hub::Hub;
+use super::partition::HubPartition;
 use super::partition_log::LogEntry;
 use super::places::ReplayPlace;
 use super::turns::Client;
 use super::upstream::{ReplayConsumerNumber, ReplayRange, UpstreamUnavailable};
-use crate::cursor::{EventId, MovedReason, Offset, Position, RunClock};
+use crate::cursor::{EventId, MovedReason, Offset, Position, Requested};
 use crate::event::frame::{self, Format};
 use crate::limits;
 use crate::memory::{Held, MemoryBudget, Use};
@@ -40,6 +41,8 @@ pub(super) struct CatchUp {
     consumer: ReplayConsumerNumber,
     /// [`Hub::rewrites`] when the lanes were filled.
     rewrites: u64,
+    /// What the client must be told first.
+    notices: VecDeque<Moved>,
 }
 
 /// What was fetched of one slot and not delivered yet.
@@ -48,8 +51,8 @@ pub(super) struct Lane {
     entries: VecDeque<LogEntry>,
     /// The offset up to which the log was fetched into `entries`.
     fetched: Offset,
-    /// The run clock at `fetched` while fetching from Kafka.
-    clock: Option<RunClock>,
+    /// The last fetch was from Kafka.
+    from_kafka: bool,
     /// Counts what was fetched from Kafka. What is out of the memory log is shared with it.
     held: Held,
 }
@@ -84,8 +87,9 @@ pub(super) enum Step {
 impl CatchUp {
     pub(super) fn new(hub: Arc<Hub>, format: Format, client: Client) -> Self {
         let (consumer, rewrites) = (hub.upstream.replay_consumer(), hub.rewrites());
-        let (event_id, lanes) = (EventId::default(), Vec::new());
-        Self { hub, format, client, event_id, lanes, place: None, has_emitted: false, consumer, rewrites }
+        let (event_id, lanes, notices) = (EventId::default(), Vec::new(), VecDeque::new());
+        let (place, has_emitted) = (None, false);
+        Self { hub, format, client, event_id, lanes, place, has_emitted, consumer, rewrites, notices }
     }
 
     /// Gives it the place that [`Step::PlaceNeeded`] asked for.
@@ -105,7 +109,10 @@ impl CatchUp {
             Some(None) => self.give_place_up(cursor),
         }
         self.align(tail, cursor);
-        let step = self.step_aligned(tail, cursor).await;
+        let step = match self.notices.pop_front() {
+            Some(moved) => Step::Moved(moved),
+            None => self.step_aligned(tail, cursor).await,
+        };
         if let Some(place) = &self.place {
             place.park(std::mem::take(&mut self.lanes));
         }
@@ -137,23 +144,24 @@ impl CatchUp {
         if tail.slots.iter().zip(cursor.iter()).all(reached) {
             return Step::Live(tail.next);
         }
-        let more = self
-            .lanes
-            .iter()
-            .zip(&tail.slots)
-            .any(|(lane, slot)| !lane.entries.is_empty() || !slot.has_been_passed_by(lane.fetched));
-        if more { Step::Again } else { Step::Wait }
+        let has_more = |(lane, slot): (&Lane, &Slot)| {
+            let is_done = slot.has_been_passed_by(lane.fetched) || slot.is_out_of_reach();
+            !lane.entries.is_empty() || !is_done
+        };
+        if self.lanes.iter().zip(&tail.slots).any(has_more) { Step::Again } else { Step::Wait }
     }
 
     /// Takes in slots that the feed gained, and leaves out those it lost.
     fn align(&mut self, tail: &Tail, cursor: &mut Vec<Position>) {
         for (index, slot) in tail.slots.iter().enumerate() {
             if index == cursor.len() {
-                cursor.push(slot.start);
+                let start = self.start_of(slot, cursor);
+                cursor.push(start);
             }
             if index == self.lanes.len() {
                 let own = cursor[index];
-                self.event_id.push_slot(slot.partition.topic.clone(), slot.partition.partition, own);
+                let HubPartition { topic, partition, log_id, .. } = &*slot.partition;
+                self.event_id.push_slot(topic.clone(), *partition, *log_id, own);
                 self.lanes.push(Lane::new(own.next, self.hub.memory()));
             }
             if slot.retired {
@@ -161,6 +169,20 @@ impl CatchUp {
                 self.lanes[index].entries.clear();
             }
         }
+    }
+
+    /// Where this subscriber begins in a slot that the feed gained.
+    fn start_of(&mut self, slot: &Slot, cursor: &[Position]) -> Position {
+        let Some(Replaced { slot: old, how }) = slot.replaces else { return slot.start };
+        let own = cursor[old];
+        let reason = match how {
+            Replacement::TruncatedAt(cut) if own.next <= cut => return own,
+            Replacement::TruncatedAt(_) => MovedReason::LogTruncated,
+            Replacement::Recreated => MovedReason::TopicRecreated,
+        };
+        let asked = Requested::Offset(own.next);
+        self.notices.push_back(slot.partition.moved(asked, slot.start.next, reason));
+        slot.start
     }
 
     /// Fills every lane that has nothing to give although its target is not reached.
@@ -178,9 +200,11 @@ impl CatchUp {
             let asked = lane.fetched;
             let gone = slot.partition.log.read().gone_from(asked);
             if let Some(log_start) = gone {
-                lane.fetched = log_start;
-                lane.clock = None;
+                *lane = Lane::new(log_start, self.hub.memory());
                 return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
+            }
+            if slot.is_out_of_reach() {
+                continue;
             }
             from_kafka = true;
             if !self.has_place(cursor) {
@@ -199,7 +223,6 @@ impl CatchUp {
                 partition: slot.partition.partition,
                 from: lane.fetched,
                 to: slot.partition.memory_start().min(target).max(Offset(lane.fetched.0 + 1)),
-                clock: lane.clock,
             };
             let read = self.hub.upstream.replay(self.consumer, range, bytes_max).await;
             lane.count();
@@ -207,14 +230,14 @@ impl CatchUp {
             lane.entries.extend(read.entries);
             lane.count();
             lane.fetched = read.next;
-            lane.clock = read.clock;
+            lane.from_kafka = true;
             if let Some(log_start) = read.log_start.filter(|start| *start > asked) {
                 return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
             }
         }
         // Who has all of a partition that the feed has needs Kafka no more for it, and may wait for long.
         let waits = |lane: &Lane, slot: &Slot| lane.entries.is_empty() && slot.has_been_passed_by(lane.fetched);
-        let is_done = |(lane, slot): (&Lane, &Slot)| lane.clock.is_none() || waits(lane, slot);
+        let is_done = |(lane, slot): (&Lane, &Slot)| !lane.from_kafka || waits(lane, slot);
         if !from_kafka && self.lanes.iter().zip(&tail.slots).all(is_done) {
             self.place = None;
         }
@@ -235,13 +258,8 @@ impl CatchUp {
         cursor[index].next = log_start;
         // Said once: an id that follows must not ask for what is gone.
         self.event_id.set(index, cursor[index]);
-        Step::Moved(Moved {
-            topic: slot.partition.topic.clone(),
-            partition: slot.partition.partition,
-            asked,
-            actual: log_start,
-            reason: MovedReason::BelowLogStart,
-        })
+        let asked = Requested::Offset(asked);
+        Step::Moved(slot.partition.moved(asked, log_start, MovedReason::BelowLogStart))
     }
 
     /// Whether there is a place to read from Kafka in. After a turn it is given up, if others wait.
@@ -279,7 +297,9 @@ impl CatchUp {
             let mut earliest: Option<usize> = None;
             for (index, lane) in self.lanes.iter().enumerate() {
                 let Some(entry) = lane.entries.front() else {
-                    if tail.slots[index].has_been_passed_by(lane.fetched) {
+                    let slot = &tail.slots[index];
+                    // The others do not wait for a partition that cannot be read now.
+                    if slot.has_been_passed_by(lane.fetched) || slot.is_out_of_reach() {
                         continue;
                     }
                     return Emitted { bytes: buffer.freeze(), delivered, is_short };
@@ -320,8 +340,10 @@ impl CatchUp {
 }
 
 impl Lane {
+    /// A lane that nothing was fetched into yet.
     fn new(fetched: Offset, memory: &Arc<MemoryBudget>) -> Self {
-        Self { entries: VecDeque::new(), fetched, clock: None, held: memory.hold(Use::Replays, 0) }
+        let held = memory.hold(Use::Replays, 0);
+        Self { entries: VecDeque::new(), fetched, from_kafka: false, held }
     }
 
     /// Counts what lies here out of Kafka.
@@ -342,12 +364,17 @@ impl Lane {
             Some(last) if !complete => Offset(last.offset.0 + 1),
             _ => target,
         };
-        self.clock = None;
+        self.from_kafka = false;
         true
     }
 }
 
 impl Slot {
+    /// Whether Kafka cannot be asked for it now. It is read on when it can.
+    fn is_out_of_reach(&self) -> bool {
+        !self.retired && !self.partition.is_available()
+    }
+
     /// Whether nothing of this slot is left to fetch for somebody who has it up to `fetched`.
     fn has_been_passed_by(&self, fetched: Offset) -> bool {
         self.retired || fetched >= self.position.next

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::hub::HubPartition;
+use super::partition::HubPartition;
 use super::partition_log::LogEntry;
-use crate::cursor::{EventId, Position, TimestampMs};
+use super::subscription::Moved;
+use crate::cursor::{EventId, Offset, Position, TimestampMs};
 use crate::event::frame::{self, Format};
 use crate::limits;
 use crate::memory::{Held, MemoryBudget, Use};
@@ -53,9 +54,10 @@ struct Ring {
 struct FeedFrame {
     bytes: Bytes,
     slot: usize,
+    /// Where a subscriber is once it has this frame.
     position: Position,
-    /// Kafka's timestamp.
-    timestamp: TimestampMs,
+    /// Kafka's timestamp of the event; `None` for a notice.
+    timestamp: Option<TimestampMs>,
 }
 
 /// Events of one topic that a subscriber was handed, for whoever counts them.
@@ -91,8 +93,28 @@ pub struct Slot {
     pub position: Position,
     /// Where the feed began in it: a subscriber that has never seen the slot begins here too.
     pub start: Position,
-    /// The partition is no more (its topic was deleted); it is left out of ids.
+    /// The partition is not read any more; it is left out of ids.
     pub retired: bool,
+    /// The slot in whose place this one came, and how its subscribers go on here.
+    pub replaces: Option<Replaced>,
+}
+
+/// How the subscribers of a retired slot go on in the slot that came in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// The retired slot.
+    pub slot: usize,
+    /// What happened to its log.
+    pub how: Replacement,
+}
+
+/// What happened to a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// The topic was deleted and made anew: everybody begins at the start of the new log.
+    Recreated,
+    /// Kafka lost the records from this offset on: whoever is below goes on where it is.
+    TruncatedAt(Offset),
 }
 
 /// The end of a feed at one instant: what a subscriber has to reach to go on live at `next`.
@@ -111,8 +133,8 @@ pub enum FeedRead {
     Frames {
         /// Sequence number of the frame after them.
         next: u64,
-        /// Kafka's timestamp of the last of them.
-        timestamp: TimestampMs,
+        /// Kafka's timestamp of the last event among them; `None` when there are only notices.
+        timestamp: Option<TimestampMs>,
     },
     /// Nothing new.
     Nothing,
@@ -147,19 +169,31 @@ impl Feed {
 
     /// Follows one more partition from `start` on.
     pub(super) fn add_partition(&self, partition: Arc<HubPartition>, start: Position) {
+        self.ring.lock().add_slot(partition, start, None);
+    }
+
+    /// Follows `partition` in the place of `old`, from `start` on. Whoever is live gets `notice`.
+    pub(super) fn replace_partition(
+        &self,
+        old: &Arc<HubPartition>,
+        partition: Arc<HubPartition>,
+        start: Position,
+        how: Replacement,
+        notice: &Moved,
+    ) {
         let mut ring = self.ring.lock();
-        ring.event_id.push_slot(partition.topic.clone(), partition.partition, start);
-        ring.slots.push(Slot { partition, position: start, start, retired: false });
-        let slots = ring.slots.len();
-        ring.held.set(limits::FEED_BYTES + slots * limits::FEED_PARTITION_BYTES);
+        let Some(slot) = ring.slot_of(old) else { return };
+        ring.retire(slot);
+        let added = ring.add_slot(partition, start, Some(Replaced { slot, how }));
+        ring.push_notice(self.key.format, added, start, notice);
+        ring.trim(&self.bytes_max);
     }
 
     /// Leaves a partition that is no more out of ids.
     pub(super) fn retire_partition(&self, partition: &Arc<HubPartition>) {
         let mut ring = self.ring.lock();
         if let Some(slot) = ring.slot_of(partition) {
-            ring.slots[slot].retired = true;
-            ring.event_id.retire(slot);
+            ring.retire(slot);
         }
     }
 
@@ -179,10 +213,17 @@ impl Feed {
         }
         let bytes = self.memory.keep(Use::Feeds, frame::render(self.key.format, ring.event_id.as_bytes(), event));
         ring.bytes += bytes.len();
-        ring.frames.push_back(FeedFrame { bytes, slot, position, timestamp: entry.timestamp });
+        ring.frames.push_back(FeedFrame { bytes, slot, position, timestamp: Some(entry.timestamp) });
         // The newest is kept although it alone may be too large, so that those who are live get it once rendered.
-        while ring.bytes > self.bytes_max.load(Ordering::Relaxed) && ring.frames.len() > 1 {
-            ring.forget_oldest();
+        ring.trim(&self.bytes_max);
+    }
+
+    /// Moves over offsets that hold no record.
+    pub(super) fn pass_hole(&self, partition: &Arc<HubPartition>, position: Position) {
+        let mut ring = self.ring.lock();
+        if let Some(slot) = ring.slot_of(partition) {
+            ring.slots[slot].position = position;
+            ring.event_id.set(slot, position);
         }
     }
 
@@ -208,14 +249,14 @@ impl Feed {
         ring.held.set(0);
     }
 
-    /// Goes on at `position` in a partition. Nobody reads on over the gap: all subscribers find it on their own way.
-    pub(super) fn skip_to(&self, partition: &Arc<HubPartition>, position: Position) {
+    /// Goes on at `position` in a partition, where records were lost. Whoever is live gets `notice`.
+    pub(super) fn skip_to(&self, partition: &Arc<HubPartition>, position: Position, notice: &Moved) {
         let mut ring = self.ring.lock();
         let Some(slot) = ring.slot_of(partition) else { return };
         ring.slots[slot].position = position;
         ring.event_id.set(slot, position);
-        let next = ring.next() + 1;
-        ring.forget(next);
+        ring.push_notice(self.key.format, slot, position, notice);
+        ring.trim(&self.bytes_max);
     }
 
     /// Wakes the subscribers that wait for what was pushed.
@@ -252,18 +293,24 @@ impl Feed {
         if from < ring.first {
             return FeedRead::Behind;
         }
-        let known = cursor.len();
-        cursor.extend(ring.slots.iter().skip(known).map(|slot| slot.start));
-        let (mut bytes, mut count, mut timestamp) = (0, 0, TimestampMs(0));
+        let (mut bytes, mut count, mut timestamp) = (0, 0, None);
         let skip = usize::try_from(from - ring.first).unwrap_or(usize::MAX);
         for frame in ring.frames.iter().skip(skip) {
             if bytes > 0 && bytes + frame.bytes.len() > bytes_max {
                 break;
             }
-            Delivered::count(delivered, &ring.slots[frame.slot].partition.topic, frame.bytes.len() as u64);
+            if frame.timestamp.is_some() {
+                let topic = &ring.slots[frame.slot].partition.topic;
+                Delivered::count(delivered, topic, frame.bytes.len() as u64);
+            }
             bytes += frame.bytes.len();
             count += 1;
-            timestamp = frame.timestamp;
+            timestamp = frame.timestamp.or(timestamp);
+            // A slot is taken in with its first frame, so that a subscriber that falls behind
+            // before it still learns what the slot replaces.
+            for slot in ring.slots.iter().take(frame.slot + 1).skip(cursor.len()) {
+                cursor.push(slot.start);
+            }
             cursor[frame.slot] = frame.position;
             frames.push(frame.bytes.clone());
         }
@@ -293,7 +340,39 @@ impl Ring {
         self.bytes = 0;
     }
 
+    fn add_slot(&mut self, partition: Arc<HubPartition>, start: Position, replaces: Option<Replaced>) -> usize {
+        let topic = partition.topic.clone();
+        self.event_id.push_slot(topic, partition.partition, partition.log_id, start);
+        self.slots.push(Slot { partition, position: start, start, retired: false, replaces });
+        let slots = self.slots.len();
+        self.held.set(limits::FEED_BYTES + slots * limits::FEED_PARTITION_BYTES);
+        slots - 1
+    }
+
+    fn retire(&mut self, slot: usize) {
+        self.slots[slot].retired = true;
+        self.event_id.retire(slot);
+    }
+
+    /// NDJSON has no comments: an empty line takes the notice's place.
+    fn push_notice(&mut self, format: Format, slot: usize, position: Position, notice: &Moved) {
+        let bytes = match format {
+            Format::Sse => frame::comment(&format!("moved: {notice}")),
+            Format::Ndjson => Bytes::from_static(format.heartbeat()),
+        };
+        self.bytes += bytes.len();
+        self.frames.push_back(FeedFrame { bytes, slot, position, timestamp: None });
+    }
+
+    /// Forgets the oldest frames, but for the last one.
+    fn trim(&mut self, bytes_max: &AtomicUsize) {
+        while self.bytes > bytes_max.load(Ordering::Relaxed) && self.frames.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
     fn slot_of(&self, partition: &Arc<HubPartition>) -> Option<usize> {
-        self.slots.iter().position(|slot| Arc::ptr_eq(&slot.partition, partition))
+        let same = |slot: &Slot| !slot.retired && Arc::ptr_eq(&slot.partition, partition);
+        self.slots.iter().position(same)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::feed::Feed;
-use super::hub::HubPartition;
+use super::partition::HubPartition;
 use super::partition_log::PartitionLog;
 
 /// A feed and how many subscribers it has. It goes with the last of them.
@@ -65,6 +65,11 @@ impl Followers {
     /// Takes a feed in that follows from `log`'s end on. The caller holds the log's lock.
     pub(super) fn join(&self, partition: &Arc<HubPartition>, log: &PartitionLog, used: &Arc<FeedUse>) {
         used.feed.add_partition(Arc::clone(partition), log.end());
+        self.follow(used);
+    }
+
+    /// Takes a feed in that knows the partition already. Nothing is published meanwhile.
+    pub(super) fn follow(&self, used: &Arc<FeedUse>) {
         self.door.lock().push(Arc::clone(used));
     }
 

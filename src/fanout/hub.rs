@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use super::feed::{Feed, FeedKey};
-use super::followers::{FeedUse, Followers};
+use super::feed::{Feed, FeedKey, Replacement};
+use super::followers::FeedUse;
+use super::partition::{Arrival, HubPartition};
 use super::partition_log::{LogStart, PartitionLog};
 use super::places::{PlaceLimits, ReplayPlaces};
 use super::upstream::Upstream;
-use crate::cursor::{Offset, Partition, Position, TimestampMs};
+use crate::cursor::{LogId, MovedReason, Offset, Partition, Requested, TimestampMs};
 use crate::event::PublicEvent;
 use crate::limits;
 use crate::memory::{MemoryBudget, Use};
@@ -36,28 +37,13 @@ pub struct HubLimits {
     pub replay_queue_max: usize,
 }
 
-/// A partition that is read, with its memory log. A topic that is deleted and made anew gets new ones.
-#[derive(Debug)]
-pub struct HubPartition {
-    /// The topic.
-    pub topic: Topic,
-    /// Its partition.
-    pub partition: Partition,
-    pub(super) log: RwLock<PartitionLog>,
-    pub(super) followers: Followers,
-}
+/// How far a record's timestamp may lie ahead of this machine's clock before it is of the future.
+pub const FUTURE_MS: i64 = 3_600_000;
 
-/// A record as it comes from the live consumer; `event` is `None` when it was skipped.
-#[derive(Debug)]
-pub struct Arrival {
-    /// Where it was read.
-    pub partition: Arc<HubPartition>,
-    /// Its own offset.
-    pub offset: Offset,
-    /// Kafka's timestamp.
-    pub timestamp: TimestampMs,
-    /// What a client sees.
-    pub event: Option<PublicEvent>,
+/// This machine's clock.
+#[must_use]
+pub fn now_ms() -> TimestampMs {
+    TimestampMs(jiff::Timestamp::now().as_millisecond())
 }
 
 /// See the module.
@@ -206,10 +192,16 @@ impl Hub {
 
     /// Reads one more partition. Feeds of its topic follow it from the start of its log on: when the hub was ready already, it
     /// is new, and all it holds is new to their subscribers.
-    pub fn add_partition(&self, topic: &Topic, partition: Partition, start: LogStart) -> Arc<HubPartition> {
+    pub fn add_partition(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        log_id: Option<LogId>,
+        start: LogStart,
+    ) -> Arc<HubPartition> {
         let log = PartitionLog::new(start);
-        let added =
-            Arc::new(HubPartition { topic: topic.clone(), partition, log: RwLock::new(log), followers: Followers::default() });
+        let log = Arc::new(RwLock::new(log));
+        let added = Arc::new(HubPartition::new(topic, partition, log_id, log));
         let mut routes = self.routes.write();
         routes.partitions.entry(topic.clone()).or_default().push(Arc::clone(&added));
         let log = added.log.read();
@@ -218,6 +210,53 @@ impl Hub {
         }
         drop(log);
         added
+    }
+
+    /// Reads a partition whose topic was deleted and made anew, from the start of its new log.
+    /// Every subscriber gets all of it, and a notice.
+    pub fn recreate_partition(&self, old: &Arc<HubPartition>, log_id: Option<LogId>, start: LogStart) -> Arc<HubPartition> {
+        let log = Arc::new(RwLock::new(PartitionLog::new(start)));
+        self.replace(old, log_id, log, Replacement::Recreated)
+    }
+
+    /// Goes on at `cut` in a partition whose log lost the records from there on. A subscriber below
+    /// goes on where it is; one beyond gets a notice and goes on at `cut`.
+    pub fn truncate_partition(&self, old: &Arc<HubPartition>, cut: Offset) -> Arc<HubPartition> {
+        let log = Arc::clone(&old.log);
+        self.replace(old, old.log_id, log, Replacement::TruncatedAt(cut))
+    }
+
+    fn replace(
+        &self,
+        old: &Arc<HubPartition>,
+        log_id: Option<LogId>,
+        log: Arc<RwLock<PartitionLog>>,
+        how: Replacement,
+    ) -> Arc<HubPartition> {
+        let HubPartition { topic, partition, .. } = &**old;
+        let _publishing = self.retention.lock();
+        let mut routes = self.routes.write();
+        let asked = old.end().next;
+        let reason = match how {
+            Replacement::Recreated => MovedReason::TopicRecreated,
+            Replacement::TruncatedAt(cut) => {
+                log.write().truncate(cut);
+                MovedReason::LogTruncated
+            }
+        };
+        let start = log.read().end();
+        let new = Arc::new(HubPartition::new(topic, *partition, log_id, log));
+        let partitions = routes.partitions.entry(topic.clone()).or_default();
+        partitions.retain(|other| !Arc::ptr_eq(other, old));
+        partitions.push(Arc::clone(&new));
+        let notice = new.moved(Requested::Offset(asked), start.next, reason);
+        for used in routes.by_topic.get(topic).into_iter().flatten() {
+            used.feed.replace_partition(old, Arc::clone(&new), start, how, &notice);
+            new.followers.follow(used);
+            used.feed.wake();
+            self.metrics.count_moved_all(reason, *used.subscribers.lock());
+        }
+        new
     }
 
     /// Reads a partition no more: its topic was deleted, or made anew.
@@ -238,11 +277,12 @@ impl Hub {
     /// Takes in a batch from the live consumer: memory log first, then every feed that follows, then one wake-up for each.
     /// Never waits for a subscriber.
     pub fn publish(&self, batch: Vec<Arrival>) {
+        let horizon = TimestampMs(now_ms().0.saturating_add(FUTURE_MS));
         let mut retention = self.retention.lock();
         let mut touched: Vec<Arc<FeedUse>> = Vec::new();
         for Arrival { partition, offset, timestamp, event } in batch {
             let mut log = partition.log.write();
-            let Some(entry) = log.append(offset, timestamp, event).cloned() else { continue };
+            let Some(entry) = log.append(offset, timestamp, event, horizon).cloned() else { continue };
             let mut followers = partition.followers.let_in();
             // Who joins from here on begins after this record, and does not wait until it is rendered.
             drop(log);
@@ -293,12 +333,43 @@ impl Hub {
     pub fn skip_to(&self, partition: &Arc<HubPartition>, low: Offset) {
         let _publishing = self.retention.lock();
         let mut log = partition.log.write();
+        let asked = log.end().next;
         log.skip_to(low);
         let (end, followers) = (log.end(), partition.followers.let_in());
         drop(log);
+        let reason = MovedReason::BelowLogStart;
+        let notice = partition.moved(Requested::Offset(asked), low, reason);
         for used in followers.iter() {
-            used.feed.skip_to(partition, end);
+            used.feed.skip_to(partition, end, &notice);
             used.feed.wake();
+            self.metrics.count_moved_all(reason, *used.subscribers.lock());
+        }
+    }
+
+    /// Says whether Kafka can be asked for a partition now: not while it has no leader. Whoever
+    /// waits for it reads on once it can.
+    pub fn set_available(&self, partition: &HubPartition, is_available: bool) {
+        let was = partition.is_available.swap(is_available, Ordering::Relaxed);
+        if is_available && !was {
+            let routes = self.routes.read();
+            for used in routes.by_topic.get(&partition.topic).into_iter().flatten() {
+                used.feed.wake();
+            }
+        }
+    }
+
+    /// Moves the end of a partition to `to`: what lies between holds no record.
+    pub fn pass_hole(&self, partition: &Arc<HubPartition>, to: Offset) {
+        let _publishing = self.retention.lock();
+        let mut log = partition.log.write();
+        if to <= log.end().next {
+            return;
+        }
+        log.pass_hole(to);
+        let (end, followers) = (log.end(), partition.followers.let_in());
+        drop(log);
+        for used in followers.iter() {
+            used.feed.pass_hole(partition, end);
         }
     }
 
@@ -357,33 +428,6 @@ impl Hub {
         let feeds = routes.feeds.len();
         self.metrics.feeds.set(i64::try_from(feeds).unwrap_or(i64::MAX));
         self.feed_bytes_max.store(self.memory.of_each_feed(feeds, self.limits.feed_bytes_max), Ordering::Relaxed);
-    }
-}
-
-impl HubPartition {
-    /// Where the next record goes, and what an id says there.
-    #[must_use]
-    pub fn end(&self) -> Position {
-        self.log.read().end()
-    }
-
-    /// How far it was read, and the latest timestamp of all that was.
-    #[must_use]
-    pub fn seen(&self) -> (Offset, TimestampMs) {
-        let log = self.log.read();
-        (log.end().next, log.latest())
-    }
-
-    /// The records in memory below `to` that are later than all before them, with their times.
-    #[must_use]
-    pub fn found_by_time(&self, to: Offset) -> Vec<(Offset, TimestampMs)> {
-        self.log.read().found_by_time(to)
-    }
-
-    /// The first offset of the memory log.
-    #[must_use]
-    pub fn memory_start(&self) -> Offset {
-        self.log.read().start()
     }
 }
 

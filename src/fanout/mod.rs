@@ -7,6 +7,7 @@
 //! * `hub`: where events come in once and go out to the feeds; who follows what.
 //! * `feed`: the ring of rendered frames of one set of topics and one format.
 //! * `followers`: the feeds of a partition; who joins or leaves waits for no event that is rendered.
+//! * `partition`: a partition that is read.
 //! * `partition_log`: the memory log of one partition.
 //! * `start`: where a subscription begins.
 //! * `subscription`: the loop that every subscriber pulls.
@@ -20,13 +21,15 @@
 //!
 //! * The memory log says nothing about a time at or below its floor, although it may hold later records only:
 //!   `a_time_that_may_lie_in_kafka_only_is_not_answered`.
-//! * Records before a log's start are read for the run clock alone: `records_before_the_start_only_set_the_clock`.
+//! * A record of the future is delivered, and passed over by look-ups by time:
+//!   `a_record_of_the_future_hides_no_later_record`.
 
 mod catch_up;
 mod feed;
 mod followers;
 mod hub;
 mod lookups;
+mod partition;
 mod partition_log;
 mod places;
 mod start;
@@ -37,7 +40,8 @@ mod turns;
 pub mod upstream;
 
 pub use feed::{Delivered, FeedKey};
-pub use hub::{Arrival, Hub, HubLimits, HubPartition};
+pub use hub::{FUTURE_MS, Hub, HubLimits, now_ms};
+pub use partition::{Arrival, HubPartition};
 pub use partition_log::{LogEntry, LogStart};
 pub use start::{Asked, Started, SubscribeError, subscribe};
 pub use subscription::{Batch, Moved, Subscription};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::cursor::{Offset, Position, RunClock, TimestampMs};
+use crate::cursor::{Offset, Position, TimestampMs};
 use crate::event::PublicEvent;
 
 /// One record that was read, ready to be delivered; `event` is `None` for a record that was skipped.
@@ -12,8 +12,6 @@ pub struct LogEntry {
     pub offset: Offset,
     /// Kafka's timestamp, by which partitions are merged.
     pub timestamp: TimestampMs,
-    /// The timestamp that an id names after this record ([`RunClock`]).
-    pub witness: TimestampMs,
     /// What a client sees of it.
     pub event: Option<PublicEvent>,
 }
@@ -22,7 +20,8 @@ impl LogEntry {
     /// Where a subscriber is once it has this entry.
     #[must_use]
     pub fn position_after(&self) -> Position {
-        Position { next: Offset(self.offset.0 + 1), timestamp: self.witness }
+        // Kafka writes -1 for a record without a timestamp; an id must not be negative.
+        Position { next: Offset(self.offset.0 + 1), timestamp: self.timestamp.max(TimestampMs(0)) }
     }
 
     /// Bytes that keeping this entry costs, about.
@@ -33,18 +32,37 @@ impl LogEntry {
 }
 
 /// What an entry costs beside its JSON: the entry, its allocation and its place in the retention queue.
-const ENTRY_OVERHEAD_BYTES: usize = 128;
+const ENTRY_OVERHEAD_BYTES: usize = 112;
 
-/// Where the memory log of a partition begins, as the consumer found it.
+/// Where the memory log of a partition begins.
 #[derive(Clone, Copy, Debug)]
 pub struct LogStart {
-    /// The first offset kept. The consumer may begin to read up to [`crate::cursor::RUN_MAX`] + 1 records earlier, so
-    /// that the run clock is right from the first kept record on.
+    /// The first offset kept.
     pub offset: Offset,
-    /// Every record below `offset` has a timestamp below this one.
+    /// Every record below `offset` has a timestamp below this one; `i64::MIN` when there is none.
     pub floor: TimestampMs,
-    /// There is no record below `offset` in Kafka at all.
-    pub is_log_start: bool,
+    /// What an id says at `offset`: a time from which reading elsewhere misses nothing from
+    /// `offset` on. 0 when the partition never held a record.
+    pub timestamp: TimestampMs,
+}
+
+impl LogStart {
+    /// The start of a log whose first record is, or will be, at `offset`.
+    #[must_use]
+    pub fn of_log(offset: Offset) -> Self {
+        Self { offset, floor: TimestampMs(i64::MIN), timestamp: TimestampMs(0) }
+    }
+}
+
+/// The record right before an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordBefore {
+    /// It is there, with this timestamp.
+    Time(TimestampMs),
+    /// That offset holds no record (compacted, a transaction's mark).
+    Hole,
+    /// Memory does not know.
+    Unknown,
 }
 
 /// See the module.
@@ -53,22 +71,34 @@ pub struct PartitionLog {
     entries: VecDeque<Kept>,
     start: Offset,
     end: Offset,
-    /// The id timestamp of the record before `start`, where it is known.
-    before_start: Option<TimestampMs>,
+    /// What an id says at `start`.
+    timestamp_at_start: TimestampMs,
+    /// The offset of the last record that was forgotten.
+    last_forgotten: Option<Offset>,
     /// Every record below `start` has a timestamp of at most this.
     floor: TimestampMs,
-    clock: RunClock,
-    /// Where records were lost before they could be read: the first offset that Kafka had then, and the time from which reading
-    /// elsewhere misses none of them.
-    lost: Option<Position>,
-    /// Where the records before the log's start go on; `None` once the first one was kept.
-    run_up: Option<Offset>,
+    /// Where records were lost before they could be read: the first offset that Kafka had then.
+    lost_below: Option<Offset>,
+    /// Where Kafka lost records that had been read; the newest [`CUTS_KEPT`].
+    cuts: VecDeque<Cut>,
 }
+
+/// Records that Kafka lost although they had been read: from `at` up to `end`. Others have taken, or
+/// will take, their offsets.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    at: Offset,
+    end: Offset,
+}
+
+/// How many cuts of a log are kept. Each is an unclean election of a leader.
+const CUTS_KEPT: usize = 16;
 
 #[derive(Debug)]
 struct Kept {
     entry: LogEntry,
-    /// The largest timestamp of this and all earlier records, by which a time is found although records are not in time order.
+    /// The largest timestamp of this and all earlier records, by which a time is found although
+    /// records are not in time order. Records of the future are left out.
     max_timestamp: TimestampMs,
 }
 
@@ -80,36 +110,41 @@ impl PartitionLog {
             entries: VecDeque::new(),
             start: start.offset,
             end: start.offset,
-            before_start: start.is_log_start.then_some(TimestampMs(0)),
+            timestamp_at_start: start.timestamp,
+            last_forgotten: None,
             floor: TimestampMs(start.floor.0.saturating_sub(1)),
-            clock: RunClock::default(),
-            lost: None,
-            run_up: Some(Offset(0)),
+            lost_below: None,
+            cuts: VecDeque::new(),
         }
     }
 
-    /// Takes the next record in. `None` for one before the log's start or one that was taken already.
-    pub fn append(&mut self, offset: Offset, timestamp: TimestampMs, event: Option<PublicEvent>) -> Option<&LogEntry> {
+    /// Takes the next record in. `None` for one before the log's end: it was taken already.
+    ///
+    /// A record later than `horizon`, a time in the near future, is of the future: it is delivered,
+    /// but a look-up by time passes over it.
+    pub fn append(
+        &mut self,
+        offset: Offset,
+        timestamp: TimestampMs,
+        event: Option<PublicEvent>,
+        horizon: TimestampMs,
+    ) -> Option<&LogEntry> {
         if offset < self.end {
-            if self.run_up.is_some_and(|next| next <= offset) {
-                self.run_up = Some(Offset(offset.0 + 1));
-                self.before_start = Some(self.clock.observe(timestamp));
-            }
             return None;
         }
-        self.run_up = None;
-        let witness = self.clock.observe(timestamp);
-        let max_timestamp = self.latest().max(timestamp);
+        let latest = self.latest();
+        let max_timestamp = if timestamp > horizon { latest } else { latest.max(timestamp) };
         self.end = Offset(offset.0 + 1);
-        self.entries.push_back(Kept { entry: LogEntry { offset, timestamp, witness, event }, max_timestamp });
+        self.entries.push_back(Kept { entry: LogEntry { offset, timestamp, event }, max_timestamp });
         self.entries.back().map(|kept| &kept.entry)
     }
 
     /// Forgets the oldest entry.
     pub fn forget_oldest(&mut self) {
         if let Some(kept) = self.entries.pop_front() {
-            self.start = Offset(kept.entry.offset.0 + 1);
-            self.before_start = Some(kept.entry.witness);
+            let Position { next, timestamp } = kept.entry.position_after();
+            (self.start, self.timestamp_at_start) = (next, timestamp);
+            self.last_forgotten = Some(kept.entry.offset);
             self.floor = kept.max_timestamp;
         }
     }
@@ -123,28 +158,59 @@ impl PartitionLog {
         }
     }
 
-    /// Goes on at `low`, where Kafka's log begins now: the records from the end of this one up to there are lost.
+    /// Moves the end over offsets that hold no record.
+    pub fn pass_hole(&mut self, to: Offset) {
+        self.end = self.end.max(to);
+    }
+
+    /// Goes on at `low`, where Kafka's log begins now: the records from the end of this one up to
+    /// there are lost.
     pub fn skip_to(&mut self, low: Offset) {
         if low <= self.end {
             return;
         }
-        let timestamp = self.end().timestamp;
+        self.timestamp_at_start = self.end().timestamp;
         self.floor = self.latest();
         self.entries.clear();
         (self.start, self.end) = (low, low);
-        (self.before_start, self.lost) = (None, Some(Position { next: low, timestamp }));
-        (self.clock, self.run_up) = (RunClock::default(), None);
+        (self.last_forgotten, self.lost_below) = (None, Some(low));
+    }
+
+    /// Drops the records from `cut` on: Kafka's log lost them.
+    pub fn truncate(&mut self, cut: Offset) {
+        if self.cuts.len() == CUTS_KEPT {
+            self.cuts.pop_front();
+        }
+        self.cuts.push_back(Cut { at: cut, end: self.end });
+        while self.entries.back().is_some_and(|kept| kept.entry.offset >= cut) {
+            self.entries.pop_back();
+        }
+        self.end = self.end.min(cut);
+        if cut < self.start {
+            (self.start, self.timestamp_at_start) = (cut, TimestampMs(0));
+        }
+    }
+
+    /// Where a client goes on whose id is of records that Kafka lost: `next` lies in a cut, and the
+    /// record before it, if there is one again, has another time than the id.
+    #[must_use]
+    pub fn cut_below(&self, next: Offset, timestamp: TimestampMs) -> Option<Position> {
+        let cut = self.cuts.iter().find(|cut| cut.at < next && next <= cut.end)?;
+        if self.record_before(next) == RecordBefore::Time(timestamp) {
+            return None;
+        }
+        let timestamp = self.timestamp_before(cut.at).unwrap_or(TimestampMs(0));
+        Some(Position { next: cut.at, timestamp })
     }
 
     /// The first offset that Kafka has, if it is above `next`: what lies between is lost. `None` when that is not known.
     #[must_use]
     pub fn gone_from(&self, next: Offset) -> Option<Offset> {
-        self.lost.map(|lost| lost.next).filter(|low| next < *low)
+        self.lost_below.filter(|low| next < *low)
     }
 
-    /// No record before the end has a later timestamp than this.
-    #[must_use]
-    pub fn latest(&self) -> TimestampMs {
+    /// No record before the end has a later timestamp than this, but for records of the future.
+    fn latest(&self) -> TimestampMs {
         self.entries.back().map_or(self.floor, |kept| kept.max_timestamp)
     }
 
@@ -157,9 +223,7 @@ impl PartitionLog {
     /// Where the next record goes, and what an id says there.
     #[must_use]
     pub fn end(&self) -> Position {
-        let lost = self.lost.filter(|lost| lost.next == self.end);
-        let timestamp = self.witness_before(self.end).or(lost.map(|lost| lost.timestamp));
-        Position { next: self.end, timestamp: timestamp.unwrap_or(TimestampMs(0)) }
+        Position { next: self.end, timestamp: self.timestamp_at(self.entries.len()) }
     }
 
     /// Whether everything from `next` up to the end is here.
@@ -168,14 +232,25 @@ impl PartitionLog {
         self.start <= next && next <= self.end
     }
 
-    /// The id timestamp of the last record before `next`; `None` when it is not here.
+    /// What an id says at `next`, the timestamp of the last record before it; `None` when that is not here.
     #[must_use]
-    pub fn witness_before(&self, next: Offset) -> Option<TimestampMs> {
+    pub fn timestamp_before(&self, next: Offset) -> Option<TimestampMs> {
+        self.covers(next).then(|| self.timestamp_at(self.index_of(next)))
+    }
+
+    /// The record right before `next`.
+    #[must_use]
+    pub fn record_before(&self, next: Offset) -> RecordBefore {
+        let before = Offset(next.0 - 1);
         if !self.covers(next) {
-            return None;
+            return RecordBefore::Unknown;
         }
-        let index = self.entries.partition_point(|kept| kept.entry.offset < next);
-        if index == 0 { self.before_start } else { Some(self.entries[index - 1].entry.witness) }
+        match self.index_of(next).checked_sub(1).map(|index| &self.entries[index].entry) {
+            Some(entry) if entry.offset == before => RecordBefore::Time(entry.timestamp),
+            None if self.last_forgotten == Some(before) => RecordBefore::Time(self.timestamp_at_start),
+            None if before < self.start => RecordBefore::Unknown,
+            _ => RecordBefore::Hole,
+        }
     }
 
     /// The first offset whose record has a timestamp of at least `time`, or the end; `None` when it may lie below this log.
@@ -188,18 +263,11 @@ impl PartitionLog {
         Some(self.entries.get(index).map_or(self.end, |kept| kept.entry.offset))
     }
 
-    /// The records below `to` that are later than all before them, in order: each is the one that a look-up by its time finds.
+    /// The newest entries, at most `count`, in offset order.
     #[must_use]
-    pub fn found_by_time(&self, to: Offset) -> Vec<(Offset, TimestampMs)> {
-        let mut latest = self.floor;
-        let mut found = Vec::new();
-        for Kept { entry, .. } in self.entries.iter().take_while(|kept| kept.entry.offset < to) {
-            if entry.timestamp > latest {
-                latest = entry.timestamp;
-                found.push((entry.offset, entry.timestamp));
-            }
-        }
-        found
+    pub fn newest(&self, count: usize) -> Vec<LogEntry> {
+        let first = self.entries.len().saturating_sub(count);
+        self.entries.range(first..).map(|kept| kept.entry.clone()).collect()
     }
 
     /// Clones up to `count` entries of `[from, to)` into `into`; `false` when `from` is not here any more.
@@ -207,10 +275,22 @@ impl PartitionLog {
         if !self.covers(from) {
             return false;
         }
-        let index = self.entries.partition_point(|kept| kept.entry.offset < from);
-        let wanted = self.entries.range(index..).map(|kept| &kept.entry).take_while(|entry| entry.offset < to);
-        into.extend(wanted.take(count).cloned());
+        let wanted = self.entries.range(self.index_of(from)..).map(|kept| &kept.entry);
+        into.extend(wanted.take_while(|entry| entry.offset < to).take(count).cloned());
         true
+    }
+
+    /// The index of the first entry at or after `next`.
+    fn index_of(&self, next: Offset) -> usize {
+        self.entries.partition_point(|kept| kept.entry.offset < next)
+    }
+
+    /// What an id says before the entry at `index`.
+    fn timestamp_at(&self, index: usize) -> TimestampMs {
+        match index.checked_sub(1) {
+            Some(before) => self.entries[before].entry.position_after().timestamp,
+            None => self.timestamp_at_start,
+        }
     }
 }
 
@@ -218,39 +298,69 @@ impl PartitionLog {
 mod tests {
     use super::*;
 
-    fn log(start: i64, floor: i64, is_log_start: bool) -> PartitionLog {
-        PartitionLog::new(LogStart { offset: Offset(start), floor: TimestampMs(floor), is_log_start })
+    const HORIZON: TimestampMs = TimestampMs(1_000_000);
+
+    fn log(start: i64, floor: i64, timestamp: i64) -> PartitionLog {
+        let (floor, timestamp) = (TimestampMs(floor), TimestampMs(timestamp));
+        PartitionLog::new(LogStart { offset: Offset(start), floor, timestamp })
     }
 
+    fn append(log: &mut PartitionLog, offset: i64, timestamp: i64) -> Option<LogEntry> {
+        log.append(Offset(offset), TimestampMs(timestamp), None, HORIZON).cloned()
+    }
+
+    /// Records from offset 10 on.
     fn filled(timestamps: &[i64]) -> PartitionLog {
-        let mut log = log(10, 100, false);
-        for (n, timestamp) in timestamps.iter().enumerate() {
-            log.append(Offset(10 + i64::try_from(n).expect("few")), TimestampMs(*timestamp), None);
+        let mut log = log(10, 100, 99);
+        for (offset, timestamp) in (10..).zip(timestamps) {
+            append(&mut log, offset, *timestamp);
         }
         log
     }
 
     #[test]
-    fn records_before_the_start_only_set_the_clock() {
-        let mut log = log(10, 100, false);
-        assert_eq!(log.witness_before(Offset(10)), None);
-        assert!(log.append(Offset(8), TimestampMs(90), None).is_none());
-        assert!(log.append(Offset(9), TimestampMs(90), None).is_none());
-        assert_eq!(log.end(), Position { next: Offset(10), timestamp: TimestampMs(89) });
-        let entry = log.append(Offset(10), TimestampMs(90), None).expect("kept");
-        assert_eq!(entry.witness, TimestampMs(88), "the run goes on across the start");
+    fn a_record_that_was_taken_already_is_not_taken_again() {
+        let mut log = filled(&[100, 101]);
+        assert!(append(&mut log, 11, 101).is_none());
+        assert!(append(&mut log, 12, 101).is_some());
     }
 
     #[test]
-    fn a_record_is_taken_once() {
+    fn an_id_names_the_time_of_the_last_record() {
+        let mut log = filled(&[100, 100, 101]);
+        let before = |log: &PartitionLog, next| log.timestamp_before(Offset(next)).map(|time| time.0);
+        assert_eq!(
+            [9, 10, 11, 12, 13, 14].map(|next| before(&log, next)),
+            [None, Some(99), Some(100), Some(100), Some(101), None]
+        );
+        append(&mut log, 13, -1);
+        assert_eq!(log.end(), Position { next: Offset(14), timestamp: TimestampMs(0) });
+    }
+
+    #[test]
+    fn the_record_right_before_an_offset_is_known_or_a_hole_or_unknown() {
         let mut log = filled(&[100, 101]);
-        assert!(log.append(Offset(11), TimestampMs(101), None).is_none());
-        assert_eq!(log.end().next, Offset(12));
+        append(&mut log, 14, 102);
+        log.pass_hole(Offset(17));
+        let known = [9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
+        let (unknown, hole) = (RecordBefore::Unknown, RecordBefore::Hole);
+        let time = |time| RecordBefore::Time(TimestampMs(time));
+        assert_eq!(
+            known.map(|next| log.record_before(Offset(next))),
+            [unknown, unknown, time(100), time(101), hole, hole, time(102), hole, hole, unknown]
+        );
         log.forget_oldest();
-        log.forget_oldest();
-        assert!(log.append(Offset(11), TimestampMs(101), None).is_none());
-        let entry = log.append(Offset(12), TimestampMs(101), None).expect("kept");
-        assert_eq!(entry.witness, TimestampMs(100), "the one that came again is no part of the run");
+        assert_eq!(log.record_before(Offset(11)), time(100), "the last one that was forgotten");
+        assert_eq!(log.record_before(Offset(10)), unknown);
+    }
+
+    #[test]
+    fn a_hole_at_the_end_is_passed_once() {
+        let mut log = filled(&[100]);
+        log.pass_hole(Offset(15));
+        log.pass_hole(Offset(12));
+        assert_eq!(log.end(), Position { next: Offset(15), timestamp: TimestampMs(100) });
+        assert!(log.covers(Offset(13)));
     }
 
     #[test]
@@ -262,37 +372,35 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_the_future_hides_no_later_record() {
+        let log = filled(&[100, HORIZON.0 + 1, 120]);
+        assert_eq!(log.first_at_or_after(TimestampMs(110)), Some(Offset(12)));
+        assert_eq!(log.first_at_or_after(TimestampMs(121)), Some(Offset(13)));
+    }
+
+    #[test]
     fn a_time_that_may_lie_in_kafka_only_is_not_answered() {
         let mut log = filled(&[100, 130, 110, 140]);
         assert_eq!(log.first_at_or_after(TimestampMs(99)), None);
-        assert_eq!(log.first_at_or_after(TimestampMs(100)), Some(Offset(10)), "the floor itself is exclusive");
+        let floor = log.first_at_or_after(TimestampMs(100));
+        assert_eq!(floor, Some(Offset(10)), "the floor itself is exclusive");
         log.forget_oldest();
         log.forget_oldest();
-        assert_eq!(log.first_at_or_after(TimestampMs(130)), None, "130 was forgotten and is to be looked up");
+        let forgotten = log.first_at_or_after(TimestampMs(130));
+        assert_eq!(forgotten, None, "130 was forgotten and is to be looked up");
         assert_eq!(log.first_at_or_after(TimestampMs(131)), Some(Offset(13)));
     }
 
     #[test]
-    fn forgetting_keeps_the_witness_of_the_last_forgotten() {
+    fn forgetting_keeps_the_time_of_the_last_forgotten() {
         let mut log = filled(&[100, 101]);
         log.forget_oldest();
         assert_eq!(log.start(), Offset(11));
-        assert_eq!(log.witness_before(Offset(11)), Some(TimestampMs(100)));
-        assert_eq!(log.witness_before(Offset(10)), None);
+        assert_eq!(log.timestamp_before(Offset(11)), Some(TimestampMs(100)));
+        assert_eq!(log.timestamp_before(Offset(10)), None);
         log.forget_oldest();
         log.forget_oldest();
         assert_eq!(log.end(), Position { next: Offset(12), timestamp: TimestampMs(101) });
-    }
-
-    #[test]
-    fn records_that_a_look_up_by_time_finds_are_later_than_all_before_them() {
-        let mut log = filled(&[100, 100, 99, 101, 101, 100, 102]);
-        let found =
-            |log: &PartitionLog, to| log.found_by_time(Offset(to)).into_iter().map(|(o, t)| (o.0, t.0)).collect::<Vec<_>>();
-        assert_eq!(found(&log, 17), [(10, 100), (13, 101), (16, 102)]);
-        assert_eq!(found(&log, 16), [(10, 100), (13, 101)]);
-        log.forget_oldest();
-        assert_eq!(found(&log, 17), [(13, 101), (16, 102)], "what is forgotten was as late as the first that is left");
     }
 
     #[test]
@@ -307,18 +415,30 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_unread_bears_no_witness_but_has_a_time() {
+    fn what_was_lost_unread_is_gone_and_has_a_time() {
         let mut log = filled(&[100, 101]);
         log.skip_to(Offset(20));
         assert_eq!(log.end(), Position { next: Offset(20), timestamp: TimestampMs(101) });
-        assert_eq!((log.witness_before(Offset(20)), log.covers(Offset(12))), (None, false));
-        assert_eq!((log.gone_from(Offset(12)), log.gone_from(Offset(20))), (Some(Offset(20)), None));
-        assert_eq!(log.append(Offset(20), TimestampMs(101), None).expect("kept").witness, TimestampMs(101));
-        assert_eq!(log.first_at_or_after(TimestampMs(101)), None, "it may be among the lost");
+        let before = log.record_before(Offset(20));
+        assert_eq!((before, log.covers(Offset(12))), (RecordBefore::Unknown, false));
+        let gone = |next| log.gone_from(Offset(next));
+        assert_eq!((gone(12), gone(20)), (Some(Offset(20)), None));
+        let time = log.first_at_or_after(TimestampMs(101));
+        assert_eq!(time, None, "it may be among the lost");
     }
 
     #[test]
-    fn a_partition_that_never_held_a_record_is_read_from_time_0_elsewhere() {
-        assert_eq!(log(0, 0, true).end(), Position { next: Offset(0), timestamp: TimestampMs(0) });
+    fn a_truncated_log_goes_on_at_the_cut() {
+        let mut log = filled(&[100, 101, 102]);
+        log.truncate(Offset(11));
+        assert_eq!(log.end(), Position { next: Offset(11), timestamp: TimestampMs(100) });
+        assert!(append(&mut log, 11, 103).is_some());
+        let cut = |log: &PartitionLog, next, time| log.cut_below(Offset(next), TimestampMs(time)).map(|position| position.next.0);
+        assert_eq!((cut(&log, 12, 101), cut(&log, 12, 103)), (Some(11), None));
+        assert_eq!((cut(&log, 13, 102), cut(&log, 14, 102)), (Some(11), None));
+        assert_eq!(cut(&log, 11, 100), None, "nothing below is lost");
+        log.truncate(Offset(5));
+        let position = Position { next: Offset(5), timestamp: TimestampMs(0) };
+        assert_eq!((log.start(), log.end()), (Offset(5), position), "its last record is not known");
     }
 }

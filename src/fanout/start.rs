@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::feed::{FeedKey, Slot};
-use super::hub::Hub;
-use super::partition_log::PartitionLog;
+use super::hub::{Hub, now_ms};
+use super::partition_log::{PartitionLog, RecordBefore};
 use super::subscription::{Moved, Subscription};
 use super::turns::Client;
 use super::upstream::UpstreamUnavailable;
-use crate::cursor::{self, AskedEntry, AskedPosition, Decision, Partition, Position, TimestampMs};
+use crate::cursor::{
+    self, AskedEntry, AskedPosition, Decision, LogAnswer, LogQuestion, MovedReason, Partition, Position, Requested, Target,
+    TimestampMs,
+};
 use crate::event::frame::Format;
 use crate::limits;
 use crate::stream::Topic;
@@ -84,8 +87,7 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
     for (slot, decision) in tail.slots.iter().zip(resolve(hub, asked.asker, &tail.slots, &wishes).await?) {
         if let Some((asked, reason)) = decision.moved {
             hub.metrics.count_moved(reason);
-            let (topic, partition) = (slot.partition.topic.clone(), slot.partition.partition);
-            moved.push(Moved { topic, partition, asked, actual: decision.position.next, reason });
+            moved.push(slot.partition.moved(asked, decision.position.next, reason));
         }
         cursor.push(decision.position);
     }
@@ -160,97 +162,81 @@ impl<'a> Wishes<'a> {
     }
 }
 
-/// Where a slot begins, and what its log says of the pair of offset and timestamp that was asked for.
-struct Found {
-    asked: AskedPosition,
-    decision: Decision,
-    /// The pair was written for another log.
-    is_foreign: bool,
-}
-
-/// Decides for every slot. The entries of an id are judged together: one that was surely written on another cluster shows that
-/// all were, also those that this cluster's logs happen to agree with (protocol §2: else timestamp).
+/// Decides for every slot, each by itself; the look-ups that are needed go out together.
 async fn resolve(
     hub: &Arc<Hub>,
     client: Client,
     slots: &[Slot],
     wishes: &Wishes<'_>,
 ) -> Result<Vec<Decision>, UpstreamUnavailable> {
-    let mut found = find(hub, client, slots.iter().map(|slot| (slot, wishes.of(slot)))).await?;
-    if found.iter().any(|found| found.is_foreign) {
-        let by_time = |found: &Found| match found.asked {
-            AskedPosition::Both { next, timestamp } if found.decision.position.next == next => {
-                AskedPosition::Timestamp(timestamp)
-            }
-            _ => AskedPosition::Unset,
-        };
-        let believed: Vec<usize> = (0..found.len()).filter(|index| by_time(&found[*index]) != AskedPosition::Unset).collect();
-        let again = find(hub, client, believed.iter().map(|index| (&slots[*index], by_time(&found[*index])))).await?;
-        for (index, again) in believed.into_iter().zip(again) {
-            // Never later than the offset: what lies between is had already or, if that offset is right after all, is not.
-            if again.decision.position.next < found[index].decision.position.next {
-                found[index] = again;
-            }
-        }
-    }
-    Ok(found.into_iter().map(|found| found.decision).collect())
+    let all = slots.iter().map(|slot| resolve_slot(hub, client, slot, wishes.of(slot)));
+    let all = futures_util::future::try_join_all(all);
+    let found = tokio::time::timeout(limits::LOOKUP_TIMEOUT, all).await;
+    found.map_err(|_| UpstreamUnavailable)?
 }
 
-/// Finds each slot's beginning alone; the look-ups that are needed go out together.
-async fn find<'a>(
+async fn resolve_slot(
     hub: &Arc<Hub>,
     client: Client,
-    wanted: impl Iterator<Item = (&'a Slot, AskedPosition)>,
-) -> Result<Vec<Found>, UpstreamUnavailable> {
-    let found = wanted.map(|(slot, asked)| async move {
-        let at = |position| Decision { position, moved: None };
-        if slot.retired {
-            return Ok(Found { asked, decision: at(slot.position), is_foreign: false });
-        }
-        let known = {
-            let log = slot.partition.log.read();
-            from_memory(asked, &log, slot.position).map(|position| (at(position), is_foreign(asked, &log)))
-        };
-        if let Some((decision, is_foreign)) = known {
-            return Ok(Found { asked, decision, is_foreign });
-        }
-        let Some(question) = cursor::question(asked) else {
-            return Ok(Found { asked, decision: at(slot.position), is_foreign: false });
-        };
-        hub.metrics.lookups.inc();
-        let answer = hub.upstream.lookup(client, slot.partition.topic.clone(), slot.partition.partition, question).await?;
-        let decision = cursor::decide(asked, &answer, slot.position);
-        Ok(Found { asked, decision, is_foreign: cursor::is_foreign(asked, &answer) })
-    });
-    let looked_up = tokio::time::timeout(limits::LOOKUP_TIMEOUT, futures_util::future::try_join_all(found));
-    looked_up.await.map_err(|_| UpstreamUnavailable)?
+    slot: &Slot,
+    asked: AskedPosition,
+) -> Result<Decision, UpstreamUnavailable> {
+    let live = slot.position;
+    let target = match Target::new(asked, slot.partition.log_id) {
+        _ if slot.retired => Target::Live,
+        // Nothing is as late, but for records that claim to be of the future.
+        Target::Time(time) if time >= now_ms() => Target::Live,
+        target => target,
+    };
+    if let Target::Offset { next, timestamp: Some(timestamp) } = target
+        && let Some(position) = slot.partition.log.read().cut_below(next, timestamp)
+    {
+        let moved = Some((Requested::Offset(next), MovedReason::LogTruncated));
+        return Ok(Decision { position, moved });
+    }
+    let Some(question) = target.question() else { return Ok(Decision::at(live.next, live.timestamp)) };
+    if let Some(position) = from_memory(target, &slot.partition.log.read(), live) {
+        return Ok(Decision { position, moved: None });
+    }
+    let mut answer = look_up(hub, client, slot, question).await?;
+    if let Target::Offset { next, timestamp: Some(_) } = target
+        && next > answer.high
+    {
+        let time = target.time();
+        answer = look_up(hub, client, slot, LogQuestion { time, ..question }).await?;
+    }
+    Ok(cursor::decide(target, &answer, live))
 }
 
-/// Whether the record before the offset asked for is another than the one that the id was written after. Where there is none,
-/// nothing is known.
-fn is_foreign(asked: AskedPosition, log: &PartitionLog) -> bool {
-    let AskedPosition::Both { next, timestamp } = asked else { return false };
-    log.witness_before(next).is_some_and(|witness| witness != timestamp && witness != TimestampMs(0))
+async fn look_up(hub: &Arc<Hub>, client: Client, slot: &Slot, question: LogQuestion) -> Result<LogAnswer, UpstreamUnavailable> {
+    if !slot.partition.is_available() {
+        return Err(UpstreamUnavailable);
+    }
+    hub.metrics.lookups.inc();
+    let (topic, partition) = (slot.partition.topic.clone(), slot.partition.partition);
+    hub.upstream.lookup(client, topic, partition, question).await
 }
 
 /// The position that the memory log alone can tell.
-fn from_memory(asked: AskedPosition, log: &PartitionLog, live: Position) -> Option<Position> {
+fn from_memory(target: Target, log: &PartitionLog, live: Position) -> Option<Position> {
     let by_time = |time: TimestampMs| {
         let next = log.first_at_or_after(time)?;
-        // Nothing is that late: live, with live's own timestamp (a time in the future would miss what comes before it).
-        Some(if next >= live.next { live } else { Position { next, timestamp: log.witness_before(next).unwrap_or(time) } })
+        // Nothing is that late: live, with live's own timestamp.
+        Some(if next >= live.next { live } else { Position { next, timestamp: time } })
     };
-    match asked {
-        AskedPosition::Unset | AskedPosition::Live => Some(live),
-        AskedPosition::Earliest => None,
-        AskedPosition::Offset(next) => {
-            let timestamp = log.witness_before(next)?;
+    match target {
+        Target::Live => Some(live),
+        Target::Earliest | Target::Recreated { .. } => None,
+        Target::Offset { next, timestamp: Some(timestamp) } => log.covers(next).then_some(Position { next, timestamp }),
+        Target::Offset { next, timestamp: None } => {
+            let timestamp = log.timestamp_before(next)?;
             Some(Position { next, timestamp })
         }
-        AskedPosition::Timestamp(time) => by_time(time),
-        AskedPosition::Both { next, timestamp } => {
-            let witness = log.witness_before(next)?;
-            if witness == timestamp { Some(Position { next, timestamp }) } else { by_time(timestamp) }
-        }
+        Target::Time(time) => by_time(time),
+        Target::Unverified { next, timestamp } => match log.record_before(next) {
+            RecordBefore::Unknown => None,
+            RecordBefore::Time(time) if time != timestamp => by_time(timestamp),
+            RecordBefore::Time(_) | RecordBefore::Hole => Some(Position { next, timestamp }),
+        },
     }
 }

@@ -11,7 +11,7 @@ use super::feed::{Delivered, FeedKey, FeedRead};
 use super::hub::FeedMembership;
 use super::places::{ReplayTicket, Turn};
 use super::turns::Client;
-use crate::cursor::{MovedReason, Offset, Partition, Position, TimestampMs};
+use crate::cursor::{MovedReason, Offset, Partition, Position, Requested, TimestampMs};
 use crate::limits;
 use crate::stream::Topic;
 
@@ -22,8 +22,8 @@ pub struct Moved {
     pub topic: Topic,
     /// Its partition.
     pub partition: Partition,
-    /// The offset that was asked for.
-    pub asked: Offset,
+    /// What was asked for.
+    pub asked: Requested,
     /// The offset that reading goes on at.
     pub actual: Offset,
     /// Why.
@@ -33,7 +33,12 @@ pub struct Moved {
 impl std::fmt::Display for Moved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { topic, partition, asked, actual, reason } = self;
-        write!(f, "topic={topic}; partition={partition}; asked={asked}; actual={actual}; reason={}", reason.as_str())
+        write!(f, "topic={topic}; partition={partition}; ")?;
+        match asked {
+            Requested::Offset(offset) => write!(f, "asked={offset}; ")?,
+            Requested::Time(time) => write!(f, "asked_timestamp={time}; ")?,
+        }
+        write!(f, "actual={actual}; reason={}", reason.as_str())
     }
 }
 
@@ -152,7 +157,7 @@ impl Subscription {
         match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces, &mut delivered) {
             FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
-                return Some(Batch::Frames { pieces, delivered, live: Some(timestamp) });
+                return Some(Batch::Frames { pieces, delivered, live: timestamp });
             }
             FeedRead::Nothing => self.wait_for_feed().await,
             FeedRead::Behind => {

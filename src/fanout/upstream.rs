@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::lookups::{LookupLimits, LookupPlaces};
 use super::partition_log::LogEntry;
 use super::turns::Client;
-use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition, RunClock};
+use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition};
 use crate::limits;
 use crate::stream::Topic;
 
@@ -26,8 +26,6 @@ pub struct ReplayRange {
     pub from: Offset,
     /// The first offset not wanted any more.
     pub to: Offset,
-    /// The run clock as it stands before `from`; `None` when not known, and the reader finds it out.
-    pub clock: Option<RunClock>,
 }
 
 /// What was read of a [`ReplayRange`].
@@ -37,8 +35,6 @@ pub struct ReplayRead {
     pub entries: Vec<LogEntry>,
     /// Where reading goes on; `to` or beyond when the range is done. Beyond the last entry where the log has a hole.
     pub next: Offset,
-    /// The run clock as it stands before `next`.
-    pub clock: Option<RunClock>,
     /// The log began only here, above what was asked: the records between are gone.
     pub log_start: Option<Offset>,
 }
@@ -217,7 +213,7 @@ mod tests {
         let look_up = |client: u8| {
             let (upstream, topic) = (upstream.clone(), Topic::from(format!("of-{client}").as_str()));
             let client = Some(std::net::IpAddr::from([192, 0, 2, client]));
-            let question = LogQuestion { next: None, time: None };
+            let question = LogQuestion::default();
             tokio::spawn(async move { upstream.lookup(client, topic, Partition(0), question).await })
         };
         let _many: Vec<_> = (0..200).map(|_| look_up(1)).collect();

@@ -1,28 +1,35 @@
-//! Finds the topics and partitions that are to be read, at start and later, and where each is to be read from.
+//! Finds the topics and partitions that are to be read, at start and later, and where each is to be
+//! read from.
 //!
-//! At start a partition is read from `reach_back` before now, so that clients who come back after a restart are served from
-//! memory. One that appears later is new: it is read from its first record, for all it holds is new to everybody.
+//! At start a partition is read from `reach_back` before now, so that clients that come back after a
+//! restart are served from memory. A partition that appears later is new: it is read from its first
+//! record. A topic whose id has changed was made anew: all of its log is new. A topic that goes out of
+//! sight stays as it is, and goes on where it was when it comes back with the same id.
+//!
+//! Each topic is looked up, caught up with and given up by itself: one that has no leader, or may not
+//! be read, keeps no other from being served.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_channel::Receiver;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
 use super::client::Consumer;
 use super::live_consumer::{Assignment, Reading};
-use super::log_check::Mark;
-use super::offsets::offsets_at;
-use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
-use crate::fanout::{Hub, HubPartition, LogStart};
-use crate::health::KafkaHealth;
+use super::log_check::latest_times;
+use super::offsets::{LOG_END, LOG_START, Times, offsets_at};
+use super::range_reader::RangeReader;
+use super::topics::{Described, describe, nearest};
+use crate::cursor::{LogId, Offset, Partition, TimestampMs};
+use crate::fanout::{Hub, HubPartition, LogStart, now_ms};
+use crate::health::{KafkaHealth, TopicTrouble};
 use crate::limits;
 use crate::metrics::TopicLabel;
 use crate::stream::Topic;
@@ -33,8 +40,10 @@ pub(super) type TopicPartition = (Topic, Partition);
 pub(super) struct Discovery {
     /// The connection for questions.
     consumer: Arc<Consumer>,
-    hub: Arc<Hub>,
-    assign: Sender<Assignment>,
+    /// Reads single records, to see what lies behind a position.
+    pub(super) prober: RangeReader,
+    pub(super) hub: Arc<Hub>,
+    assignments: Sender<Assignment>,
     rediscover: Receiver<()>,
     stopping: Arc<AtomicBool>,
     topics: Arc<ArcSwap<BTreeSet<Topic>>>,
@@ -42,253 +51,415 @@ pub(super) struct Discovery {
     refresh: Duration,
     /// Where reading begins at start, in time.
     start_time: TimestampMs,
-    pub(super) known: HashMap<TopicPartition, Arc<HubPartition>>,
-    /// What the last round found of each.
-    pub(super) marks: HashMap<TopicPartition, Mark>,
+    cluster: Option<String>,
+    pub(super) known: HashMap<TopicPartition, Known>,
+    /// What was last found of each topic.
+    states: HashMap<Topic, TopicState>,
     /// Set by the live consumer when it has lost its position in some partition.
-    pub(super) in_doubt: Arc<AtomicBool>,
-    /// Topics that Kafka did not have when it was asked: if they appear, they are new.
-    pub(super) absent: HashSet<Topic>,
-    /// For how many rounds Kafka has not named a topic that is read.
-    missed: HashMap<Topic, u32>,
-    /// Partitions that Kafka had at start, but said no offsets of yet: they have no leader now.
-    leaderless: HashSet<TopicPartition>,
+    in_doubt: Arc<AtomicBool>,
     begun: Instant,
     started: bool,
 }
 
-/// Kafka's times that stand for a log's end and start in `ListOffsets`.
-pub(super) const LOG_END: TimestampMs = TimestampMs(-1);
-pub(super) const LOG_START: TimestampMs = TimestampMs(-2);
+/// A partition that is read.
+pub(super) struct Known {
+    pub(super) partition: Arc<HubPartition>,
+    /// Where its log ended when reading began: it is caught up with there.
+    end_at_start: Offset,
+    /// What the last look found: how far it was read, and where its log ended.
+    pub(super) last_read: Offset,
+    pub(super) last_high: Offset,
+    pub(super) shorter_before: bool,
+    has_leader: bool,
+}
 
-/// A topic that Kafka does not name for so many rounds is gone; one round may be a broker that just starts.
-const GONE_AFTER_ROUNDS: u32 = 3;
+/// What was last found of a topic.
+#[derive(Debug, Default)]
+struct TopicState {
+    trouble: Option<TopicTrouble>,
+    /// When Kafka last had no topic of this name, by this machine's clock.
+    absent_at: Option<TimestampMs>,
+    /// It was seen but could not be read: what it holds then is not new.
+    seen_unread: bool,
+}
 
-/// So long a partition without a leader keeps the others from being served at start.
-const LEADER_WAIT: Duration = Duration::from_secs(30);
+/// How long a partition without a leader keeps the others from being served at start.
+const LEADER_WAIT: Duration = Duration::from_secs(10);
 
 /// Between two rounds while not everything is read yet.
-const START_PAUSE: Duration = Duration::from_millis(500);
+const START_PAUSE: Duration = Duration::from_millis(250);
+
+/// How often it is looked whether everything is read yet.
+const START_POLL: Duration = Duration::from_millis(20);
+
+/// Records of a topic that appears may be so much older than the last look that did not find it.
+const APPEARANCE_MS: i64 = 60_000;
+
+/// At start more records than these are not read because of one record of the future.
+const UNCHECKED_RECORDS: i64 = 10_000;
 
 impl Discovery {
     pub(super) fn new(
         reader: &KafkaReader,
         consumer: Arc<Consumer>,
         hub: Arc<Hub>,
-        assign: Sender<Assignment>,
+        assignments: Sender<Assignment>,
         rediscover: Receiver<()>,
         stopping: Arc<AtomicBool>,
         in_doubt: Arc<AtomicBool>,
     ) -> Self {
         let reach_back = i64::try_from(reader.reach_back.as_millis()).unwrap_or(i64::MAX);
+        let few = vec![("queued.min.messages", "100".to_owned()), ("queued.max.messages.kbytes", "16384".to_owned())];
         Self {
             consumer,
+            prober: RangeReader::new(&reader.client, "probe", few),
             hub,
-            assign,
+            assignments,
             rediscover,
             stopping,
             topics: Arc::clone(&reader.topics),
             health: Arc::clone(reader.client.health()),
             refresh: reader.metadata_refresh,
             start_time: TimestampMs(now_ms().0.saturating_sub(reach_back)),
+            cluster: None,
             known: HashMap::new(),
-            marks: HashMap::new(),
+            states: HashMap::new(),
             in_doubt,
-            absent: HashSet::new(),
-            missed: HashMap::new(),
-            leaderless: HashSet::new(),
             begun: Instant::now(),
             started: false,
         }
     }
 
-    /// Looks, again and again, until told to stop.
+    /// Looks, again and again, until it is stopped.
     pub(super) fn run(mut self) {
         while !self.stopping.load(Ordering::Relaxed) {
-            match self.round() {
-                Ok(()) if !self.started && (self.leaderless.is_empty() || self.begun.elapsed() > LEADER_WAIT) => {
-                    self.started = true;
-                    self.say(Assignment::StartComplete);
-                }
-                Ok(()) => {}
-                Err(error) => tracing::warn!(%error, "topics could not be looked up"),
+            let round = self.round();
+            match &round {
+                Ok(()) => self.health.answered(),
+                // The client's context has reported the cause.
+                Err(error) => tracing::debug!(%error, "topics could not be looked up"),
             }
-            self.pause();
+            self.pause(round.is_ok());
         }
     }
 
-    fn pause(&self) {
-        let until = Instant::now() + if self.started { self.refresh } else { START_PAUSE };
-        while Instant::now() < until && !self.stopping.load(Ordering::Relaxed) {
-            std::thread::sleep(limits::DISCOVERY_PAUSE_MIN);
+    fn pause(&mut self, has_answered: bool) {
+        let began = Instant::now();
+        self.prober.rest_long();
+        loop {
             // Nothing is assigned to it; what its client has to tell (faults) would wait in memory for ever.
             while self.consumer.poll(Duration::ZERO).is_some() {}
-            if self.rediscover.try_recv().is_ok() {
+            if !self.started && has_answered && self.is_caught_up() {
+                self.start_serving();
+            }
+            let (pause, poll) =
+                if self.started { (self.refresh, limits::DISCOVERY_PAUSE_MIN) } else { (START_PAUSE, START_POLL) };
+            if began.elapsed() >= pause || self.stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(poll);
+            if began.elapsed() >= limits::DISCOVERY_PAUSE_MIN && self.rediscover.try_recv().is_ok() {
                 return;
             }
         }
     }
 
+    fn start_serving(&mut self) {
+        self.started = true;
+        self.hub.set_ready(true);
+        tracing::info!(partitions = self.known.len(), "ready to serve streams");
+    }
+
+    /// Whether every partition that can be read was read up to where it ended at start. What cannot
+    /// be read for long is given up for now.
+    fn is_caught_up(&self) -> bool {
+        if self.begun.elapsed() > LEADER_WAIT {
+            let healthy = |known: &&Known| known.has_leader;
+            let mut healthy = self.known.values().filter(healthy);
+            return healthy.all(|known| known.is_caught_up() || !self.is_fine(&known.partition.topic));
+        }
+        let is_waited_for = |state: &TopicState| matches!(state.trouble, Some(TopicTrouble::NoLeader | TopicTrouble::Failing));
+        let is_done = |known: &Known| known.is_caught_up() || !self.is_fine(&known.partition.topic);
+        !self.states.values().any(is_waited_for) && self.known.values().all(is_done)
+    }
+
+    fn is_fine(&self, topic: &Topic) -> bool {
+        self.states.get(topic).is_none_or(|state| state.trouble.is_none())
+    }
+
     fn round(&mut self) -> Result<(), KafkaError> {
-        let metadata = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT)?;
-        self.health.clear();
-        let there: HashMap<&str, i32> = metadata
-            .topics()
-            .iter()
-            .filter(|topic| topic.error().is_none())
-            .map(|topic| (topic.name(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
-            .collect();
+        if self.cluster.is_none() {
+            self.cluster = self.consumer.client().fetch_cluster_id(limits::LOOKUP_TIMEOUT);
+        }
         let topics = self.topics.load_full();
         self.retire_unwanted(&topics);
-        self.retire_gone(&topics, &there);
-        self.check_logs()?;
-        let mut unknown = Vec::new();
-        for topic in topics.iter() {
-            let partitions =
-                (0..there.get(topic.as_str()).copied().unwrap_or(0)).map(|number| (topic.clone(), Partition(number)));
-            unknown.extend(partitions.filter(|partition| !self.known.contains_key(partition)));
+        let described = describe(&self.consumer, &topics, self.cluster.as_deref())?;
+        for topic in &described {
+            self.note_leaders(topic);
+            self.replace_recreated(topic);
         }
-        let new: Vec<_> = unknown.iter().filter(|partition| self.is_new(partition)).cloned().collect();
-        let old: Vec<_> = unknown.into_iter().filter(|partition| !self.is_new(partition)).collect();
-        self.read_new(&new)?;
-        self.read_old(&old)?;
-        self.absent.extend(topics.iter().filter(|topic| !there.contains_key(topic.as_str())).cloned());
+        self.check_logs();
+        let (new, old) = self.unread(&described);
+        self.read_new(&new);
+        self.read_old(&old);
+        for topic in described {
+            self.note_state(&topic);
+        }
         Ok(())
     }
 
-    /// Whether a partition has come into being while this process looked on.
-    fn is_new(&self, partition: &TopicPartition) -> bool {
-        let (topic, _) = partition;
-        let is_known = self.absent.contains(topic) || self.known.keys().any(|(known, _)| known == topic);
-        is_known && !self.leaderless.contains(partition)
-    }
-
-    fn read_new(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        if partitions.is_empty() {
-            return Ok(());
-        }
-        let lows = self.offsets(partitions, LOG_START)?;
-        let highs = self.offsets(partitions, LOG_END)?;
-        let mut readings = Vec::new();
-        for partition in partitions {
-            if let (Some(low), Some(high)) = (lows.get(partition), highs.get(partition)) {
-                let start = LogStart { offset: *low, floor: TimestampMs(i64::MIN), is_log_start: true };
-                readings.push(self.reading(partition, start, *low, *high));
+    /// Partitions that are not read yet: those that came into being while this process looked on,
+    /// and those that were there before.
+    fn unread(&self, described: &[Described]) -> (Vec<Unread>, Vec<Unread>) {
+        let mut all = (Vec::new(), Vec::new());
+        for topic in described {
+            if topic.trouble.is_some_and(|trouble| trouble != TopicTrouble::NoLeader) {
+                continue;
+            }
+            let state = self.states.get(&topic.topic);
+            let has_grown = self.known.keys().any(|(known, _)| *known == topic.topic);
+            for (number, has_leader) in &topic.partitions {
+                let key = (topic.topic.clone(), *number);
+                if !has_leader || self.known.contains_key(&key) {
+                    continue;
+                }
+                let unseen = state.is_none_or(|state| !state.seen_unread);
+                let absent_at = state.and_then(|state| state.absent_at).filter(|_| unseen);
+                let unread = Unread { key, log_id: topic.log_id, absent_at };
+                if unseen && (has_grown || absent_at.is_some()) {
+                    all.0.push(unread);
+                } else {
+                    all.1.push(unread);
+                }
             }
         }
-        self.say(Assignment::Read(readings));
-        Ok(())
+        all
     }
 
-    fn read_old(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        if partitions.is_empty() {
-            return Ok(());
+    fn read_new(&mut self, partitions: &[Unread]) {
+        let keys: Vec<_> = partitions.iter().map(|unread| unread.key.clone()).collect();
+        let lows = self.offsets(&keys, LOG_START);
+        let highs = self.offsets(&keys, LOG_END);
+        let since = partitions.iter().filter_map(|unread| {
+            let absent = unread.absent_at?;
+            Some((unread.key.clone(), TimestampMs(absent.0.saturating_sub(APPEARANCE_MS))))
+        });
+        let recent = self.offsets_at(&since.collect::<Vec<_>>());
+        let first = self.offsets(&keys, TimestampMs(0));
+        for Unread { key, log_id, absent_at } in partitions {
+            let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else { continue };
+            // A topic that holds records from before it was missed is not new: it came back into sight.
+            let is_old = absent_at.is_some() && first.get(key) != recent.get(key);
+            let start = if is_old {
+                LogStart { offset: *high, floor: TimestampMs(i64::MAX), timestamp: now_ms() }
+            } else {
+                LogStart::of_log(*low)
+            };
+            self.read(key, *log_id, start, *high);
         }
+    }
+
+    fn read_old(&mut self, partitions: &[Unread]) {
+        if partitions.is_empty() {
+            return;
+        }
+        let keys: Vec<_> = partitions.iter().map(|unread| unread.key.clone()).collect();
         // The end first: what arrives between the two questions is then after it, not before the start.
-        let highs = self.offsets(partitions, LOG_END)?;
-        let lows = self.offsets(partitions, LOG_START)?;
+        let highs = self.offsets(&keys, LOG_END);
+        let lows = self.offsets(&keys, LOG_START);
         // A topic that stream configuration names only later is read from now on: its subscribers come now.
         let start_time = if self.started { now_ms() } else { self.start_time };
-        let times = self.offsets(partitions, start_time)?;
-        let mut readings = Vec::new();
-        for partition in partitions {
-            let (Some(low), Some(high)) = (lows.get(partition), highs.get(partition)) else {
-                tracing::warn!(topic = %partition.0, partition = %partition.1, "has no leader");
-                self.leaderless.insert(partition.clone());
-                continue;
-            };
-            self.leaderless.remove(partition);
-            let offset = *times.get(partition).unwrap_or(high).max(low);
-            let from = Offset((offset.0 - 1 - RUN_MAX).max(low.0));
-            let start = LogStart { offset, floor: start_time, is_log_start: offset == *low };
-            readings.push(self.reading(partition, start, from, *high));
+        let mut times = self.offsets(&keys, start_time);
+        for (key, found) in &mut times {
+            if highs.get(key).is_some_and(|high| high.0 - found.0 > UNCHECKED_RECORDS) {
+                *found = self.prober.first_at_or_after(&key.0, key.1, *found, start_time);
+            }
         }
-        self.say(Assignment::Read(readings));
-        Ok(())
+        let silent: Vec<_> = highs
+            .iter()
+            .filter(|(key, high)| times.get(*key).is_none_or(|found| found >= *high))
+            .map(|(key, high)| (key.clone(), *high))
+            .collect();
+        let latest = latest_times(&silent, start_time, |asked| self.offsets_at(asked));
+        for Unread { key, log_id, .. } in partitions {
+            let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else { continue };
+            let start = match times.get(key) {
+                Some(found) if found < high => LogStart { offset: *found.max(low), floor: start_time, timestamp: start_time },
+                _ => {
+                    let timestamp = latest.get(key).copied().unwrap_or(TimestampMs(0));
+                    LogStart { offset: *high.max(low), floor: start_time, timestamp }
+                }
+            };
+            self.read(key, *log_id, start, *high);
+        }
     }
 
-    pub(super) fn reading(&mut self, partition: &TopicPartition, start: LogStart, from: Offset, end: Offset) -> Reading {
-        let (topic, number) = partition;
-        tracing::debug!(%topic, partition = %number, %from, kept_from = %start.offset, %end, "reading");
-        let added = self.hub.add_partition(topic, *number, start);
-        self.known.insert(partition.clone(), Arc::clone(&added));
-        Reading { partition: added, from, end }
+    fn read(&mut self, key: &TopicPartition, log_id: Option<LogId>, start: LogStart, end: Offset) {
+        let (topic, number) = key;
+        let from = start.offset.0;
+        tracing::debug!(%topic, partition = number.0, from, end = end.0, "reading");
+        let partition = self.hub.add_partition(topic, *number, log_id, start);
+        self.known.insert(key.clone(), Known::new(&partition, end));
+        self.read_from(partition, start.offset);
+    }
+
+    pub(super) fn read_from(&self, partition: Arc<HubPartition>, from: Offset) {
+        self.assign(Assignment::Read(Reading { partition, from }));
+    }
+
+    /// A topic whose id has changed is another one: its log is read from its start.
+    fn replace_recreated(&mut self, topic: &Described) {
+        let of_topic = |(name, _): &&TopicPartition| *name == topic.topic;
+        let is_other = |key: &&TopicPartition| {
+            topic.is_visible() && topic.log_id.is_some() && self.known[*key].partition.log_id != topic.log_id
+        };
+        let known = self.known.keys().filter(of_topic).filter(is_other);
+        let keys: Vec<TopicPartition> = known.cloned().collect();
+        if keys.is_empty() {
+            return;
+        }
+        tracing::warn!(topic = %topic.topic, "the topic was deleted and made anew; all of its new log is read");
+        let (lows, highs) = (self.offsets(&keys, LOG_START), self.offsets(&keys, LOG_END));
+        for key in keys {
+            if !topic.partitions.iter().any(|(number, _)| *number == key.1) {
+                self.retire(&key);
+            } else if let (Some(low), Some(high)) = (lows.get(&key), highs.get(&key)) {
+                let old = Arc::clone(&self.known[&key].partition);
+                self.assign(Assignment::Stop(Arc::clone(&old)));
+                let start = LogStart::of_log(*low);
+                let new = self.hub.recreate_partition(&old, topic.log_id, start);
+                self.known.insert(key, Known::new(&new, *high));
+                self.read_from(new, *low);
+            }
+        }
+    }
+
+    fn note_leaders(&mut self, topic: &Described) {
+        for (number, has_leader) in &topic.partitions {
+            if let Some(known) = self.known.get_mut(&(topic.topic.clone(), *number)) {
+                known.has_leader = *has_leader;
+                self.hub.set_available(&known.partition, *has_leader);
+            }
+        }
+    }
+
+    /// Keeps what was found, tells a change, and has a topic that is back in sight read on.
+    fn note_state(&mut self, topic: &Described) {
+        let is_known = self.known.keys().any(|(name, _)| *name == topic.topic);
+        let state = self.states.entry(topic.topic.clone()).or_default();
+        let before = std::mem::replace(&mut state.trouble, topic.trouble);
+        match topic.trouble {
+            Some(TopicTrouble::DoesNotExist) if !is_known => state.absent_at = Some(now_ms()),
+            Some(_) if !is_known => state.seen_unread = true,
+            _ => {}
+        }
+        if before == topic.trouble {
+            return;
+        }
+        self.health.set_topic(&topic.topic, topic.trouble);
+        match topic.trouble {
+            Some(TopicTrouble::DoesNotExist) if !is_known => {
+                let nearest = nearest(&self.consumer, &topic.topic);
+                tracing::warn!(topic = %topic.topic, nearest, "a configured topic does not exist in Kafka");
+            }
+            Some(trouble) => tracing::warn!(topic = %topic.topic, "the topic {}", trouble.words()),
+            None => {
+                tracing::info!(topic = %topic.topic, "the topic can be read again");
+                let known = self.known.keys().filter(|(name, _)| *name == topic.topic);
+                known.for_each(|key| self.read_again(key, Offset(0)));
+            }
+        }
     }
 
     /// Topics that stream configuration names no more.
     fn retire_unwanted(&mut self, topics: &BTreeSet<Topic>) {
         let unwanted: Vec<_> = self.known.keys().filter(|(topic, _)| !topics.contains(topic)).cloned().collect();
-        for partition in unwanted {
-            self.retire(&partition);
+        for key in unwanted {
+            self.retire(&key);
+        }
+        let gone: Vec<_> = self.states.keys().filter(|topic| !topics.contains(*topic)).cloned().collect();
+        for topic in gone {
+            self.states.remove(&topic);
+            self.health.set_topic(&topic, None);
         }
     }
 
-    fn retire_gone(&mut self, topics: &BTreeSet<Topic>, there: &HashMap<&str, i32>) {
-        for topic in topics {
-            let missed = self.missed.entry(topic.clone()).or_insert(0);
-            *missed = if there.contains_key(topic.as_str()) { 0 } else { missed.saturating_add(1) };
-        }
-        let missed = &self.missed;
-        let is_gone = |topic: &Topic| missed.get(topic).is_some_and(|rounds| *rounds >= GONE_AFTER_ROUNDS);
-        let gone: Vec<_> = self.known.keys().filter(|(topic, _)| is_gone(topic)).cloned().collect();
-        for partition in gone {
-            tracing::warn!(topic = %partition.0, partition = %partition.1, "is gone from Kafka");
-            self.retire(&partition);
+    fn retire(&mut self, key: &TopicPartition) {
+        if let Some(known) = self.known.remove(key) {
+            self.assign(Assignment::Stop(Arc::clone(&known.partition)));
+            self.hub.retire_partition(&known.partition);
         }
     }
 
-    pub(super) fn show_lag(&self, read: &HashMap<TopicPartition, Offset>, highs: &HashMap<TopicPartition, Offset>) {
+    pub(super) fn show_lag(&self, highs: &HashMap<TopicPartition, Offset>) {
         let mut lags: HashMap<&Topic, i64> = HashMap::new();
-        for (partition, high) in highs {
-            let next = read.get(partition).map_or(high.0, |next| next.0);
-            *lags.entry(&partition.0).or_default() += (high.0 - next).max(0);
+        for (key, high) in highs {
+            let read = self.known.get(key).map_or(high.0, |known| known.partition.end().next.0);
+            *lags.entry(&key.0).or_default() += (high.0 - read).max(0);
         }
         for (topic, lag) in lags {
-            self.hub.metrics().lag_records.get_or_create(&TopicLabel { topic: topic.to_string() }).set(lag);
+            let label = TopicLabel { topic: topic.to_string() };
+            self.hub.metrics().lag_records.get_or_create(&label).set(lag);
         }
     }
 
-    pub(super) fn retire(&mut self, partition: &TopicPartition) {
-        self.marks.remove(partition);
-        if let Some(retired) = self.known.remove(partition) {
-            self.say(Assignment::Stop(Arc::clone(&retired)));
-            self.hub.retire_partition(&retired);
-        }
+    /// The partitions that are read and have a leader.
+    pub(super) fn readable(&self) -> Vec<TopicPartition> {
+        let known = self.known.iter().filter(|(_, known)| known.has_leader);
+        known.map(|(key, _)| key.clone()).collect()
     }
 
-    /// One round of `ListOffsets`; partitions without an answer are left out.
-    pub(super) fn offsets(
-        &self,
-        partitions: &[TopicPartition],
-        time: TimestampMs,
-    ) -> Result<HashMap<TopicPartition, Offset>, KafkaError> {
-        self.offsets_at_times(partitions.iter().map(|partition| (partition, time)))
+    pub(super) fn take_doubt(&self) -> bool {
+        self.in_doubt.swap(false, Ordering::AcqRel)
     }
 
-    /// The same with a time for each partition.
-    pub(super) fn offsets_at_times<'a>(
-        &self,
-        partitions: impl Iterator<Item = (&'a TopicPartition, TimestampMs)>,
-    ) -> Result<HashMap<TopicPartition, Offset>, KafkaError> {
-        let mut wanted = TopicPartitionList::new();
-        for ((topic, Partition(number)), time) in partitions {
-            wanted.add_partition_offset(topic.as_str(), *number, KafkaOffset::from_raw(time.0))?;
-        }
-        if wanted.count() == 0 {
-            return Ok(HashMap::new());
-        }
-        let found = offsets_at(&self.consumer, wanted)?;
-        Ok(found.into_iter().filter_map(|(topic, number, offset)| Some(((topic, number), offset?))).collect())
+    pub(super) fn put_in_doubt(&self) {
+        self.in_doubt.store(true, Ordering::Release);
     }
 
-    pub(super) fn say(&self, assignment: Assignment) {
-        if self.assign.send(assignment).is_err() {
+    /// The offsets of one time in many partitions. Those without an answer are left out.
+    pub(super) fn offsets(&self, partitions: &[TopicPartition], time: TimestampMs) -> HashMap<TopicPartition, Offset> {
+        let wanted: Times = partitions.iter().map(|key| (key.clone(), time)).collect();
+        self.offsets_at(&wanted)
+    }
+
+    fn offsets_at(&self, wanted: &[(TopicPartition, TimestampMs)]) -> HashMap<TopicPartition, Offset> {
+        offsets_at(&self.consumer, wanted)
+    }
+
+    pub(super) fn assign(&self, assignment: Assignment) {
+        if self.assignments.send(assignment).is_err() {
             tracing::debug!("the live consumer has ended");
         }
     }
 }
 
-fn now_ms() -> TimestampMs {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+/// A partition that Kafka has and that is not read.
+struct Unread {
+    key: TopicPartition,
+    log_id: Option<LogId>,
+    /// When its topic was last missed, if it was.
+    absent_at: Option<TimestampMs>,
+}
+
+impl Known {
+    fn new(partition: &Arc<HubPartition>, end: Offset) -> Self {
+        Self {
+            partition: Arc::clone(partition),
+            end_at_start: end,
+            last_read: Offset(-1),
+            last_high: Offset(-1),
+            shorter_before: false,
+            has_leader: true,
+        }
+    }
+
+    /// Its log was cut, and is read on in `partition`.
+    pub(super) fn go_on_in(&mut self, partition: &Arc<HubPartition>) {
+        *self = Self::new(partition, self.end_at_start.min(partition.end().next));
+    }
+
+    fn is_caught_up(&self) -> bool {
+        self.partition.end().next >= self.end_at_start
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -27,21 +27,18 @@ use crate::stream::Topic;
 
 /// What discovery tells the live consumer.
 pub(super) enum Assignment {
-    /// Read more partitions.
-    Read(Vec<Reading>),
+    /// Read one more partition.
+    Read(Reading),
     /// Read on, where the position may be lost: at what comes next, or at `low` where the log begins only there.
     ReadAgain { partition: Arc<HubPartition>, low: Offset },
     /// Read a partition no more.
     Stop(Arc<HubPartition>),
-    /// Every partition that Kafka had at start was named by now.
-    StartComplete,
 }
 
-/// A partition to be read from `from` on; it ended at `end` when this was said.
+/// A partition to be read from `from` on.
 pub(super) struct Reading {
     pub(super) partition: Arc<HubPartition>,
     pub(super) from: Offset,
-    pub(super) end: Offset,
 }
 
 /// See the module.
@@ -52,11 +49,6 @@ pub(super) struct LiveConsumer {
     assignments: Receiver<Assignment>,
     stopping: Arc<AtomicBool>,
     assigned: HashMap<Topic, HashMap<i32, Assigned>>,
-    /// Whether [`Assignment::StartComplete`] was said.
-    start_complete: bool,
-    last_record: Instant,
-    /// Whether Kafka said "the end" of any partition since the last assignment: it answers.
-    end_seen: bool,
     /// Whether Kafka said that it has no such offset as the next one of some partition.
     position_lost: bool,
     /// Tells discovery so.
@@ -65,9 +57,6 @@ pub(super) struct LiveConsumer {
 
 struct Assigned {
     partition: Arc<HubPartition>,
-    /// Where the partition ended when it was assigned, until it was read up to there. What the memory log leaves out counts
-    /// too: the last record before it says what time an id names.
-    behind: Option<Offset>,
     read: Counter,
     /// Made with the first record: a topic that was silent so far has no newest one.
     newest_seconds: OnceCell<Gauge<f64, AtomicU64>>,
@@ -75,10 +64,6 @@ struct Assigned {
 
 /// How long one poll waits, and so how long an assignment or the end waits for its turn.
 const POLL: Duration = Duration::from_millis(50);
-
-/// A partition that gives nothing for so long while Kafka answers is taken to be caught up with: its last offsets are
-/// no records (a transaction's marks).
-const IDLE: Duration = Duration::from_secs(2);
 
 impl LiveConsumer {
     pub(super) fn new(
@@ -96,9 +81,6 @@ impl LiveConsumer {
             assignments,
             stopping,
             assigned: HashMap::new(),
-            start_complete: false,
-            last_record: Instant::now(),
-            end_seen: false,
             position_lost: false,
             in_doubt,
         }
@@ -112,8 +94,6 @@ impl LiveConsumer {
             let prepare = preparation.hold();
             let batch = self.poll_batch(&prepare);
             if !batch.is_empty() {
-                self.last_record = Instant::now();
-                self.note_progress(&batch);
                 self.hub.publish(batch);
             }
             drop(prepare);
@@ -122,7 +102,6 @@ impl LiveConsumer {
                 self.in_doubt.store(true, Ordering::Release);
                 self.hub.rediscover();
             }
-            self.check_ready();
         }
     }
 
@@ -139,7 +118,7 @@ impl LiveConsumer {
                     bytes += message.payload_len();
                     batch.extend(self.arrival(&message, prepare));
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => self.end_seen = true,
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) => {
                     // The client has told it, but for a lost position.
                     tracing::debug!(%error, "live consumer");
@@ -175,17 +154,22 @@ impl LiveConsumer {
     }
 
     fn take_assignments(&mut self) {
+        let mut readings = Vec::new();
         while let Ok(assignment) = self.assignments.try_recv() {
             match assignment {
-                Assignment::Read(readings) => self.read(readings),
-                Assignment::ReadAgain { partition, low } => self.read_again(&partition, low),
-                Assignment::Stop(partition) => self.stop(&partition),
-                Assignment::StartComplete => {
-                    self.start_complete = true;
-                    self.last_record = Instant::now();
+                Assignment::Read(reading) => readings.push(reading),
+                // Partitions are assigned together: each assignment interrupts the fetches.
+                other => {
+                    self.read(std::mem::take(&mut readings));
+                    match other {
+                        Assignment::ReadAgain { partition, low } => self.read_again(&partition, low),
+                        Assignment::Stop(partition) => self.stop(&partition),
+                        Assignment::Read(_) => {}
+                    }
                 }
             }
         }
+        self.read(readings);
     }
 
     fn read(&mut self, readings: Vec<Reading>) {
@@ -203,22 +187,20 @@ impl LiveConsumer {
             tracing::error!(%error, "partitions could not be assigned");
             return;
         }
-        self.end_seen = false;
         for reading in readings {
-            self.begin(reading);
+            self.begin(reading.partition);
         }
     }
 
-    fn begin(&mut self, Reading { partition, from, end }: Reading) {
+    fn begin(&mut self, partition: Arc<HubPartition>) {
         let metrics = self.hub.metrics();
         let label = TopicLabel { topic: partition.topic.to_string() };
         let read = metrics.records_read.get_or_create(&label).clone();
-        let behind = (from < end).then_some(end);
         let number = partition.partition.0;
         self.assigned
             .entry(partition.topic.clone())
             .or_default()
-            .insert(number, Assigned { partition, behind, read, newest_seconds: OnceCell::new() });
+            .insert(number, Assigned { partition, read, newest_seconds: OnceCell::new() });
         metrics.partitions.inc();
     }
 
@@ -245,39 +227,9 @@ impl LiveConsumer {
         if let Some(partitions) = self.assigned.get_mut(&partition.topic) {
             partitions.remove(&partition.partition.0);
             self.hub.metrics().partitions.dec();
-        }
-    }
-
-    /// Marks the partitions that were read up to where they ended at start.
-    fn note_progress(&mut self, batch: &[Arrival]) {
-        if self.hub.is_ready() {
-            return;
-        }
-        for Arrival { partition, offset, .. } in batch {
-            let assigned = self.assigned.get_mut(&partition.topic).and_then(|of| of.get_mut(&partition.partition.0));
-            if let Some(assigned) = assigned
-                && assigned.behind.is_some_and(|end| offset.0 + 1 >= end.0)
-            {
-                assigned.behind = None;
+            if partitions.is_empty() {
+                self.assigned.remove(&partition.topic);
             }
-        }
-    }
-
-    fn check_ready(&mut self) {
-        if !self.start_complete || self.hub.is_ready() {
-            return;
-        }
-        let idle = self.end_seen && self.last_record.elapsed() > IDLE;
-        let mut all = true;
-        for assigned in self.assigned.values_mut().flat_map(HashMap::values_mut) {
-            if idle {
-                assigned.behind = None;
-            }
-            all &= assigned.behind.is_none();
-        }
-        if all {
-            self.hub.set_ready(true);
-            tracing::info!(partitions = self.assigned.values().map(HashMap::len).sum::<usize>(), "ready to serve streams");
         }
     }
 }

@@ -1,125 +1,236 @@
 //! Whether the logs in Kafka are still the ones that were read.
 //!
-//! A topic that is deleted and made anew has the same name and other records at the same offsets. Kafka's clients go on at
-//! their offset as if nothing had happened, or find that there is no such offset and stop. So each round of discovery asks:
+//! A topic that was made anew has another id, which discovery sees. What is left for here:
 //!
-//! * Is the log shorter than what was read of it?
-//! * Is there, below what was read, a record later than all that were read? By what was known at the LAST round: since then
-//!   the live consumer may have read of the new log.
-//! * Where the live consumer has lost its position: does the log begin only above it? Then records were lost unread.
+//! * A log may lose its newest records (an unclean leader election, a crash without a copy) and go
+//!   on with others at the same offsets. It is then shorter than what was read, or librdkafka
+//!   reports that the position is lost. Its records are compared with those in memory: where they
+//!   stop to agree, reading goes on.
+//! * A log may lose its oldest records before they were read.
+//! * A log may end in offsets that hold no record (marks of transactions, compaction). They are
+//!   passed, once Kafka has shown that nothing lies there.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use rdkafka::error::KafkaError;
+use rdkafka::Message as _;
 
-use super::discovery::{Discovery, LOG_END, LOG_START, TopicPartition};
+use super::discovery::{Discovery, Known, TopicPartition};
 use super::live_consumer::Assignment;
-use crate::cursor::{Offset, RUN_MAX, TimestampMs};
-use crate::fanout::LogStart;
+use super::offsets::{LOG_END, LOG_START};
+use super::prepare::timestamp;
+use super::range_reader::RangeEnd;
+use crate::cursor::{Offset, TimestampMs};
+use crate::fanout::LogEntry;
+use crate::limits;
 
-/// What one round found of a partition.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
-    /// How far it was read.
-    read: Offset,
-    /// The latest timestamp of all that was read.
-    latest: TimestampMs,
-    /// The log ended before that.
-    is_short: bool,
+/// Records in memory that a log is compared with at first; if none agrees, all that there are.
+const COMPARED_RECORDS: usize = 1000;
+
+/// What a look at a partition calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    /// Nothing.
+    Fine,
+    /// It is shorter than what was read. A broker that has just become the leader may not know the
+    /// end yet, so that it counts only when it stays so.
+    Shorter,
+    /// Kafka's records from what was read up to here are gone.
+    BeginsAt(Offset),
+    /// Nothing of it was read since the last look, although it is longer.
+    Stuck,
 }
 
 impl Discovery {
-    /// See the module. Logs that are not the ones that were read are retired: discovery finds them anew.
-    pub(super) fn check_logs(&mut self) -> Result<(), KafkaError> {
-        let in_doubt = self.in_doubt.swap(false, Ordering::AcqRel);
-        let checked = self.check(in_doubt);
-        if in_doubt && !matches!(checked, Ok(true)) {
-            self.in_doubt.store(true, Ordering::Release);
-        }
-        checked.map(|_| ())
-    }
-
-    /// Whether every log could be checked.
-    fn check(&mut self, in_doubt: bool) -> Result<bool, KafkaError> {
+    /// See the module.
+    pub(super) fn check_logs(&mut self) {
+        let in_doubt = self.take_doubt();
         // What was read is noted before Kafka is asked: meanwhile a log only grows.
-        let seen: Vec<_> = self.known.iter().map(|(key, partition)| (key.clone(), partition.seen())).collect();
-        let partitions: Vec<TopicPartition> = seen.iter().map(|(key, _)| key.clone()).collect();
-        let highs = self.offsets(&partitions, LOG_END)?;
-        self.show_lag(&seen.iter().map(|(key, (read, _))| (key.clone(), *read)).collect(), &highs);
-        // Earlier times are no times: they are how `ListOffsets` asks for the ends of the log.
-        let marks = self.marks.iter().filter(|(_, mark)| (0..i64::MAX).contains(&mark.latest.0));
-        let later = self.offsets_at_times(marks.map(|(key, mark)| (key, TimestampMs(mark.latest.0 + 1))))?;
-        let lows = if in_doubt { self.offsets(&partitions, LOG_START)? } else { HashMap::new() };
-        let mut complete = true;
-        for (key, (read, latest)) in seen {
-            let Some(high) = highs.get(&key) else {
-                complete = false;
-                continue;
-            };
-            let mark = self.marks.get(&key);
-            let is_short = *high < read;
-            // A broker that has just become the leader may not know the end yet.
-            let is_shorter = is_short && (in_doubt || mark.is_some_and(|mark| mark.is_short));
-            let is_later = later.get(&key).zip(mark).is_some_and(|(found, mark)| *found < mark.read);
-            if is_shorter || is_later {
-                // What was read since the last round may be of the new log already, and would agree with it.
-                let known = mark.filter(|_| is_later).map_or(read, |mark| mark.read);
-                let seen = Mark { read, latest, is_short };
-                self.find_anew(&key, seen, known.min(*high), *high)?;
-                continue;
-            }
-            self.marks.insert(key.clone(), Mark { read, latest, is_short });
-            match lows.get(&key) {
-                Some(low) => self.say(Assignment::ReadAgain { partition: Arc::clone(&self.known[&key]), low: *low }),
-                None => complete &= !in_doubt,
+        let known = self.readable();
+        let highs = self.offsets(&known, LOG_END);
+        let lows = if in_doubt { self.offsets(&known, LOG_START) } else { HashMap::new() };
+        if in_doubt && lows.len() < known.len() {
+            self.put_in_doubt();
+        }
+        self.show_lag(&highs);
+        for key in known {
+            let Some(high) = highs.get(&key).copied() else { continue };
+            let finding = self.look(&key, high, lows.get(&key).copied());
+            match finding {
+                Finding::Shorter => self.shorten(&key, high),
+                Finding::BeginsAt(low) => self.read_again(&key, low),
+                Finding::Stuck => self.pass_hole_or_read_again(&key, high),
+                Finding::Fine if lows.contains_key(&key) => self.read_again(&key, Offset(0)),
+                Finding::Fine => {}
             }
         }
-        Ok(complete)
     }
 
-    /// `seen` is what was read of it, and what lies below `known` was read of the log as it was.
-    ///
-    /// The log is another one, or was cut at its end by a leader who knew less of it and goes on with other records. Where the
-    /// memory log still agrees with it, what comes from there on is new. A log that agrees nowhere and begins at offset 0 is a
-    /// new topic's: all it holds is new. One that begins later is the old one, cut below what is in memory.
-    fn find_anew(&mut self, key: &TopicPartition, seen: Mark, known: Offset, high: Offset) -> Result<(), KafkaError> {
-        let Mark { read, latest, .. } = seen;
-        let low = self.offsets(std::slice::from_ref(key), LOG_START)?.get(key).copied();
-        let agrees_up_to = self.agrees_up_to(key, known)?;
-        tracing::warn!(
-            topic = %key.0, partition = %key.1, %read, %high, ?low, ?agrees_up_to, "is another log than the one that was read"
+    fn look(&mut self, key: &TopicPartition, high: Offset, low: Option<Offset>) -> Finding {
+        let Some(known) = self.known.get_mut(key) else { return Finding::Fine };
+        let Known { partition, last_read, last_high, shorter_before, .. } = known;
+        let read = partition.end().next;
+        let is_stuck = read == *last_read && high == *last_high && read < high;
+        let was_shorter = std::mem::replace(shorter_before, high < read);
+        (*last_read, *last_high) = (read, high);
+        if high < read {
+            // A lost position shows the same at once.
+            return if was_shorter || low.is_some() { Finding::Shorter } else { Finding::Fine };
+        }
+        match low {
+            Some(low) if low > read => Finding::BeginsAt(low),
+            _ if is_stuck => Finding::Stuck,
+            _ => Finding::Fine,
+        }
+    }
+
+    /// Goes on where the log in memory and the log in Kafka stop to agree.
+    fn shorten(&mut self, key: &TopicPartition, high: Offset) {
+        let Some(cut) = self.agrees_up_to(key, high, COMPARED_RECORDS) else { return };
+        let cut = match cut {
+            Agreement::UpTo(cut) => cut,
+            Agreement::Nowhere => match self.agrees_up_to(key, high, usize::MAX) {
+                Some(Agreement::UpTo(cut)) => cut,
+                Some(Agreement::Nowhere) => self.known[key].partition.memory_start().min(high),
+                None => return,
+            },
+        };
+        let old = Arc::clone(&self.known[key].partition);
+        let read = old.end().next;
+        let (topic, partition) = key;
+        tracing::error!(
+            %topic, %partition, read = read.0, high = high.0, cut = cut.0,
+            "Kafka lost the newest records of a log; reading goes on where it was cut"
         );
-        self.retire(key);
-        let from = agrees_up_to.or((low > Some(Offset(0)) && high < read).then_some(high));
-        match (from, low) {
-            (Some(from), Some(low)) => {
-                let floor = TimestampMs(latest.0.saturating_add(1));
-                let start = LogStart { offset: from, floor, is_log_start: low == from };
-                let reading = self.reading(key, start, Offset((from.0 - 1 - RUN_MAX).max(low.0)), high);
-                self.say(Assignment::Read(vec![reading]));
-            }
-            _ => {
-                self.absent.insert(key.0.clone());
-            }
+        self.assign(Assignment::Stop(Arc::clone(&old)));
+        let new = self.hub.truncate_partition(&old, cut);
+        if let Some(known) = self.known.get_mut(key) {
+            known.go_on_in(&new);
         }
-        Ok(())
+        self.read_from(new, cut);
     }
 
-    /// The offset after the last record below `to` that is in memory and in Kafka's log alike: at the same offset with the same
-    /// time. Only records that are later than all before them can be asked for; where they agree, so does what lies between.
-    fn agrees_up_to(&self, key: &TopicPartition, to: Offset) -> Result<Option<Offset>, KafkaError> {
-        let records = self.known[key].found_by_time(to);
-        let (mut agree, mut differ) = (0, records.len());
-        while agree < differ {
-            let middle = usize::midpoint(agree, differ);
-            let (offset, time) = records[middle];
-            // The first record that is not earlier is this one, and the first that is later is another.
-            let first = |time| Ok::<_, KafkaError>(self.offsets_at_times(std::iter::once((key, time)))?.get(key).copied());
-            let is_there = first(time)? == Some(offset) && first(TimestampMs(time.0 + 1))?.is_none_or(|next| next > offset);
-            if is_there { agree = middle + 1 } else { differ = middle }
+    /// Compares Kafka's log with the newest `count` records in memory. `None` when it cannot be read now.
+    fn agrees_up_to(&mut self, key: &TopicPartition, high: Offset, count: usize) -> Option<Agreement> {
+        let kept = self.known[key].partition.newest(count);
+        let from = kept.first()?.offset;
+        if from >= high {
+            return Some(Agreement::Nowhere);
         }
-        Ok(agree.checked_sub(1).map(|last| Offset(records[last].0.0 + 1)))
+        let mut ours = kept.into_iter().peekable();
+        let mut agreed = None;
+        let (topic, partition) = key;
+        let timeout = limits::LOOKUP_TIMEOUT;
+        let end = self.prober.read(topic, *partition, from, timeout, |message| {
+            let theirs = (Offset(message.offset()), timestamp(message));
+            let same = ours.next().is_some_and(|LogEntry { offset, timestamp, .. }| (offset, timestamp) == theirs);
+            if !same {
+                return ControlFlow::Break(());
+            }
+            agreed = Some(Offset(theirs.0.0 + 1));
+            if theirs.0.0 + 1 < high.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        match end {
+            RangeEnd::Enough | RangeEnd::LogEnd => Some(agreed.map_or(Agreement::Nowhere, Agreement::UpTo)),
+            RangeEnd::OutOfRange => Some(Agreement::Nowhere),
+            RangeEnd::TimedOut => None,
+        }
+    }
+
+    /// Passes offsets without a record, or has the live consumer try again where there is one.
+    fn pass_hole_or_read_again(&mut self, key: &TopicPartition, high: Offset) {
+        let partition = Arc::clone(&self.known[key].partition);
+        let next = partition.end().next;
+        let (topic, number) = key;
+        let mut found = None;
+        let timeout = limits::PROBE_TIMEOUT;
+        let end = self.prober.read(topic, *number, next, timeout, |message| {
+            found = Some(Offset(message.offset()));
+            ControlFlow::Break(())
+        });
+        match (end, found) {
+            (RangeEnd::LogEnd, None) => self.hub.pass_hole(&partition, high),
+            (RangeEnd::Enough, Some(record)) if record >= high => {
+                self.hub.pass_hole(&partition, high);
+            }
+            (RangeEnd::Enough, Some(_)) => self.read_again(key, Offset(0)),
+            (RangeEnd::OutOfRange, _) => self.put_in_doubt(),
+            _ => {}
+        }
+    }
+
+    /// Has the live consumer read on at what comes next, or at `low` where the log begins only there.
+    pub(super) fn read_again(&self, key: &TopicPartition, low: Offset) {
+        if let Some(known) = self.known.get(key) {
+            let partition = Arc::clone(&known.partition);
+            self.assign(Assignment::ReadAgain { partition, low });
+        }
+    }
+}
+
+/// How far Kafka's log agrees with the one in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agreement {
+    /// In every record below.
+    UpTo(Offset),
+    /// In none that was compared.
+    Nowhere,
+}
+
+/// The timestamp of the last record before the end of each of `partitions`, all of which are
+/// earlier than `before`; left out where there is no record at all.
+///
+/// Found by halving: Kafka tells the first record at or after a time, but not the last one.
+pub(super) fn latest_times(
+    partitions: &[(TopicPartition, Offset)],
+    before: TimestampMs,
+    mut first_at: impl FnMut(&[(TopicPartition, TimestampMs)]) -> HashMap<TopicPartition, Offset>,
+) -> HashMap<TopicPartition, TimestampMs> {
+    let mut ranges: Vec<_> = partitions.iter().map(|(key, high)| (key.clone(), *high, 0, before.0)).collect();
+    // The latest time lies in `low..high`; a log without any record has none at or after 0.
+    let start: Vec<_> = partitions.iter().map(|(key, _)| (key.clone(), TimestampMs(0))).collect();
+    let any = first_at(&start);
+    ranges.retain(|(key, high, ..)| any.get(key).is_some_and(|first| first < high));
+    while ranges.iter().any(|(_, _, low, high)| low + 1 < *high) {
+        let open = ranges.iter().filter(|(_, _, low, high)| low + 1 < *high);
+        let asked: Vec<_> = open.map(|(key, _, low, high)| (key.clone(), TimestampMs(i64::midpoint(*low, *high)))).collect();
+        let found = first_at(&asked);
+        for (key, end, low, high) in &mut ranges {
+            let middle = i64::midpoint(*low, *high);
+            if found.get(key).is_some_and(|first| first < end) {
+                *low = middle;
+            } else {
+                *high = middle;
+            }
+        }
+    }
+    ranges.into_iter().map(|(key, _, low, _)| (key, TimestampMs(low))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Partition;
+
+    #[test]
+    fn the_latest_time_of_a_log_is_found_by_halving() {
+        let logs: [&[i64]; 5] = [&[5], &[7, 1_764_000_000_000, 9], &[], &[0, 0], &[3, 2]];
+        let key = |index: usize| (format!("t{index}").into(), Partition(0));
+        let end = |log: &[i64]| Offset(i64::try_from(log.len()).expect("few") + 2);
+        let partitions: Vec<_> = logs.iter().enumerate().map(|(index, log)| (key(index), end(log))).collect();
+        let mut rounds = 0;
+        let found = latest_times(&partitions, TimestampMs(1_764_000_000_001), |asked| {
+            rounds += 1;
+            let first = |(key, time): &(TopicPartition, TimestampMs)| {
+                let index = partitions.iter().position(|(other, _)| other == key)?;
+                let record = logs[index].iter().position(|record| *record >= time.0)?;
+                Some((key.clone(), Offset(i64::try_from(record).ok()?)))
+            };
+            asked.iter().filter_map(first).collect()
+        });
+        let times: Vec<_> = (0..5).map(|index| found.get(&key(index)).map(|time| time.0)).collect();
+        assert_eq!(times, [Some(5), Some(1_764_000_000_000), None, Some(0), Some(3)]);
+        assert!(rounds < 50, "{rounds} rounds");
     }
 }

@@ -3,10 +3,11 @@
 //!
 //! * `client`: the properties of every consumer: the operator's, and those that this program depends on.
 //! * `properties`: whether librdkafka takes the operator's.
+//! * `topics`: what Kafka says of topics: their ids, leaders and rights.
 //! * `discovery`: finds topics and partitions, now and later, and where each is to be read from.
 //! * `log_check`: whether the logs are still the ones that were read.
 //! * `live_consumer`: reads everything once and publishes it.
-//! * `offsets`: questions about logs (watermarks, times, the witness of a position).
+//! * `offsets`: questions about logs (watermarks, times, the record before an offset).
 //! * `range_reader`: reads a range of one partition.
 //! * `replay`: a bounded pool of consumers that read ranges of the past.
 //! * `probe`: asks for each topic once, for `check-config --connect`.
@@ -27,6 +28,7 @@ mod properties;
 mod range_reader;
 mod replay;
 mod statistics;
+mod topics;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -20,15 +20,19 @@ use crate::limits;
 use crate::stream::Topic;
 
 /// Why reading stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RangeEnd {
     /// The visitor had enough.
+    #[error("enough was read")]
     Enough,
     /// The log ends here.
+    #[error("it ends there")]
     LogEnd,
     /// The log has no such offset (any more).
+    #[error("it has no such offset")]
     OutOfRange,
     /// No record came in time.
+    #[error("no record came in time")]
     TimedOut,
 }
 
@@ -50,6 +54,8 @@ pub(super) struct RangeReader {
     /// The topics whose leaders this consumer knows.
     known: HashSet<Topic>,
     at: Option<(Topic, Partition, Offset)>,
+    /// When it was last used.
+    used: Option<Instant>,
 }
 
 impl RangeReader {
@@ -57,7 +63,7 @@ impl RangeReader {
     pub(super) fn new(client: &KafkaClient, purpose: &'static str, mut properties: Vec<(&'static str, String)>) -> Self {
         // What is read is there already, and the next seek waits for the fetch before it to be answered.
         properties.push(("fetch.wait.max.ms", FETCH_WAIT_MS.to_string()));
-        Self { client: client.clone(), purpose, properties, consumer: None, known: HashSet::new(), at: None }
+        Self { client: client.clone(), purpose, properties, consumer: None, known: HashSet::new(), at: None, used: None }
     }
 
     /// The next of `requests`; meanwhile the consumer goes to rest, and then away. `None` when the queue is closed.
@@ -123,6 +129,21 @@ impl RangeReader {
         end
     }
 
+    /// The end of a partition's log; `None` when Kafka does not answer.
+    pub(super) fn log_end(&self, topic: &Topic, partition: Partition) -> Option<Offset> {
+        let consumer = self.consumer.as_ref()?;
+        let found = consumer.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT);
+        found.ok().map(|(_, high)| Offset(high))
+    }
+
+    /// Rests, and gives the consumer up when it has not been used for a while.
+    pub(super) fn rest_long(&mut self) {
+        self.rest();
+        if self.used.is_some_and(|used| used.elapsed() > KEEP) {
+            (self.consumer, self.used) = (None, None);
+        }
+    }
+
     /// Fetches no more until the next [`RangeReader::read`].
     pub(super) fn rest(&mut self) {
         if let (Some(_), Some(consumer)) = (self.at.take(), &self.consumer)
@@ -133,6 +154,7 @@ impl RangeReader {
     }
 
     fn seek(&mut self, topic: &Topic, partition: Partition, from: Offset) -> Result<&Consumer, KafkaClientError> {
+        self.used = Some(Instant::now());
         let consumer = if let Some(consumer) = self.consumer.take() {
             consumer
         } else {

@@ -14,7 +14,7 @@ use super::KafkaReader;
 use super::client::Consumer;
 use super::prepare::{Preparation, timestamp};
 use super::range_reader::{RangeEnd, RangeReader};
-use crate::cursor::{Offset, RUN_MAX, RunClock};
+use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::fanout::upstream::{ReplayRange, ReplayRead, ReplayRequest};
 use crate::limits;
@@ -59,9 +59,7 @@ impl ReplayConsumer {
     }
 
     fn read(&mut self, range: &ReplayRange, bytes_max: usize) -> Option<ReplayRead> {
-        let run_up = if range.clock.is_none() { RUN_MAX + 1 } else { 0 };
-        let begin = Offset((range.from.0 - run_up).max(0));
-        let (read, end) = self.read_from(range, begin, range.clock.unwrap_or_default(), bytes_max);
+        let (read, end) = self.read_from(range, range.from, bytes_max);
         if end != RangeEnd::OutOfRange {
             return self.answer(range, read, end);
         }
@@ -69,35 +67,31 @@ impl ReplayConsumer {
         if high < range.to {
             return None;
         }
-        let (mut read, end) = self.read_from(range, low, RunClock::default(), bytes_max);
+        let (mut read, end) = self.read_from(range, low, bytes_max);
         read.log_start = (low > range.from).then_some(low);
         read.next = read.next.max(low);
         self.answer(range, read, end)
     }
 
-    fn read_from(&mut self, range: &ReplayRange, begin: Offset, clock: RunClock, bytes_max: usize) -> (ReplayRead, RangeEnd) {
-        let mut read = ReplayRead { entries: Vec::new(), next: range.from, clock: Some(clock), log_start: None };
-        let mut clock = clock;
+    fn read_from(&mut self, range: &ReplayRange, begin: Offset, bytes_max: usize) -> (ReplayRead, RangeEnd) {
+        let mut read = ReplayRead { entries: Vec::new(), next: range.from, log_start: None };
         let mut bytes = 0;
         let prepare = self.preparation.snapshot();
-        let end = self.reader.read(&range.topic, range.partition, begin, limits::REPLAY_READ_TIMEOUT, |message| {
+        let timeout = limits::REPLAY_READ_TIMEOUT;
+        let end = self.reader.read(&range.topic, range.partition, begin, timeout, |message| {
             let offset = Offset(message.offset());
             if offset >= range.to {
                 read.next = range.to;
                 return ControlFlow::Break(());
             }
             let timestamp = timestamp(message);
-            let witness = clock.observe(timestamp);
-            if offset < range.from {
-                return ControlFlow::Continue(());
-            }
             let event = prepare.event(&range.topic, message);
             bytes += message.payload_len();
-            read.entries.push(LogEntry { offset, timestamp, witness, event });
+            read.entries.push(LogEntry { offset, timestamp, event });
             read.next = Offset(offset.0 + 1);
-            if read.next >= range.to || bytes >= bytes_max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let is_done = read.next >= range.to || bytes >= bytes_max;
+            if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        read.clock = Some(clock);
         (read, end)
     }
 

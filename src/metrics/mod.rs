@@ -190,6 +190,11 @@ impl Metrics {
         self.moved.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
     }
 
+    /// The same for all subscribers of a feed.
+    pub fn count_moved_all(&self, reason: MovedReason, subscribers: usize) {
+        self.moved.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc_by(subscribers as u64);
+    }
+
     /// Says which streams there are and what their configuration promises, for alerts to lean on: `owner`,
     /// `silence_max_seconds` (two hours where canary events come, which is at least hourly) and `events_per_second_max`.
     pub fn describe_streams(&self, catalog: &Catalog) {

@@ -28,8 +28,7 @@ async fn fill(cluster: &Cluster, topics: &[String; 2], fillers: usize, count: us
     cluster.produce_many("none", (0..count).map(|n| burst(topics, n))).await;
 }
 
-/// Fails unless the events go on from `have` with nothing missing, and repeat at most what is of the last record's millisecond, or of the
-/// hundred milliseconds before.
+/// Fails unless the events go on from `have` with nothing missing, and repeat at most what is of the last record's millisecond.
 fn assert_goes_on(have: &[Frame], rest: &[Frame], count: usize) {
     let mut all: Vec<usize> = numbers(have).into_iter().chain(numbers(rest)).collect();
     let repeated: Vec<usize> = numbers(rest).into_iter().filter(|n| numbers(have).contains(n)).collect();

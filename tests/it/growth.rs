@@ -157,7 +157,7 @@ on_both_brokers! {
         cluster.produce_many("none", records(&topic, 0, 10, 4)).await;
         assert_eq!(numbers(&subscriber.events(4).await), [10, 11, 12, 13]);
         let mut resumed = resume(&server, &id).await;
-        assert!(resumed.response.header("x-eventstreams-moved").is_some_and(|moved| moved.contains("reason=above_log_end")));
+        assert!(resumed.response.header("x-eventstreams-moved").is_some_and(|moved| moved.contains("reason=topic_recreated")));
         assert_eq!(numbers(&resumed.events(4).await), [10, 11, 12, 13]);
         cluster.produce_many("none", records(&topic, 0, 14, 1)).await;
         for mut subscriber in [subscriber, resumed] {

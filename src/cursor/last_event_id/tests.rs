@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cursor::TopicIdentity;
 
 fn entry(partition: Option<i32>, position: AskedPosition) -> AskedEntry {
     AskedEntry { topic: "a".into(), partition: partition.map(Partition), position }
@@ -11,7 +12,7 @@ fn entries(text: &str) -> Vec<AskedEntry> {
 }
 
 fn both(next: i64, timestamp: i64) -> AskedPosition {
-    AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(timestamp) }
+    AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(timestamp), log: None }
 }
 
 #[test]
@@ -31,6 +32,21 @@ fn every_form_of_an_entry_is_read() {
         (r#"{"topic":"a","partition":0.0,"offset":42.0,"timestamp":1.7e12}"#, entry(Some(0), both(42, 1_700_000_000_000))),
     ] {
         assert_eq!(entries(&format!("[{text}]")), [expected], "{text}");
+    }
+}
+
+#[test]
+fn the_log_of_an_offset_is_read_and_any_other_text_names_another_log() {
+    let here = LogId::new("cluster", TopicIdentity::Name("a"));
+    for (text, log) in [
+        (format!(r#""{here}""#), Some(here)),
+        ("null".to_owned(), None),
+        (r#""k7Qx2f""#.to_owned(), Some(LogId::UNKNOWN)),
+        ("7".to_owned(), Some(LogId::UNKNOWN)),
+    ] {
+        let id = format!(r#"[{{"topic":"a","partition":0,"offset":42,"timestamp":7,"log":{text}}}]"#);
+        let position = AskedPosition::Both { next: Offset(42), timestamp: TimestampMs(7), log };
+        assert_eq!(entries(&id), [entry(Some(0), position)], "{id}");
     }
 }
 

@@ -14,13 +14,24 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::cluster::Log;
 use super::server::Server;
-use crate::cursor::{AskedEntry, AskedPosition, LastEventId, MovedReason, TimestampMs};
+use crate::cursor::{AskedEntry, AskedPosition, LastEventId, MovedReason, Offset, Requested, TimestampMs};
 use crate::event::Format;
 use crate::fanout::{Asked, Batch, Hub, Moved, subscribe};
 use crate::stream::Topic;
 
-/// A record of a partition, the same on every cluster: its timestamp, and whether it is delivered.
-pub type Truth = Vec<Vec<(i64, bool)>>;
+/// The records of each partition, the same on every cluster: timestamp, and what becomes of it.
+pub type Truth = Vec<Vec<(i64, Fate)>>;
+
+/// What becomes of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Every subscriber gets it.
+    Delivered,
+    /// It is no event.
+    Skipped,
+    /// Compaction has taken it: a subscriber gets it out of memory only.
+    Compacted,
+}
 
 /// How far a client is in a partition; indices are those of [`Truth`].
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +60,8 @@ struct Connection {
 pub struct Client {
     topics: Vec<Topic>,
     since: Option<i64>,
-    /// Logs lose their oldest records meanwhile.
-    retention: bool,
+    /// Records of each partition are in the order of time.
+    in_order: bool,
     /// The last complete id, and the cluster that it is of.
     last_id: Option<(String, usize)>,
     /// By the number of the log.
@@ -60,8 +71,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(topics: Vec<Topic>, since: Option<i64>, retention: bool) -> Self {
-        Self { topics, since, retention, last_id: None, progress: Vec::new(), connection: None, events: 0 }
+    pub fn new(topics: Vec<Topic>, since: Option<i64>, in_order: bool) -> Self {
+        Self { topics, since, in_order, last_id: None, progress: Vec::new(), connection: None, events: 0 }
     }
 
     pub fn server(&self) -> Option<usize> {
@@ -83,10 +94,9 @@ impl Client {
         let parsed = self.last_id.as_ref().map(|(id, _)| LastEventId::parse(id).expect("an id of ours"));
         let entries = parsed.map(|id| id.entries().to_vec()).unwrap_or_default();
         self.progress.resize(logs.len(), None);
-        let may_repeat = self.may_repeat(&entries, logs);
         for (number, log) in logs.iter().enumerate().filter(|(_, log)| self.topics.contains(&log.topic)) {
             let entry = entries.iter().find(|entry| entry.topic == log.topic && entry.partition == Some(log.partition));
-            self.progress[number] = Some(self.beginning(number, server, log, entry, may_repeat, truth));
+            self.progress[number] = Some(self.beginning(number, server, log, entry, truth));
         }
         let since = self.since.filter(|_| entries.is_empty()).map(TimestampMs);
         let asked =
@@ -99,31 +109,7 @@ impl Client {
         self.connection = Some(Connection { server: number, cluster: server.cluster, task, turns, inbox });
     }
 
-    /// Whether events may be repeated although the cluster is the same: retention has taken what bears witness of the id.
-    fn may_repeat(&self, entries: &[AskedEntry], logs: &[Log]) -> bool {
-        self.retention
-            && entries.iter().any(|entry| {
-                let (number, offset) = place(entry, logs);
-                let AskedPosition::Both { timestamp, .. } = entry.position else { panic!("{entry:?}") };
-                // It may have been told that something is gone, and have been cut before an id said so too.
-                let next = match self.progress[number] {
-                    Some(Progress::At(next) | Progress::Begins { want: next, .. }) => next,
-                    None => 0,
-                };
-                let log = &logs[number];
-                timestamp != log.witness_before(offset) || log.is_inside_run(offset) || log.index_at(offset) < next
-            })
-    }
-
-    fn beginning(
-        &self,
-        number: usize,
-        server: &Server,
-        log: &Log,
-        entry: Option<&AskedEntry>,
-        may_repeat: bool,
-        truth: &Truth,
-    ) -> Progress {
+    fn beginning(&self, number: usize, server: &Server, log: &Log, entry: Option<&AskedEntry>, truth: &Truth) -> Progress {
         let live = server.live(number);
         let live = live.map_or(0, |offset| log.index_at(offset));
         let first_at = |time| truth[number].iter().position(|(timestamp, _)| *timestamp >= time);
@@ -132,11 +118,10 @@ impl Client {
                 let Some(Progress::At(next) | Progress::Begins { want: next, .. }) = self.progress[number] else {
                     panic!("an id, and no progress")
                 };
-                let AskedPosition::Both { next: offset, timestamp } = entry.position else { panic!("{entry:?}") };
-                // Where there is no record before the offset, none can show that it is not of this log, and none is lost by believing it.
-                let is_believed = log.place(offset.0) <= log.place(log.low);
-                let live = if is_believed { live.min(log.index_at(offset.0)) } else { live };
-                if *cluster == server.cluster && !may_repeat {
+                let AskedPosition::Both { next: offset, timestamp, .. } = entry.position else { panic!("{entry:?}") };
+                // It may have been told that something is gone, and have been cut before an id said so too.
+                let next = if *cluster == server.cluster { next.min(log.index_at(offset.0)) } else { next };
+                if *cluster == server.cluster {
                     Progress::At(next)
                 } else {
                     Progress::Begins { want: next, time: Some(timestamp.0), live }
@@ -194,7 +179,10 @@ impl Client {
         let text = str::from_utf8(bytes).expect("UTF-8");
         let mut whole = 0;
         for frame in text.split_inclusive("\n\n").filter(|frame| frame.ends_with("\n\n")) {
-            self.take_frame(frame, logs, truth);
+            match frame.strip_prefix(": moved: ") {
+                Some(notice) => self.take_moved(&moved(notice), logs),
+                None => self.take_frame(frame, logs, truth),
+            }
             whole += frame.len();
         }
         whole
@@ -215,8 +203,11 @@ impl Client {
             self.begin(entry, number, index, logs, truth, frame);
         }
         let Some(Progress::At(next)) = self.progress[number] else { panic!("not subscribed: {frame}") };
-        let expected = (next..truth[number].len()).find(|index| truth[number][*index].1);
-        assert_eq!(Some(index), expected, "in {number}, from {next} on: {frame}");
+        let records = &truth[number];
+        let lost = (next..index).find(|index| records[*index].1 == Fate::Delivered);
+        assert_eq!(lost, None, "lost in {number}, from {next} on: {frame}");
+        assert!(index >= next, "again in {number}, from {next} on: {frame}");
+        assert_ne!(records[index].1, Fate::Skipped, "{frame}");
         self.progress[number] = Some(Progress::At(index + 1));
         self.events += 1;
         for entry in id_of.entries() {
@@ -240,7 +231,7 @@ impl Client {
                 let records = &truth[number];
                 // Of what `since` asked for, retention may have taken some before it was looked for.
                 let want = if self.last_id.is_none() { want.max(logs[number].index_at(logs[number].low)) } else { want };
-                let lost = (want.min(begun)..begun).find(|index| records[*index].1);
+                let lost = (want.min(begun)..begun).find(|index| records[*index].1 == Fate::Delivered);
                 assert_eq!(lost, None, "lost in {number}, wanted from {want} on, began at {begun}: {frame}");
                 let first = time.and_then(|time| records.iter().position(|(timestamp, _)| *timestamp >= time));
                 let earliest = first.map_or(live, |first| first.min(live));
@@ -256,17 +247,10 @@ impl Client {
         let Some(Progress::At(next)) = self.progress[number] else { panic!("{number} has not begun: {frame}") };
         let index = logs[number].index_at(offset);
         let between = &truth[number][index.min(next)..index.max(next)];
-        assert!(between.iter().all(|(_, delivered)| !delivered), "in {number} the client has {next}: {frame}");
+        assert!(between.iter().all(|(_, fate)| *fate != Fate::Delivered), "in {number} the client has {next}: {frame}");
         let AskedPosition::Both { timestamp, .. } = entry.position else { return };
-        let log = &logs[number];
-        // Before the first record there is none to bear witness: then any time serves that is not later than that record, or that the client came with
-        // from elsewhere, where it had all before it.
-        let came_with_it =
-            || self.last_id.as_ref().is_some_and(|(id, _)| LastEventId::parse(id).expect("ours").entries().contains(entry));
-        let is_early = || log.records.first().is_none_or(|first| timestamp.0 <= first.timestamp) || came_with_it();
-        let early = log.place(offset) == 0 && is_early();
-        let exact = timestamp == log.witness_before(offset) || early || log.low > 0;
-        assert!(exact, "the timestamp in {number} is not {}: {frame}", log.witness_before(offset));
+        let safe = logs[number].is_safe_time(timestamp, offset, self.in_order);
+        assert!(safe, "the timestamp in {number} is no time to read on from: {frame}");
     }
 
     fn take_moved(&mut self, moved: &Moved, logs: &[Log]) {
@@ -278,7 +262,9 @@ impl Client {
         let log = &logs[number];
         // Offsets at either end of the log may hold no record.
         let first_left = log.records.get(log.place(log.low)).map_or(log.high, |record| record.offset);
-        assert!(moved.asked < moved.actual && moved.actual.0 <= first_left, "nothing was gone: {moved}");
+        // The first record of the time may be gone, or may not.
+        let Requested::Offset(asked) = moved.asked else { return };
+        assert!(asked < moved.actual && moved.actual.0 <= first_left, "nothing was gone: {moved}");
         let gone = logs[number].index_at(moved.actual.0);
         match self.progress[number].as_mut().expect("subscribed") {
             Progress::At(next) | Progress::Begins { want: next, .. } => *next = gone.max(*next),
@@ -297,7 +283,7 @@ impl Client {
                     first.max(logs[number].index_at(logs[number].low))
                 }
             };
-            truth[number][next.min(truth[number].len())..].iter().all(|(_, delivered)| !delivered)
+            truth[number][next.min(truth[number].len())..].iter().all(|(_, fate)| *fate != Fate::Delivered)
         })
     }
 }
@@ -307,6 +293,23 @@ impl Drop for Client {
         if let Some(connection) = &self.connection {
             connection.task.abort();
         }
+    }
+}
+
+/// The notice that live subscribers share.
+fn moved(text: &str) -> Moved {
+    let field = |name: &str| {
+        let mut fields = text.trim_end().split("; ").filter_map(|field| field.split_once('='));
+        fields.find(|(key, _)| *key == name).expect("a field").1.to_owned()
+    };
+    let number = |name| field(name).parse::<i64>().expect("a number");
+    let reasons = MovedReason::ALL.into_iter();
+    Moved {
+        topic: field("topic").into(),
+        partition: crate::cursor::Partition(field("partition").parse().expect("a number")),
+        asked: Requested::Offset(Offset(number("asked"))),
+        actual: Offset(number("actual")),
+        reason: reasons.into_iter().find(|reason| reason.as_str() == field("reason")).expect("known"),
     }
 }
 
@@ -334,7 +337,7 @@ async fn read(hub: Arc<Hub>, asked: Asked, turns: Rc<Semaphore>, inbox: Rc<RefCe
         };
         match batch {
             Batch::Frames { pieces, delivered, .. } => {
-                let frames = |piece: &Bytes| str::from_utf8(piece).expect("UTF-8").matches("\n\n").count();
+                let frames = |piece: &Bytes| str::from_utf8(piece).expect("UTF-8").matches("event: ").count();
                 let counted: u64 = delivered.iter().map(|topic| topic.events).sum();
                 assert_eq!(pieces.iter().map(|bytes| frames(bytes) as u64).sum::<u64>(), counted);
                 inbox.borrow_mut().extend(pieces.into_iter().map(Item::Frames));

@@ -1,6 +1,6 @@
 //! A Kafka cluster as plain vectors: the model that every delivery is held against.
 
-use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition, RUN_MAX, RunClock, TimestampMs};
+use crate::cursor::{FoundByTime, LogAnswer, LogId, LogQuestion, Offset, Partition, TimestampMs, TopicIdentity};
 use crate::event::{self, PublicEvent, Record, RedactionKind, RedactionRules};
 use crate::fanout::LogEntry;
 use crate::fanout::upstream::{ReplayRange, ReplayRead};
@@ -15,9 +15,6 @@ pub struct LogRecord {
     pub index: Option<usize>,
     /// `None` for one that is not delivered.
     pub event: Option<PublicEvent>,
-    /// What an id says after it.
-    pub witness: TimestampMs,
-    clock_before: RunClock,
 }
 
 /// A partition's log in one cluster.
@@ -25,26 +22,29 @@ pub struct LogRecord {
 pub struct Log {
     pub topic: Topic,
     pub partition: Partition,
+    pub log_id: Option<LogId>,
     /// Everything below is gone from Kafka (the model keeps it, to know what was there).
     pub low: i64,
     pub high: i64,
     pub records: Vec<LogRecord>,
-    clock: RunClock,
+    /// Offsets of records that compaction has taken.
+    pub compacted: Vec<i64>,
 }
 
 impl Log {
-    pub fn new(topic: Topic, partition: i32) -> Self {
-        let clock = RunClock::default();
-        Self { topic, partition: Partition(partition), low: 0, high: 0, records: Vec::new(), clock }
+    pub fn new(cluster: usize, topic: Topic, partition: i32) -> Self {
+        let identity = TopicIdentity::Name(topic.as_str());
+        let log_id = Some(LogId::new(&cluster.to_string(), identity));
+        let partition = Partition(partition);
+        let (records, compacted) = (Vec::new(), Vec::new());
+        Self { topic, partition, log_id, low: 0, high: 0, records, compacted }
     }
 
     /// Appends a record, after a hole of `hole` offsets.
     pub fn append(&mut self, index: Option<usize>, timestamp: i64, delivered: bool, hole: i64) {
         let offset = self.high + hole;
         let event = delivered.then(|| self.event(offset));
-        let clock_before = self.clock;
-        let witness = self.clock.observe(TimestampMs(timestamp));
-        self.records.push(LogRecord { offset, timestamp, index, event, witness, clock_before });
+        self.records.push(LogRecord { offset, timestamp, index, event });
         self.high = offset + 1;
     }
 
@@ -76,42 +76,47 @@ impl Log {
         self.records[..self.place(offset)].iter().rev().find_map(|record| record.index).map_or(0, |index| index + 1)
     }
 
+    /// Whether Kafka still has a record.
+    fn has(&self, record: &LogRecord) -> bool {
+        record.offset >= self.low && !self.compacted.contains(&record.offset)
+    }
+
+    /// The records that Kafka has from `offset` on.
+    fn left_from(&self, offset: i64) -> impl Iterator<Item = &LogRecord> {
+        self.records[self.place(offset)..].iter().filter(|record| self.has(record))
+    }
+
+    /// Whether reading elsewhere from `timestamp` misses nothing from `offset` on and, where the
+    /// log is in the order of time, repeats records of that millisecond alone.
+    pub fn is_safe_time(&self, timestamp: TimestampMs, offset: i64, in_order: bool) -> bool {
+        let first = self.records.iter().position(|record| record.timestamp >= timestamp.0);
+        let next = self.place(offset);
+        let first = first.unwrap_or(next.max(self.records.len()));
+        let again = self.records.get(first..next).unwrap_or_default();
+        let is_same = |record: &LogRecord| !self.has(record) || record.timestamp == timestamp.0;
+        first <= next && (!in_order || again.iter().all(is_same))
+    }
+
     /// What an id says before `offset`.
-    pub fn witness_before(&self, offset: i64) -> TimestampMs {
-        self.records[..self.place(offset)].last().map_or(TimestampMs(0), |record| record.witness)
-    }
-
-    /// The same as a reader finds it out who sees what is left of the log, and no more of it than needed.
-    fn found_witness(&self, next: i64) -> Option<TimestampMs> {
-        let begin = self.place((next - 1 - RUN_MAX).max(self.low));
-        let mut clock = RunClock::default();
-        let seen = self.records.get(begin..self.place(next)).unwrap_or_default();
-        seen.iter().map(|record| clock.observe(TimestampMs(record.timestamp))).last()
-    }
-
-    /// Whether the record before `next` follows others of its millisecond: an id for `next` is not known again once retention
-    /// has taken the first of them.
-    pub fn is_inside_run(&self, next: i64) -> bool {
-        self.records[..self.place(next)].last().is_some_and(|record| record.witness.0 != record.timestamp)
-    }
-
-    /// The first record at or after a time that is left.
-    fn first_at(&self, time: TimestampMs) -> Option<i64> {
-        self.records[self.place(self.low)..].iter().find(|record| record.timestamp >= time.0).map(|record| record.offset)
+    pub fn timestamp_before(&self, offset: i64) -> TimestampMs {
+        TimestampMs(self.records[..self.place(offset)].last().map_or(0, |record| record.timestamp))
     }
 
     /// As [`crate::kafka`] answers.
     pub fn answer(&self, question: LogQuestion) -> LogAnswer {
-        let by_time = question.time.and_then(|time| self.first_at(time));
+        let first = self.left_from(self.low).next().map(|record| record.offset);
+        let by_time = question.time.and_then(|time| {
+            let found = self.left_from(self.low).find(|record| record.timestamp >= time.0)?;
+            let may_lack_older = self.low > 0 && first == Some(found.offset);
+            Some(FoundByTime { offset: Offset(found.offset), may_lack_older })
+        });
         let (low, high) = (Offset(self.low), Offset(self.high));
-        let mut answer = LogAnswer { low, high, witness: None, first_timestamp: None, by_time: None };
-        answer.by_time = by_time.map(|next| (Offset(next), self.found_witness(next)));
-        match question.next {
-            Some(next) if low < next && next <= high => answer.witness = self.found_witness(next.0),
-            Some(next) if next == low && low < high => {
-                answer.first_timestamp = self.records.get(self.place(self.low)).map(|record| TimestampMs(record.timestamp));
-            }
-            _ => {}
+        let mut answer = LogAnswer { low, high, before: None, after: None, by_time };
+        if let Some(next) = question.before {
+            let beside = self.left_from(self.low.max(next.0 - 1)).next();
+            let time = beside.map(|record| TimestampMs(record.timestamp));
+            let is_before = beside.is_some_and(|record| record.offset < next.0);
+            (answer.before, answer.after) = if is_before { (time, None) } else { (None, time) };
         }
         answer
     }
@@ -121,25 +126,17 @@ impl Log {
         assert!(range.from < range.to, "an empty range: {range:?}");
         assert!(range.to.0 <= self.high, "nobody can know of {range:?}, the log ends at {}", self.high);
         let from = range.from.0.max(self.low);
-        let clock_at = |place: usize| self.records.get(place).map_or(self.clock, |record| record.clock_before);
-        if let Some(clock) = range.clock {
-            assert_eq!(clock, clock_at(self.place(range.from.0)), "the run clock before {range:?}");
-        }
-        let begin = self.place(from);
-        let end = self.place(range.to.0).max(begin).min(begin + count);
-        let is_done = end == self.place(range.to.0).max(begin);
-        let next = if is_done { from.max(range.to.0) } else { self.records[end - 1].offset + 1 };
-        let entries = self.records[begin..end].iter().map(|record| LogEntry {
+        let wanted = self.left_from(from).take_while(|record| record.offset < range.to.0);
+        let read: Vec<_> = wanted.take(count + 1).collect();
+        let next = match read.get(count) {
+            Some(_) => read[count - 1].offset + 1,
+            None => from.max(range.to.0),
+        };
+        let entries = read.into_iter().take(count).map(|record| LogEntry {
             offset: Offset(record.offset),
             timestamp: TimestampMs(record.timestamp),
-            witness: record.witness,
             event: record.event.clone(),
         });
-        ReplayRead {
-            entries: entries.collect(),
-            next: Offset(next),
-            clock: Some(clock_at(self.place(next))),
-            log_start: (from > range.from.0).then_some(Offset(from)),
-        }
+        ReplayRead { entries: entries.collect(), next: Offset(next), log_start: (from > range.from.0).then_some(Offset(from)) }
     }
 }

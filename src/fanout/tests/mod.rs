@@ -10,10 +10,12 @@
 //! * `client`: what a client gets, and what it should.
 //! * `neighbours`: what clients cost each other.
 //! * `run`: one run.
+//! * `logs`: what happens to a log that is made anew, cut at its end, or out of reach.
 //! * `together`: what chance does not meet.
 
 mod client;
 mod cluster;
+mod logs;
 mod neighbours;
 mod run;
 mod server;
@@ -72,4 +74,9 @@ fn partitions_that_are_added_lose_nothing() {
 #[test]
 fn what_retention_has_taken_is_told() {
     runs(Kind::Retention);
+}
+
+#[test]
+fn what_compaction_has_taken_is_passed_and_nothing_comes_again() {
+    runs(Kind::Compaction);
 }

@@ -31,15 +31,15 @@ fn hub() -> (Arc<Hub>, Arc<HubPartition>) {
         replay_queue_max: 1,
     };
     let hub = Hub::new(limits, upstream(1, 1).0, Arc::new(Metrics::default()));
-    let start = LogStart { offset: Offset(0), floor: TimestampMs(i64::MIN), is_log_start: true };
-    let partition = hub.add_partition(&topic(), Partition(0), start);
+    let start = LogStart::of_log(Offset(0));
+    let partition = hub.add_partition(&topic(), Partition(0), None, start);
     hub.set_ready(true);
     (hub, partition)
 }
 
 /// Publishes so many events, the first of them number `first` of the log.
 fn publish(hub: &Hub, partition: &Arc<HubPartition>, first: usize, count: usize) {
-    let mut log = Log::new(topic(), 0);
+    let mut log = Log::new(0, topic(), 0);
     (0..first + count).for_each(|number| log.append(Some(number), TIME, true, 0));
     let arrivals = log.records[first..].iter().map(|record| Arrival {
         partition: Arc::clone(partition),

@@ -8,10 +8,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::LocalSet;
 
-use super::client::{Client, Truth};
+use super::client::{Client, Fate, Truth};
 use super::cluster::Log;
 use super::server::{Cluster, Server};
-use crate::cursor::RUN_MAX;
 use crate::fanout::HubLimits;
 use crate::stream::Topic;
 
@@ -20,12 +19,14 @@ use crate::stream::Topic;
 pub enum Kind {
     /// Records out of time order too; servers restart.
     OneCluster,
-    /// The same records at other offsets. Runs of one millisecond lie so far apart that ids cannot be confused.
+    /// The same records at other offsets.
     TwoClusters,
     /// Partitions come into being.
     Growth,
     /// Logs lose their oldest records.
     Retention,
+    /// Logs lose single records.
+    Compaction,
 }
 
 pub struct Run {
@@ -98,8 +99,8 @@ impl Run {
 
     fn add_log(&mut self, topic: &Topic, partition: i32) {
         self.truth.push(Vec::new());
-        for cluster in &self.clusters {
-            let mut log = Log::new(topic.clone(), partition);
+        for (number, cluster) in self.clusters.iter().enumerate() {
+            let mut log = Log::new(number, topic.clone(), partition);
             // Older records that only this cluster has shift the offsets.
             let fillers = if self.clusters.len() > 1 { self.dice.random_range(0..8) } else { 0 };
             for filler in 0..fillers {
@@ -133,7 +134,7 @@ impl Run {
             topics.remove(gone);
         }
         let since = (self.below(3) == 0).then(|| self.now - self.dice.random_range(-50..1000));
-        Client::new(topics, since, self.kind == Kind::Retention)
+        Client::new(topics, since, self.kind != Kind::OneCluster)
     }
 
     fn step(&mut self) {
@@ -165,17 +166,22 @@ impl Run {
     fn produce(&mut self) {
         for _ in 0..self.dice.random_range(1..12) {
             let number = self.below(self.truth.len());
-            let apart = if self.kind == Kind::TwoClusters { RUN_MAX + 1..RUN_MAX + 300 } else { 1..40 };
             if self.below(3) == 0 {
-                self.now += self.dice.random_range(apart);
+                self.now += self.dice.random_range(1..40);
             }
             let disorder = self.kind == Kind::OneCluster && self.below(8) == 0;
             let timestamp = self.now - if disorder { self.dice.random_range(0..60) } else { 0 };
             let delivered = self.below(6) > 0;
             let index = self.truth[number].len();
-            self.truth[number].push((timestamp, delivered));
+            let fate = if delivered { Fate::Delivered } else { Fate::Skipped };
+            self.truth[number].push((timestamp, fate));
             for cluster in &self.clusters {
-                let hole = if self.dice.random_range(0..8) == 0 { self.dice.random_range(1..4) } else { 0 };
+                // Marks, and sometimes all of a transaction that was aborted.
+                let hole = match self.dice.random_range(0..40) {
+                    0..4 => self.dice.random_range(1..4),
+                    4 => self.dice.random_range(1000..5000),
+                    _ => 0,
+                };
                 let log = &mut cluster.borrow_mut()[number];
                 log.append(Some(index), timestamp, delivered, hole);
                 if self.dice.random_range(0..12) == 0 {
@@ -234,6 +240,19 @@ impl Run {
                 // One server may find it later than the other.
                 let late = self.below(self.servers.len());
                 self.servers[late].discover();
+            }
+            Kind::Compaction => {
+                let number = self.below(self.truth.len());
+                let mut logs = self.clusters[0].borrow_mut();
+                let log = &mut logs[number];
+                for _ in 0..self.dice.random_range(0..6) {
+                    let place = self.dice.random_range(0..log.records.len().max(1));
+                    let Some(record) = log.records.get(place) else { break };
+                    log.compacted.push(record.offset);
+                    if let Some((_, fate @ Fate::Delivered)) = record.index.map(|index| &mut self.truth[number][index]) {
+                        *fate = Fate::Compacted;
+                    }
+                }
             }
             Kind::Retention => {
                 let number = self.below(self.truth.len());

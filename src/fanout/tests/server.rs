@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::cluster::{Log, LogRecord};
-use crate::cursor::{Offset, Partition, RUN_MAX, TimestampMs};
+use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{Arrival, Hub, HubLimits, HubPartition, LogStart};
 use crate::metrics::Metrics;
@@ -56,17 +56,18 @@ impl Server {
         let from = dice.random_range(left..=log.records.len());
         let start = log.records.get(from).map_or(log.high, |record| record.offset).max(log.low);
         let floor = log.records[left..from].iter().map(|record| record.timestamp + 1).max().unwrap_or(i64::MIN);
-        let start = LogStart { offset: Offset(start), floor: TimestampMs(floor), is_log_start: start == log.low };
-        self.partitions.push(self.hub.add_partition(&log.topic, log.partition, start));
-        self.read.push(log.place((start.offset.0 - 1 - RUN_MAX).max(log.low)));
+        let timestamp = log.timestamp_before(start);
+        let start = LogStart { offset: Offset(start), floor: TimestampMs(floor), timestamp };
+        self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.log_id, start));
+        self.read.push(log.place(start.offset.0));
     }
 
     /// Finds the logs that were made since.
     pub fn discover(&mut self) {
         let logs = self.logs.borrow();
         for log in &logs[self.partitions.len()..] {
-            let start = LogStart { offset: Offset(log.low), floor: TimestampMs(i64::MIN), is_log_start: true };
-            self.partitions.push(self.hub.add_partition(&log.topic, log.partition, start));
+            let start = LogStart::of_log(Offset(log.low));
+            self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.log_id, start));
             self.read.push(0);
         }
     }
@@ -96,6 +97,12 @@ impl Server {
         }
         let is_some = !batch.is_empty();
         self.hub.publish(batch);
+        for (number, log) in logs.iter().enumerate().take(self.read.len()) {
+            // Kafka has shown that nothing is left up to the log's end.
+            if self.read[number] == log.records.len() && dice.random_range(0..4) == 0 {
+                self.hub.pass_hole(&self.partitions[number], Offset(log.high));
+            }
+        }
         is_some
     }
 

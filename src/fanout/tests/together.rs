@@ -1,22 +1,20 @@
-//! What concerns several at once: an id's entries are judged together; subscribers of one feed share its frames; a place for a replay is
-//! held no longer than needed.
+//! What chance does not meet: subscribers of one feed share its frames; a place for a replay is held no longer than needed.
 
 use std::sync::Arc;
 
-use crate::cursor::{AskedEntry, AskedPosition, Offset, Partition, RunClock, TimestampMs};
+use crate::cursor::{AskedEntry, AskedPosition, Offset, Partition, Requested, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{Arrival, Asked, Batch, Hub, HubLimits, HubPartition, LogStart, subscribe};
 use crate::metrics::Metrics;
-use crate::stream::Topic;
 
 use super::cluster::{Log, LogRecord};
 
-const TIME: i64 = 1_700_000_000_000;
+pub(super) const TIME: i64 = 1_700_000_000_000;
 
 /// `fillers` older records, then `records` with their timestamps.
-fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
-    let mut log = Log::new("eqiad.a".into(), partition);
+pub(super) fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
+    let mut log = Log::new(0, "eqiad.a".into(), partition);
     for filler in 0..fillers {
         log.append(None, filler, false, 0);
     }
@@ -27,11 +25,11 @@ fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
 }
 
 /// A hub that has read the whole logs.
-fn hub(logs: &[Log]) -> Arc<Hub> {
+pub(super) fn hub(logs: &[Log]) -> Arc<Hub> {
     hub_that_keeps(1 << 20, logs).0
 }
 
-fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<Hub>, UpstreamRequests) {
+pub(super) fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<Hub>, UpstreamRequests) {
     let (to_kafka, requests) = upstream(1, 1);
     let limits = HubLimits {
         memory_log_bytes_max,
@@ -43,15 +41,15 @@ fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<Hub>, Upstr
     };
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
     for log in logs {
-        let start = LogStart { offset: Offset(0), floor: TimestampMs(i64::MIN), is_log_start: true };
-        let partition = hub.add_partition(&log.topic, log.partition, start);
+        let start = LogStart::of_log(Offset(0));
+        let partition = hub.add_partition(&log.topic, log.partition, log.log_id, start);
         publish(&hub, &partition, &log.records);
     }
     hub.set_ready(true);
     (hub, requests)
 }
 
-fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRecord]) {
+pub(super) fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRecord]) {
     let arrivals = records.iter().map(|record| Arrival {
         partition: Arc::clone(partition),
         offset: Offset(record.offset),
@@ -61,54 +59,7 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRecord]) {
     hub.publish(arrivals.collect());
 }
 
-/// An id's entry after `had` records of a log without fillers.
-fn entry(partition: i32, timestamps: &[i64], had: usize) -> AskedEntry {
-    let mut clock = RunClock::default();
-    let witness = timestamps[..had].iter().map(|timestamp| clock.observe(TimestampMs(*timestamp))).last();
-    AskedEntry {
-        topic: Topic::from("eqiad.a"),
-        partition: Some(Partition(partition)),
-        position: AskedPosition::Both {
-            next: Offset(i64::try_from(had).expect("few")),
-            timestamp: witness.expect("it had some"),
-        },
-    }
-}
-
-/// How many events of a subscription with this id there are.
-async fn events(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> u64 {
-    let asked =
-        Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id, since: None, client: None, asker: None };
-    let mut started = subscribe(hub, asked).await.expect("it begins");
-    let mut count = 0;
-    while !started.subscription.is_live() {
-        tokio::select! {
-            biased;
-            batch = started.subscription.next() => {
-                let Batch::Frames { delivered, .. } = batch else { panic!("{batch:?}") };
-                count += delivered.iter().map(|topic| topic.events).sum::<u64>();
-            }
-            () = tokio::task::yield_now() => break,
-        }
-    }
-    count
-}
-
-/// In a burst of more than `RUN_MAX` records the witness of one partition cannot tell the clusters apart; the other's can.
-#[tokio::test]
-async fn one_partition_that_disagrees_shows_that_the_id_is_from_elsewhere() {
-    let burst = vec![TIME; 150];
-    let apart: Vec<i64> = (0..10).map(|n| TIME + n * 1000).collect();
-    let id = || vec![entry(0, &burst, 120), entry(1, &apart, 5)];
-    let here = hub(&[log(0, 0, &burst), log(1, 0, &apart)]);
-    assert_eq!(events(&here, id()).await, 30 + 5, "on its own cluster it goes on exactly");
-    let shifted = hub(&[log(0, 2, &burst), log(1, 2, &apart)]);
-    assert_eq!(events(&shifted, id()).await, 150 + 6, "elsewhere all of the burst comes again, and the last event of the other");
-    let alone = hub(&[log(0, 2, &burst)]);
-    assert_eq!(events(&alone, id()[..1].to_vec()).await, 32, "alone the burst's entry is believed, two events too early");
-}
-
-fn from_the_first_offset_on() -> Asked {
+pub(super) fn from_the_first_offset_on() -> Asked {
     let position = AskedPosition::Offset(Offset(0));
     let id = vec![AskedEntry { topic: "eqiad.a".into(), partition: Some(Partition(0)), position }];
     Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: id, since: None, client: None, asker: None }
@@ -158,7 +109,7 @@ async fn who_waits_for_the_feed_has_given_its_place_back() {
     let read = async {
         let mut subscription = subscribe(&hub, from_the_first_offset_on()).await.expect("it begins").subscription;
         let Batch::Moved(moved) = subscription.next().await else { panic!("what is gone is told") };
-        assert_eq!((moved.asked, moved.actual), (Offset(0), Offset(11)));
+        assert_eq!((moved.asked, moved.actual), (Requested::Offset(Offset(0)), Offset(11)));
         assert_eq!(hub.places.taken(), 1);
         tokio::select! {
             biased;

@@ -50,3 +50,18 @@ pub async fn offsets_in_log(cluster: &Cluster, topics: &[String]) -> Offsets {
     }
     offsets
 }
+
+/// Bytes of the `log` of an id's entry: `,"log":"` eight characters `"`.
+pub const LOG_BYTES: usize = 17;
+
+/// A text with ids, each without its `log`, which is of the cluster and of the topic that a test made.
+pub fn without_log(text: &str) -> String {
+    let mut parts = text.split(",\"log\":\"");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (log, rest) = part.split_once('"').expect("the end of a log's name");
+        assert_eq!(log.len(), 8, "a short hash of cluster and topic: {log}");
+        kept.push_str(rest);
+    }
+    kept
+}
