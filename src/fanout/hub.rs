@@ -137,7 +137,9 @@ impl Hub {
     pub fn relieve(&self) {
         if self.memory.held_for(Use::Feeds) > self.memory.feeds_max() || self.memory.excess() > 0 {
             let feeds: Vec<_> = self.routes.read().feeds.values().cloned().collect();
-            feeds.iter().for_each(|used| used.feed.shrink());
+            for used in feeds {
+                used.feed.shrink();
+            }
         }
         if self.memory.excess() > 0 {
             self.places.let_go_of_stalled();

@@ -5,25 +5,18 @@ use std::path::Path;
 /// The least that a budget is by default. A container that has less than this to give is too small to serve from.
 const BUDGET_MIN: usize = 64 << 20;
 
-/// What is taken when nothing tells how much memory there is.
-const UNKNOWN_MACHINE: usize = 2 << 30;
-
 /// The budget when the operator names none: half of what is left beside the memory log. The other half is for the
 /// program, librdkafka, what the kernel keeps for sockets, and what an allocator cannot give back at once.
 #[must_use]
 pub fn default_budget(memory_log_bytes_max: usize) -> usize {
-    let memory = memory(Path::new("/")).unwrap_or(UNKNOWN_MACHINE);
+    let memory = memory(Path::new("/"), machine());
     (memory.saturating_sub(memory_log_bytes_max) / 2).max(BUDGET_MIN)
 }
 
 /// The smallest limit of the cgroups that this process is in (version 2, else 1), else the machine's memory, in bytes.
-fn memory(root: &Path) -> Option<usize> {
-    let machine = machine(root);
-    match cgroup(root) {
-        // Version 1 has a huge number for "no limit".
-        Some(limit) => Some(machine.map_or(limit, |machine| machine.min(limit))),
-        None => machine,
-    }
+fn memory(root: &Path, machine: usize) -> usize {
+    // Version 1 has a huge number for "no limit".
+    cgroup(root).map_or(machine, |limit| machine.min(limit))
 }
 
 fn cgroup(root: &Path) -> Option<usize> {
@@ -42,55 +35,55 @@ fn limit_at(mount: &Path, path: &str, file: &str) -> Option<usize> {
     group.ancestors().filter_map(read).min()
 }
 
-fn machine(root: &Path) -> Option<usize> {
-    let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: usize = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes << 10)
+/// What the kernel says by itself: a service may not see `/proc/meminfo`.
+#[allow(clippy::useless_conversion, reason = "the kernel's words have another size on other machines")]
+fn machine() -> usize {
+    let info = rustix::system::sysinfo();
+    let bytes = u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit));
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn machine_with(files: &[(&str, &str)]) -> Option<usize> {
+    fn memory_with(files: &[(&str, &str)]) -> usize {
         let root = tempfile::tempdir().expect("a folder");
         for (path, text) in files {
             let path = root.path().join(path);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             std::fs::write(path, text).expect("a file");
         }
-        memory(root.path())
+        memory(root.path(), 8 << 30)
     }
-
-    const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree: 1 kB\n");
 
     #[test]
     fn a_containers_limit_is_what_there_is() {
         let own = ("proc/self/cgroup", "0::/\n");
-        assert_eq!(machine_with(&[MEMINFO, own, ("sys/fs/cgroup/memory.max", "1073741824\n")]), Some(1 << 30));
-        assert_eq!(machine_with(&[MEMINFO, own, ("sys/fs/cgroup/memory.max", "max\n")]), Some(8 << 30));
+        assert_eq!(memory_with(&[own, ("sys/fs/cgroup/memory.max", "1073741824\n")]), 1 << 30);
+        assert_eq!(memory_with(&[own, ("sys/fs/cgroup/memory.max", "max\n")]), 8 << 30);
         let hosts = ("proc/self/cgroup", "0::/kubepods/pod1/c1\n");
-        assert_eq!(machine_with(&[MEMINFO, hosts, ("sys/fs/cgroup/memory.max", "1073741824\n")]), Some(1 << 30));
+        assert_eq!(memory_with(&[hosts, ("sys/fs/cgroup/memory.max", "1073741824\n")]), 1 << 30);
     }
 
     #[test]
     fn the_smallest_limit_on_the_way_up_counts() {
         let own = ("proc/self/cgroup", "0::/a/b\n");
         let (upper, lower) = (("sys/fs/cgroup/a/memory.max", "1000\n"), ("sys/fs/cgroup/a/b/memory.max", "2000\n"));
-        assert_eq!(machine_with(&[MEMINFO, own, upper, lower]), Some(1000));
+        assert_eq!(memory_with(&[own, upper, lower]), 1000);
     }
 
     #[test]
     fn version_1_is_read_too() {
         let own = ("proc/self/cgroup", "5:cpu:/x\n4:memory:/docker/1\n0::/\n");
-        let limit = |text| machine_with(&[MEMINFO, own, ("sys/fs/cgroup/memory/memory.limit_in_bytes", text)]);
-        assert_eq!((limit("536870912\n"), limit("9223372036854771712\n")), (Some(1 << 29), Some(8 << 30)));
+        let limit = |text| memory_with(&[own, ("sys/fs/cgroup/memory/memory.limit_in_bytes", text)]);
+        assert_eq!((limit("536870912\n"), limit("9223372036854771712\n")), (1 << 29, 8 << 30));
     }
 
     #[test]
-    fn without_a_container_the_machine_counts_and_without_both_nothing_is_known() {
-        assert_eq!((machine_with(&[MEMINFO]), machine_with(&[])), (Some(8 << 30), None));
+    fn without_a_container_the_machine_counts() {
+        assert_eq!(memory_with(&[]), 8 << 30);
+        assert!(machine() > 1 << 24, "{} bytes", machine());
         assert!(default_budget(usize::MAX) == BUDGET_MIN && default_budget(0) > BUDGET_MIN);
     }
 }

@@ -221,7 +221,7 @@ fn an_alias_resolves_to_its_stream_and_does_not_count_when_it_is_the_own_name() 
 
 #[test]
 fn names_and_topics_are_bounded_and_the_error_says_what_to_do() {
-    let streams = |count: usize| Value::from_iter((0..count).map(|number| (format!("s{number}"), json!({}))));
+    let streams = |count: usize| -> Value { (0..count).map(|number| (format!("s{number}"), json!({}))).collect() };
     let told = error(&streams(limits::STREAM_NAMES_MAX + 1), &all());
     assert!(told.contains("10001 public streams are configured, at most 10000") && told.contains("allowed_streams"), "{told}");
     assert_eq!(names(&build(&streams(limits::STREAM_NAMES_MAX + 1), &allowing(&["s1"]))), ["s1"], "others do not count");
