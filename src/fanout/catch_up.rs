@@ -210,6 +210,8 @@ impl CatchUp {
             if !self.has_place(cursor) {
                 return Ok(Some(Step::PlaceNeeded));
             }
+            // What is read counts before it is there: only for those whose turn is near.
+            let _reading = self.hub.upstream.turn_to_read().await?;
             let bytes_max = self.share_of_each(tail);
             if !self.hub.memory().has_room(bytes_max) {
                 // Those who have much fetched let it go first.
@@ -310,8 +312,11 @@ impl CatchUp {
                 }
             }
             let Some(index) = earliest else { break };
-            let next = self.lanes[index].entries.front().and_then(|entry| entry.event.as_ref());
-            if next.is_some_and(|event| !self.hub.memory().has_room(buffer.len() + event.json().len())) {
+            let lane = &self.lanes[index];
+            let next = lane.entries.front().and_then(|entry| entry.event.as_ref());
+            // What was fetched for this subscriber is counted already.
+            let is_counted = lane.held.bytes() > 0;
+            if next.is_some_and(|event| !is_counted && !self.hub.memory().has_room(buffer.len() + event.json().len())) {
                 is_short = true;
                 break;
             }

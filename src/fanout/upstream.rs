@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_channel::{Receiver, Sender, TrySendError};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::lookups::{LookupLimits, LookupPlaces};
@@ -70,6 +70,8 @@ pub struct Upstream {
     replays: Arc<[Sender<ReplayRequest>]>,
     /// Whose turn it is to get the next subscriber.
     turn: Arc<AtomicUsize>,
+    /// Ranges that may be asked for at once: two for each consumer, so that none waits for its next one.
+    reading: Arc<Semaphore>,
     lookups: Sender<LookupRequest>,
     lookup_places: LookupPlaces,
     rediscover: Sender<()>,
@@ -111,8 +113,9 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
         queue_per_client: queue,
     });
     let (turn, looked_for_client) = (Arc::default(), Arc::default());
+    let reading = Arc::new(Semaphore::new(2 * replays.len()));
     (
-        Upstream { replays: replays.into(), turn, lookups, lookup_places, rediscover, looked_for_client },
+        Upstream { replays: replays.into(), turn, reading, lookups, lookup_places, rediscover, looked_for_client },
         UpstreamRequests { replays: replay_requests, lookups: lookup_requests, rediscover: rediscover_requests },
     )
 }
@@ -136,6 +139,14 @@ impl Upstream {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let numbers = (0..count).map(|number| (first + number) % count);
         ReplayConsumerNumber(numbers.min_by_key(|number| self.replays[*number].len()).unwrap_or(0))
+    }
+
+    /// Waits until a range may be asked for. The turn is given back when the answer is dropped.
+    ///
+    /// # Errors
+    /// None while the server runs.
+    pub async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, UpstreamUnavailable> {
+        Arc::clone(&self.reading).acquire_owned().await.map_err(|_| UpstreamUnavailable)
     }
 
     /// Reads a part of a range.

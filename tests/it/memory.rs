@@ -129,6 +129,24 @@ on_both_brokers! {
         assert!(all.iter().sum::<u64>() <= BUDGET, "{all:?}");
     }
 
+    /// Each has to hold more than its part of the budget for a while: all come to their end nevertheless.
+    async fn many_who_read_large_events_of_the_past_at_once_get_them_all(cluster: Cluster) {
+        let [topic] = topics(&cluster).await;
+        cluster.producer("none").produce_many((0..6).map(|n| padded(&topic, TIME, n, 900_000))).await;
+        let server = server(&cluster, std::slice::from_ref(&topic), &[]).await;
+        let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":-2}}]"#);
+        let read = async || {
+            let response = eventually("a place for a stream", async || {
+                let response = Request::get("/v2/stream/s0").last_event_id(id.clone()).send(server.address).await;
+                (response.status == 200).then_some(response)
+            });
+            numbers(&crate::support::sse::Subscriber::new(response.await).events(6).await)
+        };
+        for got in join_all((0..20).map(|_| read())).await {
+            assert_eq!(got, [0, 1, 2, 3, 4, 5]);
+        }
+    }
+
     /// What is fetched for a replay is bounded as a whole, not for each partition.
     async fn a_replay_of_many_topics_holds_no_more_than_one_of_one(cluster: Cluster) {
         let topics: [String; 8] = topics(&cluster).await;
