@@ -1,20 +1,20 @@
 //! `eventstreams dev`: a server on an embedded broker that is filled with sample events. Not reachable from `serve`.
 
+mod filling;
+
 use std::fmt::Write as _;
-use std::iter::Peekable;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use clap::Args;
+use tokio::sync::oneshot;
 
+use self::filling::{Filling, parse_rate};
 use crate::cli::Overrides;
 use crate::config::Config;
-use crate::cursor::TimestampMs;
-use crate::dev_broker::samples::{self, SampleEvent, Samples};
-use crate::dev_broker::{BrokerConfig, DevBroker, NewRecord, TopicSpec};
+use crate::dev_broker::{BrokerConfig, DevBroker, TopicSpec, samples};
 use crate::server::{Listeners, Server};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
@@ -24,13 +24,13 @@ use crate::telemetry;
 pub struct DevArgs {
     #[command(flatten)]
     overrides: Overrides,
-    /// Sample events a second, over all topics
-    #[arg(long, default_value_t = 30.0)]
+    /// Sample events a second, over all topics: 0.001 to 5000. Ten minutes of them, or 20000, are there from the start
+    #[arg(long, default_value_t = 30.0, value_parser = parse_rate)]
     rate: f64,
     /// Another seed gives other sample events, the same one the same
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Keep the embedded broker's topics in this folder
+    /// Keep the embedded broker's topics in this folder: 8 MiB of each partition
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The embedded broker's port; any free one by default
@@ -41,35 +41,45 @@ pub struct DevArgs {
 /// The configuration of `dev`, as an operator would write it.
 const CONFIG: &str = include_str!("../config/dev.yaml");
 
-/// The past that an empty broker is filled with.
-const PAST: Duration = Duration::from_mins(10);
+/// Bytes of records that each of the 22 partitions of the samples keeps: 176 MiB in all, and some minutes of the busiest at 30 a second.
+const RETENTION_BYTES_PER_PARTITION: u64 = 8 << 20;
 
-/// How often new sample events are due.
-const TICK: Duration = Duration::from_millis(10);
+/// How long anything may take after a signal: what has not ended by then is left to the system.
+const PATIENCE_AT_THE_END: Duration = Duration::from_millis(800);
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When a port or the folder cannot be used.
 pub async fn run(args: DevArgs) -> anyhow::Result<()> {
+    let shutdown = Shutdown::default();
+    shutdown.on_signals().context("signals")?;
+    let out_of_patience = async {
+        shutdown.announced().await;
+        tokio::time::sleep(PATIENCE_AT_THE_END).await;
+    };
+    tokio::select! {
+        ended = run_until(args, shutdown.clone()) => ended,
+        // Nothing is lost: what the broker keeps in a folder is there as soon as it is appended.
+        () = out_of_patience => Ok(()),
+    }
+}
+
+async fn run_until(args: DevArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut config = Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
     args.overrides.apply(&mut config);
     config.streams.defaults = stream_settings();
     telemetry::start(&config.logging, &config.service_name);
     let listeners = Listeners::bind(&config)?;
-    let shutdown = Shutdown::default();
-    shutdown.on_signals().context("signals")?;
     let broker = match args.overrides.brokers {
         Some(_) => None,
         None => Some(start_broker(&args).await?),
     };
+    let mut filling = None;
     if let Some(broker) = &broker {
         config.kafka.set_brokers(&broker.address().to_string());
-        let begin = now_ms() - i64::try_from(PAST.as_millis()).unwrap_or(i64::MAX);
-        let mut samples = Samples::new(args.seed, args.rate, begin).peekable();
-        append_due(broker, &mut samples);
-        tokio::spawn(produce(Arc::clone(broker), samples, shutdown.clone()));
+        filling = Some(fill(Filling::new(Arc::clone(broker), args.seed, args.rate), shutdown.clone())?);
     }
     let greeting = greeting(&listeners, config.kafka.brokers().unwrap_or_default(), broker.is_some());
     let server = Server::start(config, None, shutdown).await?;
@@ -80,10 +90,21 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
         }
     });
     server.serve(listeners).await?;
+    if let Some(filling) = filling {
+        filling.await.context("the samples")??;
+    }
     if let Some(broker) = broker.and_then(Arc::into_inner) {
         broker.stop().await;
     }
     Ok(())
+}
+
+/// Fills the broker on a thread of its own; gives what becomes of it.
+fn fill(filling: Filling, shutdown: Shutdown) -> anyhow::Result<oneshot::Receiver<anyhow::Result<()>>> {
+    let (ended, outcome) = oneshot::channel();
+    let run = move || drop(ended.send(filling.run(&shutdown)));
+    std::thread::Builder::new().name("samples".to_owned()).spawn(run).context("a thread for the samples")?;
+    Ok(outcome)
 }
 
 /// The streams of the samples, as stream configuration.
@@ -100,44 +121,15 @@ fn stream_settings() -> serde_json::Map<String, serde_json::Value> {
 async fn start_broker(args: &DevArgs) -> anyhow::Result<Arc<DevBroker>> {
     let topics = samples::topics().into_iter().map(|(name, partitions)| TopicSpec { name, partitions }).collect();
     let listen = ([127, 0, 0, 1], args.broker_port).into();
-    let config = BrokerConfig { listen, data: args.data.clone(), topics, ..BrokerConfig::default() };
+    let config = BrokerConfig {
+        listen,
+        data: args.data.clone(),
+        topics,
+        retention_bytes_per_partition: RETENTION_BYTES_PER_PARTITION,
+        ..BrokerConfig::default()
+    };
     let broker = DevBroker::start(config).await.context("the embedded broker")?;
     Ok(Arc::new(broker))
-}
-
-/// Goes on in step with the clock.
-async fn produce(broker: Arc<DevBroker>, mut samples: Peekable<Samples>, shutdown: Shutdown) {
-    while !shutdown.has_begun() {
-        append_due(&broker, &mut samples);
-        tokio::select! {
-            () = tokio::time::sleep(TICK) => {}
-            () = shutdown.begun() => return,
-        }
-    }
-}
-
-/// Appends every sample event whose time has come.
-fn append_due(broker: &DevBroker, samples: &mut Peekable<Samples>) {
-    let now = now_ms();
-    while let Some(sample) = samples.next_if(|sample| sample.timestamp_ms <= now) {
-        append(broker, sample);
-    }
-}
-
-fn append(broker: &DevBroker, sample: SampleEvent) {
-    let record = NewRecord {
-        timestamp: TimestampMs(sample.timestamp_ms),
-        key: sample.key.map(Bytes::from),
-        value: Some(Bytes::from(sample.value)),
-    };
-    if let Err(error) = broker.append(&sample.topic, sample.partition, &[record]) {
-        tracing::warn!(topic = sample.topic, %error, "a sample event was not taken");
-    }
-}
-
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Says where everything is: the one thing that `dev` prints on standard output.

@@ -77,6 +77,13 @@ impl Broker {
         Ok((base_offset, start))
     }
 
+    /// The newest timestamp (ms) of all records.
+    pub(super) fn newest_timestamp(&self) -> Option<i64> {
+        let topics = self.topics.all();
+        let logs = topics.iter().flat_map(|topic| &topic.partitions);
+        logs.filter_map(|log| log.lock().newest()).map(|(_, timestamp)| timestamp).max()
+    }
+
     /// A partition's log.
     ///
     /// # Errors

@@ -65,6 +65,7 @@ struct Segment {
 
 /// Whole batches for a fetch.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_field_names, reason = "the batches of a read, beside what is known of them")]
 pub(super) struct Batches {
     pub(super) batches: Vec<Bytes>,
     pub(super) bytes: usize,

@@ -27,6 +27,8 @@
 //!   all else, as on Apache Kafka: an answer in a version that is not known cannot be written:
 //!   `unsupported_requests_of_api_versions_are_answered_with_what_is_supported`,
 //!   `unsupported_requests_malformed_ones_and_oversize_frames_close_their_connection_alone`.
+//! * The new group protocol (KIP-848) is advertised and refused: librdkafka says nothing where it is not advertised:
+//!   `a_client_is_told_that_the_new_group_protocol_is_not_here`.
 //! * Fetch sessions are not kept: every answer says session 0, which tells clients to send whole requests:
 //!   `a_fetch_session_that_does_not_exist_is_refused`.
 //! * Retention drops whole segments, a sixteenth of the bound each, and never the newest:
@@ -230,6 +232,12 @@ impl DevBroker {
     /// in the latter case the first records may be in the log.
     pub fn append(&self, topic: &str, partition: i32, records: &[NewRecord]) -> Result<i64, BrokerError> {
         self.broker.append(topic, partition, records)
+    }
+
+    /// The newest timestamp of all records; `None` while there are none.
+    #[must_use]
+    pub fn newest_timestamp(&self) -> Option<TimestampMs> {
+        self.broker.newest_timestamp().map(TimestampMs)
     }
 
     /// Takes a partition's leader away, or gives it one again: without one it is in the metadata, and nothing else can be had.

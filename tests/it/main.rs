@@ -14,6 +14,7 @@ mod clusters;
 mod compression;
 mod connections;
 mod delivery;
+mod dev;
 mod faults;
 mod growth;
 mod harness;

@@ -21,6 +21,9 @@ use super::super::log::PartitionLog;
 use super::super::topics::{RETENTION_BYTES, Topic};
 use super::{Peer, code};
 
+/// Topics that one request may make by naming them: each costs a copy of the list of all.
+const TOPICS_MADE_MAX: usize = 100;
+
 /// Kinds of resources of `DescribeConfigs` (`org.apache.kafka.common.config.ConfigResource.Type`).
 const TOPIC_RESOURCE: i8 = 2;
 const BROKER_RESOURCE: i8 = 4;
@@ -37,6 +40,13 @@ pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: Meta
         let topics = broker.topics.all().into_iter().filter(may_be_seen);
         topics.map(|topic| topic_metadata(broker, &topic, rights)).collect()
     };
+    let mut made = 0;
+    let mut get_or_create = |name: &str| {
+        broker.acls.check(name, DESCRIBE)?;
+        let allowed = request.allow_auto_topic_creation && made < TOPICS_MADE_MAX;
+        made += usize::from(broker.topics.get(name).is_none());
+        broker.get_or_create(name, allowed)
+    };
     let topics = match request.topics {
         None => all(),
         // Before version 1 there was no null, and an empty list meant all.
@@ -44,13 +54,10 @@ pub(super) fn metadata(broker: &Broker, peer: &Peer, version: i16, request: Meta
         Some(topics) => topics
             .into_iter()
             .map(|asked| match asked.name {
-                Some(name) => {
-                    let allowed = broker.acls.check(&name, DESCRIBE);
-                    match allowed.and_then(|()| broker.get_or_create(&name, request.allow_auto_topic_creation)) {
-                        Ok(topic) => topic_metadata(broker, &topic, rights),
-                        Err(error) => MetadataResponseTopic::default().with_error_code(error.code()).with_name(Some(name)),
-                    }
-                }
+                Some(name) => match get_or_create(&name) {
+                    Ok(topic) => topic_metadata(broker, &topic, rights),
+                    Err(error) => MetadataResponseTopic::default().with_error_code(error.code()).with_name(Some(name)),
+                },
                 None => match broker.topics.get_by_id(asked.topic_id).filter(may_be_seen) {
                     Some(topic) => topic_metadata(broker, &topic, rights),
                     None => MetadataResponseTopic::default()

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    RequestHeader, SyncGroupRequest, SyncGroupResponse,
+    ConsumerGroupHeartbeatResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    LeaveGroupResponse, RequestHeader, SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -100,4 +101,12 @@ pub(super) fn leave(broker: &Broker, version: i16, request: &LeaveGroupRequest) 
             .with_group_instance_id(member.group_instance_id.clone())
     });
     LeaveGroupResponse::default().with_members(members.collect())
+}
+
+/// `ConsumerGroupHeartbeat` (KIP-848): clients end with this error.
+pub(super) fn refuse_new_protocol() -> ConsumerGroupHeartbeatResponse {
+    let message = "This broker has the classic group protocol only: set group.protocol=classic.";
+    ConsumerGroupHeartbeatResponse::default()
+        .with_error_code(ResponseError::UnsupportedVersion.code())
+        .with_error_message(Some(StrBytes::from_static_str(message)))
 }

@@ -24,7 +24,9 @@ use std::net::SocketAddr;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestHeader, ResponseHeader};
+use kafka_protocol::messages::{
+    ApiKey, ApiVersionsResponse, FetchRequest, ListOffsetsRequest, MetadataRequest, RequestHeader, ResponseHeader,
+};
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
 
 use super::broker::Broker;
@@ -62,7 +64,15 @@ pub(super) const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::CreatePartitions, 0, 3),
     (ApiKey::DeleteGroups, 0, 2),
     (ApiKey::DescribeCluster, 0, 2),
+    // Refused in each answer: librdkafka asks for a coordinator for ever, and says nothing, where it is not advertised.
+    (ApiKey::ConsumerGroupHeartbeat, 0, 1),
 ];
+
+/// Bytes of a request that brings no records, at most: with [`NAMES_MAX`] what bounds an answer, which is longer than its request.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+
+/// Topics, or partitions of all its topics, that a request may name.
+const NAMES_MAX: usize = 10_000;
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +96,12 @@ pub(super) enum RequestError {
     Malformed { api: ApiKey, version: i16, source: anyhow::Error },
     #[error("cannot encode the answer to {api:?} version {version}: {source}")]
     Encode { api: ApiKey, version: i16, source: anyhow::Error },
+    #[error(
+        "{api:?} of {bytes} bytes: here requests without records have {REQUEST_BYTES_MAX} at most; name fewer topics in each"
+    )]
+    TooLarge { api: ApiKey, bytes: usize },
+    #[error("{api:?} names {names} topics or partitions: here a request names {NAMES_MAX} at most")]
+    TooManyNames { api: ApiKey, names: usize },
     #[error("a record that was sent with acks=0 was refused: {0}")]
     Unacknowledged(ResponseError),
 }
@@ -107,7 +123,10 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
     let e = &envelope;
     match e.api {
         ApiKey::ApiVersions => e.seal(&api_versions(None)),
-        ApiKey::Metadata => e.seal(&cluster::metadata(broker, peer, e.version, e.read()?)),
+        ApiKey::Metadata => {
+            let request = e.read_bounded(|request: &MetadataRequest| request.topics.as_ref().map_or(0, Vec::len))?;
+            e.seal(&cluster::metadata(broker, peer, e.version, request))
+        }
         ApiKey::DescribeCluster => e.seal(&cluster::describe_cluster(broker, peer, &e.read()?)),
         ApiKey::DescribeConfigs => e.seal(&cluster::describe_configs(broker, e.read()?)),
         ApiKey::FindCoordinator => e.seal(&cluster::find_coordinator(peer, e.version, e.read()?)),
@@ -118,8 +137,14 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
             Some(response) => e.seal(&response),
             None => Ok(None),
         },
-        ApiKey::Fetch => e.seal(&fetch::fetch(broker, e.version, e.read()?).await),
-        ApiKey::ListOffsets => e.seal(&offsets::list_offsets(broker, e.version, e.read()?)),
+        ApiKey::Fetch => {
+            let count = |request: &FetchRequest| request.topics.iter().map(|topic| topic.partitions.len()).sum();
+            e.seal(&fetch::fetch(broker, e.version, e.read_bounded(count)?).await)
+        }
+        ApiKey::ListOffsets => {
+            let count = |request: &ListOffsetsRequest| request.topics.iter().map(|topic| topic.partitions.len()).sum();
+            e.seal(&offsets::list_offsets(broker, e.version, e.read_bounded(count)?))
+        }
         ApiKey::OffsetForLeaderEpoch => e.seal(&offsets::offset_for_leader_epoch(broker, e.read()?)),
         ApiKey::CreateTopics => e.seal(&topics::create_topics(broker, e.read()?)),
         ApiKey::DeleteTopics => e.seal(&topics::delete_topics(broker, e.version, e.read()?)),
@@ -131,6 +156,7 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
         ApiKey::SyncGroup => e.seal(&groups::sync(broker, e.read()?).await),
         ApiKey::Heartbeat => e.seal(&groups::heartbeat(broker, &e.read()?)),
         ApiKey::LeaveGroup => e.seal(&groups::leave(broker, e.version, &e.read()?)),
+        ApiKey::ConsumerGroupHeartbeat => e.seal(&groups::refuse_new_protocol()),
         ApiKey::OffsetCommit => e.seal(&commits::commit(broker, e.read()?)),
         ApiKey::OffsetFetch => e.seal(&commits::fetch(broker, e.version, e.read()?)),
         ApiKey::ListGroups => e.seal(&commits::list_groups(broker, &e.read()?)),
@@ -156,6 +182,9 @@ fn open(mut frame: Bytes) -> Result<Result<Envelope, BytesMut>, RequestError> {
         return Ok(Err(refusal.seal(&api_versions(Some(ResponseError::UnsupportedVersion)))?.unwrap_or_default()));
     }
     let malformed = |source| RequestError::Malformed { api, version, source };
+    if api != ApiKey::Produce && frame.len() > REQUEST_BYTES_MAX {
+        return Err(RequestError::TooLarge { api, bytes: frame.len() });
+    }
     let header = RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(malformed)?;
     Ok(Ok(Envelope { api, version, header, body: frame }))
 }
@@ -165,6 +194,13 @@ impl Envelope {
         debug_assert_eq!(T::KEY, self.api as i16);
         let malformed = |source| RequestError::Malformed { api: self.api, version: self.version, source };
         decode(&self.body, self.version).map_err(malformed)
+    }
+
+    /// The same for a request that names no more than [`NAMES_MAX`].
+    fn read_bounded<T: Request>(&self, count: impl Fn(&T) -> usize) -> Result<T, RequestError> {
+        let request = self.read()?;
+        let names = count(&request);
+        if names > NAMES_MAX { Err(RequestError::TooManyNames { api: self.api, names }) } else { Ok(request) }
     }
 
     fn seal<T: Encodable>(&self, response: &T) -> Result<Option<BytesMut>, RequestError> {

@@ -259,3 +259,22 @@ fn a_topic_that_is_produced_to_comes_to_be_unless_switched_off() {
     assert_eq!(produce(&broker), Err(KafkaError::MessageProduction(RDKafkaErrorCode::UnknownTopicOrPartition)));
     broker.stop();
 }
+
+#[test]
+fn a_client_is_told_that_the_new_group_protocol_is_not_here() {
+    let broker = TestBroker::with_partitions(1);
+    let mut config = broker.client();
+    let consumer: BaseConsumer = config.set("group.protocol", "consumer").set("auto.offset.reset", "earliest").create().unwrap();
+    consumer.subscribe(&["t"]).unwrap();
+    let deadline = Instant::now() + SOON;
+    let refused = loop {
+        if let Some((code, _)) = consumer.client().fatal_error() {
+            break code;
+        }
+        assert!(Instant::now() < deadline, "it goes on asking");
+        let read = consumer.poll(Duration::from_millis(100));
+        assert!(!matches!(read, Some(Ok(_))), "it reads");
+    };
+    assert_eq!(refused, RDKafkaErrorCode::UnsupportedVersion);
+    broker.stop();
+}

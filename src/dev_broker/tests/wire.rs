@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse,
@@ -308,5 +309,26 @@ fn more_connections_than_allowed_wait_for_a_place() {
     second.stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     drop(first);
     second.read();
+    broker.stop();
+}
+
+#[test]
+fn a_request_names_topics_within_a_bound_and_makes_few() {
+    let broker = TestBroker::with_partitions(1);
+    let names = |count: usize| {
+        let topic = |n| MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_string(format!("n{n}")))));
+        MetadataRequest::default().with_topics(Some((0..count).map(topic).collect())).with_allow_auto_topic_creation(true)
+    };
+    let mut raw = Raw::connect(&broker);
+    let answer: MetadataResponse = raw.ask(8, &names(10_000));
+    assert_eq!(answer.topics.iter().filter(|topic| topic.error_code == 0).count(), 100);
+    assert_eq!(broker.broker.broker.topics.all().len(), 101);
+    raw.write(&frame(8, &names(10_001)));
+    assert!(raw.is_closed(), "more names than a request may have");
+    let mut raw = Raw::connect(&broker);
+    let long = TopicName(StrBytes::from_string("x".repeat(30_000)));
+    let topics = vec![MetadataRequestTopic::default().with_name(Some(long)); 40];
+    raw.write(&frame(8, &MetadataRequest::default().with_topics(Some(topics))));
+    assert!(raw.is_closed(), "more bytes than a request without records may have");
     broker.stop();
 }
