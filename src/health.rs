@@ -121,11 +121,6 @@ impl KafkaHealth {
         self.state.lock().answer(Instant::now(), SystemTime::now());
     }
 
-    /// The same, under its older name.
-    pub fn clear(&self) {
-        self.answered();
-    }
-
     /// Whether Kafka answers; `false` until it has for the first time.
     #[must_use]
     pub fn is_connected(&self) -> bool {

@@ -134,8 +134,8 @@ impl Transactions {
             let ends = transaction.open.as_ref().and_then(|open| open.ends);
             if ends.is_some_and(|ends| ends <= Instant::now()) {
                 any = true;
-                let aborted = transaction.fence();
-                tracing::debug!(transactional_id = id, ?aborted, "aborted a transaction: its time was up");
+                let is_aborted = transaction.fence().is_ok();
+                tracing::debug!(transactional_id = id, is_aborted, "aborted a transaction: its time was up");
             }
         }
         any

@@ -13,10 +13,12 @@ const CRATES: [&str; 4] = ["futures_util", "http_body_util", "hyper_util", "toki
 /// Left behind by whoever was not finished.
 const UNFINISHED: [&str; 3] = ["dbg", "todo", "unimplemented"];
 
+const LOG_MACROS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
+
 /// Says everything about the file that is not as it should be.
 pub fn check(source: &Source) -> Vec<String> {
     let told = |(line, what): (usize, String)| format!("{}:{line}: {what}", source.file);
-    let found = [length(source), functions(source), words(source), unfinished(source), opening(source)];
+    let found = [length(source), functions(source), words(source), unfinished(source), opening(source), debug_fields(source)];
     found.into_iter().flatten().map(told).collect()
 }
 
@@ -24,6 +26,26 @@ fn length(source: &Source) -> Vec<(usize, String)> {
     let lines = source.text.lines().count();
     let long = lines > FILE_LINES_MAX;
     long.then(|| (lines, format!("a file of {lines} lines; split it at {FILE_LINES_MAX}"))).into_iter().collect()
+}
+
+/// Fields of the log are text and numbers: `?field` would put Rust's own notation into them.
+fn debug_fields(source: &Source) -> Vec<(usize, String)> {
+    let told = |line| (line, "a field of the log in Rust's Debug notation; give text or a number".to_owned());
+    let lines = source.text.lines().enumerate();
+    let mut inside = false;
+    let mut found = Vec::new();
+    for (index, line) in lines.filter(|_| source.file.starts_with("src/")) {
+        inside |= LOG_MACROS.iter().any(|name| line.contains(&format!("tracing::{name}!(")));
+        let is_debug = |(at, _): (usize, &str)| {
+            let before = line[..at].trim_end();
+            (before.is_empty() || before.ends_with([',', '(', '='])) && line[at + 1..].starts_with(char::is_alphabetic)
+        };
+        if inside && line.match_indices('?').any(is_debug) {
+            found.push(told(index + 1));
+        }
+        inside &= !line.trim_end().ends_with([';', '}']) && !line.trim_end().ends_with("),");
+    }
+    found
 }
 
 fn functions(source: &Source) -> Vec<(usize, String)> {
@@ -116,6 +138,15 @@ mod tests {
         refuses("/// The connection manager.\nstruct A;", "manager");
         assert_eq!(told("fn utility() {} // A \"manageress\".\n"), Vec::<String>::new());
         assert_eq!(words_of("StreamManager_of2"), ["stream", "manager", "of2"]);
+    }
+
+    #[test]
+    fn fields_of_the_log_in_debug_notation_are_found() {
+        let found = |text: &str| check(&Source::new("src/cli.rs", text)).len();
+        assert_eq!(found("fn f() { tracing::warn!(?a, \"b\"); }"), 1);
+        assert_eq!(found("fn f() {\n    tracing::info!(\n        a = 1,\n        b = ?b,\n        \"c\"\n    );\n}"), 1);
+        let fine = "fn f() { tracing::warn!(a = %g(b)?, \"{a}: why?\"); h(|| i()?); }";
+        assert_eq!(found(fine), 0);
     }
 
     #[test]
