@@ -8,7 +8,7 @@ import importlib.metadata
 import sys
 import threading
 
-from read import judge
+from read import CROWD_LATE_MAX_S, judge
 
 
 def lines(events):
@@ -75,7 +75,7 @@ def aiohttp(url):
     import aiohttp
 
     async def read(taken):
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), read_bufsize=2**20) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_read=60), read_bufsize=2**20) as session:
             async with session.get(url) as response:
                 async for line in response.content:
                     taken(line)
@@ -138,7 +138,7 @@ def main():
 
     def read(url):
         stream = url.split("?")[0].rsplit("/", 1)[1]
-        right.append(judge(reads(url), f"{library} {version}, {stream}"))
+        right.append(judge(reads(url), f"{library} {version}, {stream}", CROWD_LATE_MAX_S))
 
     readers = [threading.Thread(target=read, args=[url]) for url in urls]
     for reader in readers:
