@@ -89,8 +89,8 @@ pub enum Problem {
     /// 503 `unavailable`, with Retry-After: Kafka not reachable yet, replay capacity used up, draining.
     #[error("{0}")]
     Unavailable(&'static str),
-    /// 503 `stream_unavailable`: a stream's topics do not exist in Kafka.
-    #[error("Not available at the moment: {}", .0.join(","))]
+    /// 503 `stream_unavailable`: no topic of a stream can be read now. Each with the reasons.
+    #[error("Not available at the moment: {}", .0.join(", "))]
     StreamUnavailable(Vec<String>),
     /// 404 `not_found`: no such page.
     #[error("There is no such page here. See /?doc for what there is.")]

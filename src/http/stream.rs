@@ -27,7 +27,7 @@ use crate::event::Format;
 use crate::fanout::{Started, subscribe};
 use crate::limits;
 use crate::memory::Use;
-use crate::stream::Stream;
+use crate::stream::{Stream, Topic};
 
 pub(super) const PATH: &str = "/v2/stream/";
 
@@ -86,11 +86,13 @@ async fn answer(
     if method == Method::HEAD {
         return Ok((StatusCode::OK, response_headers).into_response());
     }
+    let mut notes: Vec<_> = parameters.ignored().map(|names| format!("ignored query parameters: {names}")).into_iter().collect();
+    notes.extend(unavailable(app, asked.topics.iter()).map(|topic| format!("unavailable: topic {topic}")));
     let started = subscribe(&app.hub, asked).await?;
     let client = if app.config.http.log_client_addresses { app.connection_limit.client(headers, peer.ip()) } else { None };
     let held = app.hub.memory().hold(Use::Streams, limits::STREAM_BYTES);
     let end = StreamEnd::new((Arc::clone(&app.metrics), held), &streams, user_agent(headers), (client, permit));
-    let voice = Voice::new(app, started.subscription.feed_key(), form.coding, parameters.ignored(), end);
+    let voice = Voice::new(app, started.subscription.feed_key(), form.coding, notes, end);
     Ok(begin(started, voice, handover, response_headers))
 }
 
@@ -130,7 +132,20 @@ async fn await_topics(app: &App, streams: &[Arc<Stream>], entries: &[AskedEntry]
     if app.hub.await_discovery(|| !streams.iter().any(|stream| missing(&stream))).await {
         return Ok(());
     }
-    Err(Problem::StreamUnavailable(streams.iter().filter(missing).map(|stream| stream.name.to_string()).collect()))
+    let reasons = |stream: &Arc<Stream>| {
+        let topics: Vec<_> = unavailable(app, topics_of(stream, entries)).collect();
+        format!("{} ({})", stream.name, topics.join("; "))
+    };
+    Err(Problem::StreamUnavailable(streams.iter().filter(missing).map(reasons).collect()))
+}
+
+/// The topics that cannot be read, each with the reason.
+fn unavailable<'a>(app: &App, topics: impl Iterator<Item = &'a Topic>) -> impl Iterator<Item = String> {
+    topics.filter_map(|topic| match app.kafka_health.topic(topic) {
+        Some(trouble) => Some(format!("{topic} {}", trouble.words())),
+        None if app.hub.has_topic(topic) => None,
+        None => Some(format!("{topic} is not read yet")),
+    })
 }
 
 /// The response whose body is the stream.

@@ -26,24 +26,23 @@ pub(super) struct Voice {
     pub(super) format: Format,
     pub(super) end: StreamEnd,
     pub(super) coder: Coder,
-    /// Query parameters that mean nothing here.
-    ignored: Option<Box<str>>,
+    /// Comments that come before the first event.
+    notes: Vec<String>,
     ending: BoxFuture<'static, Ending>,
 }
 
 impl Voice {
     /// Of a stream that follows the topics of `key`.
-    pub(super) fn new(app: &Arc<App>, key: &FeedKey, coding: Coding, ignored: Option<String>, end: StreamEnd) -> Self {
+    pub(super) fn new(app: &Arc<App>, key: &FeedKey, coding: Coding, notes: Vec<String>, end: StreamEnd) -> Self {
         let ending = Box::pin(ending(Arc::clone(app), Arc::clone(end.streams()), Arc::clone(&key.topics)));
-        let ignored = ignored.map(String::into_boxed_str);
-        Self { app: Arc::clone(app), format: key.format, end, coder: Coder::new(coding), ignored, ending }
+        Self { app: Arc::clone(app), format: key.format, end, coder: Coder::new(coding), notes, ending }
     }
 
     /// What comes before everything else.
     pub(super) fn opening(&mut self, moved: &[Moved]) -> Vec<Bytes> {
         let mut pieces = vec![self.coder.head()];
-        let ignored = self.ignored.take();
-        pieces.extend(self.coder.encode(vec![opening(self.format, ignored.as_deref(), moved)]));
+        let notes = std::mem::take(&mut self.notes);
+        pieces.extend(self.coder.encode(vec![opening(self.format, &notes, moved)]));
         pieces
     }
 
@@ -221,11 +220,11 @@ async fn ending(app: Arc<App>, streams: Arc<[Arc<Stream>]>, topics: Arc<[Topic]>
 }
 
 /// The first bytes, sent at once so that proxies and clients open, and what must be said before the first event.
-fn opening(format: Format, ignored: Option<&str>, moved: &[Moved]) -> Bytes {
+fn opening(format: Format, notes: &[String], moved: &[Moved]) -> Bytes {
     let mut bytes = Vec::from(format.opening());
     if format == Format::Sse {
-        if let Some(names) = ignored {
-            bytes.extend_from_slice(&frame::comment(&format!("ignored query parameters: {names}")));
+        for note in notes {
+            bytes.extend_from_slice(&frame::comment(note));
         }
         for moved in moved {
             bytes.extend_from_slice(&told(moved));

@@ -41,3 +41,5 @@ mod slow;
 mod stream;
 mod tls;
 mod traces;
+mod transactions;
+mod trouble;

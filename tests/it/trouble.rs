@@ -1,0 +1,135 @@
+//! Topics and partitions that cannot be read keep no other from being served, and say so.
+
+use std::time::Duration;
+
+use crate::support::acls::Operation;
+use crate::support::admin::{Cluster, unique};
+use crate::support::deadline::{eventually, within};
+use crate::support::numbered::{TIME, numbers, record};
+use crate::support::server::{Settings, TestServer};
+use crate::support::wire::Request;
+
+fn settings() -> Settings {
+    Settings::default().key("metadata_refresh_ms", "200")
+}
+
+/// Events of another topic that come all the time.
+fn busy(cluster: &Cluster, topic: &str) -> tokio::task::JoinHandle<()> {
+    let (cluster, topic) = (cluster.clone(), topic.to_owned());
+    tokio::spawn(async move {
+        for n in 0.. {
+            cluster.produce(record(&topic, 0, TIME, n)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+}
+
+/// Asks until the stream's problem names the reason.
+async fn problem_with(server: &TestServer, stream: &str, reason: &str) {
+    eventually(&format!("{stream} says {reason}"), async || {
+        let mut response = Request::get(format!("/v2/stream/{stream}")).send(server.address).await;
+        if response.status != 503 {
+            return None;
+        }
+        let problem = response.json().await;
+        (problem["type"] == "stream_unavailable").then_some(())?;
+        problem["detail"].as_str()?.contains(reason).then_some(())
+    })
+    .await;
+}
+
+on_both_brokers! {
+    async fn a_partition_without_a_leader_at_start_keeps_no_other_from_being_served(sick: SickCluster) {
+        let cluster = sick.cluster.clone();
+        let (well, ill) = (unique("eqiad.well"), unique("eqiad.ill"));
+        cluster.create_topic(&well, 1).await;
+        sick.create_topic_on_second(&ill, 1).await;
+        cluster.produce(record(&ill, 0, TIME, 0)).await;
+        sick.second_goes().await;
+        let settings = settings().stream("well", &[&well]).stream("ill", &[&ill]).stream("both", &[&well, &ill]);
+        let server = TestServer::start_unready(&cluster.brokers, &settings);
+        within("ready with the rest", server.ready()).await;
+        problem_with(&server, "ill", "has a partition without a leader").await;
+        let mut both = Request::get("/v2/stream/both").subscribe(server.address).await;
+        both.comment("unavailable").await;
+        cluster.produce(record(&well, 0, TIME, 1)).await;
+        assert_eq!(numbers(&both.events(1).await), [1]);
+        let gauge = format!("eventstreams_topics_unavailable{{topic=\"{ill}\",reason=\"no_leader\"}}");
+        assert_eq!(server.metric(&gauge).await, 1);
+
+        sick.second_returns().await;
+        cluster.produce(record(&ill, 0, TIME, 2)).await;
+        assert_eq!(numbers(&both.events(1).await).len(), 1, "it joins without a restart");
+        eventually("the stream is served", async || {
+            let response = Request::get("/v2/stream/ill").send(server.address).await;
+            (response.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    async fn a_topic_that_may_not_be_read_is_told_and_joins_once_it_may(cluster: Cluster) {
+        let (well, denied) = (unique("eqiad.well"), unique("eqiad.denied"));
+        cluster.create_topic(&well, 1).await;
+        cluster.create_topic(&denied, 1).await;
+        cluster.produce(record(&denied, 0, TIME, 0)).await;
+        cluster.deny(&denied, Operation::Read).await;
+        let busy = busy(&cluster, &well);
+        let settings = settings().stream("well", &[&well]).stream("denied", &[&denied]);
+        let server = TestServer::start_unready(&cluster.brokers, &settings);
+        within("ready beside a busy topic", server.ready()).await;
+        problem_with(&server, "denied", "may not be read").await;
+        cluster.allow(&denied).await;
+        let mut subscriber = within("it is served", async {
+            loop {
+                let response = Request::get("/v2/stream/denied").send(server.address).await;
+                if response.status == 200 {
+                    break crate::support::sse::Subscriber::new(response);
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+        .await;
+        cluster.produce(record(&denied, 0, TIME, 1)).await;
+        assert_eq!(numbers(&subscriber.events(1).await), [1], "what it held before is not new");
+        busy.abort();
+    }
+
+    async fn a_topic_that_does_not_exist_is_told_by_stream_and_metric(cluster: Cluster) {
+        let (there, missing) = (unique("eqiad.there"), unique("eqiad.missing"));
+        cluster.create_topic(&there, 1).await;
+        let settings = settings().stream("missing", &[&missing]).stream("half", &[&there, &missing]);
+        let server = TestServer::start(&cluster, &settings).await;
+        problem_with(&server, "missing", "does not exist").await;
+        let mut half = Request::get("/v2/stream/half").subscribe(server.address).await;
+        half.comment("unavailable").await;
+        let gauge = format!("eventstreams_topics_unavailable{{topic=\"{missing}\",reason=\"does_not_exist\"}}");
+        assert_eq!(server.metric(&gauge).await, 1);
+        cluster.create_topic(&missing, 1).await;
+        cluster.produce(record(&missing, 0, now(), 0)).await;
+        assert_eq!(numbers(&half.events(1).await), [0], "a new topic is followed from its start");
+        eventually("the gauge goes", async || (!server.metrics().await.contains(&gauge)).then_some(())).await;
+    }
+
+    /// Rights that are given later do not make a topic new.
+    async fn a_topic_that_comes_into_sight_with_old_records_starts_at_its_end(cluster: Cluster) {
+        let (there, hidden) = (unique("eqiad.there"), unique("eqiad.hidden"));
+        cluster.create_topic(&there, 1).await;
+        cluster.create_topic(&hidden, 1).await;
+        cluster.produce_many("none", (0..100).map(|n| record(&hidden, 0, TIME, n))).await;
+        cluster.deny(&hidden, Operation::Describe).await;
+        let settings = settings().stream("half", &[&there, &hidden]);
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut half = Request::get("/v2/stream/half").subscribe(server.address).await;
+        half.comment("unavailable").await;
+        cluster.allow(&hidden).await;
+        let gauge = format!("eventstreams_topics_unavailable{{topic=\"{hidden}\"");
+        eventually("it is read", async || (!server.metrics().await.contains(&gauge)).then_some(())).await;
+        cluster.produce(record(&hidden, 0, now(), 100)).await;
+        assert_eq!(numbers(&half.events(1).await), [100]);
+    }
+}
+
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    i64::try_from(now.as_millis()).expect("milliseconds of this age")
+}
