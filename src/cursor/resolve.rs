@@ -77,9 +77,8 @@ impl Target {
         let question = LogQuestion::default();
         match self {
             Self::Live => None,
-            Self::Earliest | Self::Recreated { .. } => Some(question),
             Self::Offset { next, timestamp: None } => Some(LogQuestion { before: Some(next), ..question }),
-            Self::Offset { .. } => Some(question),
+            Self::Offset { .. } | Self::Earliest | Self::Recreated { .. } => Some(question),
             Self::Time(time) => Some(LogQuestion { time: Some(time), ..question }),
             Self::Unverified { next, timestamp } => Some(LogQuestion { before: Some(next), time: Some(timestamp) }),
         }

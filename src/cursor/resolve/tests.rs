@@ -7,8 +7,8 @@ fn answer() -> LogAnswer {
     LogAnswer { low: Offset(10), high: Offset(100), before: None, after: None, by_time: None }
 }
 
-fn found(offset: i64) -> Option<FoundByTime> {
-    Some(FoundByTime { offset: Offset(offset), may_lack_older: false })
+fn found(offset: i64) -> FoundByTime {
+    FoundByTime { offset: Offset(offset), may_lack_older: false }
 }
 
 fn log(cluster: &str, topic: u8) -> LogId {
@@ -31,15 +31,15 @@ fn unverified(next: i64, timestamp: i64) -> Target {
     target(both(next, timestamp, None))
 }
 
-fn moved(offset: i64, reason: MovedReason) -> Option<(Requested, MovedReason)> {
-    Some((Requested::Offset(Offset(offset)), reason))
+fn moved(offset: i64, reason: MovedReason) -> (Requested, MovedReason) {
+    (Requested::Offset(Offset(offset)), reason)
 }
 
 #[test]
 fn in_the_same_log_the_offset_counts_whatever_lies_around_it() {
     let at = Decision::at(Offset(50), TimestampMs(777));
     for before in [None, Some(TimestampMs(3)), Some(TimestampMs(9_999))] {
-        let answer = LogAnswer { before, by_time: found(30), ..answer() };
+        let answer = LogAnswer { before, by_time: Some(found(30)), ..answer() };
         assert_eq!(decide(same(50, 777), &answer, LIVE), at);
     }
     assert_eq!(same(50, 777).question(), Some(LogQuestion::default()), "no record is read");
@@ -49,16 +49,16 @@ fn in_the_same_log_the_offset_counts_whatever_lies_around_it() {
 fn in_another_clusters_log_the_timestamp_counts_alone() {
     let target = target(both(50, 777, Some(log("there", 1))));
     assert_eq!(target, Target::Time(TimestampMs(777)));
-    let answer = LogAnswer { by_time: found(30), before: Some(TimestampMs(777)), ..answer() };
+    let answer = LogAnswer { by_time: Some(found(30)), before: Some(TimestampMs(777)), ..answer() };
     assert_eq!(decide(target, &answer, LIVE), Decision::at(Offset(30), TimestampMs(777)));
 }
 
 #[test]
 fn a_topic_made_anew_is_read_from_its_start_with_notice() {
     let target = target(both(50, 777, Some(log("here", 2))));
-    let decision = decide(target, &LogAnswer { by_time: found(30), ..answer() }, LIVE);
+    let decision = decide(target, &LogAnswer { by_time: Some(found(30)), ..answer() }, LIVE);
     assert_eq!(decision.position.next, Offset(10));
-    assert_eq!(decision.moved, moved(50, MovedReason::TopicRecreated));
+    assert_eq!(decision.moved, Some(moved(50, MovedReason::TopicRecreated)));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn without_a_log_the_offset_counts_where_the_record_before_agrees_or_cannot_be_h
     let at_time = Decision::at(Offset(30), TimestampMs(777));
     for (before, expected) in [(Some(777), at_offset), (None, at_offset), (Some(776), at_time), (Some(778), at_time)] {
         let before = before.map(TimestampMs);
-        let answer = LogAnswer { before, by_time: found(30), ..answer() };
+        let answer = LogAnswer { before, by_time: Some(found(30)), ..answer() };
         assert_eq!(decide(unverified(50, 777), &answer, LIVE), expected, "{before:?}");
     }
 }
@@ -81,7 +81,7 @@ fn a_broker_without_ids_is_judged_as_an_id_without_log() {
 
 #[test]
 fn below_the_log_start_begins_there_and_says_so() {
-    let told = moved(3, MovedReason::BelowLogStart);
+    let told = Some(moved(3, MovedReason::BelowLogStart));
     for target in [target(AskedPosition::Offset(Offset(3))), same(3, 777)] {
         let decision = decide(target, &answer(), LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(10), told), "{target:?}");
@@ -97,31 +97,31 @@ fn below_a_log_start_that_is_ahead_of_live_begins_at_that_start() {
     for target in [same(110, 777), unverified(110, 777)] {
         let decision = decide(target, &log, LIVE);
         assert_eq!(decision.position.next, Offset(120));
-        assert_eq!(decision.moved, moved(110, MovedReason::BelowLogStart));
+        assert_eq!(decision.moved, Some(moved(110, MovedReason::BelowLogStart)));
     }
 }
 
 #[test]
 fn below_the_log_start_with_nothing_as_late_is_live_and_told() {
     let decision = decide(unverified(3, 777), &answer(), LIVE);
-    let told = moved(3, MovedReason::BelowLogStart);
+    let told = Some(moved(3, MovedReason::BelowLogStart));
     assert_eq!(decision, Decision { position: LIVE, moved: told });
 }
 
 #[test]
 fn below_the_log_start_but_known_by_time_is_another_cluster_and_no_gap() {
-    let log = LogAnswer { by_time: found(40), ..answer() };
+    let log = LogAnswer { by_time: Some(found(40)), ..answer() };
     assert_eq!(decide(unverified(3, 777), &log, LIVE), Decision::at(Offset(40), TimestampMs(777)));
 }
 
 #[test]
 fn above_the_log_end_goes_by_time_else_live_and_says_so() {
-    let told = moved(101, MovedReason::AboveLogEnd);
+    let told = Some(moved(101, MovedReason::AboveLogEnd));
     let live = Decision { position: LIVE, moved: told };
     assert_eq!(decide(target(AskedPosition::Offset(Offset(101))), &answer(), LIVE), live);
     for target in [same(101, 777), unverified(101, 777)] {
         assert_eq!(decide(target, &answer(), LIVE), live);
-        let log = LogAnswer { by_time: found(60), ..answer() };
+        let log = LogAnswer { by_time: Some(found(60)), ..answer() };
         let decision = decide(target, &log, LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(60), told));
     }

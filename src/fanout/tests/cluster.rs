@@ -22,7 +22,7 @@ pub struct LogRecord {
 pub struct Log {
     pub topic: Topic,
     pub partition: Partition,
-    pub log_id: Option<LogId>,
+    pub identity: Option<LogId>,
     /// Everything below is gone from Kafka (the model keeps it, to know what was there).
     pub low: i64,
     pub high: i64,
@@ -33,11 +33,11 @@ pub struct Log {
 
 impl Log {
     pub fn new(cluster: usize, topic: Topic, partition: i32) -> Self {
-        let identity = TopicIdentity::Name(topic.as_str());
-        let log_id = Some(LogId::new(&cluster.to_string(), identity));
+        let named = TopicIdentity::Name(topic.as_str());
+        let identity = Some(LogId::new(&cluster.to_string(), named));
         let partition = Partition(partition);
         let (records, compacted) = (Vec::new(), Vec::new());
-        Self { topic, partition, log_id, low: 0, high: 0, records, compacted }
+        Self { topic, partition, identity, low: 0, high: 0, records, compacted }
     }
 
     /// Appends a record, after a hole of `hole` offsets.

@@ -74,8 +74,8 @@ fn records(log: &Log, range: std::ops::Range<usize>) -> &[LogRecord] {
     &log.records[range]
 }
 
-fn new_log() -> Option<LogId> {
-    Some(LogId::new("0", TopicIdentity::Id([9; 16])))
+fn new_log() -> LogId {
+    LogId::new("0", TopicIdentity::Id([9; 16]))
 }
 
 /// The hub's limits in tests hold three entries a step: this one is far behind after one step.
@@ -94,7 +94,7 @@ async fn a_topic_made_anew_is_sent_from_its_start_to_everybody_with_notice() {
     let mut live = subscribe(&hub, asked(None)).await.expect("it begins").subscription;
     let (mut late, had) = behind(&hub).await;
     let start = LogStart::of_log(Offset(0));
-    let new = hub.recreate_partition(&partition(&hub), new_log(), start);
+    let new = hub.recreate_partition(&partition(&hub), Some(new_log()), start);
     // Fewer records than the old log had, and with earlier times.
     let log = log(0, 0, &[5; 4]);
     publish(&hub, &new, &log.records);
@@ -115,11 +115,11 @@ async fn a_topic_made_anew_is_sent_from_its_start_to_everybody_with_notice() {
 async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice() {
     let old = log(0, 0, &[TIME; 20]);
     let (hub, requests) = hub_that_keeps(1 << 20, std::slice::from_ref(&old));
-    let new = hub.recreate_partition(&partition(&hub), new_log(), LogStart::of_log(Offset(0)));
+    let new = hub.recreate_partition(&partition(&hub), Some(new_log()), LogStart::of_log(Offset(0)));
     let log = log(0, 0, &[5; 30]);
     publish(&hub, &new, &log.records);
     // Its offset is one of the new log's too.
-    let position = AskedPosition::Both { next: Offset(12), timestamp: TimestampMs(TIME), log: old.log_id };
+    let position = AskedPosition::Both { next: Offset(12), timestamp: TimestampMs(TIME), log: old.identity };
     let (started, ()) = tokio::join!(subscribe(&hub, asked(Some(position))), async {
         let lookup = requests.lookups.recv().await.expect("where the log begins");
         lookup.reply.send(log.answer(lookup.question)).expect("it waits");
@@ -178,7 +178,7 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
     let id = [(0, 0), (1, 8)].map(|(number, next)| AskedEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(number)),
-        position: AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(TIME), log: logs[0].log_id },
+        position: AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(TIME), log: logs[0].identity },
     });
     let error = subscribe(&hub, Asked { last_event_id: id.to_vec(), ..asked(None) }).await;
     assert!(error.is_err(), "where to begin in it cannot be looked up");

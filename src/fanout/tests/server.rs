@@ -58,7 +58,7 @@ impl Server {
         let floor = log.records[left..from].iter().map(|record| record.timestamp + 1).max().unwrap_or(i64::MIN);
         let timestamp = log.timestamp_before(start);
         let start = LogStart { offset: Offset(start), floor: TimestampMs(floor), timestamp };
-        self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.log_id, start));
+        self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.identity, start));
         self.read.push(log.place(start.offset.0));
     }
 
@@ -67,7 +67,7 @@ impl Server {
         let logs = self.logs.borrow();
         for log in &logs[self.partitions.len()..] {
             let start = LogStart::of_log(Offset(log.low));
-            self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.log_id, start));
+            self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.identity, start));
             self.read.push(0);
         }
     }

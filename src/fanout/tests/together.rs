@@ -42,7 +42,7 @@ pub(super) fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
     for log in logs {
         let start = LogStart::of_log(Offset(0));
-        let partition = hub.add_partition(&log.topic, log.partition, log.log_id, start);
+        let partition = hub.add_partition(&log.topic, log.partition, log.identity, start);
         publish(&hub, &partition, &log.records);
     }
     hub.set_ready(true);
