@@ -228,7 +228,8 @@ fn by_time(time: TimestampMs, answer: &LogAnswer, live: Position) -> Decision {
             Decision { moved, ..Decision::at(found.offset, time) }
         }
         Some(found) => Decision::at(found.offset, time),
-        None => Decision::live(live),
+        // Every record below the log's end is earlier, also those that are not read here yet.
+        None => Decision::live(Position { next: live.next.max(answer.high), ..live }),
     }
 }
 

@@ -360,6 +360,21 @@ impl Hub {
         }
     }
 
+    /// Says what an id names at the start of a partition that holds no record yet.
+    pub fn set_time(&self, partition: &Arc<HubPartition>, timestamp: TimestampMs) {
+        let _publishing = self.retention.lock();
+        let mut log = partition.log.write();
+        if log.knows_time() {
+            return;
+        }
+        log.set_time(timestamp);
+        let (end, followers) = (log.end(), partition.followers.let_in());
+        drop(log);
+        for used in followers.iter() {
+            used.feed.pass_hole(partition, end);
+        }
+    }
+
     /// Moves the end of a partition to `to`: what lies between holds no record.
     pub fn pass_hole(&self, partition: &Arc<HubPartition>, to: Offset) {
         let _publishing = self.retention.lock();

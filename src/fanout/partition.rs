@@ -57,6 +57,12 @@ impl HubPartition {
         self.log.read().end()
     }
 
+    /// Whether it is known what an id says at its end.
+    #[must_use]
+    pub fn knows_time(&self) -> bool {
+        self.log.read().knows_time()
+    }
+
     /// The newest records in memory, at most `count`, in offset order.
     #[must_use]
     pub fn newest(&self, count: usize) -> Vec<LogEntry> {

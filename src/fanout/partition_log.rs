@@ -41,16 +41,16 @@ pub struct LogStart {
     pub offset: Offset,
     /// Every record below `offset` has a timestamp below this one; `i64::MIN` when there is none.
     pub floor: TimestampMs,
-    /// What an id says at `offset`: a time from which reading elsewhere misses nothing from
-    /// `offset` on. 0 when the partition never held a record.
-    pub timestamp: TimestampMs,
+    /// What an id says at `offset`: the timestamp of the last record before it. 0 when the
+    /// partition never held one; `None` until a record below `offset` was read.
+    pub timestamp: Option<TimestampMs>,
 }
 
 impl LogStart {
     /// The start of a log whose first record is, or will be, at `offset`.
     #[must_use]
     pub fn of_log(offset: Offset) -> Self {
-        Self { offset, floor: TimestampMs(i64::MIN), timestamp: TimestampMs(0) }
+        Self { offset, floor: TimestampMs(i64::MIN), timestamp: Some(TimestampMs(0)) }
     }
 }
 
@@ -71,8 +71,8 @@ pub struct PartitionLog {
     entries: VecDeque<Kept>,
     start: Offset,
     end: Offset,
-    /// What an id says at `start`.
-    timestamp_at_start: TimestampMs,
+    /// What an id says at `start`, once it is known.
+    timestamp_at_start: Option<TimestampMs>,
     /// The offset of the last record that was forgotten.
     last_forgotten: Option<Offset>,
     /// Every record below `start` has a timestamp of at most this.
@@ -118,7 +118,8 @@ impl PartitionLog {
         }
     }
 
-    /// Takes the next record in. `None` for one before the log's end: it was taken already.
+    /// Takes the next record in. `None` for one before the log's end: it was taken already, or lies
+    /// before the log's start and says only what an id names there.
     ///
     /// A record later than `horizon`, a time in the near future, is of the future: it is delivered,
     /// but a look-up by time passes over it.
@@ -130,6 +131,9 @@ impl PartitionLog {
         horizon: TimestampMs,
     ) -> Option<&LogEntry> {
         if offset < self.end {
+            if self.entries.is_empty() && self.last_forgotten.is_none() && offset < self.start {
+                self.timestamp_at_start = Some(timestamp.max(TimestampMs(0)));
+            }
             return None;
         }
         let latest = self.latest();
@@ -143,7 +147,7 @@ impl PartitionLog {
     pub fn forget_oldest(&mut self) {
         if let Some(kept) = self.entries.pop_front() {
             let Position { next, timestamp } = kept.entry.position_after();
-            (self.start, self.timestamp_at_start) = (next, timestamp);
+            (self.start, self.timestamp_at_start) = (next, Some(timestamp));
             self.last_forgotten = Some(kept.entry.offset);
             self.floor = kept.max_timestamp;
         }
@@ -169,11 +173,22 @@ impl PartitionLog {
         if low <= self.end {
             return;
         }
-        self.timestamp_at_start = self.end().timestamp;
+        self.timestamp_at_start = Some(self.end().timestamp);
         self.floor = self.latest();
         self.entries.clear();
         (self.start, self.end) = (low, low);
         (self.last_forgotten, self.lost_below) = (None, Some(low));
+    }
+
+    /// Whether it is known what an id says at the log's end.
+    #[must_use]
+    pub fn knows_time(&self) -> bool {
+        !self.entries.is_empty() || self.timestamp_at_start.is_some()
+    }
+
+    /// Says what an id names at the log's start, if no record has told.
+    pub fn set_time(&mut self, timestamp: TimestampMs) {
+        self.timestamp_at_start.get_or_insert(timestamp);
     }
 
     /// Drops the records from `cut` on: Kafka's log lost them.
@@ -187,7 +202,7 @@ impl PartitionLog {
         }
         self.end = self.end.min(cut);
         if cut < self.start {
-            (self.start, self.timestamp_at_start) = (cut, TimestampMs(0));
+            (self.start, self.timestamp_at_start) = (cut, Some(TimestampMs(0)));
         }
     }
 
@@ -247,7 +262,9 @@ impl PartitionLog {
         }
         match self.index_of(next).checked_sub(1).map(|index| &self.entries[index].entry) {
             Some(entry) if entry.offset == before => RecordBefore::Time(entry.timestamp),
-            None if self.last_forgotten == Some(before) => RecordBefore::Time(self.timestamp_at_start),
+            None if self.last_forgotten == Some(before) => {
+                self.timestamp_at_start.map_or(RecordBefore::Unknown, RecordBefore::Time)
+            }
             None if before < self.start => RecordBefore::Unknown,
             _ => RecordBefore::Hole,
         }
@@ -289,7 +306,7 @@ impl PartitionLog {
     fn timestamp_at(&self, index: usize) -> TimestampMs {
         match index.checked_sub(1) {
             Some(before) => self.entries[before].entry.position_after().timestamp,
-            None => self.timestamp_at_start,
+            None => self.timestamp_at_start.unwrap_or(TimestampMs(0)),
         }
     }
 }
@@ -301,7 +318,7 @@ mod tests {
     const HORIZON: TimestampMs = TimestampMs(1_000_000);
 
     fn log(start: i64, floor: i64, timestamp: i64) -> PartitionLog {
-        let (floor, timestamp) = (TimestampMs(floor), TimestampMs(timestamp));
+        let (floor, timestamp) = (TimestampMs(floor), Some(TimestampMs(timestamp)));
         PartitionLog::new(LogStart { offset: Offset(start), floor, timestamp })
     }
 
@@ -323,6 +340,19 @@ mod tests {
         let mut log = filled(&[100, 101]);
         assert!(append(&mut log, 11, 101).is_none());
         assert!(append(&mut log, 12, 101).is_some());
+    }
+
+    #[test]
+    fn records_before_the_start_say_only_what_an_id_names_there() {
+        let start = LogStart { offset: Offset(10), floor: TimestampMs(100), timestamp: None };
+        let mut log = PartitionLog::new(start);
+        assert!(!log.knows_time());
+        assert!(append(&mut log, 7, 50).is_none() && append(&mut log, 8, 60).is_none());
+        assert!(log.knows_time());
+        assert_eq!(log.end(), Position { next: Offset(10), timestamp: TimestampMs(60) });
+        append(&mut log, 10, 70);
+        append(&mut log, 9, 99);
+        assert_eq!(log.timestamp_before(Offset(10)), Some(TimestampMs(60)), "it came again");
     }
 
     #[test]

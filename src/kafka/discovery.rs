@@ -23,7 +23,6 @@ use rdkafka::error::KafkaError;
 use super::KafkaReader;
 use super::client::Consumer;
 use super::live_consumer::{Assignment, Reading};
-use super::log_check::latest_times;
 use super::offsets::{LOG_END, LOG_START, Times, offsets_at};
 use super::range_reader::RangeReader;
 use super::topics::{Described, describe, nearest};
@@ -58,6 +57,8 @@ pub(super) struct Discovery {
     /// Set by the live consumer when it has lost its position in some partition.
     in_doubt: Arc<AtomicBool>,
     begun: Instant,
+    /// When everything was read for the first time.
+    caught_up: Option<Instant>,
     started: bool,
 }
 
@@ -69,7 +70,8 @@ pub(super) struct Known {
     /// What the last look found: how far it was read, and where its log ended.
     pub(super) last_read: Offset,
     pub(super) last_high: Offset,
-    pub(super) shorter_before: bool,
+    /// Since when its log ends here, which is before what was read.
+    pub(super) shorter_since: Option<(Offset, Instant)>,
     has_leader: bool,
 }
 
@@ -94,6 +96,13 @@ const START_POLL: Duration = Duration::from_millis(20);
 
 /// Records of a topic that appears may be so much older than the last look that did not find it.
 const APPEARANCE_MS: i64 = 60_000;
+
+/// Offsets before its start that are read of a partition: a record there says what an id names. All
+/// may be holes.
+const RUN_UP: i64 = 100;
+
+/// How long these are waited for at start before they are looked for further back.
+const RUN_UP_WAIT: Duration = Duration::from_millis(200);
 
 /// At start more records than these are not read because of one record of the future.
 const UNCHECKED_RECORDS: i64 = 10_000;
@@ -126,6 +135,7 @@ impl Discovery {
             states: HashMap::new(),
             in_doubt,
             begun: Instant::now(),
+            caught_up: None,
             started: false,
         }
     }
@@ -150,7 +160,11 @@ impl Discovery {
             // Nothing is assigned to it; what its client has to tell (faults) would wait in memory for ever.
             while self.consumer.poll(Duration::ZERO).is_some() {}
             if !self.started && has_answered && self.is_caught_up() {
-                self.start_serving();
+                let caught_up = *self.caught_up.get_or_insert_with(Instant::now);
+                if self.timeless().is_empty() || caught_up.elapsed() > RUN_UP_WAIT {
+                    self.find_times();
+                    self.start_serving();
+                }
             }
             let (pause, poll) =
                 if self.started { (self.refresh, limits::DISCOVERY_PAUSE_MIN) } else { (START_PAUSE, START_POLL) };
@@ -199,6 +213,9 @@ impl Discovery {
             self.replace_recreated(topic);
         }
         self.check_logs();
+        if self.started {
+            self.find_times();
+        }
         let (new, old) = self.unread(&described);
         self.read_new(&new);
         self.read_old(&old);
@@ -251,11 +268,11 @@ impl Discovery {
             // A topic that holds records from before it was missed is not new: it came back into sight.
             let is_old = absent_at.is_some() && first.get(key) != recent.get(key);
             let start = if is_old {
-                LogStart { offset: *high, floor: TimestampMs(i64::MAX), timestamp: now_ms() }
+                LogStart { offset: *high, floor: TimestampMs(i64::MAX), timestamp: None }
             } else {
                 LogStart::of_log(*low)
             };
-            self.read(key, *log_id, start, *high);
+            self.read(key, *log_id, start, *low, *high);
         }
     }
 
@@ -272,35 +289,44 @@ impl Discovery {
         let mut times = self.offsets(&keys, start_time);
         for (key, found) in &mut times {
             if highs.get(key).is_some_and(|high| high.0 - found.0 > UNCHECKED_RECORDS) {
-                *found = self.prober.first_at_or_after(&key.0, key.1, *found, start_time);
+                let exact = self.prober.first_at_or_after(&key.0, key.1, *found, start_time);
+                *found = exact.unwrap_or(highs[key]);
             }
         }
-        let silent: Vec<_> = highs
-            .iter()
-            .filter(|(key, high)| times.get(*key).is_none_or(|found| found >= *high))
-            .map(|(key, high)| (key.clone(), *high))
-            .collect();
-        let latest = latest_times(&silent, start_time, |asked| self.offsets_at(asked));
         for Unread { key, log_id, .. } in partitions {
             let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else { continue };
-            let start = match times.get(key) {
-                Some(found) if found < high => LogStart { offset: *found.max(low), floor: start_time, timestamp: start_time },
-                _ => {
-                    let timestamp = latest.get(key).copied().unwrap_or(TimestampMs(0));
-                    LogStart { offset: *high.max(low), floor: start_time, timestamp }
-                }
-            };
-            self.read(key, *log_id, start, *high);
+            let offset = times.get(key).unwrap_or(high).max(low);
+            let start = LogStart { offset: *offset, floor: start_time, timestamp: None };
+            self.read(key, *log_id, start, *low, *high);
         }
     }
 
-    fn read(&mut self, key: &TopicPartition, log_id: Option<LogId>, start: LogStart, end: Offset) {
+    fn read(&mut self, key: &TopicPartition, log_id: Option<LogId>, start: LogStart, low: Offset, end: Offset) {
         let (topic, number) = key;
-        let from = start.offset.0;
-        tracing::debug!(%topic, partition = number.0, from, end = end.0, "reading");
+        let from = Offset((start.offset.0 - RUN_UP).max(low.0));
+        tracing::debug!(%topic, partition = number.0, from = from.0, end = end.0, "reading");
         let partition = self.hub.add_partition(topic, *number, log_id, start);
         self.known.insert(key.clone(), Known::new(&partition, end));
-        self.read_from(partition, start.offset);
+        self.read_from(partition, from);
+    }
+
+    /// Partitions of which no record has told yet what an id names.
+    fn timeless(&self) -> Vec<TopicPartition> {
+        let known = self.known.iter().filter(|(_, known)| known.has_leader);
+        known.filter(|(_, known)| !known.partition.knows_time()).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Looks for their last records further back.
+    fn find_times(&mut self) {
+        let keys = self.timeless();
+        let lows = self.offsets(&keys, LOG_START);
+        for key in keys {
+            let Some(low) = lows.get(&key) else { continue };
+            let partition = Arc::clone(&self.known[&key].partition);
+            let next = partition.end().next;
+            let found = self.prober.last_time_before(&key.0, key.1, *low, next);
+            self.hub.set_time(&partition, found.unwrap_or(TimestampMs(0)));
+        }
     }
 
     pub(super) fn read_from(&self, partition: Arc<HubPartition>, from: Offset) {
@@ -449,7 +475,7 @@ impl Known {
             end_at_start: end,
             last_read: Offset(-1),
             last_high: Offset(-1),
-            shorter_before: false,
+            shorter_since: None,
             has_leader: true,
         }
     }

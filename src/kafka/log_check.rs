@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
 
@@ -21,21 +22,25 @@ use super::live_consumer::Assignment;
 use super::offsets::{LOG_END, LOG_START};
 use super::prepare::timestamp;
 use super::range_reader::RangeEnd;
-use crate::cursor::{Offset, TimestampMs};
+use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::limits;
 
 /// Records in memory that a log is compared with at first; if none agrees, all that there are.
 const COMPARED_RECORDS: usize = 1000;
 
+/// How long a log must stay shorter than what was read of it, with the same end, to count as cut.
+const SHORTER_FOR: Duration = Duration::from_millis(1500);
+
 /// What a look at a partition calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
     /// Nothing.
     Fine,
-    /// It is shorter than what was read. A broker that has just become the leader may not know the
-    /// end yet, so that it counts only when it stays so.
+    /// It is shorter than what was read, and has been for [`SHORTER_FOR`].
     Shorter,
+    /// The same, but not for long: a broker that has just become the leader may not know the end yet.
+    Unsettled,
     /// Kafka's records from what was read up to here are gone.
     BeginsAt(Offset),
     /// Nothing of it was read since the last look, although it is longer.
@@ -59,6 +64,10 @@ impl Discovery {
             let finding = self.look(&key, high, lows.get(&key).copied());
             match finding {
                 Finding::Shorter => self.shorten(&key, high),
+                Finding::Unsettled => {
+                    self.put_in_doubt();
+                    self.hub.rediscover();
+                }
                 Finding::BeginsAt(low) => self.read_again(&key, low),
                 Finding::Stuck => self.pass_hole_or_read_again(&key, high),
                 Finding::Fine if lows.contains_key(&key) => self.read_again(&key, Offset(0)),
@@ -69,15 +78,18 @@ impl Discovery {
 
     fn look(&mut self, key: &TopicPartition, high: Offset, low: Option<Offset>) -> Finding {
         let Some(known) = self.known.get_mut(key) else { return Finding::Fine };
-        let Known { partition, last_read, last_high, shorter_before, .. } = known;
+        let Known { partition, last_read, last_high, shorter_since, .. } = known;
         let read = partition.end().next;
         let is_stuck = read == *last_read && high == *last_high && read < high;
-        let was_shorter = std::mem::replace(shorter_before, high < read);
         (*last_read, *last_high) = (read, high);
         if high < read {
-            // A lost position shows the same at once.
-            return if was_shorter || low.is_some() { Finding::Shorter } else { Finding::Fine };
+            let since = match shorter_since {
+                Some((end, since)) if *end == high => *since,
+                _ => shorter_since.insert((high, Instant::now())).1,
+            };
+            return if since.elapsed() >= SHORTER_FOR { Finding::Shorter } else { Finding::Unsettled };
         }
+        *shorter_since = None;
         match low {
             Some(low) if low > read => Finding::BeginsAt(low),
             _ if is_stuck => Finding::Stuck,
@@ -176,61 +188,4 @@ enum Agreement {
     UpTo(Offset),
     /// In none that was compared.
     Nowhere,
-}
-
-/// The timestamp of the last record before the end of each of `partitions`, all of which are
-/// earlier than `before`; left out where there is no record at all.
-///
-/// Found by halving: Kafka tells the first record at or after a time, but not the last one.
-pub(super) fn latest_times(
-    partitions: &[(TopicPartition, Offset)],
-    before: TimestampMs,
-    mut first_at: impl FnMut(&[(TopicPartition, TimestampMs)]) -> HashMap<TopicPartition, Offset>,
-) -> HashMap<TopicPartition, TimestampMs> {
-    let mut ranges: Vec<_> = partitions.iter().map(|(key, high)| (key.clone(), *high, 0, before.0)).collect();
-    // The latest time lies in `low..high`; a log without any record has none at or after 0.
-    let start: Vec<_> = partitions.iter().map(|(key, _)| (key.clone(), TimestampMs(0))).collect();
-    let any = first_at(&start);
-    ranges.retain(|(key, high, ..)| any.get(key).is_some_and(|first| first < high));
-    while ranges.iter().any(|(_, _, low, high)| low + 1 < *high) {
-        let open = ranges.iter().filter(|(_, _, low, high)| low + 1 < *high);
-        let asked: Vec<_> = open.map(|(key, _, low, high)| (key.clone(), TimestampMs(i64::midpoint(*low, *high)))).collect();
-        let found = first_at(&asked);
-        for (key, end, low, high) in &mut ranges {
-            let middle = i64::midpoint(*low, *high);
-            if found.get(key).is_some_and(|first| first < end) {
-                *low = middle;
-            } else {
-                *high = middle;
-            }
-        }
-    }
-    ranges.into_iter().map(|(key, _, low, _)| (key, TimestampMs(low))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cursor::Partition;
-
-    #[test]
-    fn the_latest_time_of_a_log_is_found_by_halving() {
-        let logs: [&[i64]; 5] = [&[5], &[7, 1_764_000_000_000, 9], &[], &[0, 0], &[3, 2]];
-        let key = |index: usize| (format!("t{index}").into(), Partition(0));
-        let end = |log: &[i64]| Offset(i64::try_from(log.len()).expect("few") + 2);
-        let partitions: Vec<_> = logs.iter().enumerate().map(|(index, log)| (key(index), end(log))).collect();
-        let mut rounds = 0;
-        let found = latest_times(&partitions, TimestampMs(1_764_000_000_001), |asked| {
-            rounds += 1;
-            let first = |(key, time): &(TopicPartition, TimestampMs)| {
-                let index = partitions.iter().position(|(other, _)| other == key)?;
-                let record = logs[index].iter().position(|record| *record >= time.0)?;
-                Some((key.clone(), Offset(i64::try_from(record).ok()?)))
-            };
-            asked.iter().filter_map(first).collect()
-        });
-        let times: Vec<_> = (0..5).map(|index| found.get(&key(index)).map(|time| time.0)).collect();
-        assert_eq!(times, [Some(5), Some(1_764_000_000_000), None, Some(0), Some(3)]);
-        assert!(rounds < 50, "{rounds} rounds");
-    }
 }

@@ -94,7 +94,7 @@ impl Lookups {
         let Some((_, found)) = first_at(time)? else { return Ok(None) };
         let may_lack_older = low.0 > 0 && first_at(TimestampMs(0))?.is_some_and(|(_, first)| first == found);
         let offset = self.reader.first_at_or_after(topic, partition, found, time);
-        Ok(Some(FoundByTime { offset, may_lack_older }))
+        Ok(offset.map(|offset| FoundByTime { offset, may_lack_older }))
     }
 
     /// The timestamps of the record right before `next`, and else of the first one from there on.
@@ -128,20 +128,57 @@ impl RangeReader {
     /// The first offset from `found` on whose record is of `time` or later, and not of the future.
     /// `found` is what Kafka's index says, which may be wrong in two ways: it also finds marks of
     /// transactions, and a record that claims to be of the far future hides all behind it.
-    /// Where the log cannot be read now, `found` itself: too early rather than too late.
-    pub(super) fn first_at_or_after(&mut self, topic: &Topic, partition: Partition, found: Offset, time: TimestampMs) -> Offset {
+    /// `None` when the log ends without such a record. Where it cannot be read now, `found` itself:
+    /// too early rather than too late.
+    pub(super) fn first_at_or_after(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        found: Offset,
+        time: TimestampMs,
+    ) -> Option<Offset> {
         let future = TimestampMs(now_ms().0.saturating_add(FUTURE_MS));
-        let (mut next, mut scanned, mut is_future) = (found, 0, false);
-        self.read(topic, partition, found, limits::LOOKUP_TIMEOUT, |message| {
+        let (mut next, mut scanned) = (found, 0);
+        let (mut is_found, mut is_future) = (false, false);
+        let end = self.read(topic, partition, found, limits::LOOKUP_TIMEOUT, |message| {
             let at = timestamp(message);
-            next = Offset(message.offset());
-            scanned += 1;
             is_future = at > future;
-            let is_found = at >= time && !is_future;
+            is_found = at >= time && !is_future;
+            next = Offset(message.offset() + i64::from(!is_found && !is_future));
+            scanned += 1;
             let has_enough = is_found || is_future || scanned >= SCANNED_RECORDS;
             if has_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        if is_future { self.halve(topic, partition, next, time) } else { next }
+        match end {
+            RangeEnd::LogEnd => None,
+            _ if is_future => Some(self.halve(topic, partition, next, time)),
+            _ => Some(next),
+        }
+    }
+
+    /// The timestamp of the last record in `low..next`; `None` when there is none, or it cannot be read.
+    pub(super) fn last_time_before(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        low: Offset,
+        next: Offset,
+    ) -> Option<TimestampMs> {
+        for step in [1_000, 100_000, i64::MAX] {
+            let from = Offset(next.0.saturating_sub(step).max(low.0));
+            let mut last = None;
+            self.read(topic, partition, from, limits::LOOKUP_TIMEOUT, |message| {
+                let offset = message.offset();
+                if offset < next.0 {
+                    last = Some(timestamp(message).max(TimestampMs(0)));
+                }
+                if offset + 1 < next.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            if last.is_some() || from == low {
+                return last;
+            }
+        }
+        None
     }
 
     /// Finds the time behind a record of the future at `found` by looking at single records: the

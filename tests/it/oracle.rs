@@ -1,9 +1,11 @@
 //! The oracle: seeded runs in which publishers, servers and subscribers do what they please, judged by the log itself.
 //!
-//! While records come in bursts of one millisecond, some of them no events and some of redacted pages, dozens of subscribers of
+//! While records come in bursts of one millisecond, some of them no events and some of redacted pages, some in transactions and some
+//! aborted, dozens of subscribers of
 //! different streams are cut at random bytes, come back with their last complete id, lag on purpose, start with `since` or live, and
 //! change between the servers of a cluster, which are stopped and started meanwhile, or between two clusters whose offsets differ. What
-//! a subscriber was sent must be the log from its start on: on one cluster each event once and in order, on two clusters none missing.
+//! a subscriber was sent must be the log from its start on: on one cluster each event once and in order, on two clusters none missing, and
+//! none again but of the millisecond of the cut.
 //!
 //! `cargo test` plays a few short runs of fixed seeds and a random one. What happens when is up to the machine, but everybody's plans
 //! hang on the seed:

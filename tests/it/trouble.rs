@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::acls::Operation;
 use crate::support::admin::{Cluster, unique};
 use crate::support::deadline::{eventually, within};
-use crate::support::numbered::{TIME, numbers, record};
+use crate::support::numbered::{TIME, numbers, padded, record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
@@ -108,6 +108,33 @@ on_both_brokers! {
         cluster.produce(record(&missing, 0, now(), 0)).await;
         assert_eq!(numbers(&half.events(1).await), [0], "a new topic is followed from its start");
         eventually("the gauge goes", async || (!server.metrics().await.contains(&gauge)).then_some(())).await;
+    }
+
+    /// It reads out of Kafka while Kafka loses the newest records: what is below the cut it still gets.
+    async fn a_reader_that_catches_up_loses_nothing_when_a_log_is_cut(sick: SickCluster) {
+        let cluster = sick.cluster.clone();
+        let topic = unique("eqiad.cut");
+        cluster.create_topic(&topic, 1).await;
+        let kept = (0..600).map(|n| padded(&topic, now(), n, 4000));
+        cluster.produce_many("none", kept).await;
+        for n in 600..605 {
+            cluster.produce(record(&topic, 0, now(), n)).await;
+        }
+        let settings = settings().stream("cut", &[&topic]).key("memory_log_bytes_max", "1048576");
+        let server = TestServer::start(&cluster, &settings).await;
+        let path = format!("/v2/stream/cut?since={TIME}");
+        let mut late = Request::get(path).subscribe(server.address).await;
+        let mut live = Request::get("/v2/stream/cut").subscribe(server.address).await;
+        assert_eq!(numbers(&late.events(1).await), [0]);
+        sick.cut(&topic, 0, 600).await;
+        for n in 700..708 {
+            cluster.produce(record(&topic, 0, now(), n)).await;
+        }
+        live.comment("reason=log_truncated").await;
+        assert_eq!(numbers(&live.events(8).await), (700..708).collect::<Vec<_>>());
+        let rest = numbers(&late.events_until(|frame| numbers(std::slice::from_ref(frame)) == [707]).await);
+        let expected: Vec<_> = (1..600).chain(700..708).collect();
+        assert_eq!(rest.iter().copied().filter(|n| !(600..605).contains(n)).collect::<Vec<_>>(), expected);
     }
 
     /// Rights that are given later do not make a topic new.

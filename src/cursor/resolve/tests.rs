@@ -145,6 +145,13 @@ fn a_time_after_every_record_is_live() {
 }
 
 #[test]
+fn a_time_after_every_record_begins_behind_records_that_are_not_read_here_yet() {
+    let log = LogAnswer { high: Offset(103), ..answer() };
+    let position = decide(Target::Time(TimestampMs(9_999)), &log, LIVE).position;
+    assert_eq!(position, Position { next: Offset(103), ..LIVE });
+}
+
+#[test]
 fn the_timestamp_of_an_offset_is_that_of_a_record_beside_it() {
     let target = target(AskedPosition::Offset(Offset(50)));
     let timestamp = |before: Option<i64>, after: Option<i64>| {

@@ -56,7 +56,7 @@ impl Server {
         let from = dice.random_range(left..=log.records.len());
         let start = log.records.get(from).map_or(log.high, |record| record.offset).max(log.low);
         let floor = log.records[left..from].iter().map(|record| record.timestamp + 1).max().unwrap_or(i64::MIN);
-        let timestamp = log.timestamp_before(start);
+        let timestamp = Some(log.timestamp_before(start));
         let start = LogStart { offset: Offset(start), floor: TimestampMs(floor), timestamp };
         self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.identity, start));
         self.read.push(log.place(start.offset.0));

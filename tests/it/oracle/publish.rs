@@ -1,4 +1,4 @@
-//! Records in bursts of one millisecond, on one cluster or the same ones on two.
+//! Records in bursts of one millisecond, on one cluster or the same ones on two: plain, in transactions, and aborted.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,9 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::PARTITIONS;
-use crate::support::admin::{Cluster, NewRecord, Producer};
+use crate::support::admin::{Cluster, NewRecord, Producer, unique};
 use crate::support::numbered::TIME;
+use crate::support::transactions::{Ending, TransactionalProducer};
 
 /// A topic and its partition.
 pub type Place = (String, i32);
@@ -20,6 +21,7 @@ pub const SECRET: &str = "HIDDEN";
 
 pub struct Publisher {
     producers: Vec<Producer>,
+    transactional: Vec<TransactionalProducer>,
     topics: Vec<String>,
     counts: Counts,
     next: usize,
@@ -46,24 +48,46 @@ impl Publisher {
         }
         let codec = ["none", "gzip", "snappy", "lz4", "zstd"][dice.random_range(0..5)];
         let producers = clusters.iter().map(|cluster| cluster.producer(codec)).collect();
-        Self { producers, topics, counts, next: 0, now: TIME, dice }
+        let mut transactional = Vec::new();
+        for cluster in clusters {
+            transactional.push(cluster.transactional(&unique("oracle")).await);
+        }
+        Self { producers, transactional, topics, counts, next: 0, now: TIME, dice }
     }
 
     /// Publishes so many records everywhere, in the same order. `sending` learns how many there will be, before the first is sent;
     /// returns when all are acknowledged, with the same counts.
     pub async fn publish(&mut self, count: usize, sending: impl FnOnce(&Counts)) -> Counts {
+        let aborted = self.aborted();
         let records: Vec<NewRecord> = (0..count).map(|_| self.record()).collect();
+        let in_transaction = self.dice.random_range(0..3) == 0;
         sending(&self.counts);
-        for producer in &self.producers {
-            producer.produce_many(records.clone()).await;
+        for (producer, transactional) in self.producers.iter().zip(&self.transactional) {
+            if !aborted.is_empty() {
+                transactional.transaction(aborted.clone(), Ending::Aborted).await;
+            }
+            // The mark that ends it has the wall clock's time, years after its records.
+            if in_transaction {
+                transactional.transaction(records.clone(), Ending::Committed).await;
+            } else {
+                producer.produce_many(records.clone()).await;
+            }
         }
         self.counts.clone()
     }
 
+    /// Records that nobody may get; their offsets stay empty. Often none.
+    fn aborted(&mut self) -> Vec<NewRecord> {
+        let count = if self.dice.random_range(0..4) == 0 { self.dice.random_range(1..200) } else { 0 };
+        let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
+        let partition = self.dice.random_range(0..PARTITIONS);
+        let value = format!(r#"{{"aborted":"{SECRET}"}}"#);
+        (0..count).map(|_| NewRecord::new(&topic, partition, self.now, value.clone())).collect()
+    }
+
     fn record(&mut self) -> NewRecord {
         if self.dice.random_range(0..6) == 0 {
-            // Runs of one millisecond lie so far apart that an id cannot be taken for one of another run.
-            self.now += self.dice.random_range(101..400);
+            self.now += self.dice.random_range(1..400);
         }
         let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
         let partition = self.dice.random_range(0..PARTITIONS);
