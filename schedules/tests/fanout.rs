@@ -139,7 +139,7 @@ async fn answer(requests: UpstreamRequests) {
     while let Ok(request) = requests.lookups.recv().await {
         let (low, high) = (Offset(0), Offset(i64::try_from(EVENTS).expect("few")));
         let before = Some(TimestampMs(1000));
-        let _ = request.reply.send(LogAnswer { low, high, before, after: None, by_time: None });
+        let _ = request.reply.send(LogAnswer { low, high, before, after: None, by_time: None, last: None });
     }
 }
 

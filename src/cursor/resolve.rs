@@ -108,6 +108,8 @@ pub struct LogAnswer {
     pub after: Option<TimestampMs>,
     /// The first record at or after [`LogQuestion::time`]; `None` when every record is earlier.
     pub by_time: Option<FoundByTime>,
+    /// The timestamp of the log's last record, where every record is earlier and it could be read.
+    pub last: Option<TimestampMs>,
 }
 
 /// The first record at or after a time.
@@ -229,7 +231,10 @@ fn by_time(time: TimestampMs, answer: &LogAnswer, live: Position) -> Decision {
         }
         Some(found) => Decision::at(found.offset, time),
         // Every record below the log's end is earlier, also those that are not read here yet.
-        None => Decision::live(Position { next: live.next.max(answer.high), ..live }),
+        None => match answer.last {
+            Some(timestamp) if answer.high > live.next => Decision::at(answer.high, timestamp),
+            _ => Decision::live(live),
+        },
     }
 }
 

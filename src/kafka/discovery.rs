@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_channel::Receiver;
-use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 
 use super::KafkaReader;
@@ -65,6 +64,8 @@ pub(super) struct Discovery {
 /// A partition that is read.
 pub(super) struct Known {
     pub(super) partition: Arc<HubPartition>,
+    /// Kafka's id of its topic.
+    topic_id: Option<[u8; 16]>,
     /// Where its log ended when reading began: it is caught up with there.
     end_at_start: Offset,
     /// What the last look found: how far it was read, and where its log ended.
@@ -202,12 +203,9 @@ impl Discovery {
     }
 
     fn round(&mut self) -> Result<(), KafkaError> {
-        if self.cluster.is_none() {
-            self.cluster = self.consumer.client().fetch_cluster_id(limits::LOOKUP_TIMEOUT);
-        }
         let topics = self.topics.load_full();
         self.retire_unwanted(&topics);
-        let described = describe(&self.consumer, &topics, self.cluster.as_deref())?;
+        let described = describe(&self.consumer, &topics, &mut self.cluster)?;
         for topic in &described {
             self.note_leaders(topic);
             self.replace_recreated(topic);
@@ -242,7 +240,8 @@ impl Discovery {
                 }
                 let unseen = state.is_none_or(|state| !state.seen_unread);
                 let absent_at = state.and_then(|state| state.absent_at).filter(|_| unseen);
-                let unread = Unread { key, log_id: topic.log_id, absent_at };
+                let Described { log_id, topic_id, .. } = *topic;
+                let unread = Unread { key, log_id, topic_id, absent_at };
                 if unseen && (has_grown || absent_at.is_some()) {
                     all.0.push(unread);
                 } else {
@@ -263,7 +262,8 @@ impl Discovery {
         });
         let recent = self.offsets_at(&since.collect::<Vec<_>>());
         let first = self.offsets(&keys, TimestampMs(0));
-        for Unread { key, log_id, absent_at } in partitions {
+        for unread in partitions {
+            let Unread { key, absent_at, .. } = unread;
             let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else { continue };
             // A topic that holds records from before it was missed is not new: it came back into sight.
             let is_old = absent_at.is_some() && first.get(key) != recent.get(key);
@@ -272,7 +272,7 @@ impl Discovery {
             } else {
                 LogStart::of_log(*low)
             };
-            self.read(key, *log_id, start, *low, *high);
+            self.read(unread, start, *low, *high);
         }
     }
 
@@ -293,20 +293,22 @@ impl Discovery {
                 *found = exact.unwrap_or(highs[key]);
             }
         }
-        for Unread { key, log_id, .. } in partitions {
+        for unread in partitions {
+            let key = &unread.key;
             let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else { continue };
             let offset = times.get(key).unwrap_or(high).max(low);
             let start = LogStart { offset: *offset, floor: start_time, timestamp: None };
-            self.read(key, *log_id, start, *low, *high);
+            self.read(unread, start, *low, *high);
         }
     }
 
-    fn read(&mut self, key: &TopicPartition, log_id: Option<LogId>, start: LogStart, low: Offset, end: Offset) {
+    fn read(&mut self, unread: &Unread, start: LogStart, low: Offset, end: Offset) {
+        let Unread { key, log_id, topic_id, .. } = unread;
         let (topic, number) = key;
         let from = Offset((start.offset.0 - RUN_UP).max(low.0));
         tracing::debug!(%topic, partition = number.0, from = from.0, end = end.0, "reading");
-        let partition = self.hub.add_partition(topic, *number, log_id, start);
-        self.known.insert(key.clone(), Known::new(&partition, end));
+        let partition = self.hub.add_partition(topic, *number, *log_id, start);
+        self.known.insert(key.clone(), Known::new(&partition, *topic_id, end));
         self.read_from(partition, from);
     }
 
@@ -337,7 +339,8 @@ impl Discovery {
     fn replace_recreated(&mut self, topic: &Described) {
         let of_topic = |(name, _): &&TopicPartition| *name == topic.topic;
         let is_other = |key: &&TopicPartition| {
-            topic.is_visible() && topic.log_id.is_some() && self.known[*key].partition.log_id != topic.log_id
+            let before = self.known[*key].topic_id;
+            topic.is_visible() && before.zip(topic.topic_id).is_some_and(|(before, now)| before != now)
         };
         let known = self.known.keys().filter(of_topic).filter(is_other);
         let keys: Vec<TopicPartition> = known.cloned().collect();
@@ -354,7 +357,7 @@ impl Discovery {
                 self.assign(Assignment::Stop(Arc::clone(&old)));
                 let start = LogStart::of_log(*low);
                 let new = self.hub.recreate_partition(&old, topic.log_id, start);
-                self.known.insert(key, Known::new(&new, *high));
+                self.known.insert(key, Known::new(&new, topic.topic_id, *high));
                 self.read_from(new, *low);
             }
         }
@@ -464,14 +467,16 @@ impl Discovery {
 struct Unread {
     key: TopicPartition,
     log_id: Option<LogId>,
+    topic_id: Option<[u8; 16]>,
     /// When its topic was last missed, if it was.
     absent_at: Option<TimestampMs>,
 }
 
 impl Known {
-    fn new(partition: &Arc<HubPartition>, end: Offset) -> Self {
+    fn new(partition: &Arc<HubPartition>, topic_id: Option<[u8; 16]>, end: Offset) -> Self {
         Self {
             partition: Arc::clone(partition),
+            topic_id,
             end_at_start: end,
             last_read: Offset(-1),
             last_high: Offset(-1),
@@ -482,7 +487,8 @@ impl Known {
 
     /// Its log was cut, and is read on in `partition`.
     pub(super) fn go_on_in(&mut self, partition: &Arc<HubPartition>) {
-        *self = Self::new(partition, self.end_at_start.min(partition.end().next));
+        let end = self.end_at_start.min(partition.end().next);
+        *self = Self::new(partition, self.topic_id, end);
     }
 
     fn is_caught_up(&self) -> bool {

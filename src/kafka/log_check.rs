@@ -70,7 +70,7 @@ impl Discovery {
                 }
                 Finding::BeginsAt(low) => self.read_again(&key, low),
                 Finding::Stuck => self.pass_hole_or_read_again(&key, high),
-                Finding::Fine if lows.contains_key(&key) => self.read_again(&key, Offset(0)),
+                Finding::Fine if lows.contains_key(&key) => self.verify(&key, high),
                 Finding::Fine => {}
             }
         }
@@ -97,6 +97,16 @@ impl Discovery {
         }
     }
 
+    /// Has the live consumer read on, unless Kafka's log is not the one that was read any more: it
+    /// may have been cut and have grown beyond what was read.
+    fn verify(&mut self, key: &TopicPartition, high: Offset) {
+        match self.agrees_up_to(key, high, 1) {
+            Some(Agreement::Nowhere) => self.shorten(key, high),
+            // Without a record in memory nothing can be compared.
+            Some(Agreement::UpTo(_)) | None => self.read_again(key, Offset(0)),
+        }
+    }
+
     /// Goes on where the log in memory and the log in Kafka stop to agree.
     fn shorten(&mut self, key: &TopicPartition, high: Offset) {
         let Some(cut) = self.agrees_up_to(key, high, COMPARED_RECORDS) else { return };
@@ -110,6 +120,9 @@ impl Discovery {
         };
         let old = Arc::clone(&self.known[key].partition);
         let read = old.end().next;
+        if cut >= read {
+            return self.read_again(key, Offset(0));
+        }
         let (topic, partition) = key;
         tracing::error!(
             %topic, %partition, read = read.0, high = high.0, cut = cut.0,

@@ -66,11 +66,13 @@ impl Lookups {
     fn answer(&mut self, topic: &Topic, partition: Partition, question: LogQuestion) -> Result<LogAnswer, LookupError> {
         let watermarks = self.questions.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
         let (low, high) = (Offset(watermarks.0), Offset(watermarks.1));
-        let by_time = match question.time {
-            Some(time) => self.by_time(topic, partition, low, time)?,
-            None => None,
-        };
-        let mut answer = LogAnswer { low, high, before: None, after: None, by_time };
+        let mut answer = LogAnswer { low, high, before: None, after: None, by_time: None, last: None };
+        if let Some(time) = question.time {
+            match self.by_time(topic, partition, low, time)? {
+                Some(found) => answer.by_time = Some(found),
+                None => answer.last = self.reader.last_time_before(topic, partition, low, high),
+            }
+        }
         if let Some(next) = question.before
             && (low..=high).contains(&next)
         {
@@ -164,7 +166,10 @@ impl RangeReader {
         low: Offset,
         next: Offset,
     ) -> Option<TimestampMs> {
-        for step in [1_000, 100_000, i64::MAX] {
+        if low >= next {
+            return None;
+        }
+        for step in [10, 1_000, 100_000, i64::MAX] {
             let from = Offset(next.0.saturating_sub(step).max(low.0));
             let mut last = None;
             self.read(topic, partition, from, limits::LOOKUP_TIMEOUT, |message| {

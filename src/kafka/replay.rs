@@ -67,7 +67,7 @@ impl ReplayConsumer {
         if high < range.to {
             return None;
         }
-        let (mut read, end) = self.read_from(range, low, bytes_max);
+        let (mut read, end) = self.read_from(range, low.max(range.from), bytes_max);
         read.log_start = (low > range.from).then_some(low);
         read.next = read.next.max(low);
         self.answer(range, read, end)

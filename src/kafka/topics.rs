@@ -20,6 +20,8 @@ pub(super) struct Described {
     pub(super) topic: Topic,
     /// Its log; `None` where Kafka names neither cluster nor topic, or the topic cannot be seen.
     pub(super) log_id: Option<LogId>,
+    /// Kafka's id of the topic; `None` for brokers before 2.8.
+    pub(super) topic_id: Option<[u8; 16]>,
     /// Its partitions, and whether each has a leader.
     pub(super) partitions: Vec<(Partition, bool)>,
     /// Why it cannot be read now.
@@ -33,11 +35,12 @@ impl Described {
     }
 }
 
-/// Asks for all topics at once, with the cluster's id. Topics are never made by it.
+/// Asks for all topics at once, and for the cluster's id as long as `cluster` has none. Topics are
+/// never made by it.
 pub(super) fn describe(
     consumer: &Consumer,
     topics: &BTreeSet<Topic>,
-    cluster: Option<&str>,
+    cluster: &mut Option<String>,
 ) -> Result<Vec<Described>, KafkaError> {
     if topics.is_empty() {
         return Ok(Vec::new());
@@ -45,7 +48,11 @@ pub(super) fn describe(
     let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
     let timeout = limits::LOOKUP_TIMEOUT;
     let found = describe_topics(consumer.client(), &names, true, timeout)?;
-    Ok(found.into_iter().map(|topic| described(topic, cluster)).collect())
+    if cluster.is_none() {
+        // Kafka answers now: before that the question would only have waited.
+        *cluster = consumer.client().fetch_cluster_id(timeout);
+    }
+    Ok(found.into_iter().map(|topic| described(topic, cluster.as_deref())).collect())
 }
 
 fn described(description: TopicDescription, cluster: Option<&str>) -> Described {
@@ -60,7 +67,7 @@ fn described(description: TopicDescription, cluster: Option<&str>) -> Described 
         None if partitions.iter().any(|(_, has_leader)| !has_leader) => Some(TopicTrouble::NoLeader),
         None => None,
     };
-    Described { topic: name.into(), log_id, partitions, trouble }
+    Described { topic: name.into(), log_id, topic_id: id, partitions, trouble }
 }
 
 /// What an error of Kafka means for a topic.

@@ -4,7 +4,7 @@ use crate::cursor::TopicIdentity;
 const LIVE: Position = Position { next: Offset(100), timestamp: TimestampMs(5_000) };
 
 fn answer() -> LogAnswer {
-    LogAnswer { low: Offset(10), high: Offset(100), before: None, after: None, by_time: None }
+    LogAnswer { low: Offset(10), high: Offset(100), before: None, after: None, by_time: None, last: None }
 }
 
 fn found(offset: i64) -> FoundByTime {
@@ -146,9 +146,11 @@ fn a_time_after_every_record_is_live() {
 
 #[test]
 fn a_time_after_every_record_begins_behind_records_that_are_not_read_here_yet() {
-    let log = LogAnswer { high: Offset(103), ..answer() };
-    let position = decide(Target::Time(TimestampMs(9_999)), &log, LIVE).position;
-    assert_eq!(position, Position { next: Offset(103), ..LIVE });
+    let log = LogAnswer { high: Offset(103), last: Some(TimestampMs(5_007)), ..answer() };
+    let decision = decide(Target::Time(TimestampMs(9_999)), &log, LIVE);
+    assert_eq!(decision, Decision::at(Offset(103), TimestampMs(5_007)));
+    let decision = decide(Target::Time(TimestampMs(9_999)), &LogAnswer { last: None, ..log }, LIVE);
+    assert_eq!(decision.position, LIVE, "without the time of the last one no id could be told");
 }
 
 #[test]

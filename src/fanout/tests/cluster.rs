@@ -111,7 +111,9 @@ impl Log {
             Some(FoundByTime { offset: Offset(found.offset), may_lack_older })
         });
         let (low, high) = (Offset(self.low), Offset(self.high));
-        let mut answer = LogAnswer { low, high, before: None, after: None, by_time };
+        let last = self.left_from(self.low).last().map(|record| TimestampMs(record.timestamp));
+        let last = last.filter(|_| question.time.is_some() && by_time.is_none());
+        let mut answer = LogAnswer { low, high, before: None, after: None, by_time, last };
         if let Some(next) = question.before {
             let beside = self.left_from(self.low.max(next.0 - 1)).next();
             let time = beside.map(|record| TimestampMs(record.timestamp));

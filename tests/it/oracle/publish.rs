@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::PARTITIONS;
 use crate::support::admin::{Cluster, NewRecord, Producer, unique};
+use crate::support::deadline::eventually;
 use crate::support::numbered::TIME;
 use crate::support::transactions::{Ending, TransactionalProducer};
 
@@ -20,6 +21,7 @@ pub type Counts = BTreeMap<Place, usize>;
 pub const SECRET: &str = "HIDDEN";
 
 pub struct Publisher {
+    clusters: Vec<Cluster>,
     producers: Vec<Producer>,
     transactional: Vec<TransactionalProducer>,
     topics: Vec<String>,
@@ -52,7 +54,8 @@ impl Publisher {
         for cluster in clusters {
             transactional.push(cluster.transactional(&unique("oracle")).await);
         }
-        Self { producers, transactional, topics, counts, next: 0, now: TIME, dice }
+        let clusters = clusters.to_vec();
+        Self { clusters, producers, transactional, topics, counts, next: 0, now: TIME, dice }
     }
 
     /// Publishes so many records everywhere, in the same order. `sending` learns how many there will be, before the first is sent;
@@ -62,18 +65,35 @@ impl Publisher {
         let records: Vec<NewRecord> = (0..count).map(|_| self.record()).collect();
         let in_transaction = self.dice.random_range(0..3) == 0;
         sending(&self.counts);
-        for (producer, transactional) in self.producers.iter().zip(&self.transactional) {
+        for (number, producer) in self.producers.iter().enumerate() {
+            let transactional = &self.transactional[number];
             if !aborted.is_empty() {
                 transactional.transaction(aborted.clone(), Ending::Aborted).await;
             }
             // The mark that ends it has the wall clock's time, years after its records.
             if in_transaction {
-                transactional.transaction(records.clone(), Ending::Committed).await;
+                let offsets = transactional.transaction(records.clone(), Ending::Committed).await;
+                self.await_visible(&self.clusters[number], &records, &offsets).await;
             } else {
                 producer.produce_many(records.clone()).await;
             }
         }
         self.counts.clone()
+    }
+
+    /// Kafka acknowledges a commit before its marks are written, and only then the records are seen.
+    async fn await_visible(&self, cluster: &Cluster, records: &[NewRecord], offsets: &[i64]) {
+        let mut ends: BTreeMap<Place, i64> = BTreeMap::new();
+        for (record, offset) in records.iter().zip(offsets) {
+            let end = ends.entry((record.topic.clone(), record.partition)).or_default();
+            *end = (*end).max(offset + 1);
+        }
+        for ((topic, partition), end) in ends {
+            eventually("the transaction is visible", async || {
+                (cluster.watermarks(&topic, partition).await.1 >= end).then_some(())
+            })
+            .await;
+        }
     }
 
     /// Records that nobody may get; their offsets stay empty. Often none.

@@ -27,8 +27,8 @@ pub fn unique(name: &str) -> String {
 /// A record to produce.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
-    topic: String,
-    partition: i32,
+    pub topic: String,
+    pub partition: i32,
     timestamp: i64,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
