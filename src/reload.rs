@@ -5,7 +5,7 @@
 //! that a page can be redacted while that is slow or down.
 //!
 //! A file that is being written must not open what was closed. It is read only when two looks find it unchanged, and what
-//! closes something may not just be absent from it: see [`opens_by_absence`].
+//! closes something may not just be absent from it: see `opens_by_absence`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

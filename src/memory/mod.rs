@@ -5,10 +5,10 @@
 //!
 //! What happens before the budget is passed:
 //!
-//! * From [`YIELD_FROM`] on, those that hold much and do not move yield: clients that take nothing are disconnected, the
+//! * From `YIELD_FROM` on, those that hold much and do not move yield: clients that take nothing are disconnected, the
 //!   one with the most unwritten bytes first. Rings of feeds shrink, and stalled replays let go of what they fetched
 //!   (`Hub::relieve`).
-//! * From [`REFUSE_FROM`] on, new streams get 503, and catching up waits before it reads more.
+//! * From `REFUSE_FROM` on, new streams get 503, and catching up waits before it reads more.
 //!
 //! * `machine`: how much memory there is.
 //! * `stalled`: the clients that take nothing now.
