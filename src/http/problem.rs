@@ -11,7 +11,7 @@ use crate::limits;
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// 400 `not_found`: streams that are unknown or not allowed; all of them are named.
-    #[error("Invalid streams: {}. {}", .names.join(","), .hints.join(". "))]
+    #[error("Invalid streams: {}. {}", .names.join(","), .hints.join(" "))]
     StreamNotFound {
         /// The names, as they were sent.
         names: Vec<String>,
@@ -53,7 +53,7 @@ pub enum Problem {
         max: usize,
     },
     /// 404 `not_found`: a stream's path that names no stream.
-    #[error("The name of a stream is missing behind /v2/stream/. The streams are listed at /?doc, for programs at /?spec")]
+    #[error("The name of a stream is missing behind /v2/stream/. The streams are listed at /?doc, for programs at /?spec.")]
     StreamMissing,
     /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator allows.
     #[error("{asked} streams in one request; at most {max} are allowed. Ask for fewer, or open several connections.")]

@@ -57,20 +57,20 @@ fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> 
 fn hints(catalog: &Catalog, invalid: &[String]) -> Vec<String> {
     let hints = invalid.iter().take(HINTS_MAX);
     let mut hints: Vec<String> = hints.filter_map(|name| hint(catalog, name)).collect();
-    hints.push("The streams are listed at /?doc, for programs at /?spec".to_owned());
+    hints.push("The streams are listed at /?doc, for programs at /?spec.".to_owned());
     hints
 }
 
 fn hint(catalog: &Catalog, name: &str) -> Option<String> {
     if name.is_empty() {
-        return Some("A name is empty: take out the comma that nothing follows, or name a stream there".to_owned());
+        return Some("A name is empty: take out the comma that nothing follows, or name a stream there.".to_owned());
     }
     if name.len() > limits::COMPARED_NAME_BYTES_MAX {
         return None;
     }
     let of_topic = catalog.streams_of_topic(&Topic::from(name));
     if let Some(stream) = of_topic.first() {
-        return Some(format!("{name} is a topic of {stream}: ask for that stream"));
+        return Some(format!("{name} is a topic of {stream}: ask for that stream."));
     }
     nearest(catalog, name).map(|near| format!("Instead of {name}, did you mean {near}?"))
 }

@@ -9,7 +9,7 @@
 //! Each topic is looked up, caught up with and given up by itself: one that has no leader, or may not
 //! be read, keeps no other from being served.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -51,6 +51,9 @@ pub(super) struct Discovery {
     start_time: TimestampMs,
     cluster: Option<String>,
     pub(super) known: HashMap<TopicPartition, Known>,
+    /// Partitions that were there when their topic was seen first, and could not be read yet: what
+    /// they hold is not new.
+    old: HashSet<TopicPartition>,
     /// What was last found of each topic.
     states: HashMap<Topic, TopicState>,
     /// Set by the live consumer when it has lost its position in some partition.
@@ -133,6 +136,7 @@ impl Discovery {
             start_time: TimestampMs(now_ms().0.saturating_sub(reach_back)),
             cluster: None,
             known: HashMap::new(),
+            old: HashSet::new(),
             states: HashMap::new(),
             in_doubt,
             begun: Instant::now(),
@@ -195,7 +199,8 @@ impl Discovery {
         }
         let is_waited_for = |state: &TopicState| matches!(state.trouble, Some(TopicTrouble::NoLeader | TopicTrouble::Failing));
         let is_done = |known: &Known| known.is_caught_up() || !self.is_fine(&known.partition.topic);
-        !self.states.values().any(is_waited_for) && self.known.values().all(is_done)
+        let is_read = self.old.iter().all(|(topic, _)| !self.is_fine(topic));
+        is_read && !self.states.values().any(is_waited_for) && self.known.values().all(is_done)
     }
 
     fn is_fine(&self, topic: &Topic) -> bool {
@@ -225,27 +230,30 @@ impl Discovery {
 
     /// Partitions that are not read yet: those that came into being while this process looked on,
     /// and those that were there before.
-    fn unread(&self, described: &[Described]) -> (Vec<Unread>, Vec<Unread>) {
+    fn unread(&mut self, described: &[Described]) -> (Vec<Unread>, Vec<Unread>) {
         let mut all = (Vec::new(), Vec::new());
         for topic in described {
             if topic.trouble.is_some_and(|trouble| trouble != TopicTrouble::NoLeader) {
                 continue;
             }
             let state = self.states.get(&topic.topic);
-            let has_grown = self.known.keys().any(|(known, _)| *known == topic.topic);
+            let of_topic = |(known, _): &TopicPartition| *known == topic.topic;
+            let has_grown = self.known.keys().any(of_topic) || self.old.iter().any(of_topic);
             for (number, has_leader) in &topic.partitions {
                 let key = (topic.topic.clone(), *number);
-                if !has_leader || self.known.contains_key(&key) {
+                if self.known.contains_key(&key) {
                     continue;
                 }
                 let unseen = state.is_none_or(|state| !state.seen_unread);
                 let absent_at = state.and_then(|state| state.absent_at).filter(|_| unseen);
+                let is_new = unseen && (has_grown || absent_at.is_some()) && !self.old.contains(&key);
+                if !is_new {
+                    self.old.insert(key.clone());
+                }
                 let Described { log_id, topic_id, .. } = *topic;
                 let unread = Unread { key, log_id, topic_id, absent_at };
-                if unseen && (has_grown || absent_at.is_some()) {
-                    all.0.push(unread);
-                } else {
-                    all.1.push(unread);
+                if *has_leader {
+                    if is_new { all.0.push(unread) } else { all.1.push(unread) }
                 }
             }
         }
@@ -308,6 +316,7 @@ impl Discovery {
         let from = Offset((start.offset.0 - RUN_UP).max(low.0));
         tracing::debug!(%topic, partition = number.0, from = from.0, end = end.0, "reading");
         let partition = self.hub.add_partition(topic, *number, *log_id, start);
+        self.old.remove(key);
         self.known.insert(key.clone(), Known::new(&partition, *topic_id, end));
         self.read_from(partition, from);
     }
@@ -407,6 +416,7 @@ impl Discovery {
             self.retire(&key);
         }
         let gone: Vec<_> = self.states.keys().filter(|topic| !topics.contains(*topic)).cloned().collect();
+        self.old.retain(|(topic, _)| topics.contains(topic));
         for topic in gone {
             self.states.remove(&topic);
             self.health.set_topic(&topic, None);

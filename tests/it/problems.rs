@@ -21,7 +21,7 @@ struct Row {
 }
 
 /// Where a problem points to.
-const LIST: &str = "The streams are listed at /?doc, for programs at /?spec";
+const LIST: &str = "The streams are listed at /?doc, for programs at /?spec.";
 
 const STREAM_NOT_FOUND: (u16, &str, &str) = (400, "not_found", "Stream Not Found");
 const INVALID_TIMESTAMP: (u16, &str, &str) = (400, "invalid_timestamp", "Invalid Timestamp");
