@@ -29,7 +29,6 @@ use crate::cursor::{LogId, Offset, Partition, TimestampMs};
 use crate::fanout::{Hub, HubPartition, LogStart, now_ms};
 use crate::health::{KafkaHealth, TopicTrouble};
 use crate::limits;
-use crate::metrics::TopicLabel;
 use crate::stream::Topic;
 
 pub(super) type TopicPartition = (Topic, Partition);
@@ -427,18 +426,6 @@ impl Discovery {
         if let Some(known) = self.known.remove(key) {
             self.assign(Assignment::Stop(Arc::clone(&known.partition)));
             self.hub.retire_partition(&known.partition);
-        }
-    }
-
-    pub(super) fn show_lag(&self, highs: &HashMap<TopicPartition, Offset>) {
-        let mut lags: HashMap<&Topic, i64> = HashMap::new();
-        for (key, high) in highs {
-            let read = self.known.get(key).map_or(high.0, |known| known.partition.end().next.0);
-            *lags.entry(&key.0).or_default() += (high.0 - read).max(0);
-        }
-        for (topic, lag) in lags {
-            let label = TopicLabel { topic: topic.to_string() };
-            self.hub.metrics().lag_records.get_or_create(&label).set(lag);
         }
     }
 

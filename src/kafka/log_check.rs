@@ -25,6 +25,8 @@ use super::range_reader::RangeEnd;
 use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::limits;
+use crate::metrics::TopicLabel;
+use crate::stream::Topic;
 
 /// Records in memory that a log is compared with at first; if none agrees, all that there are.
 const COMPARED_RECORDS: usize = 1000;
@@ -94,6 +96,18 @@ impl Discovery {
             Some(low) if low > read => Finding::BeginsAt(low),
             _ if is_stuck => Finding::Stuck,
             _ => Finding::Fine,
+        }
+    }
+
+    fn show_lag(&self, highs: &HashMap<TopicPartition, Offset>) {
+        let mut lags: HashMap<&Topic, i64> = HashMap::new();
+        for (key, high) in highs {
+            let read = self.known.get(key).map_or(high.0, |known| known.partition.end().next.0);
+            *lags.entry(&key.0).or_default() += (high.0 - read).max(0);
+        }
+        for (topic, lag) in lags {
+            let label = TopicLabel { topic: topic.to_string() };
+            self.hub.metrics().lag_records.get_or_create(&label).set(lag);
         }
     }
 
