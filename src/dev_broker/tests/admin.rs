@@ -11,6 +11,8 @@ use super::{TestBroker, record};
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// Keep it until its answer is there: an answer that comes after it is dropped is lost, and the future of the
+/// call then waits for ever (rdkafka leaks the sender).
 fn admin(broker: &TestBroker) -> AdminClient<DefaultClientContext> {
     broker.client().create().unwrap()
 }
@@ -20,7 +22,8 @@ fn new_topic(name: &str, partitions: i32) -> NewTopic<'_> {
 }
 
 fn create(broker: &TestBroker, topic: &NewTopic<'_>) -> Result<String, (String, RDKafkaErrorCode)> {
-    let created = admin(broker).create_topics([topic], &AdminOptions::new());
+    let admin = admin(broker);
+    let created = admin.create_topics([topic], &AdminOptions::new());
     broker.runtime.block_on(created).unwrap().remove(0)
 }
 
@@ -35,12 +38,13 @@ fn topics_are_created_grown_deleted_and_start_anew() {
     assert_eq!(create(&broker, &replicated).unwrap_err().1, RDKafkaErrorCode::InvalidReplicationFactor);
 
     let more = [NewPartitions::new("t", 5)];
-    let grown = admin(&broker).create_partitions(&more, &AdminOptions::new());
+    let admin = admin(&broker);
+    let grown = admin.create_partitions(&more, &AdminOptions::new());
     assert_eq!(broker.runtime.block_on(grown).unwrap(), [Ok("t".to_owned())]);
     assert_eq!(broker.broker.append("t", 4, &[record(1, "v")]).unwrap(), 0);
     assert!(matches!(broker.broker.append("t", 5, &[]), Err(BrokerError::UnknownPartition { partition: 5, .. })));
 
-    let deleted = admin(&broker).delete_topics(&["t"], &AdminOptions::new());
+    let deleted = admin.delete_topics(&["t"], &AdminOptions::new());
     assert_eq!(broker.runtime.block_on(deleted).unwrap(), [Ok("t".to_owned())]);
     assert!(broker.broker.append("t", 0, &[record(1, "v")]).is_err());
     assert_eq!(create(&broker, &new_topic("t", 5)), Ok("t".to_owned()));
@@ -54,7 +58,8 @@ fn records_are_deleted_up_to_an_offset() {
     broker.broker.append("t", 0, &(0..10).map(|i| record(i, "v")).collect::<Vec<_>>()).unwrap();
     let mut before = TopicPartitionList::new();
     before.add_partition_offset("t", 0, Offset::Offset(4)).unwrap();
-    let deleted = admin(&broker).delete_records(&before, &AdminOptions::new());
+    let admin = admin(&broker);
+    let deleted = admin.delete_records(&before, &AdminOptions::new());
     assert_eq!(broker.runtime.block_on(deleted).unwrap().elements()[0].offset(), Offset::Offset(4));
     let consumer: BaseConsumer = broker.client().create().unwrap();
     assert_eq!(consumer.fetch_watermarks("t", 0, SOON).unwrap(), (4, 10));
@@ -80,7 +85,8 @@ fn a_topics_own_retention_is_used_and_shown() {
     let consumer: BaseConsumer = broker.client().create().unwrap();
     let (start, end) = consumer.fetch_watermarks("small", 0, SOON).unwrap();
     assert!(start > 60 && end == 100, "{start} {end}");
-    let described = admin(&broker).describe_configs(&[ResourceSpecifier::Topic("small")], &AdminOptions::new());
+    let admin = admin(&broker);
+    let described = admin.describe_configs(&[ResourceSpecifier::Topic("small")], &AdminOptions::new());
     let described = broker.runtime.block_on(described).unwrap().remove(0).unwrap();
     assert_eq!(described.get("retention.bytes").unwrap().value.as_deref(), Some("5000"));
     assert_eq!(described.get("cleanup.policy").unwrap().value.as_deref(), Some("delete"));
