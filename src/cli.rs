@@ -91,9 +91,14 @@ struct Unusable(#[from] anyhow::Error);
 /// Does what the command line asks for.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&anyhow::Error::new(error).context("the async runtime cannot start")),
+        Err(error) => {
+            return failed(&anyhow::Error::new(error).context("the async runtime cannot start"));
+        }
     };
     let result = runtime.block_on(async {
         match cli.command {
@@ -114,8 +119,15 @@ pub fn run(cli: Cli) -> ExitCode {
 fn failed(error: &anyhow::Error) -> ExitCode {
     telemetry::fatal(&format!("{error:#}"));
     let config = error.is::<Unusable>() || error.is::<KafkaClientError>();
-    let config = config || error.downcast_ref::<LoadError>().is_some_and(LoadError::stays);
-    if config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+    let config = config
+        || error
+            .downcast_ref::<LoadError>()
+            .is_some_and(LoadError::stays);
+    if config {
+        ExitCode::from(EXIT_CONFIG)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
@@ -125,7 +137,9 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut config = read.usable()?;
     args.overrides.apply(&mut config);
     if config.kafka.brokers().is_none() {
-        let missing = anyhow::anyhow!("no Kafka brokers: set kafka's metadata.broker.list in the file, or --brokers");
+        let missing = anyhow::anyhow!(
+            "no Kafka brokers: set kafka's metadata.broker.list in the file, or --brokers"
+        );
         return Err(Unusable(missing).into());
     }
     let shutdown = Shutdown::default();
@@ -137,7 +151,10 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     for listener in &listeners.admin {
         tracing::info!(address = %listener.local_addr()?, "metrics and health");
     }
-    Server::start(config, Some(args.config.clone()), shutdown).await?.serve(listeners).await
+    Server::start(config, Some(args.config.clone()), shutdown)
+        .await?
+        .serve(listeners)
+        .await
 }
 
 async fn check(file: &Path, connect: bool) -> anyhow::Result<()> {
@@ -150,7 +167,11 @@ async fn check(file: &Path, connect: bool) -> anyhow::Result<()> {
         Some(Ok(loaded)) => {
             let config = read.usable()?;
             print!("{}", check_config::describe(&config, &loaded.catalog));
-            if connect { ask_kafka(config, loaded.catalog.topics()).await } else { Ok(()) }
+            if connect {
+                ask_kafka(config, loaded.catalog.topics()).await
+            } else {
+                Ok(())
+            }
         }
         Some(Err(error)) => {
             read.add(&error);
@@ -166,14 +187,23 @@ async fn ask_kafka(config: Config, topics: BTreeSet<Topic>) -> anyhow::Result<()
         anyhow::bail!("no Kafka brokers to ask: set kafka's metadata.broker.list");
     };
     let client = KafkaClient::new(&config.kafka.properties, Arc::default(), Arc::default());
-    let asked = tokio::task::spawn_blocking(move || probe(&client, &topics)).await.context("asking Kafka")?;
-    let Probe { brokers: found, topics } = asked.with_context(|| format!("brokers {brokers}"))?;
+    let asked = tokio::task::spawn_blocking(move || probe(&client, &topics))
+        .await
+        .context("asking Kafka")?;
+    let Probe {
+        brokers: found,
+        topics,
+    } = asked.with_context(|| format!("brokers {brokers}"))?;
     println!("\ntopics in Kafka, of {found} brokers");
     for topic in &topics {
         println!("  {topic}");
     }
     let unreadable = topics.iter().filter(|topic| topic.result.is_err()).count();
-    anyhow::ensure!(unreadable == 0, "{unreadable} of {} topics cannot be read", topics.len());
+    anyhow::ensure!(
+        unreadable == 0,
+        "{unreadable} of {} topics cannot be read",
+        topics.len()
+    );
     Ok(())
 }
 
@@ -193,40 +223,71 @@ impl Read {
             Ok(text) => (text, None),
             Err(error) => (String::new(), Some(error)),
         };
-        let Reading { config, mut problems } = Config::read(&text, file.parent(), std::env::vars());
+        let Reading {
+            config,
+            mut problems,
+        } = Config::read(&text, file.parent(), std::env::vars());
         if unread.is_none()
             && let Some(config) = &config
         {
             let refused = refused_properties(&config.kafka.properties).into_iter();
-            let under_kafka = |name: String| if name.is_empty() { "kafka".to_owned() } else { format!("kafka.{name}") };
-            let refused = refused.map(|(name, what)| (under_kafka(name), what)).collect();
+            let under_kafka = |name: String| {
+                if name.is_empty() {
+                    "kafka".to_owned()
+                } else {
+                    format!("kafka.{name}")
+                }
+            };
+            let refused = refused
+                .map(|(name, what)| (under_kafka(name), what))
+                .collect();
             problems.extend(place_problems(&text, refused));
         }
-        Self { file: file.to_owned(), text, config, problems, unread }
+        Self {
+            file: file.to_owned(),
+            text,
+            config,
+            problems,
+            unread,
+        }
     }
 
     /// What is wrong with stream configuration, if that is not the consequence of what is wrong already.
     fn add(&mut self, error: &LoadError) {
         if self.problems.is_empty() || !error.may_be_a_consequence() {
-            self.problems.extend(place_problems(&self.text, error.problems()));
+            self.problems
+                .extend(place_problems(&self.text, error.problems()));
         }
     }
 
     fn logging(&self) -> Logging {
-        self.config.as_ref().map_or(Logging::DEFAULT, |config| config.logging.clone())
+        self.config
+            .as_ref()
+            .map_or(Logging::DEFAULT, |config| config.logging.clone())
     }
 
     fn service_name(&self) -> &str {
-        self.config.as_ref().map_or("eventstreams", |config| &config.service_name)
+        self.config
+            .as_ref()
+            .map_or("eventstreams", |config| &config.service_name)
     }
 
     fn usable(mut self) -> anyhow::Result<Config> {
         let file = self.file.display();
         if let Some(error) = self.unread {
-            return Err(Unusable(anyhow::Error::new(error).context(format!("cannot read {file}"))).into());
+            return Err(
+                Unusable(anyhow::Error::new(error).context(format!("cannot read {file}"))).into(),
+            );
         }
-        self.problems.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
-        let usable = Reading { config: self.config, problems: self.problems }.usable();
-        Ok(usable.with_context(|| format!("{file} cannot be used")).map_err(Unusable)?)
+        self.problems
+            .sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
+        let usable = Reading {
+            config: self.config,
+            problems: self.problems,
+        }
+        .usable();
+        Ok(usable
+            .with_context(|| format!("{file} cannot be used"))
+            .map_err(Unusable)?)
     }
 }

@@ -67,7 +67,8 @@ pub async fn run(args: DevArgs) -> anyhow::Result<()> {
 
 async fn run_until(args: DevArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let started = Instant::now();
-    let mut config = Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
+    let mut config =
+        Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
     args.overrides.apply(&mut config);
     config.streams.defaults = stream_settings();
     telemetry::start(&config.logging, &config.service_name);
@@ -79,9 +80,16 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut filling = None;
     if let Some(broker) = &broker {
         config.kafka.set_brokers(&broker.address().to_string());
-        filling = Some(fill(Filling::new(Arc::clone(broker), args.seed, args.rate), shutdown.clone())?);
+        filling = Some(fill(
+            Filling::new(Arc::clone(broker), args.seed, args.rate),
+            shutdown.clone(),
+        )?);
     }
-    let greeting = greeting(&listeners, config.kafka.brokers().unwrap_or_default(), broker.is_some());
+    let greeting = greeting(
+        &listeners,
+        config.kafka.brokers().unwrap_or_default(),
+        broker.is_some(),
+    );
     let server = Server::start(config, None, shutdown).await?;
     let mut ready = server.watch_ready();
     tokio::spawn(async move {
@@ -100,10 +108,16 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> anyhow::Result<()> {
 }
 
 /// Fills the broker on a thread of its own; gives what becomes of it.
-fn fill(filling: Filling, shutdown: Shutdown) -> anyhow::Result<oneshot::Receiver<anyhow::Result<()>>> {
+fn fill(
+    filling: Filling,
+    shutdown: Shutdown,
+) -> anyhow::Result<oneshot::Receiver<anyhow::Result<()>>> {
     let (ended, outcome) = oneshot::channel();
     let run = move || drop(ended.send(filling.run(&shutdown)));
-    std::thread::Builder::new().name("samples".to_owned()).spawn(run).context("a thread for the samples")?;
+    std::thread::Builder::new()
+        .name("samples".to_owned())
+        .spawn(run)
+        .context("a thread for the samples")?;
     Ok(outcome)
 }
 
@@ -119,7 +133,10 @@ fn stream_settings() -> serde_json::Map<String, serde_json::Value> {
 }
 
 async fn start_broker(args: &DevArgs) -> anyhow::Result<Arc<DevBroker>> {
-    let topics = samples::topics().into_iter().map(|(name, partitions)| TopicSpec { name, partitions }).collect();
+    let topics = samples::topics()
+        .into_iter()
+        .map(|(name, partitions)| TopicSpec { name, partitions })
+        .collect();
     let listen = ([127, 0, 0, 1], args.broker_port).into();
     let config = BrokerConfig {
         listen,
@@ -128,23 +145,44 @@ async fn start_broker(args: &DevArgs) -> anyhow::Result<Arc<DevBroker>> {
         retention_bytes_per_partition: RETENTION_BYTES_PER_PARTITION,
         ..BrokerConfig::default()
     };
-    let broker = DevBroker::start(config).await.context("the embedded broker")?;
+    let broker = DevBroker::start(config)
+        .await
+        .context("the embedded broker")?;
     Ok(Arc::new(broker))
 }
 
 /// Says where everything is: the one thing that `dev` prints on standard output.
 fn greeting(listeners: &Listeners, brokers: &str, embedded: bool) -> String {
-    let port = |listeners: &[tokio::net::TcpListener]| listeners.first()?.local_addr().ok().map(|address| address.port());
+    let port = |listeners: &[tokio::net::TcpListener]| {
+        listeners
+            .first()?
+            .local_addr()
+            .ok()
+            .map(|address| address.port())
+    };
     let public = port(&listeners.public).unwrap_or_default();
-    let kind = if embedded { "embedded Kafka broker with sample events" } else { "Kafka" };
+    let kind = if embedded {
+        "embedded Kafka broker with sample events"
+    } else {
+        "Kafka"
+    };
     let mut text = format!("EventStreams on http://localhost:{public}  ({kind}: {brokers})\n");
     if let Some(admin) = port(&listeners.admin) {
-        let _ = writeln!(text, "Metrics and health on http://localhost:{admin}/metrics, /readyz");
+        let _ = writeln!(
+            text,
+            "Metrics and health on http://localhost:{admin}/metrics, /readyz"
+        );
     }
     text += "\nStreams:\n";
     for (name, settings) in &stream_settings() {
-        let aliases = settings.get("stream_aliases").and_then(serde_json::Value::as_array);
-        let aliases: Vec<_> = aliases.into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
+        let aliases = settings
+            .get("stream_aliases")
+            .and_then(serde_json::Value::as_array);
+        let aliases: Vec<_> = aliases
+            .into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str)
+            .collect();
         let _ = writeln!(text, "  {name:45} {}", aliases.join(", "));
     }
     text + &format!("\nTry:\n  curl -N http://localhost:{public}/v2/stream/recentchange\n")

@@ -103,7 +103,10 @@ impl KafkaHealth {
             lines: lines::Lines::new(begun),
             silence_max: refresh + limits::KAFKA_SILENCE_MAX,
         };
-        Self { metrics, state: Mutex::new(state) }
+        Self {
+            metrics,
+            state: Mutex::new(state),
+        }
     }
 
     /// Kafka's client reports a fault. One of a broker begins with the broker's name, as librdkafka writes it.
@@ -151,12 +154,18 @@ impl KafkaHealth {
         if before == trouble {
             return;
         }
-        let label = |trouble: TopicTrouble| TopicReasonLabel { topic: topic.to_string(), reason: trouble.as_str() };
+        let label = |trouble: TopicTrouble| TopicReasonLabel {
+            topic: topic.to_string(),
+            reason: trouble.as_str(),
+        };
         if let Some(before) = before {
             self.metrics.topics_unavailable.remove(&label(before));
         }
         if let Some(trouble) = trouble {
-            self.metrics.topics_unavailable.get_or_create(&label(trouble)).set(1);
+            self.metrics
+                .topics_unavailable
+                .get_or_create(&label(trouble))
+                .set(1);
         }
     }
 
@@ -181,9 +190,15 @@ impl KafkaHealth {
 
     /// Brings the gauges up to date.
     pub fn update_gauges(&self) {
-        self.metrics.kafka_connected.set(i64::from(self.is_connected()));
-        let since_1970 = self.last_answer().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        self.metrics.kafka_last_answer.set(since_1970.unwrap_or_default().as_secs_f64());
+        self.metrics
+            .kafka_connected
+            .set(i64::from(self.is_connected()));
+        let since_1970 = self
+            .last_answer()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        self.metrics
+            .kafka_last_answer
+            .set(since_1970.unwrap_or_default().as_secs_f64());
     }
 
     /// Logs what changes, until `shutdown`.
@@ -202,9 +217,13 @@ impl KafkaHealth {
 impl State {
     fn report(&mut self, fault: String, now: Instant) {
         self.errors += 1;
-        self.faults.retain(|_, (_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_KEPT);
-        if self.faults.len() < limits::KAFKA_FAULTS_MAX || self.faults.contains_key(broker_of(&fault)) {
-            self.faults.insert(broker_of(&fault).to_owned(), (fault, now));
+        self.faults
+            .retain(|_, (_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_KEPT);
+        if self.faults.len() < limits::KAFKA_FAULTS_MAX
+            || self.faults.contains_key(broker_of(&fault))
+        {
+            self.faults
+                .insert(broker_of(&fault).to_owned(), (fault, now));
         }
     }
 
@@ -227,9 +246,16 @@ impl State {
     }
 
     fn fault(&self, now: Instant) -> Option<String> {
-        let kept = self.faults.values().filter(|(_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_KEPT);
+        let kept = self
+            .faults
+            .values()
+            .filter(|(_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_KEPT);
         let faults: Vec<&str> = kept.map(|(fault, _)| fault.as_str()).collect();
-        if faults.is_empty() { self.consequence.clone() } else { Some(faults.join("; ")) }
+        if faults.is_empty() {
+            self.consequence.clone()
+        } else {
+            Some(faults.join("; "))
+        }
     }
 
     fn log_lines(&mut self, now: Instant) -> Vec<lines::Line> {

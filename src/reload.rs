@@ -60,8 +60,22 @@ impl Reloader {
     /// For the configuration that the server was started with, which was read from `file` if it was, and the stream configuration that it began with:
     /// `stale` if that was an older one.
     #[must_use]
-    pub fn new(file: Option<PathBuf>, config: Config, reloaded: Reloaded, document: Value, stale: bool) -> Self {
-        let mut this = Self { file, config, reloaded, document, stale, changed: Vec::new(), last: Instant::now() };
+    pub fn new(
+        file: Option<PathBuf>,
+        config: Config,
+        reloaded: Reloaded,
+        document: Value,
+        stale: bool,
+    ) -> Self {
+        let mut this = Self {
+            file,
+            config,
+            reloaded,
+            document,
+            stale,
+            changed: Vec::new(),
+            last: Instant::now(),
+        };
         this.changed = this.file_times();
         this
     }
@@ -103,12 +117,19 @@ impl Reloader {
             return Some(Why::File);
         }
         let ttl = Duration::from_secs(self.config.streams.ttl_s);
-        let ttl = if self.stale && (ttl.is_zero() || ttl > limits::STALE_RETRY) { limits::STALE_RETRY } else { ttl };
+        let ttl = if self.stale && (ttl.is_zero() || ttl > limits::STALE_RETRY) {
+            limits::STALE_RETRY
+        } else {
+            ttl
+        };
         (!ttl.is_zero() && self.last.elapsed() >= ttl).then_some(Why::Ttl)
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        [self.file.clone(), source_file(&self.config.streams)].into_iter().flatten().collect()
+        [self.file.clone(), source_file(&self.config.streams)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn file_times(&self) -> FileTimes {
@@ -130,11 +151,18 @@ impl Reloader {
         let result = match result {
             Ok(()) => "ok",
             Err(error) => {
-                tracing::error!("configuration was not reloaded ({}): {error:#}", why.as_str());
+                tracing::error!(
+                    "configuration was not reloaded ({}): {error:#}",
+                    why.as_str()
+                );
                 "failed"
             }
         };
-        self.reloaded.metrics.config_reloads.get_or_create(&ReasonLabel { reason: result }).inc();
+        self.reloaded
+            .metrics
+            .config_reloads
+            .get_or_create(&ReasonLabel { reason: result })
+            .inc();
         Reload::Ended
     }
 
@@ -142,13 +170,19 @@ impl Reloader {
         let mut config = self.config.clone();
         if let Some(file) = &self.file {
             let text = tokio::fs::read_to_string(file).await?;
-            anyhow::ensure!(self.file_times() == self.changed, "a file changed while it was read; it will be read again");
+            anyhow::ensure!(
+                self.file_times() == self.changed,
+                "a file changed while it was read; it will be read again"
+            );
             let new = Config::read(&text, file.parent(), std::env::vars()).usable()?;
             let opened = opens_by_absence(&self.config, &new);
             anyhow::ensure!(opened.is_empty(), "{}", opened.join("; "));
-            (config.streams, config.redacted_pages) = (new.streams.clone(), new.redacted_pages.clone());
+            (config.streams, config.redacted_pages) =
+                (new.streams.clone(), new.redacted_pages.clone());
             if why != Why::Ttl && said_otherwise(&self.config, &new) {
-                tracing::warn!("only streams and redacted pages are reloaded; what else has changed needs a restart");
+                tracing::warn!(
+                    "only streams and redacted pages are reloaded; what else has changed needs a restart"
+                );
             }
         }
         let (old, new) = (&self.config.streams, &config.streams);
@@ -161,12 +195,19 @@ impl Reloader {
         let loaded = load_catalog(new, &config.http.user_agent).await;
         self.last = Instant::now();
         let error = match loaded {
-            Ok(Loaded { catalog, document, stale: None }) => {
+            Ok(Loaded {
+                catalog,
+                document,
+                stale: None,
+            }) => {
                 (self.document, self.stale) = (document, false);
                 self.apply(config, catalog);
                 return Ok(());
             }
-            Ok(Loaded { stale: Some(error), .. }) | Err(error) => error,
+            Ok(Loaded {
+                stale: Some(error), ..
+            })
+            | Err(error) => error,
         };
         self.stale = true;
         if same_source && let Ok(catalog) = Catalog::build(&self.document, new) {
@@ -176,10 +217,17 @@ impl Reloader {
     }
 
     fn apply(&mut self, config: Config, catalog: Catalog) {
-        let Reloaded { catalog: current, topics, preparation, hub, .. } = &self.reloaded;
+        let Reloaded {
+            catalog: current,
+            topics,
+            preparation,
+            hub,
+            ..
+        } = &self.reloaded;
         let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &catalog);
-        let redacts =
-            preparation.replace(redaction, |redaction| hub.rewrite(|topic, event| redaction.redact_again(topic, event)));
+        let redacts = preparation.replace(redaction, |redaction| {
+            hub.rewrite(|topic, event| redaction.redact_again(topic, event))
+        });
         topics.store(Arc::new(catalog.topics()));
         hub.rediscover();
         for warning in catalog.warnings() {
@@ -192,7 +240,12 @@ impl Reloader {
             *current = Arc::new(catalog);
             differs
         });
-        tracing::info!(streams, streams_changed = swapped, redaction_changed = redacts, "configuration reloaded");
+        tracing::info!(
+            streams,
+            streams_changed = swapped,
+            redaction_changed = redacts,
+            "configuration reloaded"
+        );
         self.config = config;
     }
 }
@@ -201,7 +254,11 @@ impl Reloader {
 type FileTimes = Vec<Option<(SystemTime, u64)>>;
 
 fn file_times(files: &[PathBuf]) -> FileTimes {
-    let time = |path: &Path| path.metadata().and_then(|metadata| Ok((metadata.modified()?, metadata.len()))).ok();
+    let time = |path: &Path| {
+        path.metadata()
+            .and_then(|metadata| Ok((metadata.modified()?, metadata.len())))
+            .ok()
+    };
     files.iter().map(|path| time(path)).collect()
 }
 
@@ -228,10 +285,18 @@ async fn changes(files: Vec<PathBuf>, before: FileTimes) {
 /// off looks like this.
 fn opens_by_absence(current: &Config, new: &Config) -> Vec<String> {
     let mut opened = Vec::new();
-    if current.streams.allowed_streams.is_some() && new.streams.allowed_streams.is_none() && !new.opened.all_streams {
+    if current.streams.allowed_streams.is_some()
+        && new.streams.allowed_streams.is_none()
+        && !new.opened.all_streams
+    {
         opened.push("allowed_streams is gone; to make all configured streams public, write `allowed_streams: all`".to_owned());
     }
-    let redacted = |config: &Config| config.redacted_pages.values().any(|titles| !titles.is_empty());
+    let redacted = |config: &Config| {
+        config
+            .redacted_pages
+            .values()
+            .any(|titles| !titles.is_empty())
+    };
     if redacted(current) && new.redacted_pages.is_empty() {
         if !new.opened.no_redaction {
             opened.push(
@@ -285,7 +350,8 @@ fn said_otherwise(current: &Config, new: &Config) -> bool {
     let mut new = new.clone();
     (new.streams, new.redacted_pages) = (current.streams.clone(), current.redacted_pages.clone());
     (new.http.port, new.http.admin_port) = (current.http.port, current.http.admin_port);
-    (new.ignored_keys, new.env_overrides) = (current.ignored_keys.clone(), current.env_overrides.clone());
+    (new.ignored_keys, new.env_overrides) =
+        (current.ignored_keys.clone(), current.env_overrides.clone());
     new.opened = current.opened;
     if let Some(brokers) = current.kafka.brokers() {
         new.kafka.set_brokers(brokers);
@@ -302,7 +368,9 @@ mod tests {
     async fn a_file_that_grows_is_not_read_before_it_rests() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("config.yaml");
-        let write = |pieces: usize| std::fs::write(&path, "# a piece\n".repeat(pieces)).expect("the file is written");
+        let write = |pieces: usize| {
+            std::fs::write(&path, "# a piece\n".repeat(pieces)).expect("the file is written")
+        };
         write(1);
         let files = [path.clone(), folder.path().join("never.yaml")];
         let writing = async {
@@ -322,10 +390,16 @@ mod tests {
 
     #[test]
     fn what_opens_by_absence_is_named_with_the_way_to_confirm_it() {
-        let current = config("{allowed_streams: [a], mediawiki_redacted_pages: {x.org: [T], y.org: [T], z.org: []}}");
+        let current = config(
+            "{allowed_streams: [a], mediawiki_redacted_pages: {x.org: [T], y.org: [T], z.org: []}}",
+        );
         let opened = |text: &str| opens_by_absence(&current, &config(text));
         let all = opened("{}");
-        assert!(all.len() == 2 && all[0].contains("`allowed_streams: all`") && all[1].contains("`mediawiki_redacted_pages: {}`"));
+        assert!(
+            all.len() == 2
+                && all[0].contains("`allowed_streams: all`")
+                && all[1].contains("`mediawiki_redacted_pages: {}`")
+        );
         let one = opened("{allowed_streams: [b], mediawiki_redacted_pages: {y.org: [U]}}");
         assert!(one.len() == 1 && one[0].contains("`x.org: []`"), "{one:?}");
         for confirmed in [

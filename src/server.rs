@@ -20,7 +20,9 @@ use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::health::KafkaHealth;
 use crate::http::listener::{ListenerLimits, serve};
-use crate::http::{self, App, ClientAddresses, ConnectionLimit, ConnectionPlaces, Convoys, Documents, RequestRate};
+use crate::http::{
+    self, App, ClientAddresses, ConnectionLimit, ConnectionPlaces, Convoys, Documents, RequestRate,
+};
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
 use crate::limits;
 use crate::memory;
@@ -45,12 +47,19 @@ impl Listeners {
     /// # Errors
     /// When an address cannot be bound.
     pub fn bind(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { public: bind(&config.http.listen())?, admin: bind(&config.http.admin_listen())? })
+        Ok(Self {
+            public: bind(&config.http.listen())?,
+            admin: bind(&config.http.admin_listen())?,
+        })
     }
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    let socket = if address.is_ipv6() {
+        TcpSocket::new_v6()?
+    } else {
+        TcpSocket::new_v4()?
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(limits::LISTEN_BACKLOG)
@@ -70,11 +79,15 @@ fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     if listeners.is_empty()
         && let Some((address, error)) = failed.pop()
     {
-        return Err(error)
-            .with_context(|| format!("cannot listen on {address}; choose another port, or end what holds this one"));
+        return Err(error).with_context(|| {
+            format!("cannot listen on {address}; choose another port, or end what holds this one")
+        });
     }
     let answers_both = listeners.iter().any(answers_both_families);
-    for (address, error) in failed.iter().filter(|(_, error)| error.kind() == ErrorKind::AddrInUse && !answers_both) {
+    for (address, error) in failed
+        .iter()
+        .filter(|(_, error)| error.kind() == ErrorKind::AddrInUse && !answers_both)
+    {
         tracing::warn!(
             %address,
             %error,
@@ -104,7 +117,11 @@ impl Server {
     ///
     /// # Errors
     /// Stream configuration that cannot be read, properties that librdkafka refuses.
-    pub async fn start(config: Config, file: Option<PathBuf>, shutdown: Shutdown) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: Config,
+        file: Option<PathBuf>,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
         let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
         if let Some(error) = &loaded.stale {
             tracing::warn!(%error, "stream configuration is the last good one");
@@ -113,28 +130,42 @@ impl Server {
             tracing::warn!("{warning}");
         }
         if !config.ignored_keys.is_empty() {
-            tracing::info!(keys = config.ignored_keys.join(", "), "keys of the configuration that mean nothing here");
+            tracing::info!(
+                keys = config.ignored_keys.join(", "),
+                "keys of the configuration that mean nothing here"
+            );
         }
         let (document, stale) = (loaded.document, loaded.stale.is_some());
         let metrics = Arc::new(Metrics::default());
         metrics.describe_streams(&loaded.catalog);
-        let (to_kafka, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, config.kafka.replay_consumers_max);
+        let (to_kafka, requests) = upstream(
+            limits::UPSTREAM_QUEUE_MAX,
+            config.kafka.replay_consumers_max,
+        );
         let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
-        let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
+        let redaction =
+            Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
         let reloaded = Reloaded {
             topics: Arc::new(ArcSwap::from_pointee(loaded.catalog.topics())),
             catalog: Arc::new(watch::Sender::new(Arc::new(loaded.catalog))),
-            preparation: Arc::new(Preparation::new(redaction, config.limits.event_bytes_max, Arc::clone(&metrics))),
+            preparation: Arc::new(Preparation::new(
+                redaction,
+                config.limits.event_bytes_max,
+                Arc::clone(&metrics),
+            )),
             hub: Arc::clone(&hub),
             metrics: Arc::clone(&metrics),
         };
-        let traces = Traces::start(config.otlp_endpoint.as_deref(), &config.service_name).context("traces")?;
+        let traces = Traces::start(config.otlp_endpoint.as_deref(), &config.service_name)
+            .context("traces")?;
         let refresh = Duration::from_millis(config.kafka.metadata_refresh_ms);
         let kafka_health = Arc::new(KafkaHealth::new(Arc::clone(&metrics), refresh));
         tokio::spawn(Arc::clone(&kafka_health).log(shutdown.clone()));
-        let threads = kafka_reader(&config, &reloaded, Arc::clone(&kafka_health)).start(&hub, requests)?;
+        let threads =
+            kafka_reader(&config, &reloaded, Arc::clone(&kafka_health)).start(&hub, requests)?;
         let http = &config.http;
-        let addresses = ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
+        let addresses =
+            ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
         tokio::spawn(watch_memory(Arc::downgrade(&hub)));
         let app = Arc::new(App {
             catalog: Arc::clone(&reloaded.catalog),
@@ -142,7 +173,11 @@ impl Server {
             kafka_health,
             metrics,
             traces,
-            connection_limit: ConnectionLimit::new(http.client_ip_connection_limit, http.streams_max, addresses.clone()),
+            connection_limit: ConnectionLimit::new(
+                http.client_ip_connection_limit,
+                http.streams_max,
+                addresses.clone(),
+            ),
             request_rate: RequestRate::new(http.request_rate_limit, addresses.clone()),
             addresses,
             convoys: Convoys::default(),
@@ -194,13 +229,37 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
     let admin_stop = Shutdown::default();
     let router = http::admin::router(app);
     let stop = admin_stop.clone();
-    let places = ConnectionPlaces::new(limits.connections_max, None, Vec::new(), Gauge::default(), Counter::default());
+    let places = ConnectionPlaces::new(
+        limits.connections_max,
+        None,
+        Vec::new(),
+        Gauge::default(),
+        Counter::default(),
+    );
     let admin = on_own_thread(listeners.admin, move |listeners| async move {
-        let serve = |listener| serve(listener, router.clone(), bounds, places.clone(), stop.clone(), grace);
+        let serve = |listener| {
+            serve(
+                listener,
+                router.clone(),
+                bounds,
+                places.clone(),
+                stop.clone(),
+                grace,
+            )
+        };
         futures_util::future::join_all(listeners.into_iter().map(serve)).await;
     });
     let (router, places) = (http::router(app), public_places(app));
-    let serve = |listener| serve(listener, router.clone(), bounds, places.clone(), shutdown.clone(), grace);
+    let serve = |listener| {
+        serve(
+            listener,
+            router.clone(),
+            bounds,
+            places.clone(),
+            shutdown.clone(),
+            grace,
+        )
+    };
     let public = futures_util::future::join_all(listeners.public.into_iter().map(serve));
     tokio::join!(public, begin_after_announcement(app, shutdown));
     admin_stop.begin();
@@ -241,13 +300,20 @@ fn on_own_thread<F: Future<Output = ()>>(
     listeners: Vec<TcpListener>,
     serve: impl FnOnce(Vec<TcpListener>) -> F + Send + 'static,
 ) -> std::io::Result<OwnThread> {
-    let listeners: Vec<_> = listeners.into_iter().map(TcpListener::into_std).collect::<Result<_, _>>()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listeners: Vec<_> = listeners
+        .into_iter()
+        .map(TcpListener::into_std)
+        .collect::<Result<_, _>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (stop, stopped) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let run = move || {
         runtime.block_on(async move {
-            let Ok(listeners) = listeners.into_iter().map(TcpListener::from_std).collect() else { return };
+            let Ok(listeners) = listeners.into_iter().map(TcpListener::from_std).collect() else {
+                return;
+            };
             tokio::select! {
                 () = serve(listeners) => {}
                 _ = stopped => {}
@@ -255,8 +321,13 @@ fn on_own_thread<F: Future<Output = ()>>(
         });
         let _ = end.send(());
     };
-    std::thread::Builder::new().name("admin".to_owned()).spawn(run)?;
-    Ok(OwnThread { stop: Some(stop), ended })
+    std::thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(run)?;
+    Ok(OwnThread {
+        stop: Some(stop),
+        ended,
+    })
 }
 
 /// Gives those who send clients here `drain_delay_ms` to see that they should not. A server that was not ready has no clients.
@@ -272,7 +343,11 @@ async fn begin_after_announcement(app: &App, shutdown: &Shutdown) {
 
 fn kafka_reader(config: &Config, reloaded: &Reloaded, health: Arc<KafkaHealth>) -> KafkaReader {
     KafkaReader {
-        client: KafkaClient::new(&config.kafka.properties, Arc::clone(&reloaded.metrics), health),
+        client: KafkaClient::new(
+            &config.kafka.properties,
+            Arc::clone(&reloaded.metrics),
+            health,
+        ),
         topics: Arc::clone(&reloaded.topics),
         reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
         metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),
@@ -292,8 +367,14 @@ async fn watch_memory(hub: Weak<Hub>) {
 /// What the operator allows, else a part of what there is; never so little that the largest event does not fit.
 fn memory_bytes_max(config: &Config) -> usize {
     let limits = &config.limits;
-    let bytes = limits.memory_bytes_max.unwrap_or_else(|| memory::default_budget(limits.memory_log_bytes_max));
-    bytes.max(limits.event_bytes_max.saturating_mul(limits::EVENTS_OF_BUDGET))
+    let bytes = limits
+        .memory_bytes_max
+        .unwrap_or_else(|| memory::default_budget(limits.memory_log_bytes_max));
+    bytes.max(
+        limits
+            .event_bytes_max
+            .saturating_mul(limits::EVENTS_OF_BUDGET),
+    )
 }
 
 fn hub_limits(config: &Config) -> HubLimits {
@@ -302,7 +383,10 @@ fn hub_limits(config: &Config) -> HubLimits {
         feed_bytes_max: config.limits.feed_bytes_max,
         memory_bytes_max: memory_bytes_max(config),
         replay_places_max: config.kafka.replay_places_max,
-        replay_places_per_client_max: config.kafka.replay_places_per_client_max.and_then(|max| max.try_into().ok()),
+        replay_places_per_client_max: config
+            .kafka
+            .replay_places_per_client_max
+            .and_then(|max| max.try_into().ok()),
         replay_queue_max: config.kafka.replay_queue_max,
     }
 }

@@ -17,7 +17,9 @@ enum Stage {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { stage: watch::Sender::new(Stage::Staying) }
+        Self {
+            stage: watch::Sender::new(Stage::Staying),
+        }
     }
 }
 
@@ -74,7 +76,10 @@ impl Shutdown {
     /// When the process may not listen to signals.
     pub fn on_signals(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
         let shutdown = self.clone();
         tokio::spawn(async move {
             for stage in [Stage::Announced, Stage::Begun] {

@@ -27,24 +27,41 @@ struct Started {
 pub fn start(logging: &Logging, service_name: &str) {
     let level = logging.level.as_str();
     let quiet = "hyper=warn,librdkafka=warn,rdkafka=warn,opentelemetry=warn,reqwest=warn";
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},{quiet}")));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},{quiet}")));
     let is_terminal = std::io::stderr().is_terminal();
     let is_json = match logging.format {
         LogFormat::Text => false,
         LogFormat::Json => true,
         LogFormat::Auto => !is_terminal,
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
-    let ecs = || Ecs { service_name: service_name.to_owned() };
-    let started = if is_json { lines.event_format(ecs()).try_init() } else { lines.try_init() };
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal);
+    let ecs = || Ecs {
+        service_name: service_name.to_owned(),
+    };
+    let started = if is_json {
+        lines.event_format(ecs()).try_init()
+    } else {
+        lines.try_init()
+    };
     if let Err(error) = started {
         return tracing::debug!(%error, "logging was started before");
     }
     // Set once, as it was started once.
-    let _ = STARTED.set(Started { is_json, service_name: service_name.to_owned() });
+    let _ = STARTED.set(Started {
+        is_json,
+        service_name: service_name.to_owned(),
+    });
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "panic: {}", panic.payload_as_str().unwrap_or("no text"));
+        tracing::error!(
+            place,
+            "panic: {}",
+            panic.payload_as_str().unwrap_or("no text")
+        );
     }));
 }
 
@@ -52,7 +69,16 @@ pub fn start(logging: &Logging, service_name: &str) {
 /// not started.
 pub fn fatal(message: &str) {
     match STARTED.get().filter(|started| started.is_json) {
-        Some(started) => eprintln!("{}", ecs_line(&started.service_name, "error", "eventstreams", message, &Map::new())),
+        Some(started) => eprintln!(
+            "{}",
+            ecs_line(
+                &started.service_name,
+                "error",
+                "eventstreams",
+                message,
+                &Map::new()
+            )
+        ),
         None => eprintln!("eventstreams: {message}"),
     }
 }
@@ -67,22 +93,43 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let metadata = event.metadata();
         let mut labels = Labels(Map::new());
         event.record(&mut labels);
         let mut labels = labels.0;
-        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = |value: Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
         let message = labels.remove("message").map_or_else(String::new, text);
         // Records of the `log` crate carry their target as a field, beside paths of the machine that built them.
-        let target = labels.remove("log.target").map_or_else(|| metadata.target().to_owned(), text);
+        let target = labels
+            .remove("log.target")
+            .map_or_else(|| metadata.target().to_owned(), text);
         labels.retain(|name, _| !name.starts_with("log."));
         let level = metadata.level().as_str().to_ascii_lowercase();
-        writeln!(writer, "{}", ecs_line(&self.service_name, &level, &target, &message, &labels))
+        writeln!(
+            writer,
+            "{}",
+            ecs_line(&self.service_name, &level, &target, &message, &labels)
+        )
     }
 }
 
-fn ecs_line(service_name: &str, level: &str, logger: &str, message: &str, labels: &Map<String, Value>) -> Value {
+fn ecs_line(
+    service_name: &str,
+    level: &str,
+    logger: &str,
+    message: &str,
+    labels: &Map<String, Value>,
+) -> Value {
     serde_json::json!({
         "@timestamp": jiff::Timestamp::now().to_string(),
         "log.level": level,
@@ -133,15 +180,28 @@ impl Visit for Labels {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
         match text.parse::<i64>() {
-            Ok(number) if NUMBERS.contains(&field.name()) && number.to_string() == text => self.set(field, number),
+            Ok(number) if NUMBERS.contains(&field.name()) && number.to_string() == text => {
+                self.set(field, number)
+            }
             _ => self.set(field, text),
         }
     }
 }
 
 /// Fields that are numbers in types of our own.
-const NUMBERS: &[&str] =
-    &["partition", "from", "to", "end", "low", "high", "read", "next", "offset", "kept_from", "agrees_up_to"];
+const NUMBERS: &[&str] = &[
+    "partition",
+    "from",
+    "to",
+    "end",
+    "low",
+    "high",
+    "read",
+    "next",
+    "offset",
+    "kept_from",
+    "agrees_up_to",
+];
 
 #[cfg(test)]
 mod tests {
@@ -171,20 +231,38 @@ mod tests {
     fn logged(log: impl FnOnce()) -> Vec<Value> {
         let written = Written::default();
         let into = written.clone();
-        let lines =
-            tracing_subscriber::fmt().event_format(Ecs { service_name: "es".to_owned() }).with_writer(move || into.clone());
+        let lines = tracing_subscriber::fmt()
+            .event_format(Ecs {
+                service_name: "es".to_owned(),
+            })
+            .with_writer(move || into.clone());
         tracing::subscriber::with_default(lines.finish(), log);
         let text = String::from_utf8(written.0.lock().clone()).expect("UTF-8");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     }
 
     #[test]
     fn a_line_is_one_json_object_in_ecs_form() {
-        let lines = logged(|| tracing::warn!(events = 3_u64, reason = "client\ngone", "stream ended"));
-        let [line] = &lines[..] else { panic!("{lines:?}") };
-        assert_eq!((&line["log.level"], &line["message"]), (&"warn".into(), &"stream ended".into()));
-        assert_eq!(line["labels"], serde_json::json!({"events": 3, "reason": "client\ngone"}));
-        assert!(line["@timestamp"].as_str().is_some_and(|time| time.ends_with('Z')));
+        let lines =
+            logged(|| tracing::warn!(events = 3_u64, reason = "client\ngone", "stream ended"));
+        let [line] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(
+            (&line["log.level"], &line["message"]),
+            (&"warn".into(), &"stream ended".into())
+        );
+        assert_eq!(
+            line["labels"],
+            serde_json::json!({"events": 3, "reason": "client\ngone"})
+        );
+        assert!(
+            line["@timestamp"]
+                .as_str()
+                .is_some_and(|time| time.ends_with('Z'))
+        );
     }
 
     #[test]
@@ -212,6 +290,9 @@ mod tests {
                 "a message"
             );
         });
-        assert_eq!((&lines[0]["log.logger"], &lines[0]["labels"]), (&"librdkafka".into(), &serde_json::json!({})));
+        assert_eq!(
+            (&lines[0]["log.logger"], &lines[0]["labels"]),
+            (&"librdkafka".into(), &serde_json::json!({}))
+        );
     }
 }

@@ -20,7 +20,10 @@ use parking_lot::Mutex;
 use crate::limits;
 
 /// Where OpenTelemetry's own environment names a collector.
-const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
 
 /// What a collector's URL is followed by, as in OpenTelemetry's specification of OTLP/HTTP.
 const PATH: &str = "/v1/traces";
@@ -60,37 +63,63 @@ impl Traces {
     ///
     /// # Errors
     /// A URL or a variable of the environment that cannot be used.
-    pub fn start(endpoint: Option<&str>, service_name: &str) -> Result<Option<Self>, ExporterBuildError> {
+    pub fn start(
+        endpoint: Option<&str>,
+        service_name: &str,
+    ) -> Result<Option<Self>, ExporterBuildError> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let disabled = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let disabled =
+            set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if disabled || (endpoint.is_none() && ENDPOINTS.iter().all(|name| set(name).is_none())) {
             return Ok(None);
         }
-        let mut exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+        let mut exporter = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary);
         if let Some(endpoint) = endpoint {
             exporter = exporter.with_endpoint(traces_url(endpoint));
         }
         let resource = Resource::builder().with_service_name(service_name.to_owned());
-        let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-        let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter.build()?).with_resource(resource.build()).build();
+        let resource =
+            resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter.build()?)
+            .with_resource(resource.build())
+            .build();
         let tracer = provider.tracer("eventstreams");
         Ok(Some(Self { provider, tracer }))
     }
 
     /// The span of a request, which goes on with the trace that its `traceparent` names.
     #[must_use]
-    pub fn request(&self, method: &Method, uri: &Uri, route: Option<&str>, headers: &HeaderMap) -> RequestSpan {
+    pub fn request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        route: Option<&str>,
+        headers: &HeaderMap,
+    ) -> RequestSpan {
         let parent = TraceContextPropagator::new().extract(&Headers(headers));
         let name = route.map_or_else(|| method.to_string(), |route| format!("{method} {route}"));
-        let mut attributes =
-            vec![KeyValue::new("http.request.method", method.to_string()), KeyValue::new("url.path", uri.path().to_owned())];
+        let mut attributes = vec![
+            KeyValue::new("http.request.method", method.to_string()),
+            KeyValue::new("url.path", uri.path().to_owned()),
+        ];
         attributes.extend(route.map(|route| KeyValue::new("http.route", route.to_owned())));
         let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
-        let user_agent = user_agent.map(|name| &name[..name.len().min(limits::LOGGED_HEADER_BYTES_MAX)]);
-        attributes
-            .extend(user_agent.map(|name| KeyValue::new("user_agent.original", String::from_utf8_lossy(name).into_owned())));
-        let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(attributes);
+        let user_agent =
+            user_agent.map(|name| &name[..name.len().min(limits::LOGGED_HEADER_BYTES_MAX)]);
+        attributes.extend(user_agent.map(|name| {
+            KeyValue::new(
+                "user_agent.original",
+                String::from_utf8_lossy(name).into_owned(),
+            )
+        }));
+        let builder = self
+            .tracer
+            .span_builder(name)
+            .with_kind(SpanKind::Server)
+            .with_attributes(attributes);
         RequestSpan(self.tracer.build_with_context(builder, &parent))
     }
 
@@ -105,18 +134,26 @@ impl Traces {
 impl RequestSpan {
     /// The head of the answer was made; `problem` is its type if it is one.
     pub fn answered(&mut self, status: StatusCode, problem: Option<&'static str>) {
-        self.0.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+        self.0.set_attribute(KeyValue::new(
+            "http.response.status_code",
+            i64::from(status.as_u16()),
+        ));
         if let Some(problem) = problem {
             self.0.set_attribute(KeyValue::new("error.type", problem));
         }
         if status.is_server_error() {
-            self.0.set_status(Status::error(problem.unwrap_or_default()));
+            self.0
+                .set_status(Status::error(problem.unwrap_or_default()));
         }
     }
 
     /// The stream has ended, and so does the span.
     pub fn stream_ended(mut self, summary: StreamSummary<'_>) {
-        let streams: Vec<StringValue> = summary.streams.iter().map(|name| (*name).to_owned().into()).collect();
+        let streams: Vec<StringValue> = summary
+            .streams
+            .iter()
+            .map(|name| (*name).to_owned().into())
+            .collect();
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.0.set_attributes([
             KeyValue::new("eventstreams.streams", Value::Array(Array::String(streams))),
@@ -130,7 +167,11 @@ impl RequestSpan {
 
 fn traces_url(endpoint: &str) -> String {
     let base = endpoint.trim_end_matches('/');
-    if base.ends_with(PATH) { base.to_owned() } else { format!("{base}{PATH}") }
+    if base.ends_with(PATH) {
+        base.to_owned()
+    } else {
+        format!("{base}{PATH}")
+    }
 }
 
 /// Headers as OpenTelemetry reads them.
@@ -160,6 +201,10 @@ mod tests {
 
     #[test]
     fn without_a_collector_there_is_nothing() {
-        assert!(Traces::start(None, "eventstreams").expect("nothing to go wrong").is_none());
+        assert!(
+            Traces::start(None, "eventstreams")
+                .expect("nothing to go wrong")
+                .is_none()
+        );
     }
 }

@@ -3,7 +3,9 @@
 use allocation_counter::{AllocationInfo, measure};
 use eventstreams::cursor::{EventId, Offset, Partition, Position, TimestampMs};
 use eventstreams::dev_broker::samples::Samples;
-use eventstreams::event::{Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare};
+use eventstreams::event::{
+    Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare,
+};
 use eventstreams::stream::Topic;
 
 fn prepared(topic: &Topic, value: &[u8], kind: RedactionKind) -> PublicEvent {
@@ -15,12 +17,16 @@ fn prepared(topic: &Topic, value: &[u8], kind: RedactionKind) -> PublicEvent {
         key: None,
         value: Some(value),
     };
-    prepare(&record, &RedactionRules::default(), kind, 1 << 20).expect("a sample is an event").event
+    prepare(&record, &RedactionRules::default(), kind, 1 << 20)
+        .expect("a sample is an event")
+        .event
 }
 
 fn samples() -> Vec<(Topic, Vec<u8>)> {
     let events = Samples::new(1, 30.0, 1_700_000_000_000).take(1000);
-    events.map(|event| (event.topic.as_str().into(), event.value)).collect()
+    events
+        .map(|event| (event.topic.as_str().into(), event.value))
+        .collect()
 }
 
 /// What `make` allocates for one thing, and what of it is left while the thing lives.
@@ -41,7 +47,10 @@ fn an_event_is_prepared_with_one_buffer_of_its_own_length() {
         let (text, length) = (String::from_utf8_lossy(&value), event.json().len() as u64);
         assert_eq!(u64::try_from(info.bytes_current), Ok(length), "{text}");
         let allowed = [(1, length), (2, length + OPEN_BRACKETS)];
-        assert!(allowed.contains(&(info.count_total, info.bytes_total)), "{info:?}, {text}");
+        assert!(
+            allowed.contains(&(info.count_total, info.bytes_total)),
+            "{info:?}, {text}"
+        );
     }
 }
 
@@ -51,12 +60,18 @@ fn a_frame_is_rendered_into_one_buffer_of_its_own_length() {
     let mut id = EventId::new();
     for (number, (topic, value)) in (0..).zip(samples()) {
         let event = prepared(&topic, &value, kind);
-        let position = Position { next: Offset(number), timestamp: TimestampMs(1_700_000_000_000) };
+        let position = Position {
+            next: Offset(number),
+            timestamp: TimestampMs(1_700_000_000_000),
+        };
         if number == 0 {
             id.push_slot(topic, Partition(0), None, position);
         }
         id.set(0, position);
         let (info, frame) = allocated(|| frame::render(Format::Sse, id.as_bytes(), &event));
-        assert_eq!((info.count_total, info.bytes_total), (1, frame.len() as u64));
+        assert_eq!(
+            (info.count_total, info.bytes_total),
+            (1, frame.len() as u64)
+        );
     }
 }

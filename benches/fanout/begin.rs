@@ -23,7 +23,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub fn start(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut rows = rows("start", &[], options)?;
     if let Some(brokers) = &options.brokers {
-        rows.extend(self::rows("start (Kafka)", &["--brokers", brokers], options)?);
+        rows.extend(self::rows(
+            "start (Kafka)",
+            &["--brokers", brokers],
+            options,
+        )?);
     }
     Ok(rows)
 }
@@ -31,13 +35,21 @@ pub fn start(options: &Options) -> anyhow::Result<Vec<Row>> {
 fn rows(case: &'static str, arguments: &[&str], options: &Options) -> anyhow::Result<Vec<Row>> {
     let minute_ago = format!("/v2/stream/recentchange?since={}", now_us() / 1000 - 60_000);
     let row = |what, path: &str| -> anyhow::Result<Row> {
-        let times = (0..options.windows).map(|_| first_event(arguments, path, options)).collect::<anyhow::Result<Vec<_>>>()?;
+        let times = (0..options.windows)
+            .map(|_| first_event(arguments, path, options))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let details = serde_json::json!({"ms": times});
         Ok(Row::new(case, what, "ms", median(times)).with_details(details))
     };
     Ok(vec![
-        row("process start to first event, since a minute ago", &minute_ago)?,
-        row("process start to first event, live", "/v2/stream/recentchange")?,
+        row(
+            "process start to first event, since a minute ago",
+            &minute_ago,
+        )?,
+        row(
+            "process start to first event, live",
+            "/v2/stream/recentchange",
+        )?,
     ])
 }
 
@@ -45,12 +57,23 @@ fn rows(case: &'static str, arguments: &[&str], options: &Options) -> anyhow::Re
 fn first_event(arguments: &[&str], path: &str, options: &Options) -> anyhow::Result<f64> {
     let (public, admin) = (free_port()?, free_port()?);
     let mut command = Command::new(&options.server);
-    command.args(["dev", "--port", &public.port().to_string(), "--admin-port", &admin.port().to_string()]).args(arguments);
+    command
+        .args([
+            "dev",
+            "--port",
+            &public.port().to_string(),
+            "--admin-port",
+            &admin.port().to_string(),
+        ])
+        .args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let begun = Instant::now();
     let mut process = Process::start(&mut command, options.beside())?;
     while !has_event(public, path) {
-        ensure!(process.runs() && begun.elapsed() < PATIENCE, "no event came: the server says why above");
+        ensure!(
+            process.runs() && begun.elapsed() < PATIENCE,
+            "no event came: the server says why above"
+        );
         sleep(PAUSE);
     }
     Ok(begun.elapsed().as_secs_f64() * 1000.0)
@@ -58,9 +81,15 @@ fn first_event(arguments: &[&str], path: &str, options: &Options) -> anyhow::Res
 
 /// Whether a request is answered with an event; waits for it on an open stream.
 fn has_event(address: SocketAddr, path: &str) -> bool {
-    let Ok(mut socket) = TcpStream::connect(address) else { return false };
+    let Ok(mut socket) = TcpStream::connect(address) else {
+        return false;
+    };
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    if socket.set_read_timeout(Some(Duration::from_secs(10))).is_err() || socket.write_all(request.as_bytes()).is_err() {
+    if socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .is_err()
+        || socket.write_all(request.as_bytes()).is_err()
+    {
         return false;
     }
     let mut response = Vec::new();

@@ -29,12 +29,23 @@ pub fn play() -> anyhow::Result<()> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
     let commands = commands::<BroadcasterCommand>(Some(waker));
-    let Ok(BroadcasterCommand::Start { frame_bytes }) = commands.recv() else { bail!("the first command is Start") };
+    let Ok(BroadcasterCommand::Start { frame_bytes }) = commands.recv() else {
+        bail!("the first command is Start")
+    };
     let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
     answer(&Answer::Listening(listener.local_addr()?))?;
     let ring = Ring::new(frame_bytes);
-    Broadcaster { poll, listener, ring, clients: Vec::new(), due: None, past: 0 }.run(&commands)
+    Broadcaster {
+        poll,
+        listener,
+        ring,
+        clients: Vec::new(),
+        due: None,
+        past: 0,
+    }
+    .run(&commands)
 }
 
 struct Broadcaster {
@@ -58,7 +69,9 @@ impl Broadcaster {
     fn run(mut self, commands: &Receiver<BroadcasterCommand>) -> anyhow::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
-            let wait = self.due.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+            let wait = self
+                .due
+                .map(|(at, _)| at.saturating_duration_since(Instant::now()));
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 other => other?,
@@ -68,7 +81,8 @@ impl Broadcaster {
                     LISTENER => self.accept()?,
                     COMMANDS => match commands.try_recv() {
                         Ok(BroadcasterCommand::Rate { events_per_s }) => {
-                            let every = |rate| (Instant::now(), Duration::from_secs_f64(1.0 / rate));
+                            let every =
+                                |rate| (Instant::now(), Duration::from_secs_f64(1.0 / rate));
                             self.due = (events_per_s > 0.0).then(|| every(events_per_s));
                             answer(&Answer::Done)?;
                         }
@@ -95,7 +109,9 @@ impl Broadcaster {
 
     /// Adds the frames whose time has come.
     fn take_due(&mut self) -> bool {
-        let Some((at, interval)) = &mut self.due else { return false };
+        let Some((at, interval)) = &mut self.due else {
+            return false;
+        };
         let mut any = false;
         while *at <= Instant::now() {
             self.ring.push();
@@ -113,10 +129,17 @@ impl Broadcaster {
                 Err(error) => return Err(error.into()),
             };
             socket.set_nodelay(true)?;
-            self.poll.registry().register(&mut socket, Token(self.clients.len()), Interest::WRITABLE)?;
+            self.poll.registry().register(
+                &mut socket,
+                Token(self.clients.len()),
+                Interest::WRITABLE,
+            )?;
             // A new socket takes so little at once.
             socket.write_all(HEAD)?;
-            self.clients.push(Some(Client { socket, sent: self.ring.end - self.past }));
+            self.clients.push(Some(Client {
+                socket,
+                sent: self.ring.end - self.past,
+            }));
         }
     }
 }
@@ -139,7 +162,12 @@ impl Ring {
         let end = b"\"}\n\n";
         frame.resize(frame_bytes.max(frame.len() + end.len()) - end.len(), b'x');
         frame.extend_from_slice(end);
-        Self { frame_bytes: frame.len(), bytes: frame.repeat(RING_FRAMES), time_at, end: 0 }
+        Self {
+            frame_bytes: frame.len(),
+            bytes: frame.repeat(RING_FRAMES),
+            time_at,
+            end: 0,
+        }
     }
 
     fn push(&mut self) {

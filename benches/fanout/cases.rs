@@ -34,9 +34,26 @@ const ONE_PER_WRITE: Deliveries = Deliveries {
 /// Cases of live deliveries.
 const DELIVERIES: &[Deliveries] = &[
     ONE_PER_WRITE,
-    Deliveries { name: "batches", events_per_s: 500.0, ratio_max: Some(1.20), ..ONE_PER_WRITE },
-    Deliveries { name: "latency", events_per_s: 30.0, ratio_max: None, latency_ms_max: Some((3.0, 25.0)), ..ONE_PER_WRITE },
-    Deliveries { name: "idle_5000", subscribers: 5000, events_per_s: 10.0, kib_max: Some(3.0), ..ONE_PER_WRITE },
+    Deliveries {
+        name: "batches",
+        events_per_s: 500.0,
+        ratio_max: Some(1.20),
+        ..ONE_PER_WRITE
+    },
+    Deliveries {
+        name: "latency",
+        events_per_s: 30.0,
+        ratio_max: None,
+        latency_ms_max: Some((3.0, 25.0)),
+        ..ONE_PER_WRITE
+    },
+    Deliveries {
+        name: "idle_5000",
+        subscribers: 5000,
+        events_per_s: 10.0,
+        kib_max: Some(3.0),
+        ..ONE_PER_WRITE
+    },
     Deliveries {
         name: "idle_20000",
         subscribers: 20_000,
@@ -94,19 +111,42 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         server: arguments.server.clone().unwrap_or_else(|| BINARY.into()),
         brokers: arguments.brokers.clone(),
     };
-    let names = || DELIVERIES.iter().map(|case| case.name).chain(OTHERS.iter().map(|(name, _)| *name));
-    if let Some(unknown) = arguments.cases.iter().find(|wanted| !names().any(|name| name == *wanted)) {
-        bail!("no case is named {unknown}; there are: {}", names().collect::<Vec<_>>().join(", "));
+    let names = || {
+        DELIVERIES
+            .iter()
+            .map(|case| case.name)
+            .chain(OTHERS.iter().map(|(name, _)| *name))
+    };
+    if let Some(unknown) = arguments
+        .cases
+        .iter()
+        .find(|wanted| !names().any(|name| name == *wanted))
+    {
+        bail!(
+            "no case is named {unknown}; there are: {}",
+            names().collect::<Vec<_>>().join(", ")
+        );
     }
     let none_named = arguments.cases.is_empty() && arguments.plot.is_none();
-    let is_wanted =
-        |name: &str| arguments.cases.iter().any(|wanted| wanted == name) || (none_named && !WHEN_NAMED.contains(&name));
+    let is_wanted = |name: &str| {
+        arguments.cases.iter().any(|wanted| wanted == name)
+            || (none_named && !WHEN_NAMED.contains(&name))
+    };
     for case in DELIVERIES.iter().filter(|case| is_wanted(case.name)) {
         let possible = usize::try_from(files)?.saturating_sub(OTHER_FILES);
         if case.subscribers > possible {
-            println!("\n{} with {possible} subscribers only: the limit on open files is {files} (ulimit -n)", case.name);
+            println!(
+                "\n{} with {possible} subscribers only: the limit on open files is {files} (ulimit -n)",
+                case.name
+            );
         }
-        print(&Deliveries { subscribers: case.subscribers.min(possible), ..*case }.run(&options)?)?;
+        print(
+            &Deliveries {
+                subscribers: case.subscribers.min(possible),
+                ..*case
+            }
+            .run(&options)?,
+        )?;
     }
     for (_, run) in OTHERS.iter().filter(|(name, _)| is_wanted(name)) {
         print(&run(&options)?)?;

@@ -18,9 +18,17 @@ use serde::{Deserialize, Serialize};
 pub enum BrokerCommand {
     /// The first: start with so many topics (see [`crate::server::topics`]), each bounded to so many bytes; events are so
     /// large, or, for 0, as different as they are.
-    Start { topics: usize, retention_bytes: u64, event_bytes: usize },
+    Start {
+        topics: usize,
+        retention_bytes: u64,
+        event_bytes: usize,
+    },
     /// Append so many events a second from now on, in turn to `topics` topics from `first` on; 0 pauses.
-    Rate { events_per_s: f64, first: usize, topics: usize },
+    Rate {
+        events_per_s: f64,
+        first: usize,
+        topics: usize,
+    },
     /// Append so many events to the first topic at once, with timestamps spread evenly over the past that long.
     Fill { events: u64, past_ms: i64 },
 }
@@ -40,7 +48,11 @@ pub enum BroadcasterCommand {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ConsumerCommand {
     /// The first: read a topic's only partition from its start or its end.
-    Start { brokers: SocketAddr, topic: String, from_start: bool },
+    Start {
+        brokers: SocketAddr,
+        topic: String,
+        from_start: bool,
+    },
     /// Say what came since the last report.
     Report,
 }
@@ -51,7 +63,13 @@ pub enum LoadCommand {
     /// The first: rest so many microseconds between two looks for what has come; 0: be woken by it.
     Start { rest_us: u64 },
     /// Open more connections, request `paths` in turn with `headers` (whole lines), and answer when each got its response.
-    Connect { target: SocketAddr, count: usize, paths: Vec<String>, headers: String, stalled: bool },
+    Connect {
+        target: SocketAddr,
+        count: usize,
+        paths: Vec<String>,
+        headers: String,
+        stalled: bool,
+    },
     /// Say what came since the last report.
     Report,
 }
@@ -91,7 +109,9 @@ pub fn commands<C: DeserializeOwned + Send + 'static>(waker: Option<Arc<Waker>>)
     let (sender, receiver) = channel();
     thread::spawn(move || {
         for line in stdin().lock().lines() {
-            let Some(command) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else { break };
+            let Some(command) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else {
+                break;
+            };
             if sender.send(command).is_err() {
                 break;
             }
@@ -114,5 +134,7 @@ pub fn answer(answer: &impl Serialize) -> anyhow::Result<()> {
     let mut line = serde_json::to_string(answer)?;
     line.push('\n');
     let mut out = stdout().lock();
-    out.write_all(line.as_bytes()).and_then(|()| out.flush()).context("nobody listens any more")
+    out.write_all(line.as_bytes())
+        .and_then(|()| out.flush())
+        .context("nobody listens any more")
 }

@@ -39,11 +39,23 @@ pub struct Window {
 /// Many different events, to as many plain subscribers, and to those of each coding, in turns.
 pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(2 * SIDES.len(), 64 << 20, 0)?;
-    let server = options.server(&broker, Settings { streams: SIDES.len(), memory_log_bytes_max: 16 << 20 })?;
+    let server = options.server(
+        &broker,
+        Settings {
+            streams: SIDES.len(),
+            memory_log_bytes_max: 16 << 20,
+        },
+    )?;
     let mut loads = Vec::new();
     for (number, coding) in SIDES.iter().enumerate() {
         let mut load = options.load(REST)?;
-        load.connect_with(server.public, SUBSCRIBERS, &[path([number])], &format!("accept-encoding: {coding}\r\n"), false)?;
+        load.connect_with(
+            server.public,
+            SUBSCRIBERS,
+            &[path([number])],
+            &format!("accept-encoding: {coding}\r\n"),
+            false,
+        )?;
         loads.push(load);
     }
     let [plain, gzip, zstd] = take_turns(options, &mut broker, &server, &mut loads, SIDES)?;
@@ -51,18 +63,27 @@ pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
         "subscribers": SUBSCRIBERS, "events_per_s": EVENTS_PER_S, "identity": plain, "gzip": gzip, "zstd": zstd,
     });
     let row = |what, unit, coded: &[Window], of: fn(&Window) -> f64| {
-        Row::new("compression", what, unit, median(coded.iter().map(of))).beside(median(plain.iter().map(of)))
+        Row::new("compression", what, unit, median(coded.iter().map(of)))
+            .beside(median(plain.iter().map(of)))
     };
     let bytes = |window: &Window| window.bytes_per_event;
     let cpu = |window: &Window| window.cpu_us_per_delivery;
     let rate = Goal::AtLeast(0.99 * EVENTS_PER_S * SUBSCRIBERS as f64);
     Ok(vec![
-        row("gzip: bytes per event", "B", &gzip, bytes).with_goal(Some(Goal::RatioAtMost(0.30))).with_details(details),
+        row("gzip: bytes per event", "B", &gzip, bytes)
+            .with_goal(Some(Goal::RatioAtMost(0.30)))
+            .with_details(details),
         row("zstd: bytes per event", "B", &zstd, bytes).with_goal(Some(Goal::RatioAtMost(0.30))),
         row("gzip: CPU per delivery", "us", &gzip, cpu).with_goal(Some(Goal::RatioAtMost(1.0))),
         row("zstd: CPU per delivery", "us", &zstd, cpu).with_goal(Some(Goal::RatioAtMost(1.0))),
-        row("gzip: deliveries per second", "", &gzip, |window| window.deliveries_per_s).with_goal(Some(rate)),
-        row("zstd: deliveries per second", "", &zstd, |window| window.deliveries_per_s).with_goal(Some(rate)),
+        row("gzip: deliveries per second", "", &gzip, |window| {
+            window.deliveries_per_s
+        })
+        .with_goal(Some(rate)),
+        row("zstd: deliveries per second", "", &zstd, |window| {
+            window.deliveries_per_s
+        })
+        .with_goal(Some(rate)),
     ])
 }
 
@@ -78,7 +99,13 @@ pub fn take_turns<const N: usize>(
     // The first of each is thrown away.
     for turn in 0..=options.windows {
         for (number, load) in loads.iter_mut().enumerate() {
-            let window = window(broker, server, load, (number, sides[number]), options.window)?;
+            let window = window(
+                broker,
+                server,
+                load,
+                (number, sides[number]),
+                options.window,
+            )?;
             windows[number].extend((turn > 0).then_some(window));
         }
     }
@@ -106,7 +133,11 @@ fn window(
     sleep(SETTLE);
     // From quiet to quiet: clients that are slower than the server have read all.
     let (report, all) = (load.report()?, delivered()? - all_before);
-    ensure!(report.lost == 0, "{} connections of {name} were lost", report.lost);
+    ensure!(
+        report.lost == 0,
+        "{} connections of {name} were lost",
+        report.lost
+    );
     ensure!(events > 0.0, "no event came to {name}");
     Ok(Window {
         cpu_us_per_delivery: cpu * 1e6 / events,

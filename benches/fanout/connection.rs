@@ -11,7 +11,10 @@ use crate::commands::LoadReport;
 
 /// A response is asked for, or comes.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each says a thing of its own; no two of them make a state")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says a thing of its own; no two of them make a state"
+)]
 pub struct Connection {
     socket: TcpStream,
     /// The request, until it was sent.
@@ -56,7 +59,15 @@ const LATENCIES_MAX: usize = 1 << 20;
 impl Connection {
     /// A connection that is being made; `socket` is non-blocking.
     pub fn new(socket: TcpStream, request: Arc<str>, is_stalled: bool, is_sampled: bool) -> Self {
-        Self { socket, request: Some(request), is_stalled, responded: false, events: 0, is_sampled, after_line_feed: false }
+        Self {
+            socket,
+            request: Some(request),
+            is_stalled,
+            responded: false,
+            events: 0,
+            is_sampled,
+            after_line_feed: false,
+        }
     }
 
     /// Sends the request as soon as it is connected; then reads what is there.
@@ -65,11 +76,22 @@ impl Connection {
             // A new socket takes so little at once, or nothing.
             match self.socket.write(request.as_bytes()) {
                 Ok(count) if count == request.len() => self.request = None,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Turn::Open,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::NotConnected
+                    ) =>
+                {
+                    return Turn::Open;
+                }
                 _ => return Turn::Lost,
             }
         }
-        if self.is_stalled { Turn::Open } else { self.read(buffer, counts) }
+        if self.is_stalled {
+            Turn::Open
+        } else {
+            self.read(buffer, counts)
+        }
     }
 
     fn read(&mut self, buffer: &mut [u8], counts: &mut Counts) -> Turn {
@@ -94,7 +116,11 @@ impl Connection {
 
     /// Counts what came; `false` when it is no stream.
     fn take(&mut self, bytes: &[u8], counts: &mut Counts) -> bool {
-        if self.events == 0 && !self.responded && bytes.starts_with(b"HTTP/1.1 ") && !bytes.starts_with(b"HTTP/1.1 200") {
+        if self.events == 0
+            && !self.responded
+            && bytes.starts_with(b"HTTP/1.1 ")
+            && !bytes.starts_with(b"HTTP/1.1 200")
+        {
             return false;
         }
         if !self.responded && memmem::find(bytes, b"\r\ncontent-encoding: ").is_some() {
@@ -102,7 +128,8 @@ impl Connection {
             self.responded = true;
         }
         let across = u64::from(self.after_line_feed && bytes[0] == b'\n');
-        let mut frames = across + memmem::find_iter(&bytes[usize::from(across == 1)..], b"\n\n").count() as u64;
+        let mut frames =
+            across + memmem::find_iter(&bytes[usize::from(across == 1)..], b"\n\n").count() as u64;
         self.after_line_feed = bytes.ends_with(b"\n") && !bytes.ends_with(b"\n\n");
         counts.bytes += bytes.len() as u64;
         counts.reads += 1;
@@ -133,10 +160,20 @@ impl Counts {
         self.latencies_us.sort_unstable();
         let at = |share: f64| {
             let last = self.latencies_us.len().saturating_sub(1);
-            self.latencies_us.get((last as f64 * share) as usize).copied().unwrap_or(0)
+            self.latencies_us
+                .get((last as f64 * share) as usize)
+                .copied()
+                .unwrap_or(0)
         };
         let (p50_us, p99_us) = (at(0.50), at(0.99));
-        LoadReport { events: self.events, bytes: self.bytes, reads: self.reads, p50_us, p99_us, ..LoadReport::default() }
+        LoadReport {
+            events: self.events,
+            bytes: self.bytes,
+            reads: self.reads,
+            p50_us,
+            p99_us,
+            ..LoadReport::default()
+        }
     }
 }
 

@@ -18,19 +18,39 @@ const POLL: Duration = Duration::from_millis(1);
 /// Reads until there are no more commands.
 pub fn play() -> anyhow::Result<()> {
     let commands = commands::<ConsumerCommand>(None);
-    let Ok(ConsumerCommand::Start { brokers, topic, from_start }) = commands.recv() else { bail!("the first command is Start") };
+    let Ok(ConsumerCommand::Start {
+        brokers,
+        topic,
+        from_start,
+    }) = commands.recv()
+    else {
+        bail!("the first command is Start")
+    };
     let consumer: BaseConsumer = ClientConfig::new()
         .set("metadata.broker.list", brokers.to_string())
         .set("group.id", "bench")
         .set("enable.partition.eof", "true")
         .create()?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(&topic, 0, if from_start { Offset::Beginning } else { Offset::End })?;
+    assignment.add_partition_offset(
+        &topic,
+        0,
+        if from_start {
+            Offset::Beginning
+        } else {
+            Offset::End
+        },
+    )?;
     consumer.assign(&assignment)?;
     if !from_start {
         // It stands at the end of the log.
-        let end = consumer.poll(Duration::from_secs(10)).context("the broker does not answer")?;
-        anyhow::ensure!(matches!(end, Err(KafkaError::PartitionEOF(_))), "the end of the log was expected");
+        let end = consumer
+            .poll(Duration::from_secs(10))
+            .context("the broker does not answer")?;
+        anyhow::ensure!(
+            matches!(end, Err(KafkaError::PartitionEOF(_))),
+            "the end of the log was expected"
+        );
     }
     answer(&Answer::Done)?;
     read(&consumer, &commands)

@@ -113,20 +113,32 @@ impl Deliveries {
     pub fn run(&self, options: &Options) -> anyhow::Result<Vec<Row>> {
         let topics = self.streams * 2;
         let mut broker = options.broker(topics, 64 << 20, EVENT_BYTES)?;
-        let settings = Settings { streams: self.streams, memory_log_bytes_max: MEMORY_LOG_BYTES };
+        let settings = Settings {
+            streams: self.streams,
+            memory_log_bytes_max: MEMORY_LOG_BYTES,
+        };
         let server = options.server(&broker, settings)?;
-        let mut ours = self.server_side(options, &mut broker, &server, "server", &self.paths(), 0)?;
+        let mut ours =
+            self.server_side(options, &mut broker, &server, "server", &self.paths(), 0)?;
         let warm = ours.window(self, &mut broker, Duration::from_secs(1))?;
         let mut other = match self.against {
             Against::Broadcaster => self.broadcaster_side(options, warm.bytes_per_event)?,
-            Against::OneSet => {
-                self.server_side(options, &mut broker, &server, "one set", &[path([self.streams - 1])], topics - 2)?
-            }
+            Against::OneSet => self.server_side(
+                options,
+                &mut broker,
+                &server,
+                "one set",
+                &[path([self.streams - 1])],
+                topics - 2,
+            )?,
         };
         other.window(self, &mut broker, Duration::from_secs(1))?;
         ours.windows.clear();
         other.windows.clear();
-        let mut plain = self.latency_ms_max.map(|_| options.consumer(&broker, false)).transpose()?;
+        let mut plain = self
+            .latency_ms_max
+            .map(|_| options.consumer(&broker, false))
+            .transpose()?;
         let mut plain_reports = Vec::new();
         for _ in 0..options.windows {
             ours.window(self, &mut broker, options.window)?;
@@ -139,26 +151,47 @@ impl Deliveries {
             side.resident.end = resident_bytes(side.id)?;
         }
         let threads = threads(server.id())?;
-        Ok([self.rows(&ours, &other, threads), self.plain_rows(&plain_reports)].concat())
+        Ok([
+            self.rows(&ours, &other, threads),
+            self.plain_rows(&plain_reports),
+        ]
+        .concat())
     }
 
     /// What a plain consumer of the same events shows.
     fn plain_rows(&self, reports: &[LoadReport]) -> Vec<Row> {
         let row = |what, of: fn(&LoadReport) -> u64| {
-            Row::new(self.name, what, "ms", median(reports.iter().map(|report| of(report) as f64 / 1000.0)))
+            Row::new(
+                self.name,
+                what,
+                "ms",
+                median(reports.iter().map(|report| of(report) as f64 / 1000.0)),
+            )
         };
         let rows = || {
             vec![
-                row("plain Kafka consumer: latency, median", |report| report.p50_us),
-                row("plain Kafka consumer: latency, 99 %", |report| report.p99_us),
+                row("plain Kafka consumer: latency, median", |report| {
+                    report.p50_us
+                }),
+                row("plain Kafka consumer: latency, 99 %", |report| {
+                    report.p99_us
+                }),
             ]
         };
-        if reports.is_empty() { Vec::new() } else { rows() }
+        if reports.is_empty() {
+            Vec::new()
+        } else {
+            rows()
+        }
     }
 
     /// A load generator that is woken by every event changes what a write costs, and one that is not, latencies.
     fn rest(&self) -> Duration {
-        if self.latency_ms_max.is_some() { Duration::ZERO } else { REST }
+        if self.latency_ms_max.is_some() {
+            Duration::ZERO
+        } else {
+            REST
+        }
     }
 
     fn paths(&self) -> Vec<String> {
@@ -167,8 +200,12 @@ impl Deliveries {
             Sets::All => vec![path(0..self.streams)],
             // The bits of a number say which quiet streams it holds; the last stream is that of the other side.
             Sets::Different(count) => {
-                let quiet = |number: usize| (1..self.streams - 1).filter(move |bit| number >> (bit - 1) & 1 == 1);
-                (0..count).map(|number| path(std::iter::once(0).chain(quiet(number)))).collect()
+                let quiet = |number: usize| {
+                    (1..self.streams - 1).filter(move |bit| number >> (bit - 1) & 1 == 1)
+                };
+                (0..count)
+                    .map(|number| path(std::iter::once(0).chain(quiet(number))))
+                    .collect()
             }
         }
     }
@@ -213,8 +250,12 @@ impl Deliveries {
     }
 
     fn rows(&self, ours: &Side, other: &Side, threads: usize) -> Vec<Row> {
-        let row = |what, unit, of: fn(&Window) -> f64| Row::new(self.name, what, unit, ours.median(of)).beside(other.median(of));
-        let kib = |side: &Side, bytes: u64| bytes.saturating_sub(side.resident.empty) as f64 / 1024.0 / self.subscribers as f64;
+        let row = |what, unit, of: fn(&Window) -> f64| {
+            Row::new(self.name, what, unit, ours.median(of)).beside(other.median(of))
+        };
+        let kib = |side: &Side, bytes: u64| {
+            bytes.saturating_sub(side.resident.empty) as f64 / 1024.0 / self.subscribers as f64
+        };
         let details = |side: &Side| serde_json::json!({"side": side.name, "resident": side.resident, "windows": side.windows});
         let (p50, p99) = self.latency_ms_max.unzip();
         vec![
@@ -245,7 +286,12 @@ impl Deliveries {
 
 impl Side {
     /// Connects the rest of its clients, before the first event.
-    fn fill_up(mut self, target: SocketAddr, count: usize, paths: &[String]) -> anyhow::Result<Self> {
+    fn fill_up(
+        mut self,
+        target: SocketAddr,
+        count: usize,
+        paths: &[String],
+    ) -> anyhow::Result<Self> {
         sleep(SETTLE);
         self.resident.empty = resident_bytes(self.id)?;
         self.load.connect(target, count, paths)?;
@@ -255,17 +301,30 @@ impl Side {
     }
 
     /// Lets events come for a while, and notes what they cost.
-    fn window(&mut self, case: &Deliveries, broker: &mut Broker, length: Duration) -> anyhow::Result<Window> {
+    fn window(
+        &mut self,
+        case: &Deliveries,
+        broker: &mut Broker,
+        length: Duration,
+    ) -> anyhow::Result<Window> {
         self.rate(case, broker, case.events_per_s)?;
         sleep(SETTLE);
         self.load.report()?;
         let (begun, cpu_before) = (Instant::now(), cpu_time(self.id)?);
         sleep(length);
         let report = self.load.report()?;
-        let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_since(self.id, cpu_before)?);
+        let (seconds, cpu) = (
+            begun.elapsed().as_secs_f64(),
+            cpu_since(self.id, cpu_before)?,
+        );
         self.rate(case, broker, 0.0)?;
         sleep(SETTLE);
-        anyhow::ensure!(report.lost == 0, "{} connections of {} were lost", report.lost, self.name);
+        anyhow::ensure!(
+            report.lost == 0,
+            "{} connections of {} were lost",
+            report.lost,
+            self.name
+        );
         anyhow::ensure!(report.events > 0, "no event came from {}", self.name);
         let events = report.events as f64;
         let window = Window {
@@ -282,7 +341,12 @@ impl Side {
         Ok(window)
     }
 
-    fn rate(&mut self, case: &Deliveries, broker: &mut Broker, events_per_s: f64) -> anyhow::Result<()> {
+    fn rate(
+        &mut self,
+        case: &Deliveries,
+        broker: &mut Broker,
+        events_per_s: f64,
+    ) -> anyhow::Result<()> {
         match &mut self.source {
             Source::Topics(first) => broker.rate(events_per_s, *first, case.topics),
             Source::Broadcaster(broadcaster) => broadcaster.rate(events_per_s),

@@ -41,7 +41,13 @@ struct Minute {
 /// Rounds of clients, and the resident memory between them.
 pub fn joins(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(4, 64 << 20, EVENT_BYTES)?;
-    let server = options.server(&broker, Settings { streams: 2, memory_log_bytes_max: 16 << 20 })?;
+    let server = options.server(
+        &broker,
+        Settings {
+            streams: 2,
+            memory_log_bytes_max: 16 << 20,
+        },
+    )?;
     let mut staying = options.load(PAUSE)?;
     staying.connect(server.public, STAYING, &[path([0])])?;
     broker.rate(EVENTS_PER_S, 0, 4)?;
@@ -53,20 +59,33 @@ pub fn joins(options: &Options) -> anyhow::Result<Vec<Row>> {
             joins += round(options, &server)?;
             resident.push(resident_bytes(server.id())? as f64);
         }
-        minutes.push(Minute { joins, resident: median(resident) });
-        ensure!(staying.report()?.lost == 0, "clients that were to stay were lost");
+        minutes.push(Minute {
+            joins,
+            resident: median(resident),
+        });
+        ensure!(
+            staying.report()?.lost == 0,
+            "clients that were to stay were lost"
+        );
     }
     let joined: usize = minutes.iter().map(|minute| minute.joins).sum();
     // The allocator takes its time to come to rest.
     let half = &minutes[minutes.len() / 2..];
-    let [first, last] = [half.first(), half.last()].map(|minute| minute.map_or(0.0, |minute| minute.resident));
-    let details = serde_json::json!({"minutes": minutes, "staying": STAYING, "events_per_s": EVENTS_PER_S});
+    let [first, last] =
+        [half.first(), half.last()].map(|minute| minute.map_or(0.0, |minute| minute.resident));
+    let details =
+        serde_json::json!({"minutes": minutes, "staying": STAYING, "events_per_s": EVENTS_PER_S});
     Ok(vec![
         Row::new("joins", "clients that came and went", "", joined as f64),
-        Row::new("joins", "RSS in the last minute, beside that in the middle", "MiB", last / f64::from(1 << 20))
-            .beside(first / f64::from(1 << 20))
-            .with_goal(Some(Goal::RatioAtMost(1.02)))
-            .with_details(details),
+        Row::new(
+            "joins",
+            "RSS in the last minute, beside that in the middle",
+            "MiB",
+            last / f64::from(1 << 20),
+        )
+        .beside(first / f64::from(1 << 20))
+        .with_goal(Some(Goal::RatioAtMost(1.02)))
+        .with_details(details),
     ])
 }
 
@@ -74,13 +93,23 @@ pub fn joins(options: &Options) -> anyhow::Result<Vec<Row>> {
 fn round(options: &Options, server: &Server) -> anyhow::Result<usize> {
     let since = format!("?since={}", now_us() / 1000 - 5_000);
     let mut loads = vec![options.load(PAUSE)?, options.http2_load()?];
-    let kinds: [(&[usize], &str, &str); 4] =
-        [(&[0], "", "identity"), (&[1], "", "gzip"), (&[0, 1], "", "zstd"), (&[0], &since, "identity")];
+    let kinds: [(&[usize], &str, &str); 4] = [
+        (&[0], "", "identity"),
+        (&[1], "", "gzip"),
+        (&[0, 1], "", "zstd"),
+        (&[0], &since, "identity"),
+    ];
     let mut joins = 0;
     for load in &mut loads {
         for (streams, query, coding) in kinds {
             let path = format!("{}{query}", path(streams.iter().copied()));
-            load.connect_with(server.public, GOING, &[path], &format!("accept-encoding: {coding}\r\n"), false)?;
+            load.connect_with(
+                server.public,
+                GOING,
+                &[path],
+                &format!("accept-encoding: {coding}\r\n"),
+                false,
+            )?;
             joins += GOING;
         }
     }
@@ -89,7 +118,10 @@ fn round(options: &Options, server: &Server) -> anyhow::Result<usize> {
     drop::<Vec<Load>>(loads);
     let begun = Instant::now();
     while server.metric("eventstreams_connected_clients")? as usize != STAYING {
-        ensure!(begun.elapsed() < PATIENCE, "clients that have gone are still counted");
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "clients that have gone are still counted"
+        );
         sleep(PAUSE);
     }
     Ok(joins)

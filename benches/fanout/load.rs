@@ -37,7 +37,9 @@ pub fn play() -> anyhow::Result<()> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
     let commands = commands::<LoadCommand>(Some(waker));
-    let Ok(LoadCommand::Start { rest_us }) = commands.recv() else { bail!("the first command is Start") };
+    let Ok(LoadCommand::Start { rest_us }) = commands.recv() else {
+        bail!("the first command is Start")
+    };
     answer(&Answer::Done)?;
     let load = Load {
         poll,
@@ -100,13 +102,23 @@ impl Load {
     fn obey(&mut self, command: LoadCommand) -> anyhow::Result<()> {
         match command {
             LoadCommand::Start { .. } => bail!("it runs already"),
-            LoadCommand::Connect { target, count, paths, headers, stalled } => {
+            LoadCommand::Connect {
+                target,
+                count,
+                paths,
+                headers,
+                stalled,
+            } => {
                 let heads: Vec<Arc<str>> = paths
                     .iter()
                     .map(|path| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\n{headers}\r\n").into())
                     .collect();
                 let heads = heads.iter().cycle().take(count);
-                self.waiting.extend(heads.map(|head| Request { target, head: Arc::clone(head), stalled }));
+                self.waiting.extend(heads.map(|head| Request {
+                    target,
+                    head: Arc::clone(head),
+                    stalled,
+                }));
                 self.connect_some()?;
             }
             LoadCommand::Report => answer(&self.report())?,
@@ -117,11 +129,19 @@ impl Load {
     /// Makes requests that wait; answers when all have their response.
     fn connect_some(&mut self) -> anyhow::Result<()> {
         while self.unanswered < UNANSWERED_MAX {
-            let Some(request) = self.waiting.pop_front() else { break };
+            let Some(request) = self.waiting.pop_front() else {
+                break;
+            };
             let number = self.connections.len();
             let mut socket = request.open(number)?;
-            let interest = if request.stalled { Interest::WRITABLE } else { Interest::READABLE | Interest::WRITABLE };
-            self.poll.registry().register(&mut socket, Token(number), interest)?;
+            let interest = if request.stalled {
+                Interest::WRITABLE
+            } else {
+                Interest::READABLE | Interest::WRITABLE
+            };
+            self.poll
+                .registry()
+                .register(&mut socket, Token(number), interest)?;
             self.unanswered += usize::from(!request.stalled);
             self.connections.push(Some(Connection::new(
                 socket,
@@ -137,7 +157,9 @@ impl Load {
     }
 
     fn turn(&mut self, number: usize) -> anyhow::Result<()> {
-        let Some(Some(connection)) = self.connections.get_mut(number) else { return Ok(()) };
+        let Some(Some(connection)) = self.connections.get_mut(number) else {
+            return Ok(());
+        };
         let was_waiting = !connection.responded;
         let turn = connection.turn(&mut self.buffer, &mut self.counts);
         let responded = connection.responded;
@@ -170,15 +192,16 @@ impl Request {
         if self.stalled {
             socket.set_recv_buffer_size(4096)?;
         }
-        let address =
-            u8::try_from(number / CONNECTIONS_PER_ADDRESS + 2).context("so many connections are not for one machine")?;
+        let address = u8::try_from(number / CONNECTIONS_PER_ADDRESS + 2)
+            .context("so many connections are not for one machine")?;
         socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, address), 0)).into())?;
         socket.set_nonblocking(true)?;
         // Ends with a reset: thousands of ports that wait for their time make the next case look for free ones.
         socket.set_linger(Some(Duration::ZERO))?;
         match socket.connect(&self.target.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
-                return Err(error).with_context(|| format!("connection {number} to {}", self.target));
+                return Err(error)
+                    .with_context(|| format!("connection {number} to {}", self.target));
             }
             _ => {}
         }

@@ -36,7 +36,13 @@ struct Asked {
 /// Both loads.
 pub fn neighbours(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(STREAMS * 2, 64 << 20, EVENT_BYTES)?;
-    let server = options.server(&broker, Settings { streams: STREAMS, memory_log_bytes_max: 64 << 20 })?;
+    let server = options.server(
+        &broker,
+        Settings {
+            streams: STREAMS,
+            memory_log_bytes_max: 64 << 20,
+        },
+    )?;
     broker.rate(EVENTS_PER_S, 0, STREAMS * 2)?;
     let sets: Vec<String> = (0..CLIENTS).map(set).collect();
 
@@ -80,8 +86,12 @@ fn ask_during(server: &Server, load: impl FnOnce() -> anyhow::Result<()>) -> any
         let first_byte = scope.spawn(|| repeat(&ended, || first_byte(public)));
         let loaded = load();
         ended.store(true, Ordering::Relaxed);
-        let took = |thread: std::thread::ScopedJoinHandle<'_, Vec<f64>>| thread.join().unwrap_or_default();
-        loaded.map(|()| Asked { health: took(health), first_byte: took(first_byte) })
+        let took =
+            |thread: std::thread::ScopedJoinHandle<'_, Vec<f64>>| thread.join().unwrap_or_default();
+        loaded.map(|()| Asked {
+            health: took(health),
+            first_byte: took(first_byte),
+        })
     })
 }
 
@@ -90,7 +100,11 @@ fn repeat(ended: &AtomicBool, ask: impl Fn() -> anyhow::Result<()>) -> Vec<f64> 
     let mut all = Vec::new();
     while !ended.load(Ordering::Relaxed) {
         let begun = Instant::now();
-        let took = if ask().is_ok() { begun.elapsed() } else { PATIENCE };
+        let took = if ask().is_ok() {
+            begun.elapsed()
+        } else {
+            PATIENCE
+        };
         all.push(took.as_secs_f64() * 1000.0);
         sleep(PAUSE);
     }
@@ -101,7 +115,11 @@ fn repeat(ended: &AtomicBool, ask: impl Fn() -> anyhow::Result<()>) -> Vec<f64> 
 fn first_byte(address: SocketAddr) -> anyhow::Result<()> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    write!(socket, "GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", path([1]))?;
+    write!(
+        socket,
+        "GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        path([1])
+    )?;
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     while !answer.windows(4).any(|window| window == b":ok\n") {
@@ -115,16 +133,23 @@ fn first_byte(address: SocketAddr) -> anyhow::Result<()> {
 impl Asked {
     fn rows(self, case: &'static str) -> Vec<Row> {
         let row = |what, times: Vec<f64>| {
-            let details =
-                serde_json::json!({"questions": times.len(), "p50": percentile(&times, 50), "max": percentile(&times, 100)});
-            Row::new(case, what, "ms", percentile(&times, 99)).with_goal(Some(Goal::AtMost(GOAL_MS))).with_details(details)
+            let details = serde_json::json!({"questions": times.len(), "p50": percentile(&times, 50), "max": percentile(&times, 100)});
+            Row::new(case, what, "ms", percentile(&times, 99))
+                .with_goal(Some(Goal::AtMost(GOAL_MS)))
+                .with_details(details)
         };
-        vec![row("/healthz, p99", self.health), row("first byte of a new stream, p99", self.first_byte)]
+        vec![
+            row("/healthz, p99", self.health),
+            row("first byte of a new stream, p99", self.first_byte),
+        ]
     }
 }
 
 fn percentile(times: &[f64], percent: usize) -> f64 {
     let mut times = times.to_vec();
     times.sort_unstable_by(f64::total_cmp);
-    times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied().unwrap_or(f64::MAX)
+    times
+        .get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::MAX)
 }

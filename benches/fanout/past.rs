@@ -46,12 +46,24 @@ struct Read {
 
 /// Everything to one subscriber, out of the memory log.
 pub fn replay_memory(options: &Options) -> anyhow::Result<Vec<Row>> {
-    replay("replay_memory", 1 << 30, 500_000.0, Beside::Broadcaster, options)
+    replay(
+        "replay_memory",
+        1 << 30,
+        500_000.0,
+        Beside::Broadcaster,
+        options,
+    )
 }
 
 /// The same out of Kafka: the memory log is too small.
 pub fn replay_kafka(options: &Options) -> anyhow::Result<Vec<Row>> {
-    replay("replay_kafka", 1 << 20, 150_000.0, Beside::Consumer, options)
+    replay(
+        "replay_kafka",
+        1 << 20,
+        150_000.0,
+        Beside::Consumer,
+        options,
+    )
 }
 
 fn replay(
@@ -63,7 +75,10 @@ fn replay(
 ) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(2, RETENTION_BYTES, EVENT_BYTES)?;
     broker.fill(REPLAY_EVENTS, PAST_MS)?;
-    let settings = Settings { streams: 1, memory_log_bytes_max };
+    let settings = Settings {
+        streams: 1,
+        memory_log_bytes_max,
+    };
     let server = options.server(&broker, settings)?;
     let since = now_us() / 1000 - 2 * PAST_MS;
     let path = format!("{}?since={since}", path([0]));
@@ -86,10 +101,13 @@ fn replay(
     let reads = server.metric("eventstreams_replay_reads_total")?;
     let details = serde_json::json!({"events": REPLAY_EVENTS, "event_bytes": EVENT_BYTES, "server": ours, "beside": others});
     let row = |what, unit, of: fn(&Read) -> f64| {
-        Row::new(case, what, unit, median(ours.iter().map(of))).beside(median(others.iter().map(of)))
+        Row::new(case, what, unit, median(ours.iter().map(of)))
+            .beside(median(others.iter().map(of)))
     };
     Ok(vec![
-        row("events per second", "", |read| read.events_per_s).with_goal(Some(Goal::AtLeast(goal))).with_details(details),
+        row("events per second", "", |read| read.events_per_s)
+            .with_goal(Some(Goal::AtLeast(goal)))
+            .with_details(details),
         row("CPU per event", "us", |read| read.cpu_us),
         Row::new(case, "reads out of Kafka", "", reads),
     ])
@@ -99,7 +117,13 @@ fn replay(
 fn to_client(options: &Options, id: u32, address: SocketAddr, path: &str) -> anyhow::Result<Read> {
     let mut load = options.load(Duration::ZERO)?;
     let mut is_connected = false;
-    read_all(id, || if replace(&mut is_connected, true) { load.report() } else { load.connect(address, 1, &[path.to_owned()]) })
+    read_all(id, || {
+        if replace(&mut is_connected, true) {
+            load.report()
+        } else {
+            load.connect(address, 1, &[path.to_owned()])
+        }
+    })
 }
 
 /// Asks how much more has come until it is everything, and what that cost a process.
@@ -113,17 +137,27 @@ fn read_all(id: u32, mut more: impl FnMut() -> anyhow::Result<LoadReport>) -> an
         if events >= REPLAY_EVENTS {
             break;
         }
-        ensure!(begun.elapsed() < PATIENCE, "only {events} of {REPLAY_EVENTS} events came");
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "only {events} of {REPLAY_EVENTS} events came"
+        );
         sleep(PAUSE);
     }
     let events_per_s = REPLAY_EVENTS as f64 / begun.elapsed().as_secs_f64();
-    Ok(Read { events_per_s, cpu_us: cpu_since(id, cpu_before)? * 1e6 / REPLAY_EVENTS as f64, bytes })
+    Ok(Read {
+        events_per_s,
+        cpu_us: cpu_since(id, cpu_before)? * 1e6 / REPLAY_EVENTS as f64,
+        bytes,
+    })
 }
 
 /// From Kafka to a rendered feed: its only subscriber does not read.
 pub fn ingest(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(2, RETENTION_BYTES, EVENT_BYTES)?;
-    let settings = Settings { streams: 1, memory_log_bytes_max: 64 << 20 };
+    let settings = Settings {
+        streams: 1,
+        memory_log_bytes_max: 64 << 20,
+    };
     let server = options.server(&broker, settings)?;
     let mut load = options.load(Duration::ZERO)?;
     load.connect_with(server.public, 1, &[path([0])], "", true)?;
@@ -133,7 +167,10 @@ pub fn ingest(options: &Options) -> anyhow::Result<Vec<Row>> {
         let (begun, cpu_before, before) = (Instant::now(), cpu_time(server.id())?, records_read()?);
         broker.fill(INGEST_EVENTS, 1000)?;
         while records_read()? - before < INGEST_EVENTS as f64 {
-            ensure!(begun.elapsed() < PATIENCE, "not all {INGEST_EVENTS} events were read");
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "not all {INGEST_EVENTS} events were read"
+            );
             sleep(10 * PAUSE);
         }
         rates.push(INGEST_EVENTS as f64 / begun.elapsed().as_secs_f64());
@@ -141,10 +178,20 @@ pub fn ingest(options: &Options) -> anyhow::Result<Vec<Row>> {
     }
     let details = serde_json::json!({"events": INGEST_EVENTS, "event_bytes": EVENT_BYTES, "events_per_cpu_s": per_cpu_second});
     Ok(vec![
-        Row::new("ingest", "events per CPU second", "", median(per_cpu_second))
-            .with_goal(Some(Goal::AtLeast(300_000.0)))
-            .with_details(details),
-        Row::new("ingest", "events per second, with the broker's appends", "", median(rates)),
+        Row::new(
+            "ingest",
+            "events per CPU second",
+            "",
+            median(per_cpu_second),
+        )
+        .with_goal(Some(Goal::AtLeast(300_000.0)))
+        .with_details(details),
+        Row::new(
+            "ingest",
+            "events per second, with the broker's appends",
+            "",
+            median(rates),
+        ),
     ])
 }
 
@@ -159,14 +206,29 @@ pub fn herd(options: &Options) -> anyhow::Result<Vec<Row>> {
         let mut broker = options.broker(2, RETENTION_BYTES, EVENT_BYTES)?;
         let events = PAST_MS / 1000 * EVENTS_PER_S;
         broker.fill(events as u64, PAST_MS)?;
-        let settings = Settings { streams: 1, memory_log_bytes_max: 256 << 20 };
+        let settings = Settings {
+            streams: 1,
+            memory_log_bytes_max: 256 << 20,
+        };
         let server = options.server(&broker, settings)?;
         let mut load = options.load(Duration::ZERO)?;
-        let id = format!(r#"[{{"topic":"eqiad.bench.s0","partition":0,"offset":{}}}]"#, events as u64 - MISSED);
+        let id = format!(
+            r#"[{{"topic":"eqiad.bench.s0","partition":0,"offset":{}}}]"#,
+            events as u64 - MISSED
+        );
         let (begun, cpu_before) = (Instant::now(), cpu_time(server.id())?);
-        load.connect_with(server.public, SUBSCRIBERS, &[path([0])], &format!("last-event-id: {id}\r\n"), false)?;
+        load.connect_with(
+            server.public,
+            SUBSCRIBERS,
+            &[path([0])],
+            &format!("last-event-id: {id}\r\n"),
+            false,
+        )?;
         while load.report()?.events_min < MISSED {
-            ensure!(begun.elapsed() < PATIENCE, "not all subscribers are live again");
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "not all subscribers are live again"
+            );
             sleep(PAUSE);
         }
         seconds.push(begun.elapsed().as_secs_f64());
@@ -175,8 +237,15 @@ pub fn herd(options: &Options) -> anyhow::Result<Vec<Row>> {
     }
     let details = serde_json::json!({"subscribers": SUBSCRIBERS, "events_missed": MISSED, "seconds": seconds});
     Ok(vec![
-        Row::new("herd", "all 5000 live again", "s", median(seconds)).with_goal(Some(Goal::AtMost(3.0))).with_details(details),
+        Row::new("herd", "all 5000 live again", "s", median(seconds))
+            .with_goal(Some(Goal::AtMost(3.0)))
+            .with_details(details),
         Row::new("herd", "reads out of Kafka", "", reads).with_goal(Some(Goal::AtMost(0.0))),
-        Row::new("herd", "CPU per subscriber with its 240 events", "us", median(cpus)),
+        Row::new(
+            "herd",
+            "CPU per subscriber with its 240 events",
+            "us",
+            median(cpus),
+        ),
     ])
 }

@@ -11,16 +11,33 @@ use crate::run::Options;
 use crate::table::{Row, print};
 
 /// Numbers of subscribers, and how many events a second each of them gets: about 50,000 deliveries a second in all cases.
-const POINTS: [(usize, f64); 5] = [(250, 200.0), (500, 100.0), (1000, 50.0), (2500, 20.0), (5000, 10.0)];
+const POINTS: [(usize, f64); 5] = [
+    (250, 200.0),
+    (500, 100.0),
+    (1000, 50.0),
+    (2500, 20.0),
+    (5000, 10.0),
+];
 
 /// Measures, and writes the plot.
 pub fn write(file: &Path, case: Deliveries, options: &Options) -> anyhow::Result<()> {
     let mut panels = [
-        Panel::new("Deliveries per CPU second", "deliveries per CPU second", "thousands", 1e-3),
+        Panel::new(
+            "Deliveries per CPU second",
+            "deliveries per CPU second",
+            "thousands",
+            1e-3,
+        ),
         Panel::new("Resident memory", "RSS in all", "MiB", 1.0),
     ];
     for (subscribers, events_per_s) in POINTS {
-        let point = Deliveries { name: "plot", subscribers, events_per_s, ratio_max: None, ..case };
+        let point = Deliveries {
+            name: "plot",
+            subscribers,
+            events_per_s,
+            ratio_max: None,
+            ..case
+        };
         let rows = point.run(options)?;
         print(&rows)?;
         for panel in &mut panels {
@@ -53,27 +70,54 @@ const LINES: [(&str, &str); 2] = [("EventStreams", "#2a6fb0"), ("raw broadcaster
 
 impl Panel {
     fn new(title: &'static str, what: &'static str, unit: &'static str, scale: f64) -> Self {
-        Self { title, what, unit, scale, points: Vec::new() }
+        Self {
+            title,
+            what,
+            unit,
+            scale,
+            points: Vec::new(),
+        }
     }
 
     fn take(&mut self, subscribers: usize, rows: &[Row]) {
         if let Some(row) = rows.iter().find(|row| row.what == self.what) {
             let raw = row.raw.unwrap_or(0.0) * self.scale;
-            self.points.push((subscribers as f64, row.measured * self.scale, raw));
+            self.points
+                .push((subscribers as f64, row.measured * self.scale, raw));
         }
     }
 
     fn draw(&self, out: &mut String, left: f64) -> anyhow::Result<()> {
         let most_x = self.points.iter().map(|point| point.0).fold(1.0, f64::max);
-        let most_y = round_up(self.points.iter().map(|point| point.1.max(point.2)).fold(1.0, f64::max));
+        let most_y = round_up(
+            self.points
+                .iter()
+                .map(|point| point.1.max(point.2))
+                .fold(1.0, f64::max),
+        );
         let x = |value: f64| left + MARGIN + value / most_x * WIDTH;
         let y = |value: f64| MARGIN + HEIGHT - value / most_y * HEIGHT;
-        writeln!(out, r#"<text x="{}" y="{}" font-weight="bold">{} ({})</text>"#, x(0.0), MARGIN - 20.0, self.title, self.unit)?;
+        writeln!(
+            out,
+            r#"<text x="{}" y="{}" font-weight="bold">{} ({})</text>"#,
+            x(0.0),
+            MARGIN - 20.0,
+            self.title,
+            self.unit
+        )?;
         for step in 0..=4 {
             let value = most_y * f64::from(step) / 4.0;
             let (x1, x2, at) = (x(0.0), x(most_x), y(value));
-            writeln!(out, r##"<line x1="{x1}" x2="{x2}" y1="{at}" y2="{at}" stroke="#dddddd"/>"##)?;
-            writeln!(out, r#"<text x="{}" y="{}" text-anchor="end">{value}</text>"#, x1 - 6.0, at + 4.0)?;
+            writeln!(
+                out,
+                r##"<line x1="{x1}" x2="{x2}" y1="{at}" y2="{at}" stroke="#dddddd"/>"##
+            )?;
+            writeln!(
+                out,
+                r#"<text x="{}" y="{}" text-anchor="end">{value}</text>"#,
+                x1 - 6.0,
+                at + 4.0
+            )?;
         }
         // From the right: a number that would lie on the next one is left out.
         let mut room = f64::INFINITY;
@@ -83,16 +127,39 @@ impl Panel {
                 continue;
             }
             room = at - LABEL_WIDTH;
-            writeln!(out, r#"<text x="{at}" y="{}" text-anchor="middle">{subscribers}</text>"#, y(0.0) + 18.0)?;
+            writeln!(
+                out,
+                r#"<text x="{at}" y="{}" text-anchor="middle">{subscribers}</text>"#,
+                y(0.0) + 18.0
+            )?;
         }
-        writeln!(out, r#"<text x="{}" y="{}" text-anchor="middle">subscribers</text>"#, x(most_x / 2.0), y(0.0) + 36.0)?;
+        writeln!(
+            out,
+            r#"<text x="{}" y="{}" text-anchor="middle">subscribers</text>"#,
+            x(most_x / 2.0),
+            y(0.0) + 36.0
+        )?;
         for (line, (_, colour)) in LINES.iter().enumerate() {
             let value = |point: &(f64, f64, f64)| if line == 0 { point.1 } else { point.2 };
-            let places: Vec<_> = self.points.iter().map(|point| (x(point.0), y(value(point)))).collect();
-            let joined: Vec<_> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-            writeln!(out, r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#, joined.join(" "))?;
+            let places: Vec<_> = self
+                .points
+                .iter()
+                .map(|point| (x(point.0), y(value(point))))
+                .collect();
+            let joined: Vec<_> = places
+                .iter()
+                .map(|(x, y)| format!("{x:.1},{y:.1}"))
+                .collect();
+            writeln!(
+                out,
+                r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#,
+                joined.join(" ")
+            )?;
             for (x, y) in places {
-                writeln!(out, r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{colour}"/>"#)?;
+                writeln!(
+                    out,
+                    r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{colour}"/>"#
+                )?;
             }
         }
         Ok(())
@@ -107,13 +174,20 @@ fn svg(panels: &[Panel]) -> anyhow::Result<String> {
         out,
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">"#
     )?;
-    writeln!(out, r##"<rect width="{width}" height="{height}" fill="#ffffff"/>"##)?;
+    writeln!(
+        out,
+        r##"<rect width="{width}" height="{height}" fill="#ffffff"/>"##
+    )?;
     for (number, panel) in panels.iter().enumerate() {
         panel.draw(&mut out, number as f64 * panel_width)?;
     }
     for (number, (name, colour)) in LINES.iter().enumerate() {
         let (x, y) = (MARGIN + number as f64 * 140.0, height - 20.0);
-        writeln!(out, r#"<rect x="{x}" y="{}" width="14" height="4" fill="{colour}"/>"#, y - 6.0)?;
+        writeln!(
+            out,
+            r#"<rect x="{x}" y="{}" width="14" height="4" fill="{colour}"/>"#,
+            y - 6.0
+        )?;
         writeln!(out, r#"<text x="{}" y="{y}">{name}</text>"#, x + 20.0)?;
     }
     out.push_str("</svg>\n");
@@ -123,5 +197,9 @@ fn svg(panels: &[Panel]) -> anyhow::Result<String> {
 /// The next of 1, 2, 4, 8 or 10 times a power of ten.
 fn round_up(value: f64) -> f64 {
     let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 4.0, 8.0].into_iter().map(|step| step * power).find(|step| *step >= value).unwrap_or(10.0 * power)
+    [1.0, 2.0, 4.0, 8.0]
+        .into_iter()
+        .map(|step| step * power)
+        .find(|step| *step >= value)
+        .unwrap_or(10.0 * power)
 }

@@ -43,7 +43,8 @@ impl Process {
         sched_setaffinity(None, &cores.among(&before))?;
         let child = command.spawn();
         sched_setaffinity(None, &before)?;
-        let child = child.with_context(|| format!("{} did not start", command.get_program().display()))?;
+        let child =
+            child.with_context(|| format!("{} did not start", command.get_program().display()))?;
         Ok(Self { child })
     }
 
@@ -68,8 +69,12 @@ impl Drop for Process {
 
 impl Cores {
     fn among(self, all: &CpuSet) -> CpuSet {
-        let available: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&core| all.is_set(core)).collect();
-        let [first, others @ ..] = available.as_slice() else { return *all };
+        let available: Vec<usize> = (0..CpuSet::MAX_CPU)
+            .filter(|&core| all.is_set(core))
+            .collect();
+        let [first, others @ ..] = available.as_slice() else {
+            return *all;
+        };
         let mut set = CpuSet::new();
         match self {
             Self::First => set.set(*first),
@@ -93,22 +98,36 @@ impl Part {
     pub fn start(role: Role, cores: Cores) -> anyhow::Result<Self> {
         let name = role.to_possible_value().context("roles have names")?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--role", name.get_name()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(["--role", name.get_name()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut process = Process::start(&mut command, cores)?;
         let commands = process.child.stdin.take().context("a pipe")?;
         let out = BufReader::new(process.child.stdout.take().context("a pipe")?);
         let (sender, answers) = channel();
-        thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Ok(Self { process, commands, answers })
+        thread::spawn(move || {
+            out.lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Ok(Self {
+            process,
+            commands,
+            answers,
+        })
     }
 
     /// Gives a command and waits for its answer.
     pub fn ask<A: DeserializeOwned>(&mut self, command: &impl Serialize) -> anyhow::Result<A> {
         let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
-        self.commands.write_all(&line).context("a process of the benchmark has ended")?;
+        self.commands
+            .write_all(&line)
+            .context("a process of the benchmark has ended")?;
         let answer = self.answers.recv_timeout(PATIENCE);
-        let answer = answer.map_err(|error| anyhow!("no answer to {}: {error}", String::from_utf8_lossy(&line)))?;
+        let answer = answer
+            .map_err(|error| anyhow!("no answer to {}: {error}", String::from_utf8_lossy(&line)))?;
         serde_json::from_str(&answer).with_context(|| format!("the answer {answer:?}"))
     }
 
@@ -123,9 +142,16 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     let now = getrlimit(Resource::Nofile);
     let maximum = now.maximum.unwrap_or(u64::MAX);
     // Root may go beyond the hard limit.
-    let beyond = Rlimit { current: Some(wanted), maximum: Some(wanted.max(maximum)) };
-    let within = Rlimit { current: Some(wanted.min(maximum)), maximum: now.maximum };
-    if setrlimit(Resource::Nofile, beyond).is_err() && setrlimit(Resource::Nofile, within).is_err() {
+    let beyond = Rlimit {
+        current: Some(wanted),
+        maximum: Some(wanted.max(maximum)),
+    };
+    let within = Rlimit {
+        current: Some(wanted.min(maximum)),
+        maximum: now.maximum,
+    };
+    if setrlimit(Resource::Nofile, beyond).is_err() && setrlimit(Resource::Nofile, within).is_err()
+    {
         eprintln!("the limit of open files stays as it is");
     }
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)

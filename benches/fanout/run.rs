@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::Role;
-use crate::commands::{Answer, BroadcasterCommand, BrokerCommand, ConsumerCommand, LoadCommand, LoadReport};
+use crate::commands::{
+    Answer, BroadcasterCommand, BrokerCommand, ConsumerCommand, LoadCommand, LoadReport,
+};
 use crate::processes::{Cores, Part};
 use crate::server::{Server, Settings, topics};
 
@@ -29,18 +31,35 @@ pub struct Options {
 impl Options {
     /// The cores of what is measured.
     pub fn measured(&self) -> Cores {
-        if self.is_pinned { Cores::First } else { Cores::All }
+        if self.is_pinned {
+            Cores::First
+        } else {
+            Cores::All
+        }
     }
 
     /// The cores of all else.
     pub fn beside(&self) -> Cores {
-        if self.is_pinned { Cores::Others } else { Cores::All }
+        if self.is_pinned {
+            Cores::Others
+        } else {
+            Cores::All
+        }
     }
 
     /// Starts a broker with so many topics.
-    pub fn broker(&self, topics: usize, retention_bytes: u64, event_bytes: usize) -> anyhow::Result<Broker> {
+    pub fn broker(
+        &self,
+        topics: usize,
+        retention_bytes: u64,
+        event_bytes: usize,
+    ) -> anyhow::Result<Broker> {
         let mut part = Part::start(Role::Broker, self.beside())?;
-        let address = listening(&part.ask(&BrokerCommand::Start { topics, retention_bytes, event_bytes })?)?;
+        let address = listening(&part.ask(&BrokerCommand::Start {
+            topics,
+            retention_bytes,
+            event_bytes,
+        })?)?;
         Ok(Broker { part, address })
     }
 
@@ -68,7 +87,11 @@ impl Options {
     pub fn consumer(&self, broker: &Broker, from_start: bool) -> anyhow::Result<Consumer> {
         let mut part = Part::start(Role::Consumer, self.measured())?;
         let topic = topics(1).concat();
-        let _: Answer = part.ask(&ConsumerCommand::Start { brokers: broker.address, topic, from_start })?;
+        let _: Answer = part.ask(&ConsumerCommand::Start {
+            brokers: broker.address,
+            topic,
+            from_start,
+        })?;
         Ok(Consumer { part })
     }
 
@@ -97,7 +120,11 @@ pub struct Broker {
 impl Broker {
     /// Lets so many events a second come, in turn to `topics` topics from `first` on.
     pub fn rate(&mut self, events_per_s: f64, first: usize, topics: usize) -> anyhow::Result<()> {
-        let _: Answer = self.part.ask(&BrokerCommand::Rate { events_per_s, first, topics })?;
+        let _: Answer = self.part.ask(&BrokerCommand::Rate {
+            events_per_s,
+            first,
+            topics,
+        })?;
         Ok(())
     }
 
@@ -161,7 +188,12 @@ pub struct Load {
 
 impl Load {
     /// Opens so many connections more, and waits for their responses. Gives what came meanwhile.
-    pub fn connect(&mut self, target: SocketAddr, count: usize, paths: &[String]) -> anyhow::Result<LoadReport> {
+    pub fn connect(
+        &mut self,
+        target: SocketAddr,
+        count: usize,
+        paths: &[String],
+    ) -> anyhow::Result<LoadReport> {
         self.connect_with(target, count, paths, "", false)
     }
 
@@ -175,8 +207,13 @@ impl Load {
         stalled: bool,
     ) -> anyhow::Result<LoadReport> {
         let headers = headers.to_owned();
-        let report: LoadReport =
-            self.part.ask(&LoadCommand::Connect { target, count, paths: paths.to_vec(), headers, stalled })?;
+        let report: LoadReport = self.part.ask(&LoadCommand::Connect {
+            target,
+            count,
+            paths: paths.to_vec(),
+            headers,
+            stalled,
+        })?;
         if report.lost > 0 {
             bail!("{} of {count} connections were refused", report.lost);
         }
@@ -193,5 +230,8 @@ impl Load {
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
+    values
+        .get(values.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(0.0)
 }

@@ -31,12 +31,17 @@ pub struct Settings {
 
 /// The topics of streams, in the order in which the broker has them: two of each.
 pub fn topics(count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{}.bench.s{}", ["eqiad", "codfw"][number % 2], number / 2)).collect()
+    (0..count)
+        .map(|number| format!("{}.bench.s{}", ["eqiad", "codfw"][number % 2], number / 2))
+        .collect()
 }
 
 /// The path of a subscription to those streams.
 pub fn path(streams: impl IntoIterator<Item = usize>) -> String {
-    let names: Vec<_> = streams.into_iter().map(|stream| format!("bench.s{stream}")).collect();
+    let names: Vec<_> = streams
+        .into_iter()
+        .map(|stream| format!("bench.s{stream}"))
+        .collect();
     format!("/v2/stream/{}", names.join(","))
 }
 
@@ -52,22 +57,38 @@ pub struct Server {
 
 impl Server {
     /// Starts `binary` on `brokers`, and waits until it serves streams.
-    pub fn start(binary: &Path, brokers: SocketAddr, settings: Settings, cores: Cores) -> anyhow::Result<Self> {
+    pub fn start(
+        binary: &Path,
+        brokers: SocketAddr,
+        settings: Settings,
+        cores: Cores,
+    ) -> anyhow::Result<Self> {
         let (public, admin) = (free_port()?, free_port()?);
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, settings.yaml(brokers, public.port(), admin.port())?)?;
         let mut command = Command::new(binary);
-        command.arg("serve").arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .arg("serve")
+            .arg("-c")
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         let process = Process::start(&mut command, cores)?;
-        let mut server = Self { process, public, admin, _folder: folder };
+        let mut server = Self {
+            process,
+            public,
+            admin,
+            _folder: folder,
+        };
         server.wait_ready()?;
         Ok(server)
     }
 
     fn wait_ready(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        while !get(self.admin, "/readyz").is_ok_and(|response| response.starts_with("HTTP/1.1 200")) {
+        while !get(self.admin, "/readyz").is_ok_and(|response| response.starts_with("HTTP/1.1 200"))
+        {
             if !self.process.runs() || begun.elapsed() > PATIENCE {
                 bail!("the server does not serve streams: it says why above");
             }
@@ -89,8 +110,13 @@ impl Server {
     /// The sum of a metric over its labels; 0 when it is not there yet.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let text = get(self.admin, "/metrics")?;
-        let samples = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-        Ok(samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+        let samples = text.lines().filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        Ok(samples
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum())
     }
 }
 
@@ -103,7 +129,11 @@ impl Settings {
             self.memory_log_bytes_max
         );
         for (stream, topics) in topics(self.streams * 2).chunks(2).enumerate() {
-            writeln!(yaml, "  bench.s{stream}: {{topics: [{}]}}", topics.join(", "))?;
+            writeln!(
+                yaml,
+                "  bench.s{stream}: {{topics: [{}]}}",
+                topics.join(", ")
+            )?;
         }
         Ok(yaml)
     }
@@ -113,7 +143,10 @@ impl Settings {
 pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(socket, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer)?;
     Ok(answer)

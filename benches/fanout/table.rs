@@ -39,7 +39,17 @@ pub struct Row {
 impl Row {
     /// A figure of the server.
     pub fn new(case: &'static str, what: &'static str, unit: &'static str, measured: f64) -> Self {
-        Self { case, what, unit, measured, raw: None, ratio: None, goal: None, holds: None, details: Value::Null }
+        Self {
+            case,
+            what,
+            unit,
+            measured,
+            raw: None,
+            ratio: None,
+            goal: None,
+            holds: None,
+            details: Value::Null,
+        }
     }
 
     /// With the same figure of what the server is measured against.
@@ -69,13 +79,29 @@ impl Row {
 
 /// Prints a case: a table, then one line of JSON, which is kept as a file too.
 pub fn print(rows: &[Row]) -> anyhow::Result<()> {
-    let Some(first) = rows.first() else { return Ok(()) };
-    println!("\n{:<44} {:>12} {:>12} {:>7}  goal", first.case, "measured", "raw", "ratio");
+    let Some(first) = rows.first() else {
+        return Ok(());
+    };
+    println!(
+        "\n{:<44} {:>12} {:>12} {:>7}  goal",
+        first.case, "measured", "raw", "ratio"
+    );
     for row in rows {
-        let what = if row.unit.is_empty() { row.what.to_owned() } else { format!("{} [{}]", row.what, row.unit) };
+        let what = if row.unit.is_empty() {
+            row.what.to_owned()
+        } else {
+            format!("{} [{}]", row.what, row.unit)
+        };
         let raw = row.raw.map(figure).unwrap_or_default();
-        let ratio = row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        println!("  {what:<42} {:>12} {raw:>12} {ratio:>7}  {}", figure(row.measured), row.verdict());
+        let ratio = row
+            .ratio
+            .map(|ratio| format!("{ratio:.2}"))
+            .unwrap_or_default();
+        println!(
+            "  {what:<42} {:>12} {raw:>12} {ratio:>7}  {}",
+            figure(row.measured),
+            row.verdict()
+        );
     }
     let line = serde_json::to_string(&serde_json::json!({"case": first.case, "rows": rows}))?;
     println!("{line}");
@@ -93,7 +119,14 @@ impl Row {
             Some(Goal::AtMost(most)) => format!("<= {}", figure(most)),
             Some(Goal::AtLeast(least)) => format!(">= {}", figure(least)),
         };
-        format!("{told}: {}", if self.holds == Some(true) { "holds" } else { "MISSED" })
+        format!(
+            "{told}: {}",
+            if self.holds == Some(true) {
+                "holds"
+            } else {
+                "MISSED"
+            }
+        )
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Parts<'a> {
 impl Parts<'_> {
     /// What the key means; as written where no text can mean it (lone surrogates).
     pub fn name(&self) -> String {
-        serde_json::from_str(self.key).unwrap_or_else(|_| self.key[1..self.key.len() - 1].to_owned())
+        serde_json::from_str(self.key)
+            .unwrap_or_else(|_| self.key[1..self.key.len() - 1].to_owned())
     }
 }
 
@@ -40,7 +41,13 @@ pub fn members(object: &str) -> Vec<Parts<'_>> {
         });
         let value = take(&mut rest, value_end);
         let after = take(&mut rest, space_end);
-        members.push(Parts { before, key, colon, value, after });
+        members.push(Parts {
+            before,
+            key,
+            colon,
+            value,
+            after,
+        });
         if rest.is_empty() {
             return members;
         }
@@ -55,7 +62,9 @@ fn take<'a>(rest: &mut &'a str, end: impl Fn(&str) -> usize) -> &'a str {
 }
 
 fn space_end(text: &str) -> usize {
-    text.bytes().take_while(|byte| b" \t\r\n".contains(byte)).count()
+    text.bytes()
+        .take_while(|byte| b" \t\r\n".contains(byte))
+        .count()
 }
 
 /// Behind the string that the text begins with.
@@ -173,14 +182,29 @@ const STRINGS: [&str; 16] = [
     ",",
 ];
 
-const SCALARS: [&str; 12] =
-    ["null", "true", "false", "0", "-0", "1.50", "1e5", "-12E+3", "123456789012345678901234567890", "{}", "[]", "[ ]"];
+const SCALARS: [&str; 12] = [
+    "null",
+    "true",
+    "false",
+    "0",
+    "-0",
+    "1.50",
+    "1e5",
+    "-12E+3",
+    "123456789012345678901234567890",
+    "{}",
+    "[]",
+    "[ ]",
+];
 
 const SPACES: [&str; 8] = ["", "", "", "", " ", "\t ", "\n", "\r\n  "];
 
 /// Makes a JSON object out of any bytes: each decides over the next thing.
 pub fn made(bytes: &[u8]) -> String {
-    let mut maker = Maker { bytes: bytes.iter(), text: String::new() };
+    let mut maker = Maker {
+        bytes: bytes.iter(),
+        text: String::new(),
+    };
     maker.space();
     maker.object(0);
     maker.space();

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use eventstreams::cursor::{Offset, Partition, TimestampMs};
-use eventstreams::event::{Prepared, Record, RedactionKind, RedactionRules, SkipReason, prepare, redact_again};
+use eventstreams::event::{
+    Prepared, Record, RedactionKind, RedactionRules, SkipReason, prepare, redact_again,
+};
 use eventstreams::stream::Topic;
 use eventstreams_fuzz::json::{Parts, is_json, made, members, on_one_line};
 use libfuzzer_sys::fuzz_target;
@@ -19,39 +21,88 @@ const FIELDS: &str = r#""topic":"eqiad.x","partition":3,"offset":42"#;
 const KEY_FIELD: &str = ",\"key\":\"k\\\"\\n\u{fffd}\"";
 
 static TOPIC: LazyLock<Topic> = LazyLock::new(|| "eqiad.x".into());
-static RULES: LazyLock<RedactionRules> =
-    LazyLock::new(|| RedactionRules::new(&BTreeMap::from([("en.wikipedia.org".to_owned(), vec!["Secret page".to_owned()])])));
+static RULES: LazyLock<RedactionRules> = LazyLock::new(|| {
+    RedactionRules::new(&BTreeMap::from([(
+        "en.wikipedia.org".to_owned(),
+        vec!["Secret page".to_owned()],
+    )]))
+});
 
 // The first byte: whether the rest is the value or what a value is made of, whether the record has a key, which streams it is of.
 fuzz_target!(|bytes: &[u8]| {
-    let Some((choice, rest)) = bytes.split_first() else { return };
-    let value = if choice & 1 == 0 { made(rest).into_bytes() } else { rest.to_vec() };
+    let Some((choice, rest)) = bytes.split_first() else {
+        return;
+    };
+    let value = if choice & 1 == 0 {
+        made(rest).into_bytes()
+    } else {
+        rest.to_vec()
+    };
     let key = (choice & 2 != 0).then_some(KEY);
-    let stream = ["mediawiki.page_change.v1", "mediawiki.recentchange", "mediawiki.page-move"][usize::from(choice >> 2) % 3];
+    let stream = [
+        "mediawiki.page_change.v1",
+        "mediawiki.recentchange",
+        "mediawiki.page-move",
+    ][usize::from(choice >> 2) % 3];
     let kind = RedactionKind::of_streams(&[stream.into()]);
     let plain = prepared(&value, key, &RedactionRules::default(), kind);
     check_plain(&value, key.is_some(), &plain);
     let Ok(plain) = plain else { return };
-    let redacted = prepared(&value, key, &RULES, kind).expect("an event without rules is one with rules");
+    let redacted =
+        prepared(&value, key, &RULES, kind).expect("an event without rules is one with rules");
     let json = std::str::from_utf8(redacted.event.json()).expect("UTF-8");
-    assert!(is_json(json.as_bytes()) && !json.contains(['\n', '\r']), "{json}");
-    assert!(redact_again(&redacted.event, &RULES, kind).is_none(), "it is redacted again: {json}");
+    assert!(
+        is_json(json.as_bytes()) && !json.contains(['\n', '\r']),
+        "{json}"
+    );
+    assert!(
+        redact_again(&redacted.event, &RULES, kind).is_none(),
+        "it is redacted again: {json}"
+    );
     if !redacted.redacted {
         assert_eq!(plain.event, redacted.event);
     }
-    check_redaction(plain.event.json(), redacted.redacted.then_some(json), stream);
+    check_redaction(
+        plain.event.json(),
+        redacted.redacted.then_some(json),
+        stream,
+    );
 });
 
-fn prepared(value: &[u8], key: Option<&[u8]>, rules: &RedactionRules, kind: RedactionKind) -> Result<Prepared, SkipReason> {
+fn prepared(
+    value: &[u8],
+    key: Option<&[u8]>,
+    rules: &RedactionRules,
+    kind: RedactionKind,
+) -> Result<Prepared, SkipReason> {
     let (partition, offset, timestamp) = (Partition(3), Offset(42), TimestampMs(0));
-    prepare(&Record { topic: &TOPIC, partition, offset, timestamp, key, value: Some(value) }, rules, kind, BYTES_MAX)
+    prepare(
+        &Record {
+            topic: &TOPIC,
+            partition,
+            offset,
+            timestamp,
+            key,
+            value: Some(value),
+        },
+        rules,
+        kind,
+        BYTES_MAX,
+    )
 }
 
 /// Without rules: the text that a slow model makes, or the right reason.
 fn check_plain(value: &[u8], has_key: bool, prepared: &Result<Prepared, SkipReason>) {
     let expected = expected(value, has_key);
-    let got = prepared.as_ref().map(|prepared| String::from_utf8(prepared.event.json().to_vec()).expect("UTF-8"));
-    assert_eq!(got.map_err(|reason| *reason), expected, "of {:?}", String::from_utf8_lossy(value));
+    let got = prepared
+        .as_ref()
+        .map(|prepared| String::from_utf8(prepared.event.json().to_vec()).expect("UTF-8"));
+    assert_eq!(
+        got.map_err(|reason| *reason),
+        expected,
+        "of {:?}",
+        String::from_utf8_lossy(value)
+    );
     assert!(prepared.as_ref().is_ok_and(|prepared| !prepared.redacted) || prepared.is_err());
 }
 
@@ -73,15 +124,25 @@ fn expected(value: &[u8], has_key: bool) -> Result<String, SkipReason> {
     if !line.starts_with('{') {
         return Err(SkipReason::NotObject);
     }
-    let added = if has_key { format!("{FIELDS}{KEY_FIELD}") } else { FIELDS.to_owned() };
+    let added = if has_key {
+        format!("{FIELDS}{KEY_FIELD}")
+    } else {
+        FIELDS.to_owned()
+    };
     let mut parts = members(&line);
     let Some(at) = parts.iter().rposition(|part| part.name() == "meta") else {
-        return Ok(rewritten(&parts, |_| false, &format!("\"meta\":{{{added}}}")));
+        return Ok(rewritten(
+            &parts,
+            |_| false,
+            &format!("\"meta\":{{{added}}}"),
+        ));
     };
     let meta = match parts[at].value {
         "null" => format!("{{{added}}}"),
         meta if meta.starts_with('{') => {
-            let replaced = |name: &str| ["topic", "partition", "offset"].contains(&name) || has_key && name == "key";
+            let replaced = |name: &str| {
+                ["topic", "partition", "offset"].contains(&name) || has_key && name == "key"
+            };
             rewritten(&members(meta), |part| replaced(&part.name()), &added)
         }
         _ => return Err(SkipReason::MetaNotObject),
@@ -94,7 +155,11 @@ fn expected(value: &[u8], has_key: bool) -> Result<String, SkipReason> {
 fn rewritten(members: &[Parts<'_>], is_cut: impl Fn(&Parts<'_>) -> bool, added: &str) -> String {
     let mut out = "{".to_owned() + members.first().map_or("", |first| first.before);
     let mut any_kept = false;
-    for (index, member) in members.iter().enumerate().filter(|(_, member)| !is_cut(member)) {
+    for (index, member) in members
+        .iter()
+        .enumerate()
+        .filter(|(_, member)| !is_cut(member))
+    {
         if any_kept {
             out.extend([members[index - 1].after, ",", member.before]);
         }
@@ -109,8 +174,11 @@ fn rewritten(members: &[Parts<'_>], is_cut: impl Fn(&Parts<'_>) -> bool, added: 
 
 /// Through a tree, which knows nothing of texts: an event of the page is redacted, and then has nothing left of what is taken.
 fn check_redaction(plain: &[u8], redacted: Option<&str>, stream: &str) {
-    let Ok(tree) = serde_json::from_slice::<Value>(plain) else { return };
-    let is = |value: &Value, texts: &[&str]| value.as_str().is_some_and(|text| texts.contains(&text));
+    let Ok(tree) = serde_json::from_slice::<Value>(plain) else {
+        return;
+    };
+    let is =
+        |value: &Value, texts: &[&str]| value.as_str().is_some_and(|text| texts.contains(&text));
     let is_title = |value: &Value| is(value, &["Secret page", "Secret_page"]);
     let (page, before) = (&tree["page"], &tree["prior_state"]);
     let titles = [
@@ -126,13 +194,22 @@ fn check_redaction(plain: &[u8], redacted: Option<&str>, stream: &str) {
         &tree["log_params"]["target"],
     ];
     let named = titles.into_iter().any(is_title);
-    if is(&tree["meta"]["domain"], &["en.wikipedia.org", "EN.wikipedia.org"]) && named {
+    if is(
+        &tree["meta"]["domain"],
+        &["en.wikipedia.org", "EN.wikipedia.org"],
+    ) && named
+    {
         assert!(redacted.is_some(), "it escapes: {tree}");
     }
-    let Some(tree) = redacted.and_then(|json| serde_json::from_str::<Value>(json).ok()) else { return };
+    let Some(tree) = redacted.and_then(|json| serde_json::from_str::<Value>(json).ok()) else {
+        return;
+    };
     assert!(tree.get("user").is_none(), "{tree}");
     assert!(tree["revision"].get("editor").is_none(), "{tree}");
-    assert!(tree["prior_state"]["revision"].get("editor").is_none(), "{tree}");
+    assert!(
+        tree["prior_state"]["revision"].get("editor").is_none(),
+        "{tree}"
+    );
     let performer = tree.get("performer");
     if stream == "mediawiki.page_change.v1" {
         assert_eq!(performer, Some(&serde_json::json!({})), "{tree}");

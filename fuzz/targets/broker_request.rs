@@ -13,7 +13,11 @@ fuzz_target!(|bytes: &[u8]| {
     while let Some(([api, version, length], behind)) = rest.split_first_chunk::<3>() {
         let (body, behind) = behind.split_at(usize::from(*length).min(behind.len()));
         rest = behind;
-        let mut request = if *api == 255 { BytesMut::new() } else { head(i16::from(*api % 80), i16::from(*version % 20)) };
+        let mut request = if *api == 255 {
+            BytesMut::new()
+        } else {
+            head(i16::from(*api % 80), i16::from(*version % 20))
+        };
         request.put_slice(body);
         requests.push(request.freeze());
         if requests.len() == 16 {
@@ -24,7 +28,13 @@ fuzz_target!(|bytes: &[u8]| {
     let answers = answers(requests);
     assert!(answers.len() <= count);
     for answer in answers {
-        let length = answer.first_chunk::<4>().map(|length| i32::from_be_bytes(*length));
-        assert_eq!(length.map(i64::from), i64::try_from(answer.len() - 4).ok(), "an answer says how long it is");
+        let length = answer
+            .first_chunk::<4>()
+            .map(|length| i32::from_be_bytes(*length));
+        assert_eq!(
+            length.map(i64::from),
+            i64::try_from(answer.len() - 4).ok(),
+            "an answer says how long it is"
+        );
     }
 });

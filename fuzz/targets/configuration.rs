@@ -25,9 +25,19 @@ fuzz_target!(|text: &str| {
         Ok(catalog) => {
             assert!(check_config::describe(&config, &catalog).contains("streams"));
             for stream in catalog.streams() {
-                assert_eq!(catalog.resolve(stream.name.as_str()).map(|found| &found.name), Some(&stream.name));
+                assert_eq!(
+                    catalog
+                        .resolve(stream.name.as_str())
+                        .map(|found| &found.name),
+                    Some(&stream.name)
+                );
                 let allowed = config.streams.allowed_streams.as_ref();
-                assert!(allowed.is_none_or(|allowed| allowed.iter().any(|name| name == stream.name.as_str())), "{stream:?}");
+                assert!(
+                    allowed.is_none_or(|allowed| allowed
+                        .iter()
+                        .any(|name| name == stream.name.as_str())),
+                    "{stream:?}"
+                );
             }
         }
         Err(error) => assert!(!error.to_string().is_empty()),

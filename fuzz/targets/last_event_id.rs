@@ -4,8 +4,8 @@
 #![no_main]
 
 use eventstreams::cursor::{
-    AskedPosition, EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId, Offset, Partition, Position,
-    TimestampMs,
+    AskedPosition, EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId,
+    Offset, Partition, Position, TimestampMs,
 };
 use eventstreams::stream::Topic;
 use libfuzzer_sys::fuzz_target;
@@ -21,34 +21,53 @@ fuzz_target!(|text: &str| {
     let mut positions = Vec::new();
     for (index, entry) in id.entries().iter().enumerate() {
         assert!(!entry.topic.as_str().is_empty());
-        assert!(!id.entries()[..index].iter().any(|other| (&other.topic, other.partition) == (&entry.topic, entry.partition)));
+        assert!(
+            !id.entries()[..index]
+                .iter()
+                .any(|other| (&other.topic, other.partition) == (&entry.topic, entry.partition))
+        );
         let Some(partition) = entry.partition else {
             assert_eq!(entry.position, AskedPosition::Unset);
             continue;
         };
         assert!(partition.0 >= 0);
         let (number, log) = match entry.position {
-            AskedPosition::Both { next, timestamp, log } => ((next.0, timestamp.0), log),
+            AskedPosition::Both {
+                next,
+                timestamp,
+                log,
+            } => ((next.0, timestamp.0), log),
             AskedPosition::Offset(next) => ((next.0, 0), None),
             AskedPosition::Timestamp(timestamp) => ((0, timestamp.0), None),
             AskedPosition::Unset | AskedPosition::Live | AskedPosition::Earliest => continue,
         };
         assert!(number.0 >= 0 && number.1 >= 0);
-        let position = Position { next: Offset(number.0), timestamp: TimestampMs(number.1) };
+        let position = Position {
+            next: Offset(number.0),
+            timestamp: TimestampMs(number.1),
+        };
         rendered.push_slot(entry.topic.clone(), partition, log, position);
         positions.push((entry.topic.clone(), partition, log, position));
     }
     check(&rendered, &positions);
     // Numbers of other lengths, and slots that go.
     for (slot, (.., position)) in positions.iter_mut().enumerate() {
-        *position =
-            Position { next: Offset(position.next.0 / 7), timestamp: TimestampMs(position.timestamp.0.saturating_mul(3)) };
+        *position = Position {
+            next: Offset(position.next.0 / 7),
+            timestamp: TimestampMs(position.timestamp.0.saturating_mul(3)),
+        };
         rendered.set(slot, *position);
     }
     check(&rendered, &positions);
     let goes = |slot: usize| (slot + text.len()).is_multiple_of(3);
-    (0..positions.len()).filter(|slot| goes(*slot)).for_each(|slot| rendered.retire(slot));
-    let left: Vec<_> = (0..).zip(positions).filter(|(slot, _)| !goes(*slot)).map(|(_, position)| position).collect();
+    (0..positions.len())
+        .filter(|slot| goes(*slot))
+        .for_each(|slot| rendered.retire(slot));
+    let left: Vec<_> = (0..)
+        .zip(positions)
+        .filter(|(slot, _)| !goes(*slot))
+        .map(|(_, position)| position)
+        .collect();
     check(&rendered, &left);
 });
 
@@ -68,8 +87,17 @@ fn check(rendered: &EventId, positions: &[Entry]) {
         Err(error) => panic!("{error}: {text}"),
     };
     assert_eq!(again.entries().len(), positions.len());
-    for (entry, (topic, partition, log, Position { next, timestamp })) in again.entries().iter().zip(positions) {
+    for (entry, (topic, partition, log, Position { next, timestamp })) in
+        again.entries().iter().zip(positions)
+    {
         assert_eq!((&entry.topic, entry.partition), (topic, Some(*partition)));
-        assert_eq!(entry.position, AskedPosition::Both { next: *next, timestamp: *timestamp, log: *log });
+        assert_eq!(
+            entry.position,
+            AskedPosition::Both {
+                next: *next,
+                timestamp: *timestamp,
+                log: *log
+            }
+        );
     }
 }

@@ -12,7 +12,10 @@ fuzz_target!(|text: &str| {
             let digits = time.to_string();
             match since::parse(&digits) {
                 Ok(again) => assert_eq!(again, time),
-                Err(error) => assert_eq!((error, digits.len()), (SinceError::Seconds(digits.clone()), 10)),
+                Err(error) => assert_eq!(
+                    (error, digits.len()),
+                    (SinceError::Seconds(digits.clone()), 10)
+                ),
             }
             // White space around it means nothing, and a plus that was not escaped is one all the same where it stands behind a time.
             assert_eq!(since::parse(&format!(" {text}\t")), Ok(time));

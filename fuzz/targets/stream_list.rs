@@ -21,7 +21,8 @@ stream_config_defaults:
 ";
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
-    let config = Config::parse(CONFIGURATION, std::iter::empty()).unwrap_or_else(|error| panic!("{error}"));
+    let config =
+        Config::parse(CONFIGURATION, std::iter::empty()).unwrap_or_else(|error| panic!("{error}"));
     Catalog::build(&Value::Null, &config.streams).unwrap_or_else(|error| panic!("{error}"))
 });
 
@@ -33,8 +34,16 @@ fuzz_target!(|path: &str| {
         Ok(streams) => {
             assert!(!streams.is_empty() && streams.len() <= MAX);
             for (index, stream) in streams.iter().enumerate() {
-                assert!(["edits", "moves", "mediawiki.page-create"].contains(&stream.name.as_str()), "{path}: {stream:?}");
-                assert!(streams[..index].iter().all(|other| other.name != stream.name), "{path}: twice {stream:?}");
+                assert!(
+                    ["edits", "moves", "mediawiki.page-create"].contains(&stream.name.as_str()),
+                    "{path}: {stream:?}"
+                );
+                assert!(
+                    streams[..index]
+                        .iter()
+                        .all(|other| other.name != stream.name),
+                    "{path}: twice {stream:?}"
+                );
             }
         }
         Err(Problem::TooManyStreams { asked, max }) => assert!(asked > max && max == MAX),
@@ -42,13 +51,20 @@ fuzz_target!(|path: &str| {
             assert!(!names.is_empty() && !hints.is_empty() && hints.len() < 10);
             // What is said of names speaks of nothing that is not public, unless it was asked for.
             let told = hints.join(" ");
-            assert!(path.contains("secret") || !told.contains("secret"), "{path}: {told}");
             assert!(
-                names.iter().all(|name| CATALOG.resolve(name).is_none() && !CATALOG.is_unconfigured(name)),
+                path.contains("secret") || !told.contains("secret"),
+                "{path}: {told}"
+            );
+            assert!(
+                names
+                    .iter()
+                    .all(|name| CATALOG.resolve(name).is_none() && !CATALOG.is_unconfigured(name)),
                 "{path}: {names:?}"
             );
         }
-        Err(Problem::StreamGone(names)) => assert_eq!(names.iter().find(|name| *name != "gone"), None),
+        Err(Problem::StreamGone(names)) => {
+            assert_eq!(names.iter().find(|name| *name != "gone"), None)
+        }
         Err(other) => panic!("{path}: {other}"),
     }
 });

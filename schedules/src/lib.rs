@@ -22,14 +22,24 @@ impl FewPreemptions {
     /// Tries every order of at most `max` preemptions.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self { max, points: Vec::new(), passed: 0, preemptions: 0, runs: 0 }
+        Self {
+            max,
+            points: Vec::new(),
+            passed: 0,
+            preemptions: 0,
+            runs: 0,
+        }
     }
 }
 
 impl Scheduler for FewPreemptions {
     fn new_execution(&mut self) -> Option<Schedule> {
         if self.runs > 0 {
-            while self.points.pop_if(|(choices, turn)| *turn + 1 == choices.len()).is_some() {}
+            while self
+                .points
+                .pop_if(|(choices, turn)| *turn + 1 == choices.len())
+                .is_some()
+            {}
             let (_, turn) = self.points.last_mut()?;
             *turn += 1;
         }
@@ -38,12 +48,23 @@ impl Scheduler for FewPreemptions {
         Some(Schedule::new(0))
     }
 
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
-        let running = current.filter(|current| !is_yielding && runnable.iter().any(|task| task.id() == *current));
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
+        let running = current
+            .filter(|current| !is_yielding && runnable.iter().any(|task| task.id() == *current));
         if self.passed == self.points.len() {
             let mut choices: Vec<TaskId> = running.into_iter().collect();
             if running.is_none() || self.preemptions < self.max {
-                choices.extend(runnable.iter().map(|task| task.id()).filter(|task| Some(*task) != running));
+                choices.extend(
+                    runnable
+                        .iter()
+                        .map(|task| task.id())
+                        .filter(|task| Some(*task) != running),
+                );
                 // Who yields goes on last.
                 choices.sort_by_key(|task| is_yielding && Some(*task) == current);
             }

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use eventstreams::cursor::{AskedEntry, AskedPosition, LogAnswer, Offset, Partition, TimestampMs};
 use eventstreams::event::{self, Format, Record, RedactionKind, RedactionRules};
 use eventstreams::fanout::upstream::{UpstreamRequests, upstream};
-use eventstreams::fanout::{Arrival, Asked, Batch, Hub, HubLimits, HubPartition, LogStart, Started, subscribe};
+use eventstreams::fanout::{
+    Arrival, Asked, Batch, Hub, HubLimits, HubPartition, LogStart, Started, subscribe,
+};
 use eventstreams::metrics::Metrics;
 use eventstreams::stream::Topic;
 use eventstreams_schedules::FewPreemptions;
@@ -31,7 +33,10 @@ fn topic() -> Topic {
 fn in_every_schedule(run: impl Fn() + Send + Sync + 'static) {
     let max = std::env::var("MAX_PREEMPTIONS").map_or(2, |text| text.parse().expect("a number"));
     // Nobody waits for its timers.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
     let _inside = runtime.enter();
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
@@ -63,14 +68,42 @@ fn hub(feed_bytes_max: usize) -> (Arc<Hub>, Arc<HubPartition>, UpstreamRequests)
 
 fn publish(hub: &Hub, partition: &Arc<HubPartition>, offset: usize) {
     let (topic, partition) = (topic(), Arc::clone(partition));
-    let (offset, timestamp) = (Offset(i64::try_from(offset).expect("few")), TimestampMs(1000));
-    let record = Record { topic: &topic, partition: Partition(0), offset, timestamp, key: None, value: Some(b"{}") };
-    let prepared = event::prepare(&record, &RedactionRules::default(), RedactionKind::all_treatments(), 100).expect("an event");
-    hub.publish(vec![Arrival { partition, offset, timestamp, event: Some(prepared.event) }]);
+    let (offset, timestamp) = (
+        Offset(i64::try_from(offset).expect("few")),
+        TimestampMs(1000),
+    );
+    let record = Record {
+        topic: &topic,
+        partition: Partition(0),
+        offset,
+        timestamp,
+        key: None,
+        value: Some(b"{}"),
+    };
+    let prepared = event::prepare(
+        &record,
+        &RedactionRules::default(),
+        RedactionKind::all_treatments(),
+        100,
+    )
+    .expect("an event");
+    hub.publish(vec![Arrival {
+        partition,
+        offset,
+        timestamp,
+        event: Some(prepared.event),
+    }]);
 }
 
 async fn begin(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> Started {
-    let asked = Asked { topics: vec![topic()], format: Format::Ndjson, last_event_id, since: None, client: None, asker: None };
+    let asked = Asked {
+        topics: vec![topic()],
+        format: Format::Ndjson,
+        last_event_id,
+        since: None,
+        client: None,
+        asker: None,
+    };
     subscribe(hub, asked).await.expect("it begins")
 }
 
@@ -83,11 +116,19 @@ async fn read_all(started: Started) {
 async fn read_from(first: usize, mut started: Started) {
     let mut text = String::new();
     while text.lines().count() < EVENTS - first {
-        let Batch::Frames { pieces, .. } = started.subscription.next().await else { panic!("only frames") };
-        text.extend(pieces.iter().map(|piece| std::str::from_utf8(piece).expect("UTF-8")));
+        let Batch::Frames { pieces, .. } = started.subscription.next().await else {
+            panic!("only frames")
+        };
+        text.extend(
+            pieces
+                .iter()
+                .map(|piece| std::str::from_utf8(piece).expect("UTF-8")),
+        );
     }
     let expected: String = (first..EVENTS)
-        .map(|offset| format!("{{\"meta\":{{\"topic\":\"eqiad.a\",\"partition\":0,\"offset\":{offset}}}}}\n"))
+        .map(|offset| {
+            format!("{{\"meta\":{{\"topic\":\"eqiad.a\",\"partition\":0,\"offset\":{offset}}}}}\n")
+        })
         .collect();
     assert_eq!(text, expected);
 }
@@ -95,10 +136,17 @@ async fn read_from(first: usize, mut started: Started) {
 /// Everybody is live when the first event comes.
 fn live_subscribers(feed_bytes_max: usize) {
     let (hub, partition, _) = hub(feed_bytes_max);
-    let begun: Vec<Started> = (0..SUBSCRIBERS).map(|_| future::block_on(begin(&hub, Vec::new()))).collect();
-    let reading: Vec<_> = begun.into_iter().map(|started| thread::spawn(|| future::block_on(read_all(started)))).collect();
+    let begun: Vec<Started> = (0..SUBSCRIBERS)
+        .map(|_| future::block_on(begin(&hub, Vec::new())))
+        .collect();
+    let reading: Vec<_> = begun
+        .into_iter()
+        .map(|started| thread::spawn(|| future::block_on(read_all(started))))
+        .collect();
     (0..EVENTS).for_each(|offset| publish(&hub, &partition, offset));
-    reading.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+    reading
+        .into_iter()
+        .for_each(|thread| thread.join().expect("it does not panic"));
 }
 
 #[test]
@@ -114,24 +162,34 @@ fn subscribers_that_fall_behind_a_ring_of_one_frame_get_every_event_in_every_sch
 /// So many come back with an offset, after `published` events, and while the others arrive.
 fn returning_subscribers(count: usize, published: usize, offset: usize) {
     let (hub, partition, requests) = hub(ROOMY);
-    let answering = (offset > published).then(|| thread::spawn(|| future::block_on(answer(requests))));
+    let answering =
+        (offset > published).then(|| thread::spawn(|| future::block_on(answer(requests))));
     (0..published).for_each(|offset| publish(&hub, &partition, offset));
     let reading: Vec<_> = (0..count)
         .map(|_| {
             let hub = Arc::clone(&hub);
             thread::spawn(move || {
                 future::block_on(async {
-                    let position = AskedPosition::Offset(Offset(i64::try_from(offset).expect("few")));
-                    let id = vec![AskedEntry { topic: topic(), partition: Some(Partition(0)), position }];
+                    let position =
+                        AskedPosition::Offset(Offset(i64::try_from(offset).expect("few")));
+                    let id = vec![AskedEntry {
+                        topic: topic(),
+                        partition: Some(Partition(0)),
+                        position,
+                    }];
                     read_from(offset, begin(&hub, id).await).await;
                 });
             })
         })
         .collect();
     (published..EVENTS).for_each(|offset| publish(&hub, &partition, offset));
-    reading.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+    reading
+        .into_iter()
+        .for_each(|thread| thread.join().expect("it does not panic"));
     drop(hub);
-    answering.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+    answering
+        .into_iter()
+        .for_each(|thread| thread.join().expect("it does not panic"));
 }
 
 /// Answers as a log that holds all the events, whose reader may not have come as far.
@@ -139,7 +197,14 @@ async fn answer(requests: UpstreamRequests) {
     while let Ok(request) = requests.lookups.recv().await {
         let (low, high) = (Offset(0), Offset(i64::try_from(EVENTS).expect("few")));
         let before = Some(TimestampMs(1000));
-        let _ = request.reply.send(LogAnswer { low, high, before, after: None, by_time: None, last: None });
+        let _ = request.reply.send(LogAnswer {
+            low,
+            high,
+            before,
+            after: None,
+            by_time: None,
+            last: None,
+        });
     }
 }
 

@@ -18,7 +18,10 @@ use super::{kafka, maps};
 pub(super) fn check(layout: &Layout, findings: &mut Findings) -> Map<String, Value> {
     let mut checked = Map::new();
     for key in KEYS.iter().filter(|key| key.kind != Kind::Ignored) {
-        let given = layout.values.get(key.name).and_then(|value| check_one(key, value, layout, findings));
+        let given = layout
+            .values
+            .get(key.name)
+            .and_then(|value| check_one(key, value, layout, findings));
         checked.insert(key.name.to_owned(), given.unwrap_or_else(|| default(key)));
     }
     checked
@@ -26,7 +29,8 @@ pub(super) fn check(layout: &Layout, findings: &mut Findings) -> Map<String, Val
 
 /// The default of `key` in its checked shape.
 pub(super) fn default(key: &Key) -> Value {
-    let value = yaml::parse(key.default).expect("defaults in the table are YAML: every one is read by a test");
+    let value = yaml::parse(key.default)
+        .expect("defaults in the table are YAML: every one is read by a test");
     if value.is_null() {
         return value;
     }
@@ -44,7 +48,11 @@ fn check_one(key: &Key, value: &Value, layout: &Layout, findings: &mut Findings)
         Kind::Logging => return check_logging(value, layout, findings),
         Kind::Metrics => return check_metrics(value, path, findings),
         Kind::NamesOrAll if value == "all" => Ok(Value::Null),
-        Kind::Names | Kind::NamesOrAll => return check_list(value, path, findings, |entry| text(entry).map(Value::String)),
+        Kind::Names | Kind::NamesOrAll => {
+            return check_list(value, path, findings, |entry| {
+                text(entry).map(Value::String)
+            });
+        }
         Kind::Networks => return check_list(value, path, findings, network),
         // Templates leave empty text where there is nothing to say.
         Kind::Text | Kind::HttpUrl if key.default == "null" && value == "" => Ok(Value::Null),
@@ -61,7 +69,9 @@ fn check_one(key: &Key, value: &Value, layout: &Layout, findings: &mut Findings)
         Kind::Number { min, max } => number(value, min, max),
         Kind::NumberOrOff { max } => number_or_off(value, max),
         Kind::NumberOrAuto { .. } if value == "auto" => Ok(Value::Null),
-        Kind::NumberOrAuto { min, max } => number(value, min, max).map_err(|what| what + ", or may be auto"),
+        Kind::NumberOrAuto { min, max } => {
+            number(value, min, max).map_err(|what| what + ", or may be auto")
+        }
         Kind::Interface => interface(value),
         Kind::Choice(words) => choice(value, words),
         Kind::ChoiceOrFlag { words, on, off } => match value {
@@ -102,7 +112,10 @@ fn header_value(value: &Value) -> Result<Value, String> {
 
 fn http_url(value: &Value) -> Result<Value, String> {
     let text = text(value)?;
-    let has_host = |scheme| text.strip_prefix(scheme).is_some_and(|host| !host.is_empty());
+    let has_host = |scheme| {
+        text.strip_prefix(scheme)
+            .is_some_and(|host| !host.is_empty())
+    };
     if has_host("http://") || has_host("https://") {
         Ok(Value::String(text))
     } else {
@@ -129,7 +142,10 @@ fn whole(value: &Value) -> Option<u64> {
 fn number(value: &Value, min: u64, max: u64) -> Result<Value, String> {
     match whole(value) {
         Some(number) if (min..=max).contains(&number) => Ok(json!(number)),
-        _ => Err(format!("must be a whole number from {min} to {max}, is {}", shape(value))),
+        _ => Err(format!(
+            "must be a whole number from {min} to {max}, is {}",
+            shape(value)
+        )),
     }
 }
 
@@ -141,7 +157,10 @@ fn number_or_off(value: &Value, max: u64) -> Result<Value, String> {
             // The Node service reads 0 as "no limit".
             Some(0) => Ok(Value::Null),
             Some(number) if number <= max => Ok(json!(number)),
-            _ => Err(format!("must be a whole number from 1 to {max}, or off; is {}", shape(value))),
+            _ => Err(format!(
+                "must be a whole number from 1 to {max}, or off; is {}",
+                shape(value)
+            )),
         },
     }
 }
@@ -153,7 +172,9 @@ fn interface(value: &Value) -> Result<Value, String> {
         "localhost" => Ok(json!("127.0.0.1")),
         address => match address.parse::<IpAddr>() {
             Ok(address) => Ok(json!(address)),
-            Err(_) => Err(format!("must be an IP address, localhost or all; is {text:?}")),
+            Err(_) => Err(format!(
+                "must be an IP address, localhost or all; is {text:?}"
+            )),
         },
     }
 }
@@ -161,13 +182,20 @@ fn interface(value: &Value) -> Result<Value, String> {
 fn choice(value: &Value, words: &[&str]) -> Result<Value, String> {
     match value {
         Value::String(word) if words.contains(&word.as_str()) => Ok(value.clone()),
-        _ => Err(format!("must be one of {}; is {}", words.join(", "), shape(value))),
+        _ => Err(format!(
+            "must be one of {}; is {}",
+            words.join(", "),
+            shape(value)
+        )),
     }
 }
 
 fn network(entry: &Value) -> Result<Value, String> {
     let text = text(entry)?;
-    let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    let network = text
+        .parse::<IpNet>()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     network
         .map(|network| json!(network))
         .ok_or_else(|| format!("must be an IP network like 10.0.0.0/8 or an address, is {text:?}"))
@@ -196,7 +224,10 @@ fn check_list(
 /// The service runner's `logging`; only the level is ours, and is the answer.
 fn check_logging(value: &Value, layout: &Layout, findings: &mut Findings) -> Option<Value> {
     let Value::Object(entries) = value else {
-        findings.problem(layout.path("logging"), format!("must be a map like {{level: info}}, is {}", shape(value)));
+        findings.problem(
+            layout.path("logging"),
+            format!("must be a map like {{level: info}}, is {}", shape(value)),
+        );
         return None;
     };
     let mut level = None;
@@ -208,7 +239,11 @@ fn check_logging(value: &Value, layout: &Layout, findings: &mut Findings) -> Opt
                 Err(what) => findings.problem(&path, what),
             },
             "name" | "streams" | "sampled_levels" => findings.ignored.push(path),
-            _ => findings.unknown_key(&path, name, ["level", "name", "streams", "sampled_levels"].into_iter()),
+            _ => findings.unknown_key(
+                &path,
+                name,
+                ["level", "name", "streams", "sampled_levels"].into_iter(),
+            ),
         }
     }
     level
@@ -223,7 +258,11 @@ fn check_metrics(value: &Value, path: &str, findings: &mut Findings) -> Option<V
     };
     let mut port = None;
     for (index, reporter) in reporters.iter().enumerate() {
-        let path = if in_list { format!("{path}[{index}]") } else { path.to_owned() };
+        let path = if in_list {
+            format!("{path}[{index}]")
+        } else {
+            path.to_owned()
+        };
         let Value::Object(entries) = reporter else {
             findings.problem(&path, "must be a map like {type: prometheus, port: 9102}");
             continue;

@@ -13,7 +13,11 @@ const PREFIX: &str = "EVENTSTREAMS__";
 /// Lays the environment over the file and returns the names of the variables that took effect.
 ///
 /// Variables that do not begin with `EVENTSTREAMS__` are none of ours (Kubernetes sets `EVENTSTREAMS_SERVICE_HOST` and the like).
-pub(super) fn apply(env: impl Iterator<Item = (String, String)>, layout: &mut Layout, findings: &mut Findings) -> Vec<String> {
+pub(super) fn apply(
+    env: impl Iterator<Item = (String, String)>,
+    layout: &mut Layout,
+    findings: &mut Findings,
+) -> Vec<String> {
     let mut variables: Vec<_> = env.filter(|(name, _)| name.starts_with(PREFIX)).collect();
     // A whole map comes before its single entries (`..KAFKA` before `..KAFKA__CLIENT_ID`); sorting is stable: the last of equal names wins.
     variables.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -30,19 +34,37 @@ fn apply_one(variable: &str, text: &str, layout: &mut Layout, findings: &mut Fin
         Some((name, entry)) => (name, Some(entry)),
         None => (rest.as_str(), None),
     };
-    let usable = KEYS.iter().filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics));
-    let Some(key) = find(name).filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics)) else {
+    let usable = KEYS
+        .iter()
+        .filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics));
+    let Some(key) = find(name).filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
+    else {
         return findings.unknown_key(variable, name, usable.map(|key| key.name));
     };
     match (key.kind, entry) {
         (Kind::Properties, Some(entry)) => {
             if entry.is_empty() || entry.contains("__") {
-                return findings.problem(variable, "must be EVENTSTREAMS__KAFKA__ and a property's name with `_` for each dot");
+                return findings.problem(
+                    variable,
+                    "must be EVENTSTREAMS__KAFKA__ and a property's name with `_` for each dot",
+                );
             }
             let property = entry.replace('_', ".");
-            set_entry(layout, name, variable, &property, Value::String(text.to_owned()));
+            set_entry(
+                layout,
+                name,
+                variable,
+                &property,
+                Value::String(text.to_owned()),
+            );
         }
-        (Kind::Logging, Some("level")) => set_entry(layout, name, variable, "level", Value::String(text.to_owned())),
+        (Kind::Logging, Some("level")) => set_entry(
+            layout,
+            name,
+            variable,
+            "level",
+            Value::String(text.to_owned()),
+        ),
         (_, Some(_)) => {
             let whole = format!("{PREFIX}{}", name.to_ascii_uppercase());
             findings.problem(
@@ -72,7 +94,10 @@ fn apply_one(variable: &str, text: &str, layout: &mut Layout, findings: &mut Fin
                 }
                 layout.set(name, variable, value);
             }
-            Err(problem) => findings.problem(variable, format!("is no JSON or YAML value: {}", problem.what)),
+            Err(problem) => findings.problem(
+                variable,
+                format!("is no JSON or YAML value: {}", problem.what),
+            ),
         },
     }
 }
@@ -85,6 +110,8 @@ fn set_entry(layout: &mut Layout, name: &str, variable: &str, entry: &str, value
     if let Some(Value::Object(entries)) = layout.values.get_mut(name) {
         entries.retain(|given, _| kafka::canonical(given) != kafka::canonical(entry));
         entries.insert(entry.to_owned(), value);
-        layout.paths.insert(yaml::join(name, entry), variable.to_owned());
+        layout
+            .paths
+            .insert(yaml::join(name, entry), variable.to_owned());
     }
 }

@@ -25,7 +25,11 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
-            write!(f, "line {line}{}", if self.path.is_empty() { ": " } else { ", " })?;
+            write!(
+                f,
+                "line {line}{}",
+                if self.path.is_empty() { ": " } else { ", " }
+            )?;
         }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -55,10 +59,19 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn problem(&mut self, path: &str, what: impl Into<String>) {
-        self.problems.push(Problem { path: path.to_owned(), line: None, what: what.into() });
+        self.problems.push(Problem {
+            path: path.to_owned(),
+            line: None,
+            what: what.into(),
+        });
     }
 
-    pub(super) fn unknown_key(&mut self, path: &str, name: &str, valid: impl Iterator<Item = &'static str>) {
+    pub(super) fn unknown_key(
+        &mut self,
+        path: &str,
+        name: &str,
+        valid: impl Iterator<Item = &'static str>,
+    ) {
         let what = match nearest(name, valid) {
             Some(near) => format!("unknown key; the nearest valid key is `{near}`"),
             None => "unknown key".to_owned(),
@@ -71,6 +84,8 @@ fn nearest(name: &str, valid: impl Iterator<Item = &'static str>) -> Option<&'st
     // Jaro-Winkler prefers common beginnings, which is how keys are mistyped (`allowed_stream`, `stream_config_url`). It takes time by
     // the length of both: no key is longer than this, and what follows makes none nearer.
     let name: String = name.chars().take(64).collect();
-    let (_, nearest) = valid.map(|key| (strsim::jaro_winkler(&name, key), key)).max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    let (_, nearest) = valid
+        .map(|key| (strsim::jaro_winkler(&name, key), key))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     Some(nearest)
 }

@@ -66,7 +66,8 @@ impl HttpConfig {
 
     /// The addresses to try for metrics and health, in order; none when they are off.
     pub fn admin_listen(&self) -> Vec<SocketAddr> {
-        self.admin_port.map_or_else(Vec::new, |port| addresses(self.admin_interface, port))
+        self.admin_port
+            .map_or_else(Vec::new, |port| addresses(self.admin_interface, port))
     }
 }
 

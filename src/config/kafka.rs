@@ -16,13 +16,34 @@ pub const BROKERS: &str = "metadata.broker.list";
 /// Properties that the consumers set themselves, with the reason. An operator's value is named as ignored at start: a file that works with
 /// the Node service works here.
 pub const OWN_PROPERTIES: &[(&str, &str)] = &[
-    ("allow.auto.create.topics", "reading must never make a topic"),
-    ("auto.commit.enable", "positions live with the clients, nothing is committed"),
-    ("auto.offset.reset", "a lost position must be seen, not skipped"),
-    ("enable.auto.commit", "positions live with the clients, nothing is committed"),
-    ("enable.auto.offset.store", "positions live with the clients, nothing is committed"),
-    ("enable.partition.eof", "the end of a partition ends a replay"),
-    ("group.instance.id", "partitions are assigned by us, there is no group"),
+    (
+        "allow.auto.create.topics",
+        "reading must never make a topic",
+    ),
+    (
+        "auto.commit.enable",
+        "positions live with the clients, nothing is committed",
+    ),
+    (
+        "auto.offset.reset",
+        "a lost position must be seen, not skipped",
+    ),
+    (
+        "enable.auto.commit",
+        "positions live with the clients, nothing is committed",
+    ),
+    (
+        "enable.auto.offset.store",
+        "positions live with the clients, nothing is committed",
+    ),
+    (
+        "enable.partition.eof",
+        "the end of a partition ends a replay",
+    ),
+    (
+        "group.instance.id",
+        "partitions are assigned by us, there is no group",
+    ),
 ];
 
 /// How Kafka is reached and read.
@@ -49,7 +70,9 @@ pub struct KafkaConfig {
 impl fmt::Debug for KafkaConfig {
     /// Only the names of the properties: their values may be secrets, and a log is read by many.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KafkaConfig").field("properties", &self.properties.keys()).finish_non_exhaustive()
+        f.debug_struct("KafkaConfig")
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,13 +84,18 @@ impl KafkaConfig {
 
     /// Reads from these brokers instead (`--brokers`, the embedded broker).
     pub fn set_brokers(&mut self, brokers: &str) {
-        self.properties.insert(BROKERS.to_owned(), brokers.to_owned());
+        self.properties
+            .insert(BROKERS.to_owned(), brokers.to_owned());
     }
 
     pub(super) fn set_defaults(&mut self, service_name: &str, user_agent: &str) {
         // librdkafka wants a group even for consumers that are only assigned to; no group is ever joined.
-        self.properties.entry("group.id".to_owned()).or_insert_with(|| service_name.to_owned());
-        self.properties.entry("client.id".to_owned()).or_insert_with(|| user_agent.to_owned());
+        self.properties
+            .entry("group.id".to_owned())
+            .or_insert_with(|| service_name.to_owned());
+        self.properties
+            .entry("client.id".to_owned())
+            .or_insert_with(|| user_agent.to_owned());
     }
 }
 
@@ -81,14 +109,32 @@ pub(super) fn canonical(property: &str) -> &str {
 
 /// The value of property `name` as it may be shown: passwords, keys and tokens are not.
 pub(super) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    let secret =
-        ["password", "passphrase", "secret", "oauthbearer.config", "key.pem", "token"].iter().any(|word| name.contains(word));
+    let secret = [
+        "password",
+        "passphrase",
+        "secret",
+        "oauthbearer.config",
+        "key.pem",
+        "token",
+    ]
+    .iter()
+    .any(|word| name.contains(word));
     if secret { "(not shown)" } else { value }
 }
 
-pub(super) fn check_properties(value: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
+pub(super) fn check_properties(
+    value: &Value,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<Value> {
     let Value::Object(entries) = value else {
-        findings.problem(path, format!("must be a map of librdkafka properties, is {}", shape(value)));
+        findings.problem(
+            path,
+            format!(
+                "must be a map of librdkafka properties, is {}",
+                shape(value)
+            ),
+        );
         return None;
     };
     let mut checked = Map::new();
@@ -103,8 +149,14 @@ pub(super) fn check_properties(value: &Value, path: &str, findings: &mut Finding
         }
         match text(value) {
             Ok(text) => {
-                if checked.insert(canonical(name).to_owned(), Value::String(text)).is_some() {
-                    findings.problem(&path, format!("is another name of {BROKERS}; give one of them"));
+                if checked
+                    .insert(canonical(name).to_owned(), Value::String(text))
+                    .is_some()
+                {
+                    findings.problem(
+                        &path,
+                        format!("is another name of {BROKERS}; give one of them"),
+                    );
                 }
             }
             // The value may be a secret: only its shape is told.

@@ -30,7 +30,10 @@ impl Layout {
 
     /// Where the entry `entry` of the map `name` was given.
     pub(super) fn entry_path(&self, name: &str, entry: &str) -> String {
-        self.paths.get(&join(name, entry)).cloned().unwrap_or_else(|| join(self.path(name), entry))
+        self.paths
+            .get(&join(name, entry))
+            .cloned()
+            .unwrap_or_else(|| join(self.path(name), entry))
     }
 
     /// Reads the file that the Node service's chart renders (it has `services`), or a plain file of `conf`'s keys.
@@ -55,7 +58,10 @@ impl Layout {
             return findings.problem("services", "must be a list with one service");
         };
         if services.len() != 1 {
-            return findings.problem("services", format!("must be a list with one service, has {}", services.len()));
+            return findings.problem(
+                "services",
+                format!("must be a list with one service, has {}", services.len()),
+            );
         }
         let Value::Object(service) = services.remove(0) else {
             return findings.problem("services[0]", "must be a map with `name` and `conf`");
@@ -63,32 +69,52 @@ impl Layout {
         for (name, value) in service {
             let path = join("services[0]", &name);
             match (name.as_str(), value) {
-                ("conf", Value::Object(keys)) => self.take(keys, &path, Some(Place::Conf), findings),
+                ("conf", Value::Object(keys)) => {
+                    self.take(keys, &path, Some(Place::Conf), findings)
+                }
                 // The service's name again: `service_name` is the one used.
                 ("conf", Value::Null) | ("name", _) => {}
                 ("conf", _) => findings.problem(&path, "must be a map of keys"),
                 ("module" | "entrypoint", _) => findings.ignored.push(path),
-                _ => findings.unknown_key(&path, &name, ["name", "module", "entrypoint", "conf"].into_iter()),
+                _ => findings.unknown_key(
+                    &path,
+                    &name,
+                    ["name", "module", "entrypoint", "conf"].into_iter(),
+                ),
             }
         }
     }
 
-    fn take(&mut self, keys: Map<String, Value>, at: &str, place: Option<Place>, findings: &mut Findings) {
+    fn take(
+        &mut self,
+        keys: Map<String, Value>,
+        at: &str,
+        place: Option<Place>,
+        findings: &mut Findings,
+    ) {
         for (name, value) in keys {
             let path = join(at, &name);
             match find(&name) {
-                Some(key) if place.is_none_or(|place| place == key.place) => match (key.kind, value) {
-                    (Kind::Ignored, _) => findings.ignored.push(path),
-                    // An empty value, as templates leave it, is no value.
-                    (_, Value::Null) => {}
-                    (_, value) => self.set(&name, &path, value),
-                },
+                Some(key) if place.is_none_or(|place| place == key.place) => {
+                    match (key.kind, value) {
+                        (Kind::Ignored, _) => findings.ignored.push(path),
+                        // An empty value, as templates leave it, is no value.
+                        (_, Value::Null) => {}
+                        (_, value) => self.set(&name, &path, value),
+                    }
+                }
                 Some(key) => {
-                    let there = if key.place == Place::Conf { "in `services[0].conf`" } else { "at the top of the file" };
+                    let there = if key.place == Place::Conf {
+                        "in `services[0].conf`"
+                    } else {
+                        "at the top of the file"
+                    };
                     findings.problem(&path, format!("this key belongs {there}"));
                 }
                 None => {
-                    let valid = KEYS.iter().filter(|key| place.is_none_or(|place| place == key.place));
+                    let valid = KEYS
+                        .iter()
+                        .filter(|key| place.is_none_or(|place| place == key.place));
                     findings.unknown_key(&path, &name, valid.map(|key| key.name));
                 }
             }

@@ -11,7 +11,11 @@ use super::error::Findings;
 use super::streams::misspelt_essential_setting;
 use super::yaml::{self, join};
 
-fn entries<'a>(value: &'a Value, path: &str, findings: &mut Findings) -> Option<&'a Map<String, Value>> {
+fn entries<'a>(
+    value: &'a Value,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<&'a Map<String, Value>> {
     let entries = value.as_object();
     if entries.is_none() {
         findings.problem(path, format!("must be a map, is {}", shape(value)));
@@ -20,7 +24,11 @@ fn entries<'a>(value: &'a Value, path: &str, findings: &mut Findings) -> Option<
 }
 
 /// `{domain: [titles]}`.
-pub(super) fn check_redacted_pages(value: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
+pub(super) fn check_redacted_pages(
+    value: &Value,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<Value> {
     let mut checked = Map::new();
     for (domain, titles) in entries(value, path, findings)? {
         let path = join(path, domain);
@@ -28,7 +36,10 @@ pub(super) fn check_redacted_pages(value: &Value, path: &str, findings: &mut Fin
             Value::Array(titles) => titles.as_slice(),
             Value::Null => &[],
             _ => {
-                findings.problem(&path, format!("must be a list of page titles, is {}", shape(titles)));
+                findings.problem(
+                    &path,
+                    format!("must be a list of page titles, is {}", shape(titles)),
+                );
                 continue;
             }
         };
@@ -66,10 +77,17 @@ struct WrittenConf {
 
 /// Page titles in the file's document that YAML takes for whole numbers become what is written: `0x1F`, and not 31.
 pub(super) fn keep_titles_of_file(document: &mut Value, text: &str) {
-    let Some(written) = yaml::parse_as::<WrittenFile>(text) else { return };
-    let of_service = written.services.and_then(|services| services.into_iter().next()?.conf?.mediawiki_redacted_pages);
+    let Some(written) = yaml::parse_as::<WrittenFile>(text) else {
+        return;
+    };
+    let of_service = written
+        .services
+        .and_then(|services| services.into_iter().next()?.conf?.mediawiki_redacted_pages);
     for (place, written) in [
-        ("/mediawiki_redacted_pages", written.mediawiki_redacted_pages),
+        (
+            "/mediawiki_redacted_pages",
+            written.mediawiki_redacted_pages,
+        ),
         ("/services/0/conf/mediawiki_redacted_pages", of_service),
     ] {
         if let (Some(pages), Some(written)) = (document.pointer_mut(place), written) {
@@ -88,7 +106,12 @@ pub(super) fn keep_titles(pages: &mut Value, text: &str) {
 fn keep(pages: &mut Value, written: &WrittenPages) {
     for (domain, titles) in pages.as_object_mut().into_iter().flatten() {
         let written = written.get(domain).and_then(Option::as_ref);
-        for (title, written) in titles.as_array_mut().into_iter().flatten().zip(written.into_iter().flatten()) {
+        for (title, written) in titles
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .zip(written.into_iter().flatten())
+        {
             if let (true, Some(written)) = (title.is_u64(), written) {
                 *title = Value::String(written.clone());
             }
@@ -101,7 +124,10 @@ fn page_title(value: &Value) -> Result<String, String> {
     match value {
         Value::String(title) if title.trim().is_empty() => Err("is an empty page title".to_owned()),
         Value::String(title) => Ok(title.clone()),
-        _ => Err(format!("YAML reads this page title as {}; put it in quotes", shape(value))),
+        _ => Err(format!(
+            "YAML reads this page title as {}; put it in quotes",
+            shape(value)
+        )),
     }
 }
 
@@ -114,7 +140,10 @@ pub(super) fn check_streams(value: &Value, path: &str, findings: &mut Findings) 
                 for setting in given.keys() {
                     if let Some(near) = misspelt_essential_setting(setting) {
                         let path = join(&join(path, name), setting);
-                        findings.problem(&path, format!("no such setting of a stream; did you mean `{near}`?"));
+                        findings.problem(
+                            &path,
+                            format!("no such setting of a stream; did you mean `{near}`?"),
+                        );
                     }
                 }
                 checked.insert(name.clone(), settings.clone());
@@ -123,14 +152,24 @@ pub(super) fn check_streams(value: &Value, path: &str, findings: &mut Findings) 
             Value::Null => {
                 checked.insert(name.clone(), Value::Object(Map::new()));
             }
-            _ => findings.problem(&join(path, name), format!("must be a map of the stream's settings, is {}", shape(settings))),
+            _ => findings.problem(
+                &join(path, name),
+                format!(
+                    "must be a map of the stream's settings, is {}",
+                    shape(settings)
+                ),
+            ),
         }
     }
     Some(Value::Object(checked))
 }
 
 /// `{headers: {name: value}, timeout: milliseconds}`.
-pub(super) fn check_uri_options(value: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
+pub(super) fn check_uri_options(
+    value: &Value,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<Value> {
     let mut checked = Map::new();
     for (name, value) in entries(value, path, findings)? {
         let path = join(path, name);
@@ -145,10 +184,18 @@ pub(super) fn check_uri_options(value: &Value, path: &str, findings: &mut Findin
                 Some(timeout @ 1..=3_600_000) => {
                     checked.insert("timeout".to_owned(), json!(timeout));
                 }
-                _ => findings.problem(&path, format!("must be milliseconds from 1 to 3600000, is {}", shape(value))),
+                _ => findings.problem(
+                    &path,
+                    format!(
+                        "must be milliseconds from 1 to 3600000, is {}",
+                        shape(value)
+                    ),
+                ),
             },
             // Options of the Node service's HTTP client and of its file reader.
-            "method" | "redirect" | "follow" | "compress" | "size" | "retries" | "encoding" => findings.ignored.push(path),
+            "method" | "redirect" | "follow" | "compress" | "size" | "retries" | "encoding" => {
+                findings.ignored.push(path)
+            }
             _ => findings.unknown_key(&path, name, ["headers", "timeout"].into_iter()),
         }
     }

@@ -125,7 +125,10 @@ impl Config {
     ///
     /// # Errors
     /// Every problem of file and environment together; only a text that is no YAML is told alone.
-    pub fn parse(text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn parse(
+        text: &str,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         Self::read(text, None, env).usable()
     }
 
@@ -133,7 +136,11 @@ impl Config {
     ///
     /// `text` is YAML or JSON in one of the two forms; an empty text is a file of defaults. Of `env`, only variables that begin with
     /// `EVENTSTREAMS__` are looked at; of two with one name, the last wins, so that command line options can be chained behind the real ones.
-    pub fn read(text: &str, folder: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Reading {
+    pub fn read(
+        text: &str,
+        folder: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Reading {
         let (mut document, syntax) = match yaml::parse(text) {
             Ok(document) => (document, None),
             Err(problem) => (Value::Null, Some(problem)),
@@ -153,17 +160,37 @@ impl Config {
             config.env_overrides = env_overrides;
         }
         match syntax {
-            Some(problem) => Reading { config, problems: vec![problem] },
-            None => Reading { config, problems: placed(findings.problems, text) },
+            Some(problem) => Reading {
+                config,
+                problems: vec![problem],
+            },
+            None => Reading {
+                config,
+                problems: placed(findings.problems, text),
+            },
         }
     }
 
-    fn from_checked(checked: &Map<String, Value>, layout: &Layout, findings: &mut Findings) -> Option<Self> {
+    fn from_checked(
+        checked: &Map<String, Value>,
+        layout: &Layout,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let rest: Rest = typed(checked, findings)?;
         let http: HttpConfig = typed(checked, findings)?;
         if http.admin_port == Some(http.port) && http.port != 0 {
-            let path = layout.path(if layout.values.contains_key("admin_port") { "admin_port" } else { "port" });
-            findings.problem(path, format!("port and admin_port are both {}; give one of them another", http.port));
+            let path = layout.path(if layout.values.contains_key("admin_port") {
+                "admin_port"
+            } else {
+                "port"
+            });
+            findings.problem(
+                path,
+                format!(
+                    "port and admin_port are both {}; give one of them another",
+                    http.port
+                ),
+            );
         }
         let mut kafka: KafkaConfig = typed(checked, findings)?;
         kafka.set_defaults(&rest.service_name, &http.user_agent);
@@ -180,8 +207,14 @@ impl Config {
             ignored_keys: Vec::new(),
             env_overrides: Vec::new(),
             opened: Opened {
-                all_streams: layout.values.get("allowed_streams").is_some_and(|value| value == "all"),
-                no_redaction: layout.values.get("mediawiki_redacted_pages").is_some_and(is_empty_map),
+                all_streams: layout
+                    .values
+                    .get("allowed_streams")
+                    .is_some_and(|value| value == "all"),
+                no_redaction: layout
+                    .values
+                    .get("mediawiki_redacted_pages")
+                    .is_some_and(is_empty_map),
             },
         })
     }
@@ -199,7 +232,9 @@ impl Reading {
     pub fn usable(self) -> Result<Config, ConfigError> {
         match self.config {
             Some(config) if self.problems.is_empty() => Ok(config),
-            _ => Err(ConfigError { problems: self.problems }),
+            _ => Err(ConfigError {
+                problems: self.problems,
+            }),
         }
     }
 }
@@ -209,10 +244,24 @@ impl Reading {
 pub fn place_problems(text: &str, problems: Vec<(String, String)>) -> Vec<Problem> {
     let lines = yaml::lines(text);
     let place = |(name, what): (String, String)| {
-        let is_it = |path: &str| path.strip_suffix(&name).is_some_and(|above| above.is_empty() || above.ends_with('.'));
-        match lines.iter().find(|(path, _)| !name.is_empty() && is_it(path)) {
-            Some((path, line)) => Problem { path: path.clone(), line: Some(*line), what },
-            None => Problem { path: name, line: None, what },
+        let is_it = |path: &str| {
+            path.strip_suffix(&name)
+                .is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        };
+        match lines
+            .iter()
+            .find(|(path, _)| !name.is_empty() && is_it(path))
+        {
+            Some((path, line)) => Problem {
+                path: path.clone(),
+                line: Some(*line),
+                what,
+            },
+            None => Problem {
+                path: name,
+                line: None,
+                what,
+            },
         }
     };
     sorted(problems.into_iter().map(place).collect())
@@ -230,7 +279,9 @@ fn take_admin_port_from_metrics(layout: &Layout, checked: &mut Map<String, Value
 /// One part of the configuration, from the checked keys that it names.
 fn typed<T: DeserializeOwned>(checked: &Map<String, Value>, findings: &mut Findings) -> Option<T> {
     // The table has checked kinds and bounds; what fails here is a table that does not fit its types, and is told like any problem.
-    T::deserialize(checked).map_err(|error| findings.problem("", error.to_string())).ok()
+    T::deserialize(checked)
+        .map_err(|error| findings.problem("", error.to_string()))
+        .ok()
 }
 
 fn placed(mut problems: Vec<Problem>, text: &str) -> Vec<Problem> {

@@ -35,7 +35,10 @@ pub(super) fn resolve(layout: &mut Layout, folder: &Path) {
     if let Some(Value::Object(properties)) = layout.values.get_mut("kafka") {
         for property in PATH_PROPERTIES {
             // Not a path but a word: librdkafka looks where systems keep their authorities.
-            if let Some(value) = properties.get_mut(*property).filter(|value| *value != "probe") {
+            if let Some(value) = properties
+                .get_mut(*property)
+                .filter(|value| *value != "probe")
+            {
                 resolve_one(value, folder);
             }
         }

@@ -38,8 +38,13 @@ impl fmt::Debug for StreamsConfig {
     /// Not the URI: it may hold a password or a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("StreamsConfig");
-        shown.field("allowed_streams", &self.allowed_streams).field("uri_options", &self.uri_options);
-        shown.field("defaults", &self.defaults).field("overrides", &self.overrides).finish_non_exhaustive()
+        shown
+            .field("allowed_streams", &self.allowed_streams)
+            .field("uri_options", &self.uri_options);
+        shown
+            .field("defaults", &self.defaults)
+            .field("overrides", &self.overrides)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,7 +62,10 @@ pub struct UriOptions {
 impl fmt::Debug for UriOptions {
     /// Only the names of the headers: `Authorization` may be among them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UriOptions").field("headers", &self.headers.keys()).field("timeout_ms", &self.timeout_ms).finish()
+        f.debug_struct("UriOptions")
+            .field("headers", &self.headers.keys())
+            .field("timeout_ms", &self.timeout_ms)
+            .finish()
     }
 }
 
@@ -77,11 +85,23 @@ pub struct SchemasConfig {
 
 /// Settings of a stream without which other topics are read, or names do not resolve: a misspelt one in the operator's own
 /// file is an error.
-const ESSENTIAL_SETTINGS: &[&str] = &["topics", "topics_allowed", "topic_prefixes", "stream_aliases"];
+const ESSENTIAL_SETTINGS: &[&str] = &[
+    "topics",
+    "topics_allowed",
+    "topic_prefixes",
+    "stream_aliases",
+];
 
 /// The other settings that mean something here. Any further one is kept as it is.
-const OTHER_SETTINGS: &[&str] =
-    &["stream", "schema_title", "description", "owner", "canary_events_enabled", "silence_max_seconds", "events_per_second_max"];
+const OTHER_SETTINGS: &[&str] = &[
+    "stream",
+    "schema_title",
+    "description",
+    "owner",
+    "canary_events_enabled",
+    "silence_max_seconds",
+    "events_per_second_max",
+];
 
 /// The setting that `name` nearly is: one edit away, or two where it is long.
 #[must_use]
@@ -91,16 +111,25 @@ pub fn misspelt_setting(name: &str) -> Option<&'static str> {
 
 /// The same for those that are worth an error.
 pub(super) fn misspelt_essential_setting(name: &str) -> Option<&'static str> {
-    if OTHER_SETTINGS.contains(&name) { None } else { misspelt(name, ESSENTIAL_SETTINGS.iter()) }
+    if OTHER_SETTINGS.contains(&name) {
+        None
+    } else {
+        misspelt(name, ESSENTIAL_SETTINGS.iter())
+    }
 }
 
-fn misspelt<'a>(name: &str, settings: impl Iterator<Item = &'a &'static str> + Clone) -> Option<&'static str> {
+fn misspelt<'a>(
+    name: &str,
+    settings: impl Iterator<Item = &'a &'static str> + Clone,
+) -> Option<&'static str> {
     // The distance takes time by both lengths, and what is longer than all settings by so much is none of them.
     if name.len() > 64 || settings.clone().any(|setting| *setting == name) {
         return None;
     }
     let lower = name.to_ascii_lowercase();
-    let is_near = |setting: &&'static str| strsim::osa_distance(&lower, setting) <= if setting.len() >= 8 { 2 } else { 1 };
+    let is_near = |setting: &&'static str| {
+        strsim::osa_distance(&lower, setting) <= if setting.len() >= 8 { 2 } else { 1 }
+    };
     settings.copied().find(is_near)
 }
 

@@ -15,7 +15,10 @@ pub struct Logging {
 
 impl Logging {
     /// Where the file cannot be understood.
-    pub const DEFAULT: Self = Self { level: Level::Info, format: LogFormat::Auto };
+    pub const DEFAULT: Self = Self {
+        level: Level::Info,
+        format: LogFormat::Auto,
+    };
 }
 
 /// Levels of the log, from talkative to silent.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
@@ -27,14 +29,19 @@ fn options() -> serde_saphyr::Options {
 /// A text that is no YAML, or gives a key twice in one map: with the line.
 pub(crate) fn parse(text: &str) -> Result<Value, Problem> {
     // A file of nothing but comments is a file without keys; the parser has its own idea of it, depending on the target type.
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+    if text
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    {
         return Ok(Value::Null);
     }
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| Problem {
         path: String::new(),
         line: error.location().map(|location| location.line()),
         what: match error.without_snippet() {
-            serde_saphyr::Error::MultipleDocuments { .. } => "a second YAML document begins here; a file holds one".to_owned(),
+            serde_saphyr::Error::MultipleDocuments { .. } => {
+                "a second YAML document begins here; a file holds one".to_owned()
+            }
             error => error.to_string(),
         },
     })
@@ -58,7 +65,11 @@ pub(super) fn lines(text: &str) -> BTreeMap<String, u64> {
 
 /// The path of `key` inside the map at `path`.
 pub(super) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 /// Only the shape of a document, with places.
@@ -153,7 +164,10 @@ mod tests {
     #[test]
     fn scalars_are_read_as_yaml_1_2() {
         let read = parse("a: no\nb: true\nc: 10485760\nd: 007\ne: 1_000\nf: ~\ng: '5'\n").unwrap();
-        assert_eq!(read, json!({"a": "no", "b": true, "c": 10_485_760, "d": "007", "e": "1_000", "f": null, "g": "5"}));
+        assert_eq!(
+            read,
+            json!({"a": "no", "b": true, "c": 10_485_760, "d": "007", "e": "1_000", "f": null, "g": "5"})
+        );
     }
 
     #[test]
@@ -171,7 +185,13 @@ mod tests {
     #[test]
     fn a_second_document_is_an_error() {
         let problem = parse("port: 1\n---\nport: 2\n").unwrap_err();
-        assert_eq!((problem.line, problem.what.as_str()), (Some(3), "a second YAML document begins here; a file holds one"));
+        assert_eq!(
+            (problem.line, problem.what.as_str()),
+            (
+                Some(3),
+                "a second YAML document begins here; a file holds one"
+            )
+        );
     }
 
     #[test]
@@ -190,7 +210,18 @@ mod tests {
     #[test]
     fn every_key_and_list_entry_has_its_line() {
         let lines = lines("a: 1\nb:\n  - c: 2\n    d:\n      e.f: 3\n  - x\n");
-        let expected = [("a", 1), ("b", 2), ("b[0]", 3), ("b[0].c", 3), ("b[0].d", 4), ("b[0].d.e.f", 5), ("b[1]", 6)];
-        assert_eq!(lines, expected.map(|(path, line)| (path.to_owned(), line)).into());
+        let expected = [
+            ("a", 1),
+            ("b", 2),
+            ("b[0]", 3),
+            ("b[0].c", 3),
+            ("b[0].d", 4),
+            ("b[0].d.e.f", 5),
+            ("b[1]", 6),
+        ];
+        assert_eq!(
+            lines,
+            expected.map(|(path, line)| (path.to_owned(), line)).into()
+        );
     }
 }

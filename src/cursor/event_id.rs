@@ -51,19 +51,35 @@ struct Place {
 impl EventId {
     /// An id without slots: `[]`.
     pub fn new() -> Self {
-        Self { text: b"[]".to_vec(), slots: Vec::new(), numbers: Vec::new() }
+        Self {
+            text: b"[]".to_vec(),
+            slots: Vec::new(),
+            numbers: Vec::new(),
+        }
     }
 
     /// Adds a partition at the end and gives its slot: 0, 1, 2, ... It is the caller's to push no partition twice.
-    pub fn push_slot(&mut self, topic: Topic, partition: Partition, log: Option<LogId>, position: Position) -> usize {
+    pub fn push_slot(
+        &mut self,
+        topic: Topic,
+        partition: Partition,
+        log: Option<LogId>,
+        position: Position,
+    ) -> usize {
         self.text.pop(); // ]
-        let start = if self.text.len() == 1 { 0 } else { self.text.len() };
+        let start = if self.text.len() == 1 {
+            0
+        } else {
+            self.text.len()
+        };
         self.text.truncate(start);
         self.text.push(if start == 0 { b'[' } else { b',' });
         self.text.extend_from_slice(br#"{"topic":"#);
-        serde_json::to_writer(&mut self.text, topic.as_str()).expect("a string is written to memory");
+        serde_json::to_writer(&mut self.text, topic.as_str())
+            .expect("a string is written to memory");
         self.text.extend_from_slice(br#","partition":"#);
-        self.text.extend_from_slice(itoa::Buffer::new().format(partition.0).as_bytes());
+        self.text
+            .extend_from_slice(itoa::Buffer::new().format(partition.0).as_bytes());
         self.text.extend_from_slice(br#","offset":"#);
         let numbers = self.text.len();
         self.render_numbers(position);
@@ -77,8 +93,18 @@ impl EventId {
         self.text.push(b'}');
         let end = self.text.len();
         self.text.push(b']');
-        let place = Some(Place { start, numbers, numbers_end, end });
-        self.slots.push(Slot { topic, partition, position, place });
+        let place = Some(Place {
+            start,
+            numbers,
+            numbers_end,
+            end,
+        });
+        self.slots.push(Slot {
+            topic,
+            partition,
+            position,
+            place,
+        });
         self.slots.len() - 1
     }
 
@@ -89,7 +115,9 @@ impl EventId {
     /// When there is no such slot: slots come from [`Self::push_slot`] of this id only.
     pub fn set(&mut self, slot: usize, position: Position) {
         self.slots[slot].position = position;
-        let Some(place) = self.slots[slot].place else { return };
+        let Some(place) = self.slots[slot].place else {
+            return;
+        };
         self.render_numbers(position);
         if self.numbers.len() == place.numbers_end - place.numbers {
             self.text[place.numbers..place.numbers_end].copy_from_slice(&self.numbers);
@@ -104,7 +132,9 @@ impl EventId {
     ///
     /// When there is no such slot.
     pub fn retire(&mut self, slot: usize) {
-        let Some(place) = self.slots[slot].place.take() else { return };
+        let Some(place) = self.slots[slot].place.take() else {
+            return;
+        };
         self.numbers.clear();
         self.replace(place.start, place.end);
         if self.text.len() == 1 {
@@ -115,7 +145,11 @@ impl EventId {
 
     /// The slots that are not retired: number, topic, partition, position.
     pub fn slots(&self) -> impl Iterator<Item = (usize, &Topic, Partition, Position)> {
-        let live = self.slots.iter().enumerate().filter(|(_, slot)| slot.place.is_some());
+        let live = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.place.is_some());
         live.map(|(number, slot)| (number, &slot.topic, slot.partition, slot.position))
     }
 
@@ -143,9 +177,11 @@ impl EventId {
     fn render_numbers(&mut self, position: Position) {
         let mut digits = itoa::Buffer::new();
         self.numbers.clear();
-        self.numbers.extend_from_slice(digits.format(position.next.0).as_bytes());
+        self.numbers
+            .extend_from_slice(digits.format(position.next.0).as_bytes());
         self.numbers.extend_from_slice(br#","timestamp":"#);
-        self.numbers.extend_from_slice(digits.format(position.timestamp.0).as_bytes());
+        self.numbers
+            .extend_from_slice(digits.format(position.timestamp.0).as_bytes());
     }
 
     /// Puts `self.numbers` in the place of the text from `start` to `end`, and shifts the slots behind.
@@ -153,7 +189,12 @@ impl EventId {
         let new_end = start + self.numbers.len();
         self.text.splice(start..end, self.numbers.iter().copied());
         for place in self.slots.iter_mut().filter_map(|slot| slot.place.as_mut()) {
-            for mark in [&mut place.start, &mut place.numbers, &mut place.numbers_end, &mut place.end] {
+            for mark in [
+                &mut place.start,
+                &mut place.numbers,
+                &mut place.numbers_end,
+                &mut place.end,
+            ] {
                 if *mark >= end {
                     *mark = *mark + new_end - end;
                 }
@@ -173,10 +214,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cursor::{AskedEntry, AskedPosition, LastEventId, Offset, TimestampMs, TopicIdentity};
+    use crate::cursor::{
+        AskedEntry, AskedPosition, LastEventId, Offset, TimestampMs, TopicIdentity,
+    };
 
     fn at(next: i64, timestamp: i64) -> Position {
-        Position { next: Offset(next), timestamp: TimestampMs(timestamp) }
+        Position {
+            next: Offset(next),
+            timestamp: TimestampMs(timestamp),
+        }
     }
 
     fn log(topic: u8) -> LogId {
@@ -190,9 +236,24 @@ mod tests {
     #[test]
     fn an_id_of_two_datacenters_is_the_golden_one() {
         let mut id = EventId::new();
-        id.push_slot("eqiad.mediawiki.recentchange".into(), Partition(0), Some(log(1)), at(9, 1_700_000_100_000));
-        id.push_slot("eqiad.mediawiki.recentchange".into(), Partition(1), Some(log(1)), at(7, 1_700_000_099_000));
-        id.push_slot("codfw.mediawiki.recentchange".into(), Partition(0), Some(log(2)), at(0, 0));
+        id.push_slot(
+            "eqiad.mediawiki.recentchange".into(),
+            Partition(0),
+            Some(log(1)),
+            at(9, 1_700_000_100_000),
+        );
+        id.push_slot(
+            "eqiad.mediawiki.recentchange".into(),
+            Partition(1),
+            Some(log(1)),
+            at(7, 1_700_000_099_000),
+        );
+        id.push_slot(
+            "codfw.mediawiki.recentchange".into(),
+            Partition(0),
+            Some(log(2)),
+            at(0, 0),
+        );
         id.set(0, at(42, 1_700_000_100_011));
         let golden = include_str!("../../tests/fixtures/event_ids/two_datacenters.json").trim_end();
         assert_eq!(text(&id), golden);
@@ -225,15 +286,24 @@ mod tests {
         id.retire(1);
         assert_eq!((text(&id), id.slots().count()), ("[]".to_owned(), 0));
         assert_eq!(id.push_slot("b".into(), Partition(0), None, at(1, 2)), 3);
-        assert_eq!(text(&id), r#"[{"topic":"b","partition":0,"offset":1,"timestamp":2}]"#);
-        assert_eq!((id.position(0), id.position(3), id.position(4)), (Some(at(77, 77)), Some(at(1, 2)), None));
+        assert_eq!(
+            text(&id),
+            r#"[{"topic":"b","partition":0,"offset":1,"timestamp":2}]"#
+        );
+        assert_eq!(
+            (id.position(0), id.position(3), id.position(4)),
+            (Some(at(77, 77)), Some(at(1, 2)), None)
+        );
     }
 
     #[test]
     fn names_of_topics_are_escaped() {
         let mut id = EventId::new();
         id.push_slot("a\"\n".into(), Partition(0), None, at(1, 2));
-        assert_eq!(text(&id), r#"[{"topic":"a\"\n","partition":0,"offset":1,"timestamp":2}]"#);
+        assert_eq!(
+            text(&id),
+            r#"[{"topic":"a\"\n","partition":0,"offset":1,"timestamp":2}]"#
+        );
     }
 
     #[derive(Clone, Debug)]

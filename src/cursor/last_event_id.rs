@@ -68,13 +68,19 @@ pub enum LastEventIdError {
         bytes: usize,
     },
     /// Not JSON.
-    #[error("the id is not JSON ({0}); send back the `id` of the last event as it came, or an array like {EXAMPLE}")]
+    #[error(
+        "the id is not JSON ({0}); send back the `id` of the last event as it came, or an array like {EXAMPLE}"
+    )]
     NotJson(String),
     /// JSON, but no array.
-    #[error("the id is not a JSON array; send back the `id` of the last event as it came, or an array like {EXAMPLE}")]
+    #[error(
+        "the id is not a JSON array; send back the `id` of the last event as it came, or an array like {EXAMPLE}"
+    )]
     NotArray,
     /// An array without entries, which nobody was given.
-    #[error("the id is an empty array; leave it away to begin live, or send back the `id` of the last event as it came")]
+    #[error(
+        "the id is an empty array; leave it away to begin live, or send back the `id` of the last event as it came"
+    )]
     Empty,
     /// More than [`ID_ENTRIES_MAX`].
     #[error("the id has {entries} entries; at most {ID_ENTRIES_MAX} are read")]
@@ -166,16 +172,22 @@ impl LastEventId {
             return Err(LastEventIdError::Empty);
         }
         if raws.len() > ID_ENTRIES_MAX {
-            return Err(LastEventIdError::TooManyEntries { entries: raws.len() });
+            return Err(LastEventIdError::TooManyEntries {
+                entries: raws.len(),
+            });
         }
         let mut entries: Vec<AskedEntry> = Vec::with_capacity(raws.len());
-        let mut seen: HashMap<(Topic, Option<Partition>), (usize, AskedPosition)> = HashMap::with_capacity(raws.len());
+        let mut seen: HashMap<(Topic, Option<Partition>), (usize, AskedPosition)> =
+            HashMap::with_capacity(raws.len());
         for (index, raw) in raws.into_iter().enumerate() {
             let at = |error| LastEventIdError::Entry { index, error };
             let entry = parse_entry(raw.get()).map_err(at)?;
             match seen.get(&(entry.topic.clone(), entry.partition)) {
                 None => {
-                    seen.insert((entry.topic.clone(), entry.partition), (index, entry.position));
+                    seen.insert(
+                        (entry.topic.clone(), entry.partition),
+                        (index, entry.position),
+                    );
                     entries.push(entry);
                 }
                 Some(&(_, position)) if position == entry.position => {}
@@ -213,17 +225,26 @@ struct RawEntry<'a> {
 
 fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
     if raw.starts_with('"') {
-        return Ok(AskedEntry { topic: parse_topic(raw)?, partition: None, position: AskedPosition::Unset });
+        return Ok(AskedEntry {
+            topic: parse_topic(raw)?,
+            partition: None,
+            position: AskedPosition::Unset,
+        });
     }
     if !raw.starts_with('{') {
         return Err(EntryError::NotEntry);
     }
-    let entry: RawEntry<'_> = serde_json::from_str(raw).map_err(|error| EntryError::Malformed(error.to_string()))?;
+    let entry: RawEntry<'_> =
+        serde_json::from_str(raw).map_err(|error| EntryError::Malformed(error.to_string()))?;
     let topic = parse_topic(entry.topic.map_or("", RawValue::get))?;
     let partition = match parse_integer("partition", entry.partition)? {
         None => None,
         Some(..0) => return Err(EntryError::NegativePartition),
-        Some(number) => Some(Partition(number.try_into().map_err(|_| EntryError::NotInteger("partition"))?)),
+        Some(number) => Some(Partition(
+            number
+                .try_into()
+                .map_err(|_| EntryError::NotInteger("partition"))?,
+        )),
     };
     let offset = parse_integer("offset", entry.offset)?;
     let timestamp = match parse_integer("timestamp", entry.timestamp)? {
@@ -239,18 +260,30 @@ fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
         (Some(offset), None) => AskedPosition::Offset(Offset(offset)),
         (Some(offset), Some(timestamp)) => {
             let log = entry.log.map(|raw| parse_log(raw.get()));
-            AskedPosition::Both { next: Offset(offset), timestamp, log }
+            AskedPosition::Both {
+                next: Offset(offset),
+                timestamp,
+                log,
+            }
         }
     };
     if partition.is_none() && position != AskedPosition::Unset {
         return Err(EntryError::NoPartition);
     }
-    Ok(AskedEntry { topic, partition, position })
+    Ok(AskedEntry {
+        topic,
+        partition,
+        position,
+    })
 }
 
 fn parse_topic(raw: &str) -> Result<Topic, EntryError> {
     let topic: String = serde_json::from_str(raw).map_err(|_| EntryError::NoTopic)?;
-    if topic.is_empty() { Err(EntryError::NoTopic) } else { Ok(topic.into()) }
+    if topic.is_empty() {
+        Err(EntryError::NoTopic)
+    } else {
+        Ok(topic.into())
+    }
 }
 
 /// A `log` that is none of ours names another log.
@@ -267,7 +300,10 @@ fn parse_integer(name: &'static str, raw: Option<&RawValue>) -> Result<Option<i6
         return Ok(Some(integer));
     }
     match serde_json::from_str::<f64>(raw.get()) {
-        #[allow(clippy::cast_possible_truncation, reason = "an integer within the range where f64 is exact")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "an integer within the range where f64 is exact"
+        )]
         Ok(number) if number.fract() == 0.0 && number.abs() <= EXACT_MAX => Ok(Some(number as i64)),
         _ => Err(EntryError::NotInteger(name)),
     }

@@ -54,7 +54,9 @@ impl LogId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text: [u8; 8] = text.as_bytes().try_into().ok()?;
-        text.iter().all(|digit| DIGITS.contains(digit)).then_some(Self { text })
+        text.iter()
+            .all(|digit| DIGITS.contains(digit))
+            .then_some(Self { text })
     }
 
     /// The id's text.

@@ -29,8 +29,13 @@ mod resolve;
 pub mod since;
 
 pub use event_id::EventId;
-pub use last_event_id::{AskedEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError};
+pub use last_event_id::{
+    AskedEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId,
+    LastEventIdError,
+};
 pub use log_id::{LogId, LogMatch, TopicIdentity};
 pub use position::{Offset, Partition, Position, TimestampMs};
-pub use resolve::{Decision, FoundByTime, LogAnswer, LogQuestion, MovedReason, Requested, Target, decide};
+pub use resolve::{
+    Decision, FoundByTime, LogAnswer, LogQuestion, MovedReason, Requested, Target, decide,
+};
 pub use since::SinceError;

@@ -50,11 +50,21 @@ impl Target {
         match asked {
             AskedPosition::Unset | AskedPosition::Live => Self::Live,
             AskedPosition::Earliest => Self::Earliest,
-            AskedPosition::Offset(next) => Self::Offset { next, timestamp: None },
+            AskedPosition::Offset(next) => Self::Offset {
+                next,
+                timestamp: None,
+            },
             AskedPosition::Timestamp(time) => Self::Time(time),
-            AskedPosition::Both { next, timestamp, log } => match log.zip(current).map(|(log, current)| log.compare(current)) {
+            AskedPosition::Both {
+                next,
+                timestamp,
+                log,
+            } => match log.zip(current).map(|(log, current)| log.compare(current)) {
                 None => Self::Unverified { next, timestamp },
-                Some(LogMatch::Same) => Self::Offset { next, timestamp: Some(timestamp) },
+                Some(LogMatch::Same) => Self::Offset {
+                    next,
+                    timestamp: Some(timestamp),
+                },
                 Some(LogMatch::Recreated) => Self::Recreated { old: next },
                 Some(LogMatch::Other) => Self::Time(timestamp),
             },
@@ -65,7 +75,10 @@ impl Target {
     #[must_use]
     pub fn time(self) -> Option<TimestampMs> {
         match self {
-            Self::Time(time) | Self::Unverified { timestamp: time, .. } => Some(time),
+            Self::Time(time)
+            | Self::Unverified {
+                timestamp: time, ..
+            } => Some(time),
             Self::Offset { timestamp, .. } => timestamp,
             Self::Live | Self::Earliest | Self::Recreated { .. } => None,
         }
@@ -77,10 +90,22 @@ impl Target {
         let question = LogQuestion::default();
         match self {
             Self::Live => None,
-            Self::Offset { next, timestamp: None } => Some(LogQuestion { before: Some(next), ..question }),
+            Self::Offset {
+                next,
+                timestamp: None,
+            } => Some(LogQuestion {
+                before: Some(next),
+                ..question
+            }),
             Self::Offset { .. } | Self::Earliest | Self::Recreated { .. } => Some(question),
-            Self::Time(time) => Some(LogQuestion { time: Some(time), ..question }),
-            Self::Unverified { next, timestamp } => Some(LogQuestion { before: Some(next), time: Some(timestamp) }),
+            Self::Time(time) => Some(LogQuestion {
+                time: Some(time),
+                ..question
+            }),
+            Self::Unverified { next, timestamp } => Some(LogQuestion {
+                before: Some(next),
+                time: Some(timestamp),
+            }),
         }
     }
 }
@@ -136,7 +161,12 @@ pub enum MovedReason {
 
 impl MovedReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::BelowLogStart, Self::AboveLogEnd, Self::TopicRecreated, Self::LogTruncated];
+    pub const ALL: [Self; 4] = [
+        Self::BelowLogStart,
+        Self::AboveLogEnd,
+        Self::TopicRecreated,
+        Self::LogTruncated,
+    ];
 
     /// The label in metrics, headers and comments.
     #[must_use]
@@ -172,15 +202,24 @@ impl Decision {
     /// The position that was asked for.
     #[must_use]
     pub fn at(next: Offset, timestamp: TimestampMs) -> Self {
-        Self { position: Position { next, timestamp }, moved: None }
+        Self {
+            position: Position { next, timestamp },
+            moved: None,
+        }
     }
 
     fn live(live: Position) -> Self {
-        Self { position: live, moved: None }
+        Self {
+            position: live,
+            moved: None,
+        }
     }
 
     fn moved(self, offset: Offset, reason: MovedReason) -> Self {
-        Self { moved: Some((Requested::Offset(offset), reason)), ..self }
+        Self {
+            moved: Some((Requested::Offset(offset), reason)),
+            ..self
+        }
     }
 }
 
@@ -191,7 +230,9 @@ pub fn decide(target: Target, answer: &LogAnswer, live: Position) -> Decision {
     match target {
         Target::Live => Decision::live(live),
         Target::Earliest => Decision::at(answer.low, TimestampMs(0)),
-        Target::Recreated { old } => Decision::at(answer.low, TimestampMs(0)).moved(old, MovedReason::TopicRecreated),
+        Target::Recreated { old } => {
+            Decision::at(answer.low, TimestampMs(0)).moved(old, MovedReason::TopicRecreated)
+        }
         Target::Time(time) => by_time(time, answer, live),
         Target::Offset { next, timestamp } if next > answer.high => {
             let at = timestamp.map_or(Decision::live(live), |time| by_time(time, answer, live));
@@ -213,7 +254,9 @@ pub fn decide(target: Target, answer: &LogAnswer, live: Position) -> Decision {
             // Older records are still here: the offset is another cluster's.
             Some(found) if !found.may_lack_older => by_time(timestamp, answer, live),
             // The log's start is ahead of live where all records of a log were deleted.
-            None if live.next > answer.low => Decision::live(live).moved(next, MovedReason::BelowLogStart),
+            None if live.next > answer.low => {
+                Decision::live(live).moved(next, MovedReason::BelowLogStart)
+            }
             _ => Decision::at(answer.low, timestamp).moved(next, MovedReason::BelowLogStart),
         },
         Target::Unverified { next, timestamp } => match answer.before {
@@ -227,7 +270,10 @@ fn by_time(time: TimestampMs, answer: &LogAnswer, live: Position) -> Decision {
     match answer.by_time {
         Some(found) if found.may_lack_older => {
             let moved = Some((Requested::Time(time), MovedReason::BelowLogStart));
-            Decision { moved, ..Decision::at(found.offset, time) }
+            Decision {
+                moved,
+                ..Decision::at(found.offset, time)
+            }
         }
         Some(found) => Decision::at(found.offset, time),
         // Every record below the log's end is earlier, also those that are not read here yet.

@@ -28,7 +28,9 @@ pub enum SinceError {
         bytes: usize,
     },
     /// Ten digits: seconds since 1970.
-    #[error("`since` counts milliseconds since 1970, and {0} looks like seconds: give {0}000, or a date")]
+    #[error(
+        "`since` counts milliseconds since 1970, and {0} looks like seconds: give {0}000, or a date"
+    )]
     Seconds(String),
     /// No time.
     #[error("`since` is no time ({0}); {FORMS}")]
@@ -96,15 +98,22 @@ pub fn parse(text: &str) -> Result<TimestampMs, SinceError> {
 /// expanded form, as JavaScript's `toISOString` writes it). Its `+` may have been decoded to a space and trimmed.
 fn beyond_9999(text: &str) -> Option<String> {
     let (year, rest) = text.strip_prefix('+').unwrap_or(text).split_once('-')?;
-    let is_beyond = year.len() == 6 && year.bytes().all(|byte| byte.is_ascii_digit()) && !year.starts_with("00");
+    let is_beyond = year.len() == 6
+        && year.bytes().all(|byte| byte.is_ascii_digit())
+        && !year.starts_with("00");
     // The calendar repeats itself every 400 years.
-    is_beyond.then(|| year.parse::<u32>().ok()).flatten().map(|year| format!("{}-{rest}", 2000 + year % 400))
+    is_beyond
+        .then(|| year.parse::<u32>().ok())
+        .flatten()
+        .map(|year| format!("{}-{rest}", 2000 + year % 400))
 }
 
 /// The text with `+` for a space that follows a time.
 fn with_plus(text: &str) -> String {
     match text.rfind(' ') {
-        Some(space) if text[..space].contains([' ', 'T', 't']) => format!("{}+{}", &text[..space], &text[space + 1..]),
+        Some(space) if text[..space].contains([' ', 'T', 't']) => {
+            format!("{}+{}", &text[..space], &text[space + 1..])
+        }
         _ => text.to_owned(),
     }
 }
@@ -152,7 +161,10 @@ mod tests {
     fn seconds_since_1970_are_refused_with_the_milliseconds_that_are_meant() {
         for text in ["1700000000", " 9999999999 ", "1000000000"] {
             let error = parse(text).expect_err(text).to_string();
-            assert!(error.contains("milliseconds") && error.contains(&format!("{}000", text.trim())), "{error}");
+            assert!(
+                error.contains("milliseconds") && error.contains(&format!("{}000", text.trim())),
+                "{error}"
+            );
         }
         assert_eq!(parse("999999999"), Ok(TimestampMs(999_999_999)));
         assert_eq!(parse("10000000000"), Ok(TimestampMs(10_000_000_000)));
@@ -173,14 +185,29 @@ mod tests {
             assert_eq!(parse(text), Ok(LATEST), "{text}");
         }
         assert!(parse("9999-12-30T00:00:00Z").expect("a time") < LATEST);
-        for text in ["+275760-13-13", "+010001-02-29", "275760-09-13x", "1000000-01-01", "+010000", "009999-12-31"] {
-            assert!(matches!(parse(text), Err(SinceError::NotTime(_))), "{text}: {:?}", parse(text));
+        for text in [
+            "+275760-13-13",
+            "+010001-02-29",
+            "275760-09-13x",
+            "1000000-01-01",
+            "+010000",
+            "009999-12-31",
+        ] {
+            assert!(
+                matches!(parse(text), Err(SinceError::NotTime(_))),
+                "{text}: {:?}",
+                parse(text)
+            );
         }
     }
 
     #[test]
     fn a_plus_that_was_decoded_to_a_space_is_a_plus() {
-        for text in ["2026-11-23T10:00:00 01:00", "2026-11-23 10:00:00 01:00", "2026-11-23T10:00:00 0100"] {
+        for text in [
+            "2026-11-23T10:00:00 01:00",
+            "2026-11-23 10:00:00 01:00",
+            "2026-11-23T10:00:00 0100",
+        ] {
             assert_eq!(parse(text), Ok(TimestampMs(DAY + 9 * HOUR)), "{text}");
         }
     }
@@ -192,7 +219,11 @@ mod tests {
 
     #[test]
     fn times_before_1970_are_1970() {
-        for text in ["1969-07-20T20:17:40Z", "0000-01-01", "-009999-01-01T00:00:00Z"] {
+        for text in [
+            "1969-07-20T20:17:40Z",
+            "0000-01-01",
+            "-009999-01-01T00:00:00Z",
+        ] {
             assert_eq!(parse(text), Ok(TimestampMs(0)), "{text}");
         }
     }
@@ -220,8 +251,14 @@ mod tests {
             assert!(error.to_string().ends_with(FORMS), "{error}");
         }
         assert_eq!(parse(" "), Err(SinceError::Empty));
-        assert_eq!(parse(&"1".repeat(65)), Err(SinceError::TooLong { bytes: 65 }));
-        assert_eq!(parse("2026-11-23T10:00:00+01:00[Europe/Paris]"), Err(SinceError::NamedZone));
+        assert_eq!(
+            parse(&"1".repeat(65)),
+            Err(SinceError::TooLong { bytes: 65 })
+        );
+        assert_eq!(
+            parse("2026-11-23T10:00:00+01:00[Europe/Paris]"),
+            Err(SinceError::NamedZone)
+        );
     }
 
     proptest! {

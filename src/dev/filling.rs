@@ -37,7 +37,9 @@ const LOSSES_MAX: u32 = 3;
 /// # Errors
 /// What rates there are, for any other.
 pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| format!("'{text}' is not a number of events a second, as 30 or 0.5"))?;
+    let rate: f64 = text
+        .parse()
+        .map_err(|_| format!("'{text}' is not a number of events a second, as 30 or 0.5"))?;
     if (RATE_MIN..=RATE_MAX).contains(&rate) {
         return Ok(rate);
     }
@@ -58,8 +60,17 @@ impl Filling {
     /// For a broker that may hold samples of an earlier run: these are gone on from, never made again.
     pub(super) fn new(broker: Arc<DevBroker>, seed: u64, rate: f64) -> Self {
         let newest = broker.newest_timestamp().map(|newest| newest.0);
-        let samples = Samples::new(seed_after(seed, newest), rate, begin(now_ms(), rate, newest)).peekable();
-        Self { broker, samples, rate }
+        let samples = Samples::new(
+            seed_after(seed, newest),
+            rate,
+            begin(now_ms(), rate, newest),
+        )
+        .peekable();
+        Self {
+            broker,
+            samples,
+            rate,
+        }
     }
 
     /// Runs until the shutdown is announced.
@@ -70,7 +81,10 @@ impl Filling {
         let mut pace = Pace::new(Instant::now());
         while !shutdown.is_announced() {
             let made = self.append_due(now_ms());
-            let behind = self.samples.peek().map_or(0, |next| now_ms() - next.timestamp_ms);
+            let behind = self
+                .samples
+                .peek()
+                .map_or(0, |next| now_ms() - next.timestamp_ms);
             if !pace.keeps_up(Instant::now(), made, behind) {
                 shutdown.begin();
                 let (rate, made) = (self.rate, pace.made_a_second());
@@ -97,7 +111,9 @@ impl Filling {
                 key: sample.key.map(Bytes::from),
                 value: Some(Bytes::from(sample.value)),
             };
-            due.entry((sample.topic, sample.partition)).or_default().push(record);
+            due.entry((sample.topic, sample.partition))
+                .or_default()
+                .push(record);
             made += 1;
         }
         for ((topic, partition), records) in due {
@@ -139,7 +155,13 @@ struct Pace {
 
 impl Pace {
     fn new(now: Instant) -> Self {
-        Self { judged_at: now, made: 0, behind_then: i64::MAX, losses: 0, made_a_second: 0.0 }
+        Self {
+            judged_at: now,
+            made: 0,
+            behind_then: i64::MAX,
+            losses: 0,
+            made_a_second: 0.0,
+        }
     }
 
     /// Takes note of `made` more events, after which the next one is `behind` (ms). `false`: for [`LOSSES_MAX`] judgements in a row it
@@ -150,8 +172,10 @@ impl Pace {
         if since < JUDGED_EVERY {
             return true;
         }
-        self.made_a_second = f64::from(u32::try_from(self.made).unwrap_or(u32::MAX)) / since.as_secs_f64();
-        let is_well = behind <= i64::try_from(BEHIND_MAX.as_millis()).unwrap_or(i64::MAX) || behind < self.behind_then;
+        self.made_a_second =
+            f64::from(u32::try_from(self.made).unwrap_or(u32::MAX)) / since.as_secs_f64();
+        let is_well = behind <= i64::try_from(BEHIND_MAX.as_millis()).unwrap_or(i64::MAX)
+            || behind < self.behind_then;
         self.losses = if is_well { 0 } else { self.losses + 1 };
         (self.judged_at, self.made, self.behind_then) = (now, 0, behind);
         self.losses < LOSSES_MAX
@@ -163,7 +187,9 @@ impl Pace {
 }
 
 fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -195,7 +221,10 @@ mod tests {
         for rate in ["0", "-1", "nan", "inf", "100000", "many"] {
             assert!(parse_rate(rate).is_err(), "{rate}");
         }
-        assert_eq!((parse_rate("0.5"), parse_rate("5000")), (Ok(0.5), Ok(5000.0)));
+        assert_eq!(
+            (parse_rate("0.5"), parse_rate("5000")),
+            (Ok(0.5), Ok(5000.0))
+        );
     }
 
     #[test]
@@ -208,7 +237,10 @@ mod tests {
         assert!((pace.made_a_second() - 200.0).abs() < 0.1);
         assert!(pace.keeps_up(at(10), 500, 580_000));
         assert!(pace.keeps_up(at(15), 500, 3_600_000), "the machine slept");
-        assert!(pace.keeps_up(at(20), 500, 3_600_000), "no less than before, twice in a row");
+        assert!(
+            pace.keeps_up(at(20), 500, 3_600_000),
+            "no less than before, twice in a row"
+        );
         assert!(pace.keeps_up(at(25), 500, 3_500_000), "ground is won");
         assert!(pace.keeps_up(at(30), 500, 5_000), "not far");
         assert!(pace.keeps_up(at(35), 500, 5_001));

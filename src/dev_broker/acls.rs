@@ -36,7 +36,10 @@ impl Acls {
         if denied.len() >= DENIALS_MAX && !denied.contains_key(topic) {
             return Err(ResponseError::PolicyViolation);
         }
-        denied.entry(topic.to_owned()).or_default().insert(operation);
+        denied
+            .entry(topic.to_owned())
+            .or_default()
+            .insert(operation);
         Ok(())
     }
 
@@ -62,13 +65,21 @@ impl Acls {
     /// `TOPIC_AUTHORIZATION_FAILED`.
     pub(super) fn check(&self, topic: &str, operation: i8) -> Result<(), ResponseError> {
         let denied = self.denied.read();
-        let is_denied = |operations: &BTreeSet<i8>| operations.contains(&operation) || operations.contains(&ALL);
-        if denied.get(topic).is_some_and(is_denied) { Err(ResponseError::TopicAuthorizationFailed) } else { Ok(()) }
+        let is_denied = |operations: &BTreeSet<i8>| {
+            operations.contains(&operation) || operations.contains(&ALL)
+        };
+        if denied.get(topic).is_some_and(is_denied) {
+            Err(ResponseError::TopicAuthorizationFailed)
+        } else {
+            Ok(())
+        }
     }
 
     /// What is allowed on a topic, as bits (KIP-430).
     pub(super) fn allowed(&self, topic: &str) -> i32 {
-        let allowed = OF_TOPICS.into_iter().filter(|operation| self.check(topic, *operation).is_ok());
+        let allowed = OF_TOPICS
+            .into_iter()
+            .filter(|operation| self.check(topic, *operation).is_ok());
         allowed.fold(0, |bits, operation| bits | 1 << operation)
     }
 }
@@ -82,12 +93,21 @@ mod tests {
         let acls = Acls::default();
         assert_eq!(acls.deny("t", READ), Ok(()));
         assert_eq!(acls.deny("t", 9), Err(ResponseError::InvalidRequest));
-        assert_eq!(acls.check("t", READ), Err(ResponseError::TopicAuthorizationFailed));
-        assert_eq!((acls.check("t", DESCRIBE), acls.check("u", READ)), (Ok(()), Ok(())));
+        assert_eq!(
+            acls.check("t", READ),
+            Err(ResponseError::TopicAuthorizationFailed)
+        );
+        assert_eq!(
+            (acls.check("t", DESCRIBE), acls.check("u", READ)),
+            (Ok(()), Ok(()))
+        );
         assert_eq!(acls.allowed("u") & !acls.allowed("t"), 1 << READ);
         acls.deny("u", ALL).unwrap();
         assert_eq!(acls.allowed("u"), 0);
         assert_eq!(acls.allow(Some("t"), ANY), [("t".to_owned(), READ)]);
-        assert_eq!((acls.check("t", READ), acls.allow(None, READ)), (Ok(()), vec![]));
+        assert_eq!(
+            (acls.check("t", READ), acls.allow(None, READ)),
+            (Ok(()), vec![])
+        );
     }
 }

@@ -10,8 +10,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::records::{
-    Compression, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions,
-    TimestampType,
+    Compression, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Record, RecordBatchDecoder, RecordBatchEncoder,
+    RecordEncodeOptions, TimestampType,
 };
 
 use super::compression::unpack;
@@ -108,7 +108,9 @@ impl Batch {
     /// Only the length is looked at: [`Self::parse`] checks the rest.
     pub(super) fn split_first(bytes: &mut Bytes) -> Option<Bytes> {
         let length = bytes.get(LENGTH_AT..)?.first_chunk::<4>()?;
-        let length = usize::try_from(i32::from_be_bytes(*length)).ok()?.checked_add(BEFORE_LENGTH_ENDS)?;
+        let length = usize::try_from(i32::from_be_bytes(*length))
+            .ok()?
+            .checked_add(BEFORE_LENGTH_ENDS)?;
         (length >= HEADER_BYTES && length <= bytes.len()).then(|| bytes.split_to(length))
     }
 
@@ -127,25 +129,41 @@ impl Batch {
 
     fn parse_of(bytes: &Bytes, writer: Writer) -> Result<Self, BatchError> {
         let mut rest = bytes.clone();
-        let whole = Self::split_first(&mut rest).ok_or_else(|| BatchError::Corrupt("cut short".to_owned()))?;
+        let whole = Self::split_first(&mut rest)
+            .ok_or_else(|| BatchError::Corrupt("cut short".to_owned()))?;
         if !rest.is_empty() {
-            return Err(BatchError::Invalid("more than one batch for a partition".to_owned()));
+            return Err(BatchError::Invalid(
+                "more than one batch for a partition".to_owned(),
+            ));
         }
         if whole[MAGIC_AT] != 2 {
-            return Err(BatchError::Invalid(format!("format {}: only format 2 (Kafka 0.11 and later) is read", whole[MAGIC_AT])));
+            return Err(BatchError::Invalid(format!(
+                "format {}: only format 2 (Kafka 0.11 and later) is read",
+                whole[MAGIC_AT]
+            )));
         }
-        let infos = RecordBatchDecoder::decode_batch_info(&mut whole.clone()).map_err(|e| BatchError::Corrupt(e.to_string()))?;
-        let info = infos.first().ok_or_else(|| BatchError::Corrupt("empty".to_owned()))?;
+        let infos = RecordBatchDecoder::decode_batch_info(&mut whole.clone())
+            .map_err(|e| BatchError::Corrupt(e.to_string()))?;
+        let info = infos
+            .first()
+            .ok_or_else(|| BatchError::Corrupt("empty".to_owned()))?;
         if info.control && writer == Writer::Client {
-            return Err(BatchError::Invalid("a producer may not write control records".to_owned()));
+            return Err(BatchError::Invalid(
+                "a producer may not write control records".to_owned(),
+            ));
         }
         if info.timestamp_type == TimestampType::LogAppend {
-            return Err(BatchError::Invalid("a producer may not set the log append time".to_owned()));
+            return Err(BatchError::Invalid(
+                "a producer may not set the log append time".to_owned(),
+            ));
         }
         let last_delta = i32_at(&whole, LAST_OFFSET_DELTA_AT);
         let is_compacted = writer == Writer::Broker && last_delta > info.record_count - 1;
         if info.record_count < 1 || (last_delta != info.record_count - 1 && !is_compacted) {
-            return Err(BatchError::Invalid(format!("{} records, but the last offset delta is {last_delta}", info.record_count)));
+            return Err(BatchError::Invalid(format!(
+                "{} records, but the last offset delta is {last_delta}",
+                info.record_count
+            )));
         }
         let producer = (info.producer_id >= 0).then_some(BatchProducer {
             id: info.producer_id,
@@ -153,14 +171,30 @@ impl Batch {
             first_sequence: info.base_sequence,
         });
         if producer.is_some_and(|p| p.epoch < 0 || (p.first_sequence < 0 && !info.control)) {
-            return Err(BatchError::Invalid("a producer id without epoch or sequence".to_owned()));
+            return Err(BatchError::Invalid(
+                "a producer id without epoch or sequence".to_owned(),
+            ));
         }
         if info.transactional && producer.is_none() {
-            return Err(BatchError::Invalid("a transaction without a producer id".to_owned()));
+            return Err(BatchError::Invalid(
+                "a transaction without a producer id".to_owned(),
+            ));
         }
-        let kind = if info.transactional { BatchKind::Transactional } else { BatchKind::Plain };
+        let kind = if info.transactional {
+            BatchKind::Transactional
+        } else {
+            BatchKind::Plain
+        };
         let (base_offset, records) = (info.min_offset, info.record_count);
-        let mut batch = Self { base_offset, last_delta, records, max_timestamp: i64::MIN, producer, kind, bytes: whole };
+        let mut batch = Self {
+            base_offset,
+            last_delta,
+            records,
+            max_timestamp: i64::MIN,
+            producer,
+            kind,
+            bytes: whole,
+        };
         let (mut max_timestamp, mut mark) = (i64::MIN, None);
         batch.walk(|unpacked, outline| {
             max_timestamp = max_timestamp.max(outline.timestamp);
@@ -168,7 +202,9 @@ impl Batch {
         })?;
         batch.max_timestamp = max_timestamp;
         if info.control {
-            batch.kind = mark.flatten().ok_or_else(|| BatchError::Invalid("a control record of no known kind".to_owned()))?;
+            batch.kind = mark.flatten().ok_or_else(|| {
+                BatchError::Invalid("a control record of no known kind".to_owned())
+            })?;
         }
         Ok(batch)
     }
@@ -194,8 +230,16 @@ impl Batch {
             last_delta: 0,
             records: 1,
             max_timestamp: timestamp,
-            producer: Some(BatchProducer { id: producer_id, epoch, first_sequence: -1 }),
-            kind: if commit { BatchKind::Commit } else { BatchKind::Abort },
+            producer: Some(BatchProducer {
+                id: producer_id,
+                epoch,
+                first_sequence: -1,
+            }),
+            kind: if commit {
+                BatchKind::Commit
+            } else {
+                BatchKind::Abort
+            },
         }
     }
 
@@ -216,17 +260,26 @@ impl Batch {
         if records == 0 || records == self.records {
             return (records > 0).then(|| self.clone());
         }
-        let attributes = i16::from_be_bytes([bytes[ATTRIBUTES_AT], bytes[ATTRIBUTES_AT + 1]]) & !CODEC_BITS;
+        let attributes =
+            i16::from_be_bytes([bytes[ATTRIBUTES_AT], bytes[ATTRIBUTES_AT + 1]]) & !CODEC_BITS;
         bytes[ATTRIBUTES_AT..LAST_OFFSET_DELTA_AT].copy_from_slice(&attributes.to_be_bytes());
         bytes[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&max_timestamp.to_be_bytes());
         bytes[RECORDS_AT..HEADER_BYTES].copy_from_slice(&records.to_be_bytes());
-        Some(Self { bytes: sealed(bytes), records, max_timestamp, ..*self })
+        Some(Self {
+            bytes: sealed(bytes),
+            records,
+            max_timestamp,
+            ..*self
+        })
     }
 
     /// Encodes records as one uncompressed batch with base offset 0. `records` must not be empty.
     pub(super) fn encode(records: &[NewRecord]) -> Result<Self, BatchError> {
         if let Some(record) = records.iter().find(|record| record.timestamp.0 < 0) {
-            return Err(BatchError::Invalid(format!("the timestamp {} is before 1970", record.timestamp)));
+            return Err(BatchError::Invalid(format!(
+                "the timestamp {} is before 1970",
+                record.timestamp
+            )));
         }
         let records = records.iter().zip(0_i32..).map(|(record, i)| Record {
             transactional: false,
@@ -246,8 +299,12 @@ impl Batch {
         });
         let records: Vec<Record> = records.collect();
         let mut bytes = BytesMut::new();
-        let options = RecordEncodeOptions { version: 2, compression: Compression::None };
-        RecordBatchEncoder::encode(&mut bytes, &records, &options).map_err(|e| BatchError::Invalid(e.to_string()))?;
+        let options = RecordEncodeOptions {
+            version: 2,
+            compression: Compression::None,
+        };
+        RecordBatchEncoder::encode(&mut bytes, &records, &options)
+            .map_err(|e| BatchError::Invalid(e.to_string()))?;
         Self::parse(&bytes.freeze())
     }
 
@@ -261,7 +318,11 @@ impl Batch {
         let mut bytes = BytesMut::from(&self.bytes[..]);
         bytes[..LENGTH_AT].copy_from_slice(&base_offset.to_be_bytes());
         bytes[LEADER_EPOCH_AT..MAGIC_AT].copy_from_slice(&leader_epoch.to_be_bytes());
-        Self { bytes: bytes.freeze(), base_offset, ..*self }
+        Self {
+            bytes: bytes.freeze(),
+            base_offset,
+            ..*self
+        }
     }
 
     pub(super) fn bytes(&self) -> &Bytes {
@@ -317,32 +378,50 @@ impl Batch {
     /// Offset and timestamp (ms) of each record, in order.
     pub(super) fn positions(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
         let mut positions = Vec::new();
-        let _ = self.walk(|_, outline| positions.push((self.base_offset + i64::from(outline.delta), outline.timestamp)));
+        let _ = self.walk(|_, outline| {
+            positions.push((
+                self.base_offset + i64::from(outline.delta),
+                outline.timestamp,
+            ))
+        });
         positions.into_iter()
     }
 
     /// Gives `see` the unpacked records and the outline of each; so checks all of them.
     fn walk(&self, mut see: impl FnMut(&[u8], Outline)) -> Result<(), BatchError> {
-        let codec = match i16::from_be_bytes([self.bytes[ATTRIBUTES_AT], self.bytes[ATTRIBUTES_AT + 1]]) & CODEC_BITS {
-            0 => Compression::None,
-            1 => Compression::Gzip,
-            2 => Compression::Snappy,
-            3 => Compression::Lz4,
-            4 => Compression::Zstd,
-            other => return Err(BatchError::Invalid(format!("unknown codec {other}"))),
-        };
-        let unpacked =
-            unpack(&self.bytes[HEADER_BYTES..], codec).map_err(|e| BatchError::Invalid(format!("its {codec:?} records: {e}")))?;
-        let first = self.bytes[FIRST_TIMESTAMP_AT..].first_chunk().expect("a batch is longer than its header");
-        let walked =
-            walk(&unpacked, self.records, self.last_delta, i64::from_be_bytes(*first), |outline| see(&unpacked, outline));
+        let codec =
+            match i16::from_be_bytes([self.bytes[ATTRIBUTES_AT], self.bytes[ATTRIBUTES_AT + 1]])
+                & CODEC_BITS
+            {
+                0 => Compression::None,
+                1 => Compression::Gzip,
+                2 => Compression::Snappy,
+                3 => Compression::Lz4,
+                4 => Compression::Zstd,
+                other => return Err(BatchError::Invalid(format!("unknown codec {other}"))),
+            };
+        let unpacked = unpack(&self.bytes[HEADER_BYTES..], codec)
+            .map_err(|e| BatchError::Invalid(format!("its {codec:?} records: {e}")))?;
+        let first = self.bytes[FIRST_TIMESTAMP_AT..]
+            .first_chunk()
+            .expect("a batch is longer than its header");
+        let walked = walk(
+            &unpacked,
+            self.records,
+            self.last_delta,
+            i64::from_be_bytes(*first),
+            |outline| see(&unpacked, outline),
+        );
         walked.map_err(|what| BatchError::Invalid(what.to_owned()))
     }
 }
 
 /// What the key of a control record says (KIP-98): a version, and a kind.
 fn mark_kind(key: &[u8]) -> Option<BatchKind> {
-    match key.get(2..4).map(|kind| i16::from_be_bytes([kind[0], kind[1]])) {
+    match key
+        .get(2..4)
+        .map(|kind| i16::from_be_bytes([kind[0], kind[1]]))
+    {
         Some(COMMIT) => Some(BatchKind::Commit),
         Some(ABORT) => Some(BatchKind::Abort),
         _ => None,
@@ -359,7 +438,11 @@ fn sealed(mut bytes: BytesMut) -> Bytes {
 }
 
 fn i32_at(bytes: &[u8], at: usize) -> i32 {
-    i32::from_be_bytes(*bytes[at..].first_chunk().expect("a batch is longer than its header"))
+    i32::from_be_bytes(
+        *bytes[at..]
+            .first_chunk()
+            .expect("a batch is longer than its header"),
+    )
 }
 
 #[cfg(test)]
@@ -370,21 +453,36 @@ mod tests {
     use crate::cursor::TimestampMs;
 
     fn record(timestamp: i64) -> NewRecord {
-        NewRecord { timestamp: TimestampMs(timestamp), key: Some("k".into()), value: None }
+        NewRecord {
+            timestamp: TimestampMs(timestamp),
+            key: Some("k".into()),
+            value: None,
+        }
     }
 
     #[test]
     fn positions_follow_the_place_and_the_records() {
-        let batch = Batch::encode(&[record(20), record(10), record(30)]).unwrap().placed_at(100);
-        assert_eq!(batch.positions().collect::<Vec<_>>(), [(100, 20), (101, 10), (102, 30)]);
-        assert_eq!((batch.next_offset(), batch.max_timestamp(), batch.producer()), (103, 30, None));
+        let batch = Batch::encode(&[record(20), record(10), record(30)])
+            .unwrap()
+            .placed_at(100);
+        assert_eq!(
+            batch.positions().collect::<Vec<_>>(),
+            [(100, 20), (101, 10), (102, 30)]
+        );
+        assert_eq!(
+            (batch.next_offset(), batch.max_timestamp(), batch.producer()),
+            (103, 30, None)
+        );
         // Placing patches bytes outside the checksum: the result is still a whole batch.
         assert_eq!(Batch::parse(batch.bytes()).unwrap().base_offset(), 100);
     }
 
     #[test]
     fn a_changed_byte_anywhere_under_the_checksum_is_seen() {
-        let bytes = Batch::encode(&[record(1), record(2)]).unwrap().bytes().clone();
+        let bytes = Batch::encode(&[record(1), record(2)])
+            .unwrap()
+            .bytes()
+            .clone();
         for at in MAGIC_AT..bytes.len() {
             let mut changed = BytesMut::from(&bytes[..]);
             changed[at] ^= 1;

@@ -39,7 +39,9 @@ impl Broker {
         for spec in &config.topics {
             let made = match topics.get(&spec.name) {
                 None => topics.create(&spec.name, spec.partitions, [].into(), false),
-                Some(topic) if topic.partitions.len() < usize::try_from(spec.partitions).unwrap_or(0) => {
+                Some(topic)
+                    if topic.partitions.len() < usize::try_from(spec.partitions).unwrap_or(0) =>
+                {
                     topics.grow(&spec.name, spec.partitions, false)
                 }
                 Some(topic) => Ok(topic),
@@ -68,7 +70,11 @@ impl Broker {
     }
 
     /// Appends a producer's batch; gives its base offset and the log's start.
-    pub(super) fn produce(&self, log: &Mutex<PartitionLog>, batch: &Batch) -> Result<(i64, i64), ResponseError> {
+    pub(super) fn produce(
+        &self,
+        log: &Mutex<PartitionLog>,
+        batch: &Batch,
+    ) -> Result<(i64, i64), ResponseError> {
         let mut log = log.lock();
         let base_offset = log.append(batch)?;
         let start = log.start();
@@ -81,23 +87,44 @@ impl Broker {
     pub(super) fn newest_timestamp(&self) -> Option<i64> {
         let topics = self.topics.all();
         let logs = topics.iter().flat_map(|topic| &topic.partitions);
-        logs.filter_map(|log| log.lock().newest()).map(|(_, timestamp)| timestamp).max()
+        logs.filter_map(|log| log.lock().newest())
+            .map(|(_, timestamp)| timestamp)
+            .max()
     }
 
     /// A partition's log.
     ///
     /// # Errors
     /// [`BrokerError::UnknownPartition`].
-    pub(super) fn log(&self, topic: &str, partition: i32) -> Result<Arc<Mutex<PartitionLog>>, BrokerError> {
-        let unknown = |_| BrokerError::UnknownPartition { topic: topic.to_owned(), partition };
+    pub(super) fn log(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Arc<Mutex<PartitionLog>>, BrokerError> {
+        let unknown = |_| BrokerError::UnknownPartition {
+            topic: topic.to_owned(),
+            partition,
+        };
         self.topics.partition(topic, partition).map_err(unknown)
     }
 
     /// As [`super::DevBroker::append`].
-    pub(super) fn append(&self, topic: &str, partition: i32, records: &[NewRecord]) -> Result<i64, BrokerError> {
+    pub(super) fn append(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: &[NewRecord],
+    ) -> Result<i64, BrokerError> {
         let log = self.log(topic, partition)?;
-        let refused = |reason: String| BrokerError::Append { topic: topic.to_owned(), partition, reason };
-        let batches = chunks(records).map(Batch::encode).collect::<Result<Vec<_>, _>>().map_err(|e| refused(e.to_string()))?;
+        let refused = |reason: String| BrokerError::Append {
+            topic: topic.to_owned(),
+            partition,
+            reason,
+        };
+        let batches = chunks(records)
+            .map(Batch::encode)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| refused(e.to_string()))?;
         let mut log = log.lock();
         let base_offset = log.end();
         for batch in &batches {
@@ -117,7 +144,11 @@ impl Broker {
     }
 
     /// The topic, created with one partition when it does not exist and both the broker and the client allow that.
-    pub(super) fn get_or_create(&self, name: &str, client_allows: bool) -> Result<Arc<Topic>, ResponseError> {
+    pub(super) fn get_or_create(
+        &self,
+        name: &str,
+        client_allows: bool,
+    ) -> Result<Arc<Topic>, ResponseError> {
         if let Some(topic) = self.topics.get(name) {
             return Ok(topic);
         }
@@ -127,9 +158,13 @@ impl Broker {
         match self.topics.create(name, 1, [].into(), false) {
             Ok(topic) => Ok(topic),
             // Another connection was quicker.
-            Err(Refusal { error: ResponseError::TopicAlreadyExists, .. }) => {
-                self.topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)
-            }
+            Err(Refusal {
+                error: ResponseError::TopicAlreadyExists,
+                ..
+            }) => self
+                .topics
+                .get(name)
+                .ok_or(ResponseError::UnknownTopicOrPartition),
             Err(refusal) => {
                 tracing::debug!(topic = name, %refusal, "did not create a topic");
                 Err(refusal.error)
@@ -140,7 +175,13 @@ impl Broker {
 
 /// Cuts records into runs of about [`APPEND_BATCH_BYTES`].
 fn chunks(mut records: &[NewRecord]) -> impl Iterator<Item = &[NewRecord]> {
-    let size = |record: &NewRecord| [&record.key, &record.value].into_iter().flatten().map(bytes::Bytes::len).sum::<usize>();
+    let size = |record: &NewRecord| {
+        [&record.key, &record.value]
+            .into_iter()
+            .flatten()
+            .map(bytes::Bytes::len)
+            .sum::<usize>()
+    };
     std::iter::from_fn(move || {
         let mut bytes = 0;
         let fitting = records.iter().take_while(|record| {

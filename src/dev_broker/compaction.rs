@@ -12,10 +12,17 @@ use super::batch::{Batch, BatchKind};
 use super::open_transactions::OpenTransactions;
 
 /// Those of `batches` (in order, all of them before `end`) that stay, with the records that stay.
-pub(super) fn compacted(batches: &[Batch], transactions: &OpenTransactions, end: i64) -> Vec<Batch> {
-    let is_data = |batch: &Batch| matches!(batch.kind(), BatchKind::Plain | BatchKind::Transactional);
+pub(super) fn compacted(
+    batches: &[Batch],
+    transactions: &OpenTransactions,
+    end: i64,
+) -> Vec<Batch> {
+    let is_data =
+        |batch: &Batch| matches!(batch.kind(), BatchKind::Plain | BatchKind::Transactional);
     let is_aborted = |batch: &Batch| {
-        let producer = batch.producer().filter(|_| batch.kind() == BatchKind::Transactional);
+        let producer = batch
+            .producer()
+            .filter(|_| batch.kind() == BatchKind::Transactional);
         producer.is_some_and(|producer| transactions.is_aborted(producer.id, batch.base_offset()))
     };
     let counts = |batch: &&Batch| is_data(batch) && batch.base_offset() < end && !is_aborted(batch);
@@ -32,7 +39,10 @@ pub(super) fn compacted(batches: &[Batch], transactions: &OpenTransactions, end:
         if is_aborted(batch) {
             return None;
         }
-        batch.compacted(|offset, key| key.and_then(|key| newest.get(key)).is_some_and(|newest| offset >= *newest))
+        batch.compacted(|offset, key| {
+            key.and_then(|key| newest.get(key))
+                .is_some_and(|newest| offset >= *newest)
+        })
     };
     batches.iter().filter_map(stays).collect()
 }

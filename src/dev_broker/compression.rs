@@ -34,8 +34,14 @@ pub(super) fn unpack(packed: &[u8], codec: Compression) -> io::Result<Cow<'_, [u
 
 fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::new();
-    reader.take(UNPACKED_BYTES_MAX as u64 + 1).read_to_end(&mut unpacked)?;
-    if unpacked.len() > UNPACKED_BYTES_MAX { Err(too_large()) } else { Ok(unpacked) }
+    reader
+        .take(UNPACKED_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut unpacked)?;
+    if unpacked.len() > UNPACKED_BYTES_MAX {
+        Err(too_large())
+    } else {
+        Ok(unpacked)
+    }
 }
 
 /// Snappy comes in two shapes: snappy-java's stream of blocks (Java, librdkafka before 0.11) and one bare block (librdkafka).
@@ -52,7 +58,11 @@ fn unpack_snappy(packed: &[u8]) -> io::Result<Vec<u8>> {
         unpack_snappy_block(block, &mut unpacked)?;
         rest = after;
     }
-    if rest.is_empty() { Ok(unpacked) } else { Err(cut_short()) }
+    if rest.is_empty() {
+        Ok(unpacked)
+    } else {
+        Err(cut_short())
+    }
 }
 
 fn unpack_snappy_block(block: &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
@@ -67,7 +77,10 @@ fn unpack_snappy_block(block: &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("unpacks to more than {UNPACKED_BYTES_MAX} bytes"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("unpacks to more than {UNPACKED_BYTES_MAX} bytes"),
+    )
 }
 
 fn cut_short() -> io::Error {
@@ -80,14 +93,22 @@ mod tests {
 
     #[test]
     fn both_snappy_shapes_unpack() {
-        let block = snap::raw::Encoder::new().compress_vec(b"hello hello hello").unwrap();
-        assert_eq!(unpack(&block, Compression::Snappy).unwrap()[..], *b"hello hello hello");
+        let block = snap::raw::Encoder::new()
+            .compress_vec(b"hello hello hello")
+            .unwrap();
+        assert_eq!(
+            unpack(&block, Compression::Snappy).unwrap()[..],
+            *b"hello hello hello"
+        );
         let mut stream = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
         for _ in 0..2 {
             stream.extend(u32::try_from(block.len()).unwrap().to_be_bytes());
             stream.extend(&block);
         }
-        assert_eq!(unpack(&stream, Compression::Snappy).unwrap()[..], *b"hello hello hellohello hello hello");
+        assert_eq!(
+            unpack(&stream, Compression::Snappy).unwrap()[..],
+            *b"hello hello hellohello hello hello"
+        );
         assert!(unpack(&stream[..stream.len() - 1], Compression::Snappy).is_err());
     }
 

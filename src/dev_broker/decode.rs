@@ -17,7 +17,14 @@ const TAG_MAX: usize = 64;
 /// # Errors
 /// When the body is not what that version of `T` looks like.
 pub(super) fn decode<T: Decodable>(body: &Bytes, version: i16) -> anyhow::Result<T> {
-    T::decode(&mut Suspicious { bytes: body.clone(), refused: false, varint_seen: 0 }, version)?;
+    T::decode(
+        &mut Suspicious {
+            bytes: body.clone(),
+            refused: false,
+            varint_seen: 0,
+        },
+        version,
+    )?;
     T::decode(&mut body.clone(), version)
 }
 
@@ -67,14 +74,20 @@ impl Buf for Suspicious {
     fn try_get_u8(&mut self) -> Result<u8, TryGetError> {
         self.look_at_varint();
         if self.refused {
-            return Err(TryGetError { requested: 1, available: 0 });
+            return Err(TryGetError {
+                requested: 1,
+                available: 0,
+            });
         }
         self.bytes.try_get_u8()
     }
 
     fn try_get_i32(&mut self) -> Result<i32, TryGetError> {
         if self.refused {
-            return Err(TryGetError { requested: 4, available: 0 });
+            return Err(TryGetError {
+                requested: 4,
+                available: 0,
+            });
         }
         let number = self.bytes.try_get_i32()?;
         Ok(number.min(i32::try_from(self.bytes.len() + 1).unwrap_or(i32::MAX)))
@@ -103,17 +116,28 @@ mod tests {
     #[test]
     fn an_array_that_claims_billions_of_elements_is_refused() {
         // Metadata 4: an i32 length; 9: a varint. Believed, each would allocate more than 100 GiB.
-        assert!(decode::<MetadataRequest>(&Bytes::from_static(b"\x7f\xff\xff\xff\0\0\0\0"), 4).is_err());
-        assert!(decode::<MetadataRequest>(&Bytes::from_static(b"\xff\xff\xff\xff\x0f\0\0\0\0"), 9).is_err());
+        assert!(
+            decode::<MetadataRequest>(&Bytes::from_static(b"\x7f\xff\xff\xff\0\0\0\0"), 4).is_err()
+        );
+        assert!(
+            decode::<MetadataRequest>(&Bytes::from_static(b"\xff\xff\xff\xff\x0f\0\0\0\0"), 9)
+                .is_err()
+        );
     }
 
     #[test]
     fn numbers_larger_than_the_request_are_left_alone() {
         for version in 4..=18 {
-            let request = FetchRequest::default().with_max_bytes(i32::MAX).with_max_wait_ms(1 << 30);
+            let request = FetchRequest::default()
+                .with_max_bytes(i32::MAX)
+                .with_max_wait_ms(1 << 30);
             let mut body = BytesMut::new();
             request.encode(&mut body, version).unwrap();
-            assert_eq!(decode::<FetchRequest>(&body.freeze(), version).unwrap(), request, "version {version}");
+            assert_eq!(
+                decode::<FetchRequest>(&body.freeze(), version).unwrap(),
+                request,
+                "version {version}"
+            );
         }
     }
 

@@ -88,7 +88,11 @@ pub(super) struct Joined {
 
 impl Group {
     /// Lets a member in (or in again); gives its id.
-    pub(super) fn admit(&mut self, member_id: &str, mut spec: MemberSpec) -> Result<String, ResponseError> {
+    pub(super) fn admit(
+        &mut self,
+        member_id: &str,
+        mut spec: MemberSpec,
+    ) -> Result<String, ResponseError> {
         spec.session_timeout = spec.session_timeout.min(TIMEOUT_MAX);
         spec.rebalance_timeout = spec.rebalance_timeout.min(TIMEOUT_MAX);
         let mut member_id = member_id.to_owned();
@@ -100,17 +104,30 @@ impl Group {
         } else if !self.members.contains_key(&member_id) {
             return Err(ResponseError::UnknownMemberId);
         }
-        let others = || self.members.iter().filter(|(id, _)| **id != member_id).map(|(_, member)| &member.spec);
+        let others = || {
+            self.members
+                .iter()
+                .filter(|(id, _)| **id != member_id)
+                .map(|(_, member)| &member.spec)
+        };
         if others().count() >= MEMBERS_MAX {
             return Err(ResponseError::GroupMaxSizeReached);
         }
-        let in_common = |name: &str| others().all(|other| other.protocols.iter().any(|(known, _)| known == name));
+        let in_common = |name: &str| {
+            others().all(|other| other.protocols.iter().any(|(known, _)| known == name))
+        };
         let fits = others().all(|other| other.protocol_type == spec.protocol_type);
         if !fits || !spec.protocols.iter().any(|(name, _)| in_common(name)) {
             return Err(ResponseError::InconsistentGroupProtocol);
         }
         self.protocol_type.clone_from(&spec.protocol_type);
-        let member = Member { spec, assignment: Bytes::new(), has_joined: true, is_syncing: false, heard_at: Instant::now() };
+        let member = Member {
+            spec,
+            assignment: Bytes::new(),
+            has_joined: true,
+            is_syncing: false,
+            heard_at: Instant::now(),
+        };
         self.members.insert(member_id.clone(), member);
         Ok(member_id)
     }
@@ -130,7 +147,11 @@ impl Group {
                 member.has_joined = joiner == Some(id.as_str());
                 member.is_syncing = false;
             }
-            let longest = self.members.values().map(|member| member.spec.rebalance_timeout).max();
+            let longest = self
+                .members
+                .values()
+                .map(|member| member.spec.rebalance_timeout)
+                .max();
             self.joining_ends = longest.map(|timeout| Instant::now() + timeout);
         }
         self.finish_joining();
@@ -153,9 +174,17 @@ impl Group {
         if !self.members.contains_key(&self.leader) {
             self.leader = self.members.keys().next().cloned().unwrap_or_default();
         }
-        let knows = |member: &Member, name: &str| member.spec.protocols.iter().any(|(known, _)| known == name);
-        let preferred = self.members.get(&self.leader).map(|leader| &leader.spec.protocols[..]).unwrap_or_default();
-        let common = preferred.iter().find(|(name, _)| self.members.values().all(|member| knows(member, name)));
+        let knows = |member: &Member, name: &str| {
+            member.spec.protocols.iter().any(|(known, _)| known == name)
+        };
+        let preferred = self
+            .members
+            .get(&self.leader)
+            .map(|leader| &leader.spec.protocols[..])
+            .unwrap_or_default();
+        let common = preferred
+            .iter()
+            .find(|(name, _)| self.members.values().all(|member| knows(member, name)));
         self.protocol = common.map(|(name, _)| name.clone());
         for member in self.members.values_mut() {
             member.assignment = Bytes::new();
@@ -167,7 +196,9 @@ impl Group {
     pub(super) fn expire(&mut self) {
         let (now, before) = (Instant::now(), self.members.len());
         let joining = self.state == GroupState::Joining;
-        self.members.retain(|_, member| member.is_waiting(joining) || member.heard_at + member.spec.session_timeout > now);
+        self.members.retain(|_, member| {
+            member.is_waiting(joining) || member.heard_at + member.spec.session_timeout > now
+        });
         if self.members.len() < before {
             self.start_joining(None);
         } else if joining {
@@ -177,14 +208,27 @@ impl Group {
 
     pub(super) fn next_expiry(&self) -> Instant {
         let joining = self.state == GroupState::Joining;
-        let silent = self.members.values().filter(|member| !member.is_waiting(joining));
+        let silent = self
+            .members
+            .values()
+            .filter(|member| !member.is_waiting(joining));
         let sessions = silent.map(|member| member.heard_at + member.spec.session_timeout);
-        sessions.chain(self.joining_ends.filter(|_| joining)).min().unwrap_or_else(|| Instant::now() + TIMEOUT_MAX)
+        sessions
+            .chain(self.joining_ends.filter(|_| joining))
+            .min()
+            .unwrap_or_else(|| Instant::now() + TIMEOUT_MAX)
     }
 
     /// A member of this generation, which has just been heard of.
-    pub(super) fn member(&mut self, member_id: &str, generation: i32) -> Result<&mut Member, ResponseError> {
-        let member = self.members.get_mut(member_id).ok_or(ResponseError::UnknownMemberId)?;
+    pub(super) fn member(
+        &mut self,
+        member_id: &str,
+        generation: i32,
+    ) -> Result<&mut Member, ResponseError> {
+        let member = self
+            .members
+            .get_mut(member_id)
+            .ok_or(ResponseError::UnknownMemberId)?;
         if generation != self.generation {
             return Err(ResponseError::IllegalGeneration);
         }
@@ -195,14 +239,27 @@ impl Group {
     /// The id of the member with this instance id.
     pub(super) fn instance(&self, instance_id: Option<&str>) -> Option<String> {
         let instance_id = instance_id?;
-        let found = self.members.iter().find(|(_, member)| member.spec.instance_id.as_deref() == Some(instance_id));
+        let found = self
+            .members
+            .iter()
+            .find(|(_, member)| member.spec.instance_id.as_deref() == Some(instance_id));
         found.map(|(id, _)| id.clone())
     }
 
     pub(super) fn joined(&self, member_id: &str) -> Joined {
         let protocol = self.protocol.clone().unwrap_or_default();
-        let members = if self.leader == member_id { self.members.iter() } else { btree_map::Iter::default() };
-        let members = members.map(|(id, member)| (id.clone(), member.spec.instance_id.clone(), member.metadata(&protocol)));
+        let members = if self.leader == member_id {
+            self.members.iter()
+        } else {
+            btree_map::Iter::default()
+        };
+        let members = members.map(|(id, member)| {
+            (
+                id.clone(),
+                member.spec.instance_id.clone(),
+                member.metadata(&protocol),
+            )
+        });
         Joined {
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),
@@ -217,8 +274,14 @@ impl Group {
 impl Member {
     /// What it told the leader for this protocol.
     pub(super) fn metadata(&self, protocol: &str) -> Bytes {
-        let found = self.spec.protocols.iter().find(|(name, _)| name == protocol);
-        found.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
+        let found = self
+            .spec
+            .protocols
+            .iter()
+            .find(|(name, _)| name == protocol);
+        found
+            .map(|(_, metadata)| metadata.clone())
+            .unwrap_or_default()
     }
 
     /// Whether it waits for an answer and so cannot be heard of.

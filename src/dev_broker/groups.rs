@@ -24,7 +24,12 @@ pub(super) struct Groups {
 
 impl Groups {
     /// Joins a group (again) and waits until all its members have, or their time is up. An empty `member_id` is a newcomer.
-    pub(super) async fn join(&self, group_id: &str, member_id: &str, spec: MemberSpec) -> Result<Joined, ResponseError> {
+    pub(super) async fn join(
+        &self,
+        group_id: &str,
+        member_id: &str,
+        spec: MemberSpec,
+    ) -> Result<Joined, ResponseError> {
         if group_id.is_empty() {
             return Err(ResponseError::InvalidGroupId);
         }
@@ -89,17 +94,36 @@ impl Groups {
     }
 
     /// Says that a member lives; `REBALANCE_IN_PROGRESS` asks it to join again.
-    pub(super) fn heartbeat(&self, group_id: &str, generation: i32, member_id: &str) -> Result<(), ResponseError> {
+    pub(super) fn heartbeat(
+        &self,
+        group_id: &str,
+        generation: i32,
+        member_id: &str,
+    ) -> Result<(), ResponseError> {
         let mut group = self.known(group_id)?;
         group.member(member_id, generation)?;
-        if group.state == GroupState::Joining { Err(ResponseError::RebalanceInProgress) } else { Ok(()) }
+        if group.state == GroupState::Joining {
+            Err(ResponseError::RebalanceInProgress)
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes a member out, named by its id or (a static one) by its instance id.
-    pub(super) fn leave(&self, group_id: &str, member_id: &str, instance_id: Option<&str>) -> Result<(), ResponseError> {
+    pub(super) fn leave(
+        &self,
+        group_id: &str,
+        member_id: &str,
+        instance_id: Option<&str>,
+    ) -> Result<(), ResponseError> {
         let mut group = self.known(group_id)?;
-        let id = group.instance(instance_id).unwrap_or_else(|| member_id.to_owned());
-        group.members.remove(&id).ok_or(ResponseError::UnknownMemberId)?;
+        let id = group
+            .instance(instance_id)
+            .unwrap_or_else(|| member_id.to_owned());
+        group
+            .members
+            .remove(&id)
+            .ok_or(ResponseError::UnknownMemberId)?;
         group.start_joining(None);
         drop(group);
         self.changed.send_replace(());
@@ -153,7 +177,9 @@ impl Groups {
     /// Deletes a group that has no members.
     pub(super) fn delete(&self, group_id: &str) -> Result<(), ResponseError> {
         let mut groups = self.by_id.lock();
-        let group = groups.get_mut(group_id).ok_or(ResponseError::GroupIdNotFound)?;
+        let group = groups
+            .get_mut(group_id)
+            .ok_or(ResponseError::GroupIdNotFound)?;
         group.expire();
         if !group.members.is_empty() {
             return Err(ResponseError::NonEmptyGroup);
@@ -162,7 +188,10 @@ impl Groups {
         Ok(())
     }
 
-    fn known(&self, group_id: &str) -> Result<parking_lot::MappedMutexGuard<'_, Group>, ResponseError> {
+    fn known(
+        &self,
+        group_id: &str,
+    ) -> Result<parking_lot::MappedMutexGuard<'_, Group>, ResponseError> {
         let group = MutexGuard::try_map(self.by_id.lock(), |groups| groups.get_mut(group_id));
         let mut group = group.map_err(|_| ResponseError::UnknownMemberId)?;
         group.expire();
@@ -216,76 +245,138 @@ mod tests {
     #[tokio::test]
     async fn a_silent_member_is_thrown_out_and_the_others_go_on() {
         let groups = Groups::default();
-        let silent = groups.join("g", "", spec("range", SHORT, LONG)).await.unwrap();
-        let other = groups.join("g", "", spec("range", LONG, LONG)).await.unwrap();
-        assert_eq!((silent.generation, other.generation, other.members.len()), (1, 2, 1));
-        assert_eq!(groups.heartbeat("g", 1, &silent.member_id), Err(ResponseError::UnknownMemberId));
+        let silent = groups
+            .join("g", "", spec("range", SHORT, LONG))
+            .await
+            .unwrap();
+        let other = groups
+            .join("g", "", spec("range", LONG, LONG))
+            .await
+            .unwrap();
+        assert_eq!(
+            (silent.generation, other.generation, other.members.len()),
+            (1, 2, 1)
+        );
+        assert_eq!(
+            groups.heartbeat("g", 1, &silent.member_id),
+            Err(ResponseError::UnknownMemberId)
+        );
     }
 
     #[tokio::test]
     async fn a_member_that_does_not_join_again_in_time_is_thrown_out() {
         let groups = Groups::default();
-        let late = groups.join("g", "", spec("range", LONG, SHORT)).await.unwrap();
-        let other = groups.join("g", "", spec("range", LONG, SHORT)).await.unwrap();
+        let late = groups
+            .join("g", "", spec("range", LONG, SHORT))
+            .await
+            .unwrap();
+        let other = groups
+            .join("g", "", spec("range", LONG, SHORT))
+            .await
+            .unwrap();
         assert_eq!((other.generation, other.members.len()), (2, 1));
-        let again = groups.join("g", &late.member_id, spec("range", LONG, SHORT)).await;
+        let again = groups
+            .join("g", &late.member_id, spec("range", LONG, SHORT))
+            .await;
         assert_eq!(again.unwrap_err(), ResponseError::UnknownMemberId);
     }
 
     #[tokio::test]
     async fn the_leader_hands_out_what_each_member_gets() {
         let groups = Groups::default();
-        let first = groups.join("g", "", spec("range", LONG, LONG)).await.unwrap();
+        let first = groups
+            .join("g", "", spec("range", LONG, LONG))
+            .await
+            .unwrap();
         let rejoin = async {
             // The newcomer's join asks the first to join again, which a heartbeat tells it.
             while groups.heartbeat("g", 1, &first.member_id).is_ok() {
                 tokio::task::yield_now().await;
             }
-            groups.join("g", &first.member_id, spec("range", LONG, LONG)).await
+            groups
+                .join("g", &first.member_id, spec("range", LONG, LONG))
+                .await
         };
         let (second, first) = tokio::join!(groups.join("g", "", spec("range", LONG, LONG)), rejoin);
         let (first, second) = (first.unwrap(), second.unwrap());
-        assert_eq!((first.members.len(), second.members.len(), &second.leader), (2, 0, &first.member_id));
-        let given = vec![(first.member_id.clone(), "1".into()), (second.member_id.clone(), "2".into())];
+        assert_eq!(
+            (first.members.len(), second.members.len(), &second.leader),
+            (2, 0, &first.member_id)
+        );
+        let given = vec![
+            (first.member_id.clone(), "1".into()),
+            (second.member_id.clone(), "2".into()),
+        ];
         let follower = groups.sync("g", 2, &second.member_id, Vec::new());
-        let (for_second, for_first) = tokio::join!(follower, groups.sync("g", 2, &first.member_id, given));
+        let (for_second, for_first) =
+            tokio::join!(follower, groups.sync("g", 2, &first.member_id, given));
         assert_eq!((for_first, for_second), (Ok("1".into()), Ok("2".into())));
-        assert_eq!(groups.sync("g", 1, &first.member_id, Vec::new()).await, Err(ResponseError::IllegalGeneration));
-        assert_eq!(groups.heartbeat("g", 1, &first.member_id), Err(ResponseError::IllegalGeneration));
+        assert_eq!(
+            groups.sync("g", 1, &first.member_id, Vec::new()).await,
+            Err(ResponseError::IllegalGeneration)
+        );
+        assert_eq!(
+            groups.heartbeat("g", 1, &first.member_id),
+            Err(ResponseError::IllegalGeneration)
+        );
         groups.leave("g", &second.member_id, None).unwrap();
-        assert_eq!(groups.heartbeat("g", 2, &first.member_id), Err(ResponseError::RebalanceInProgress));
+        assert_eq!(
+            groups.heartbeat("g", 2, &first.member_id),
+            Err(ResponseError::RebalanceInProgress)
+        );
     }
 
     #[tokio::test]
     async fn a_static_member_takes_its_former_selfs_place() {
         let groups = Groups::default();
-        let named = || MemberSpec { instance_id: Some("one".to_owned()), ..spec("range", LONG, LONG) };
+        let named = || MemberSpec {
+            instance_id: Some("one".to_owned()),
+            ..spec("range", LONG, LONG)
+        };
         let former = groups.join("g", "", named()).await.unwrap();
         let again = groups.join("g", "", named()).await.unwrap();
         assert_eq!((again.generation, again.members.len()), (2, 1));
         assert_ne!(again.member_id, former.member_id);
         groups.leave("g", "", Some("one")).unwrap();
-        assert_eq!(groups.with("g", |group| group.state), Some(GroupState::Empty));
+        assert_eq!(
+            groups.with("g", |group| group.state),
+            Some(GroupState::Empty)
+        );
     }
 
     #[tokio::test]
     async fn a_member_that_shares_no_protocol_with_the_others_is_refused() {
         let groups = Groups::default();
-        groups.join("g", "", spec("range", LONG, LONG)).await.unwrap();
+        groups
+            .join("g", "", spec("range", LONG, LONG))
+            .await
+            .unwrap();
         let odd = groups.join("g", "", spec("other", LONG, LONG)).await;
         assert_eq!(odd.unwrap_err(), ResponseError::InconsistentGroupProtocol);
         assert_eq!(groups.delete("g"), Err(ResponseError::NonEmptyGroup));
-        assert_eq!(groups.commit("g", -1, "", Vec::new()), Err(ResponseError::UnknownMemberId), "the group has members");
+        assert_eq!(
+            groups.commit("g", -1, "", Vec::new()),
+            Err(ResponseError::UnknownMemberId),
+            "the group has members"
+        );
     }
 
     #[test]
     fn what_was_committed_for_a_topic_goes_with_it() {
         let groups = Groups::default();
-        let committed = CommittedOffset { offset: 5, leader_epoch: 0, metadata: String::new() };
+        let committed = CommittedOffset {
+            offset: 5,
+            leader_epoch: 0,
+            metadata: String::new(),
+        };
         let offsets = ["t", "u"].map(|topic| ((topic.to_owned(), 0), committed.clone()));
         groups.commit("g", -1, "", offsets.into()).unwrap();
         groups.forget_topic("t");
-        let left = groups.with("g", |group| group.offsets.keys().cloned().collect::<Vec<_>>()).unwrap();
+        let left = groups
+            .with("g", |group| {
+                group.offsets.keys().cloned().collect::<Vec<_>>()
+            })
+            .unwrap();
         assert_eq!(left, [("u".to_owned(), 0)]);
     }
 }

@@ -33,7 +33,10 @@ pub(super) struct LogConfig {
 
 impl From<u64> for LogConfig {
     fn from(retention_bytes: u64) -> Self {
-        Self { retention_bytes, compacted_every_ms: None }
+        Self {
+            retention_bytes,
+            compacted_every_ms: None,
+        }
     }
 }
 
@@ -65,7 +68,10 @@ struct Segment {
 
 /// Whole batches for a fetch.
 #[derive(Debug, Default)]
-#[allow(clippy::struct_field_names, reason = "the batches of a read, beside what is known of them")]
+#[allow(
+    clippy::struct_field_names,
+    reason = "the batches of a read, beside what is known of them"
+)]
 pub(super) struct Batches {
     pub(super) batches: Vec<Bytes>,
     pub(super) bytes: usize,
@@ -94,7 +100,11 @@ impl PartitionLog {
         let (files, stored, start) = SegmentFiles::open(folder)?;
         log.segments.extend(stored.into_iter().map(|stored| {
             let bytes = stored.batches.iter().map(|batch| batch.size() as u64).sum();
-            Segment { base_offset: stored.base_offset, batches: stored.batches, bytes }
+            Segment {
+                base_offset: stored.base_offset,
+                batches: stored.batches,
+                bytes,
+            }
         }));
         log.recount();
         log.files = Some(files);
@@ -138,7 +148,9 @@ impl PartitionLog {
 
     /// The last stable offset: what is before it is not in any open transaction.
     pub(super) fn last_stable(&self) -> i64 {
-        self.transactions.first_open().map_or(self.end(), |first| first.max(self.start))
+        self.transactions
+            .first_open()
+            .map_or(self.end(), |first| first.max(self.start))
     }
 
     /// What is known of transactions.
@@ -155,7 +167,12 @@ impl PartitionLog {
     pub(super) fn epoch_end(&self, epoch: i32) -> Option<(i32, i64)> {
         let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
         let (known, _) = self.epochs.get(after.checked_sub(1)?)?;
-        Some((*known, self.epochs.get(after).map_or(self.end(), |(_, start)| *start)))
+        Some((
+            *known,
+            self.epochs
+                .get(after)
+                .map_or(self.end(), |(_, start)| *start),
+        ))
     }
 
     /// Appends a batch; gives its base offset (the first one's when an idempotent producer sent it again).
@@ -179,11 +196,20 @@ impl PartitionLog {
     }
 
     fn append_placed(&mut self, batch: Batch) -> io::Result<()> {
-        let segment_bytes = (self.config.retention_bytes / SEGMENTS_PER_LOG).clamp(1, SEGMENT_BYTES_MAX);
-        if self.segments.back().is_some_and(|last| last.bytes > 0 && last.bytes + batch.size() as u64 > segment_bytes) {
+        let segment_bytes =
+            (self.config.retention_bytes / SEGMENTS_PER_LOG).clamp(1, SEGMENT_BYTES_MAX);
+        if self
+            .segments
+            .back()
+            .is_some_and(|last| last.bytes > 0 && last.bytes + batch.size() as u64 > segment_bytes)
+        {
             self.roll()?;
         }
-        if self.config.compacted_every_ms.is_some_and(|ms| self.active_spans_more_than(ms, &batch)) {
+        if self
+            .config
+            .compacted_every_ms
+            .is_some_and(|ms| self.active_spans_more_than(ms, &batch))
+        {
             self.roll()?;
             self.compact();
         }
@@ -217,9 +243,13 @@ impl PartitionLog {
             return Err(ResponseError::OffsetOutOfRange);
         }
         let mut read = Batches::default();
-        let first = self.segments.partition_point(|segment| segment.next_offset() <= offset);
+        let first = self
+            .segments
+            .partition_point(|segment| segment.next_offset() <= offset);
         for segment in self.segments.range(first..) {
-            let from = segment.batches.partition_point(|batch| batch.next_offset() <= offset);
+            let from = segment
+                .batches
+                .partition_point(|batch| batch.next_offset() <= offset);
             for batch in &segment.batches[from..] {
                 let is_first = read.batches.is_empty() && at_least_one;
                 let is_full = read.bytes + batch.size() > bytes_max && !is_first;
@@ -236,30 +266,44 @@ impl PartitionLog {
 
     /// The same up to the log's end.
     #[cfg(test)]
-    pub(super) fn read(&self, offset: i64, bytes_max: usize, at_least_one: bool) -> Result<Batches, ResponseError> {
+    pub(super) fn read(
+        &self,
+        offset: i64,
+        bytes_max: usize,
+        at_least_one: bool,
+    ) -> Result<Batches, ResponseError> {
         self.read_before(self.end(), offset, bytes_max, at_least_one)
     }
 
     /// Offset and timestamp of the first record, in offset order, whose timestamp is at least `timestamp`.
     pub(super) fn first_since(&self, timestamp: i64) -> Option<(i64, i64)> {
-        self.readable(|batch| batch.max_timestamp() >= timestamp).find(|(_, time)| *time >= timestamp)
+        self.readable(|batch| batch.max_timestamp() >= timestamp)
+            .find(|(_, time)| *time >= timestamp)
     }
 
     /// Offset and timestamp of the first record that has the largest timestamp (KIP-734).
     pub(super) fn newest(&self) -> Option<(i64, i64)> {
         let newest = self.readable_batches().map(Batch::max_timestamp).max()?;
         // A batch half deleted may owe its largest timestamp to a deleted record: then the scan has to look at all.
-        self.first_since(newest).or_else(|| self.readable(|_| true).max_by_key(|(offset, time)| (*time, -offset)))
+        self.first_since(newest).or_else(|| {
+            self.readable(|_| true)
+                .max_by_key(|(offset, time)| (*time, -offset))
+        })
     }
 
     fn readable_batches(&self) -> impl Iterator<Item = &Batch> {
-        self.segments.iter().flat_map(|segment| &segment.batches).filter(|batch| batch.next_offset() > self.start)
+        self.segments
+            .iter()
+            .flat_map(|segment| &segment.batches)
+            .filter(|batch| batch.next_offset() > self.start)
     }
 
     /// Offset and timestamp of the readable records of those batches that `wanted` picks.
     fn readable(&self, wanted: impl Fn(&Batch) -> bool) -> impl Iterator<Item = (i64, i64)> {
         let batches = self.readable_batches().filter(move |batch| wanted(batch));
-        batches.flat_map(Batch::positions).filter(|(offset, _)| *offset >= self.start)
+        batches
+            .flat_map(Batch::positions)
+            .filter(|(offset, _)| *offset >= self.start)
     }
 
     /// Deletes the records before `offset` (the API `DeleteRecords`, KIP-107; -1: all); gives the new start.
@@ -304,7 +348,8 @@ impl PartitionLog {
         commit: bool,
         timestamp: i64,
     ) -> Result<(), ResponseError> {
-        let mark = Batch::mark(producer_id, epoch, commit, timestamp).placed_in(self.leader_epoch(), self.end());
+        let mark = Batch::mark(producer_id, epoch, commit, timestamp)
+            .placed_in(self.leader_epoch(), self.end());
         self.append_placed(mark).map_err(|error| {
             tracing::error!(%error, "cannot write to a partition's folder");
             ResponseError::KafkaStorageError
@@ -313,25 +358,44 @@ impl PartitionLog {
 
     /// Whether the active segment and `batch` together hold more time than a segment may.
     fn active_spans_more_than(&self, ms: i64, batch: &Batch) -> bool {
-        let first = self.segments.back().and_then(|active| active.batches.first());
+        let first = self
+            .segments
+            .back()
+            .and_then(|active| active.batches.first());
         first.is_some_and(|first| batch.max_timestamp().saturating_sub(first.max_timestamp()) > ms)
     }
 
     /// Compacts the closed segments. They lie in memory only: [`super::topics`] refuses compacted topics with a folder.
     fn compact(&mut self) {
-        let Some(active) = self.segments.pop_back() else { return };
-        let batches: Vec<Batch> = self.segments.drain(..).flat_map(|segment| segment.batches).collect();
-        let kept = compacted(&batches, &self.transactions, self.last_stable_before(active.base_offset));
+        let Some(active) = self.segments.pop_back() else {
+            return;
+        };
+        let batches: Vec<Batch> = self
+            .segments
+            .drain(..)
+            .flat_map(|segment| segment.batches)
+            .collect();
+        let kept = compacted(
+            &batches,
+            &self.transactions,
+            self.last_stable_before(active.base_offset),
+        );
         if !kept.is_empty() {
             let bytes = kept.iter().map(|batch| batch.size() as u64).sum();
-            self.segments.push_back(Segment { base_offset: kept[0].base_offset(), batches: kept, bytes });
+            self.segments.push_back(Segment {
+                base_offset: kept[0].base_offset(),
+                batches: kept,
+                bytes,
+            });
         }
         self.segments.push_back(active);
         self.bytes = self.segments.iter().map(|segment| segment.bytes).sum();
     }
 
     fn last_stable_before(&self, end: i64) -> i64 {
-        self.transactions.first_open().map_or(end, |first| first.min(end))
+        self.transactions
+            .first_open()
+            .map_or(end, |first| first.min(end))
     }
 
     /// Loses what is at `offset` and after it (a batch that reaches there goes as a whole), as when a leader comes back with less
@@ -381,7 +445,9 @@ impl PartitionLog {
     }
 
     fn drop_oldest_segment(&mut self) {
-        let Some(oldest) = self.segments.pop_front() else { return };
+        let Some(oldest) = self.segments.pop_front() else {
+            return;
+        };
         self.bytes -= oldest.bytes;
         self.start = self.start.max(oldest.next_offset());
         self.transactions.forget_before(self.start);
@@ -393,10 +459,16 @@ impl PartitionLog {
 
 impl Segment {
     fn new(base_offset: i64) -> Self {
-        Self { base_offset, batches: Vec::new(), bytes: 0 }
+        Self {
+            base_offset,
+            batches: Vec::new(),
+            bytes: 0,
+        }
     }
 
     fn next_offset(&self) -> i64 {
-        self.batches.last().map_or(self.base_offset, Batch::next_offset)
+        self.batches
+            .last()
+            .map_or(self.base_offset, Batch::next_offset)
     }
 }

@@ -169,7 +169,9 @@ pub enum BrokerError {
     #[error("{0}")]
     Topic(String),
     /// There is no such topic or partition to append to.
-    #[error("there is no partition {partition} of topic '{topic}': create it first (BrokerConfig::topics)")]
+    #[error(
+        "there is no partition {partition} of topic '{topic}': create it first (BrokerConfig::topics)"
+    )]
     UnknownPartition {
         /// The topic asked for.
         topic: String,
@@ -206,16 +208,32 @@ impl DevBroker {
         let (listen, connections_max) = (config.listen, config.connections_max);
         // Reading a folder back blocks for as long as it takes. Nobody aborts the task, so only a panic in it can fail the join.
         let opened = tokio::task::spawn_blocking(move || Broker::open(&config)).await;
-        let broker = Arc::new(opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?);
-        let error = |source| BrokerError::Listen { address: listen, source };
+        let broker =
+            Arc::new(opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?);
+        let error = |source| BrokerError::Listen {
+            address: listen,
+            source,
+        };
         let listener = TcpListener::bind(listen).await.map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let server = server::Server { broker: Arc::clone(&broker), stop: stop.clone(), tasks: tasks.clone() };
+        let server = server::Server {
+            broker: Arc::clone(&broker),
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        };
         tasks.spawn(server.run(listener, connections_max));
-        tasks.spawn(abort_expired_transactions(Arc::clone(&broker), stop.clone()));
+        tasks.spawn(abort_expired_transactions(
+            Arc::clone(&broker),
+            stop.clone(),
+        ));
         tracing::info!(%address, cluster_id = broker.topics.cluster_id(), "embedded broker listens");
-        Ok(Self { broker, address, tasks, running: stop.drop_guard() })
+        Ok(Self {
+            broker,
+            address,
+            tasks,
+            running: stop.drop_guard(),
+        })
     }
 
     /// Where it listens: what a client's `bootstrap.servers` says.
@@ -230,7 +248,12 @@ impl DevBroker {
     /// # Errors
     /// [`BrokerError::UnknownPartition`], or [`BrokerError::Append`] for a negative timestamp or a folder that cannot be written;
     /// in the latter case the first records may be in the log.
-    pub fn append(&self, topic: &str, partition: i32, records: &[NewRecord]) -> Result<i64, BrokerError> {
+    pub fn append(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: &[NewRecord],
+    ) -> Result<i64, BrokerError> {
         self.broker.append(topic, partition, records)
     }
 
@@ -244,7 +267,12 @@ impl DevBroker {
     ///
     /// # Errors
     /// [`BrokerError::UnknownPartition`].
-    pub fn set_leader(&self, topic: &str, partition: i32, has_leader: bool) -> Result<(), BrokerError> {
+    pub fn set_leader(
+        &self,
+        topic: &str,
+        partition: i32,
+        has_leader: bool,
+    ) -> Result<(), BrokerError> {
         self.broker.log(topic, partition)?.lock().has_leader = has_leader;
         self.broker.tell_changed();
         Ok(())
@@ -261,7 +289,11 @@ impl DevBroker {
         let cut = log.cut(offset);
         drop(log);
         self.broker.tell_changed();
-        cut.map_err(|reason| BrokerError::Append { topic: topic.to_owned(), partition, reason: reason.to_owned() })
+        cut.map_err(|reason| BrokerError::Append {
+            topic: topic.to_owned(),
+            partition,
+            reason: reason.to_owned(),
+        })
     }
 
     /// Closes all connections and returns when they are closed and the folder is free for another broker.
@@ -293,7 +325,10 @@ pub async fn answer_requests(
     requests: impl IntoIterator<Item = Bytes>,
 ) -> Result<Vec<Bytes>, BrokerError> {
     let broker = Broker::open(config)?;
-    let peer = requests::Peer { client: config.listen, advertised: config.listen };
+    let peer = requests::Peer {
+        client: config.listen,
+        advertised: config.listen,
+    };
     let mut answers = Vec::new();
     for request in requests {
         match requests::answer(&broker, &peer, request).await {

@@ -25,7 +25,9 @@ pub(super) struct Aborted {
 impl OpenTransactions {
     /// Takes note of a batch that was appended.
     pub(super) fn note(&mut self, batch: &Batch) {
-        let Some(producer) = batch.producer() else { return };
+        let Some(producer) = batch.producer() else {
+            return;
+        };
         let offset = batch.base_offset();
         match batch.kind() {
             BatchKind::Plain => {}
@@ -58,14 +60,24 @@ impl OpenTransactions {
 
     /// The aborted transactions that have something in `from..to`, in order of their marks.
     pub(super) fn aborted_in(&self, from: i64, to: i64) -> Vec<Aborted> {
-        let first = self.aborted.partition_point(|aborted| aborted.mark_offset < from);
-        self.aborted[first..].iter().copied().filter(|aborted| aborted.first_offset < to).collect()
+        let first = self
+            .aborted
+            .partition_point(|aborted| aborted.mark_offset < from);
+        self.aborted[first..]
+            .iter()
+            .copied()
+            .filter(|aborted| aborted.first_offset < to)
+            .collect()
     }
 
     /// Whether the record at `offset` of this producer was taken back.
     pub(super) fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
-        let holds = |aborted: &&Aborted| (aborted.first_offset..aborted.mark_offset).contains(&offset);
-        self.aborted.iter().filter(holds).any(|aborted| aborted.producer_id == producer_id)
+        let holds =
+            |aborted: &&Aborted| (aborted.first_offset..aborted.mark_offset).contains(&offset);
+        self.aborted
+            .iter()
+            .filter(holds)
+            .any(|aborted| aborted.producer_id == producer_id)
     }
 
     /// Forgets what ended before `start`.
@@ -86,16 +98,33 @@ mod tests {
         transactions.note(&transactional_batch(1, 0, 0, 2).placed_at(10));
         transactions.note(&transactional_batch(2, 0, 0, 1).placed_at(12));
         transactions.note(&transactional_batch(1, 0, 2, 1).placed_at(13));
-        assert_eq!((transactions.first_open(), transactions.producers()), (Some(10), vec![1, 2]));
+        assert_eq!(
+            (transactions.first_open(), transactions.producers()),
+            (Some(10), vec![1, 2])
+        );
         transactions.note(&mark(1, false, 14));
         assert_eq!(transactions.first_open(), Some(12));
         transactions.note(&mark(2, true, 15));
         assert_eq!(transactions.first_open(), None);
-        let aborted = Aborted { producer_id: 1, first_offset: 10, mark_offset: 14 };
+        let aborted = Aborted {
+            producer_id: 1,
+            first_offset: 10,
+            mark_offset: 14,
+        };
         assert_eq!(transactions.aborted_in(14, 20), [aborted]);
         assert_eq!(transactions.aborted_in(0, 11), [aborted]);
-        assert_eq!((transactions.aborted_in(15, 20), transactions.aborted_in(0, 10)), (vec![], vec![]));
-        assert!(transactions.is_aborted(1, 13) && !transactions.is_aborted(2, 12) && !transactions.is_aborted(1, 14));
+        assert_eq!(
+            (
+                transactions.aborted_in(15, 20),
+                transactions.aborted_in(0, 10)
+            ),
+            (vec![], vec![])
+        );
+        assert!(
+            transactions.is_aborted(1, 13)
+                && !transactions.is_aborted(2, 12)
+                && !transactions.is_aborted(1, 14)
+        );
         transactions.forget_before(15);
         assert_eq!(transactions.aborted_in(0, 20), []);
     }

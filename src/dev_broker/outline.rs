@@ -36,11 +36,17 @@ pub(super) fn walk(
         let begin = records.len() - rest.len();
         let length = varint(&mut rest)?;
         let length = usize::try_from(length).map_err(|_| "a record of negative length")?;
-        let (mut record, after) = rest.split_at_checked(length).ok_or("a record is cut short")?;
+        let (mut record, after) = rest
+            .split_at_checked(length)
+            .ok_or("a record is cut short")?;
         rest = after;
         let end = records.len() - rest.len();
-        record.try_get_i8().map_err(|_| "a record without attributes")?;
-        let timestamp = first_timestamp.checked_add(varint(&mut record)?).ok_or("a timestamp out of range")?;
+        record
+            .try_get_i8()
+            .map_err(|_| "a record without attributes")?;
+        let timestamp = first_timestamp
+            .checked_add(varint(&mut record)?)
+            .ok_or("a timestamp out of range")?;
         let delta = i32::try_from(varint(&mut record)?).map_err(|_| "an offset out of range")?;
         if delta <= before || delta > last_delta {
             return Err("the records' offsets do not rise within the batch");
@@ -58,9 +64,18 @@ pub(super) fn walk(
         if !record.is_empty() {
             return Err("a record is longer than its parts");
         }
-        see(Outline { delta, timestamp, key, bytes: begin..end });
+        see(Outline {
+            delta,
+            timestamp,
+            key,
+            bytes: begin..end,
+        });
     }
-    if rest.is_empty() { Ok(()) } else { Err("bytes after the last record") }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err("bytes after the last record")
+    }
 }
 
 /// Skips a key, a value or a header's part: a length (-1 is null) and as many bytes. Gives the length.
@@ -70,7 +85,9 @@ fn skip_bytes(record: &mut &[u8]) -> Result<Option<usize>, &'static str> {
         return Ok(None);
     }
     let length = usize::try_from(length).map_err(|_| "a length out of range")?;
-    *record = record.get(length..).ok_or("a key, value or header is cut short")?;
+    *record = record
+        .get(length..)
+        .ok_or("a key, value or header is cut short")?;
     Ok(Some(length))
 }
 
@@ -116,7 +133,12 @@ mod tests {
     #[test]
     fn a_control_record_is_a_record() {
         let record = control_record(1);
-        let outline = Outline { delta: 0, timestamp: 7, key: Some(5..9), bytes: 0..record.len() };
+        let outline = Outline {
+            delta: 0,
+            timestamp: 7,
+            key: Some(5..9),
+            bytes: 0..record.len(),
+        };
         assert_eq!(outlines(&record, 1, 0), Ok(vec![outline]));
         assert_eq!(&record[5..9], [0, 0, 0, 1]);
     }
@@ -126,7 +148,10 @@ mod tests {
         let mut two = [control_record(0), control_record(0)].concat();
         assert!(outlines(&two, 2, 1).is_err(), "the same offset twice");
         two[17 + 3] = 6;
-        assert_eq!(outlines(&two, 2, 3).map(|outlines| outlines[1].delta), Ok(3));
+        assert_eq!(
+            outlines(&two, 2, 3).map(|outlines| outlines[1].delta),
+            Ok(3)
+        );
         assert!(outlines(&two, 2, 2).is_err(), "beyond the last");
     }
 

@@ -49,16 +49,28 @@ impl Producers {
     /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a gap or an old batch no longer remembered, `INVALID_PRODUCER_EPOCH` for an older
     /// epoch.
     pub(super) fn check(&self, batch: &Batch) -> Result<Verdict, ResponseError> {
-        let Some(sender) = batch.producer() else { return Ok(Verdict::Append) };
-        let Some(known) = self.by_id.get(&sender.id) else { return Ok(Verdict::Append) };
+        let Some(sender) = batch.producer() else {
+            return Ok(Verdict::Append);
+        };
+        let Some(known) = self.by_id.get(&sender.id) else {
+            return Ok(Verdict::Append);
+        };
         if sender.epoch < known.epoch {
             return Err(ResponseError::InvalidProducerEpoch);
         }
         if sender.epoch > known.epoch {
-            return if sender.first_sequence == 0 { Ok(Verdict::Append) } else { Err(ResponseError::OutOfOrderSequenceNumber) };
+            return if sender.first_sequence == 0 {
+                Ok(Verdict::Append)
+            } else {
+                Err(ResponseError::OutOfOrderSequenceNumber)
+            };
         }
         let last = last_sequence(sender, batch.span());
-        if let Some(same) = known.batches.iter().find(|b| b.first_sequence == sender.first_sequence && b.last_sequence == last) {
+        if let Some(same) = known
+            .batches
+            .iter()
+            .find(|b| b.first_sequence == sender.first_sequence && b.last_sequence == last)
+        {
             return Ok(Verdict::Duplicate(same.base_offset));
         }
         match known.batches.back() {
@@ -71,13 +83,21 @@ impl Producers {
 
     /// Remembers a batch that was appended.
     pub(super) fn remember(&mut self, batch: &Batch) {
-        let Some(sender) = batch.producer() else { return };
+        let Some(sender) = batch.producer() else {
+            return;
+        };
         if self.by_id.len() >= PRODUCERS_MAX && !self.by_id.contains_key(&sender.id) {
             self.forget_the_stalest();
         }
-        let producer = self.by_id.entry(sender.id).or_insert(Producer { epoch: sender.epoch, batches: VecDeque::new() });
+        let producer = self.by_id.entry(sender.id).or_insert(Producer {
+            epoch: sender.epoch,
+            batches: VecDeque::new(),
+        });
         if producer.epoch != sender.epoch {
-            *producer = Producer { epoch: sender.epoch, batches: VecDeque::new() };
+            *producer = Producer {
+                epoch: sender.epoch,
+                batches: VecDeque::new(),
+            };
         }
         // A mark that ends a transaction has no sequence; it may be of a later epoch, which fences the older ones off.
         if sender.first_sequence < 0 {
@@ -100,7 +120,12 @@ impl Producers {
 
     fn forget_the_stalest(&mut self) {
         let written = |producer: &Producer| producer.batches.back().map(|batch| batch.base_offset);
-        if let Some(id) = self.by_id.iter().min_by_key(|(_, producer)| written(producer)).map(|(id, _)| *id) {
+        if let Some(id) = self
+            .by_id
+            .iter()
+            .min_by_key(|(_, producer)| written(producer))
+            .map(|(id, _)| *id)
+        {
             self.by_id.remove(&id);
         }
     }
@@ -125,13 +150,28 @@ mod tests {
         let mut producers = Producers::default();
         producers.remember(&batch(7, 1, 0, 3).placed_at(10));
         producers.remember(&batch(7, 1, 3, 2).placed_at(13));
-        assert_eq!(producers.check(&batch(7, 1, 0, 3)), Ok(Verdict::Duplicate(10)));
-        assert_eq!(producers.check(&batch(7, 1, 3, 2)), Ok(Verdict::Duplicate(13)));
+        assert_eq!(
+            producers.check(&batch(7, 1, 0, 3)),
+            Ok(Verdict::Duplicate(10))
+        );
+        assert_eq!(
+            producers.check(&batch(7, 1, 3, 2)),
+            Ok(Verdict::Duplicate(13))
+        );
         assert_eq!(producers.check(&batch(7, 1, 5, 1)), Ok(Verdict::Append));
-        assert_eq!(producers.check(&batch(7, 1, 6, 1)), Err(ResponseError::OutOfOrderSequenceNumber));
-        assert_eq!(producers.check(&batch(7, 0, 5, 1)), Err(ResponseError::InvalidProducerEpoch));
+        assert_eq!(
+            producers.check(&batch(7, 1, 6, 1)),
+            Err(ResponseError::OutOfOrderSequenceNumber)
+        );
+        assert_eq!(
+            producers.check(&batch(7, 0, 5, 1)),
+            Err(ResponseError::InvalidProducerEpoch)
+        );
         assert_eq!(producers.check(&batch(7, 2, 0, 1)), Ok(Verdict::Append));
-        assert_eq!(producers.check(&batch(7, 2, 1, 1)), Err(ResponseError::OutOfOrderSequenceNumber));
+        assert_eq!(
+            producers.check(&batch(7, 2, 1, 1)),
+            Err(ResponseError::OutOfOrderSequenceNumber)
+        );
         assert_eq!(producers.check(&batch(8, 0, 99, 1)), Ok(Verdict::Append));
     }
 
@@ -140,7 +180,10 @@ mod tests {
         let mut producers = Producers::default();
         producers.remember(&batch(1, 0, i32::MAX - 1, 3));
         assert_eq!(producers.check(&batch(1, 0, 1, 1)), Ok(Verdict::Append));
-        assert_eq!(producers.check(&batch(1, 0, 0, 1)), Err(ResponseError::OutOfOrderSequenceNumber));
+        assert_eq!(
+            producers.check(&batch(1, 0, 0, 1)),
+            Err(ResponseError::OutOfOrderSequenceNumber)
+        );
     }
 
     #[test]

@@ -46,7 +46,10 @@ impl Server {
     /// Accepts until stopped.
     pub(super) async fn run(self, listener: TcpListener, connections_max: usize) {
         let places = Arc::new(Semaphore::new(connections_max));
-        let _ = self.stop.run_until_cancelled(self.accept(&listener, &places)).await;
+        let _ = self
+            .stop
+            .run_until_cancelled(self.accept(&listener, &places))
+            .await;
     }
 
     async fn accept(&self, listener: &TcpListener, places: &Arc<Semaphore>) {
@@ -65,8 +68,13 @@ impl Server {
         let (broker, stop) = (Arc::clone(&self.broker), self.stop.clone());
         self.tasks.spawn(async move {
             let _place = place;
-            match stop.run_until_cancelled(answer_all(&broker, stream, client)).await {
-                Some(Err(ConnectionError::Io(error))) => tracing::debug!(%client, %error, "connection lost"),
+            match stop
+                .run_until_cancelled(answer_all(&broker, stream, client))
+                .await
+            {
+                Some(Err(ConnectionError::Io(error))) => {
+                    tracing::debug!(%client, %error, "connection lost")
+                }
                 Some(Err(error)) => tracing::warn!(%client, %error, "closed a connection"),
                 Some(Ok(())) | None => {}
             }
@@ -74,10 +82,17 @@ impl Server {
     }
 }
 
-async fn answer_all(broker: &Broker, mut stream: TcpStream, client: SocketAddr) -> Result<(), ConnectionError> {
+async fn answer_all(
+    broker: &Broker,
+    mut stream: TcpStream,
+    client: SocketAddr,
+) -> Result<(), ConnectionError> {
     stream.set_nodelay(true)?;
     // What the client reached us by is what it can reach us by again: right also when listening on all addresses.
-    let peer = Peer { client, advertised: stream.local_addr()? };
+    let peer = Peer {
+        client,
+        advertised: stream.local_addr()?,
+    };
     let mut buffer = BytesMut::new();
     while let Some(frame) = read_frame(&mut stream, &mut buffer, broker.request_bytes_max).await? {
         if let Some(answer) = requests::answer(broker, &peer, frame).await? {
@@ -88,7 +103,11 @@ async fn answer_all(broker: &Broker, mut stream: TcpStream, client: SocketAddr) 
 }
 
 /// The next frame without its length; `None` when the client has closed the connection between two frames.
-async fn read_frame(stream: &mut TcpStream, buffer: &mut BytesMut, max: usize) -> Result<Option<Bytes>, ConnectionError> {
+async fn read_frame(
+    stream: &mut TcpStream,
+    buffer: &mut BytesMut,
+    max: usize,
+) -> Result<Option<Bytes>, ConnectionError> {
     loop {
         let mut missing = 4;
         if let Some(size) = buffer.first_chunk::<4>() {
@@ -103,7 +122,11 @@ async fn read_frame(stream: &mut TcpStream, buffer: &mut BytesMut, max: usize) -
         }
         buffer.reserve(missing.min(READ_AHEAD_BYTES));
         if stream.read_buf(buffer).await? == 0 {
-            return if buffer.is_empty() { Ok(None) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) };
+            return if buffer.is_empty() {
+                Ok(None)
+            } else {
+                Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+            };
         }
     }
 }

@@ -56,18 +56,35 @@ impl Folder {
     /// Opens or creates the folder, takes its lock (blocking for up to [`LOCK_PATIENCE`]), and reads the catalog (`None` in a new
     /// folder). What a kill left of deleted topics is removed.
     pub(super) fn open(root: &Path) -> Result<(Self, Option<Catalog>), BrokerError> {
-        let error = |source| BrokerError::Folder { path: root.to_owned(), source };
+        let error = |source| BrokerError::Folder {
+            path: root.to_owned(),
+            source,
+        };
         fs::create_dir_all(root).map_err(error)?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(root.join("lock")).map_err(error)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(root.join("lock"))
+            .map_err(error)?;
         let patience = Instant::now() + LOCK_PATIENCE;
         while let Err(refused) = lock.try_lock() {
             match refused {
-                TryLockError::WouldBlock if Instant::now() < patience => thread::sleep(Duration::from_millis(20)),
-                TryLockError::WouldBlock => return Err(BrokerError::FolderInUse { path: root.to_owned() }),
+                TryLockError::WouldBlock if Instant::now() < patience => {
+                    thread::sleep(Duration::from_millis(20))
+                }
+                TryLockError::WouldBlock => {
+                    return Err(BrokerError::FolderInUse {
+                        path: root.to_owned(),
+                    });
+                }
                 TryLockError::Error(source) => return Err(error(source)),
             }
         }
-        let folder = Self { root: root.to_owned(), _lock: lock };
+        let folder = Self {
+            root: root.to_owned(),
+            _lock: lock,
+        };
         let catalog = folder.read_catalog().map_err(error)?;
         folder.remove_strays(catalog.as_ref()).map_err(error)?;
         Ok((folder, catalog))
@@ -84,8 +101,13 @@ impl Folder {
     fn remove_strays(&self, catalog: Option<&Catalog>) -> io::Result<()> {
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
-            let id = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok());
-            let known = |id| catalog.is_some_and(|catalog| catalog.topics.iter().any(|topic| topic.id == id));
+            let id = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| Uuid::try_parse(name).ok());
+            let known = |id| {
+                catalog.is_some_and(|catalog| catalog.topics.iter().any(|topic| topic.id == id))
+            };
             if id.is_some_and(|id| !known(id)) {
                 fs::remove_dir_all(entry.path())?;
             }
@@ -94,7 +116,10 @@ impl Folder {
     }
 
     pub(super) fn write_catalog(&self, catalog: &Catalog) -> io::Result<()> {
-        replace(&self.root.join("catalog.json"), &serde_json::to_vec_pretty(catalog)?)
+        replace(
+            &self.root.join("catalog.json"),
+            &serde_json::to_vec_pretty(catalog)?,
+        )
     }
 
     pub(super) fn remove_topic(&self, id: Uuid) -> io::Result<()> {
@@ -131,7 +156,12 @@ impl SegmentFiles {
         let mut is_cut = false;
         for base_offset in base_offsets(&folder)? {
             let path = segment_path(&folder, base_offset);
-            let end = segments.last().map(|before| before.batches.last().map_or(before.base_offset, Batch::next_offset));
+            let end = segments.last().map(|before| {
+                before
+                    .batches
+                    .last()
+                    .map_or(before.base_offset, Batch::next_offset)
+            });
             if end.is_some_and(|end| end != base_offset) {
                 tracing::warn!(path = %path.display(), end, "a segment does not follow the one before it: removed stale ones");
                 if is_cut {
@@ -144,15 +174,29 @@ impl SegmentFiles {
             }
             let (batches, cut) = read_segment(&path, base_offset)?;
             is_cut |= cut;
-            segments.push(StoredSegment { base_offset, batches });
+            segments.push(StoredSegment {
+                base_offset,
+                batches,
+            });
         }
         let start = read_log_start(&folder)?;
         if segments.is_empty() {
-            segments.push(StoredSegment { base_offset: start, batches: Vec::new() });
+            segments.push(StoredSegment {
+                base_offset: start,
+                batches: Vec::new(),
+            });
         }
         let last = segments.last().map_or(0, |segment| segment.base_offset);
         let (active, active_bytes) = open_segment(&folder, last)?;
-        Ok((Self { folder, active, active_bytes }, segments, start))
+        Ok((
+            Self {
+                folder,
+                active,
+                active_bytes,
+            },
+            segments,
+            start,
+        ))
     }
 
     /// Appends a batch to the active segment. After an error nothing of it is left in the file.
@@ -190,7 +234,10 @@ fn segment_path(folder: &Path, base_offset: i64) -> PathBuf {
 }
 
 fn open_segment(folder: &Path, base_offset: i64) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).open(segment_path(folder, base_offset))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(segment_path(folder, base_offset))?;
     let bytes = file.metadata()?.len();
     Ok((file, bytes))
 }
@@ -199,7 +246,11 @@ fn base_offsets(folder: &Path) -> io::Result<Vec<i64>> {
     let mut offsets = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        offsets.extend(name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|digits| digits.parse::<i64>().ok()));
+        offsets.extend(
+            name.to_str()
+                .and_then(|name| name.strip_suffix(".log"))
+                .and_then(|digits| digits.parse::<i64>().ok()),
+        );
     }
     offsets.sort_unstable();
     Ok(offsets)
@@ -223,14 +274,20 @@ fn read_segment(path: &Path, base_offset: i64) -> io::Result<(Vec<Batch>, bool)>
     let bytes = fs::metadata(path)?.len();
     if bytes != good_bytes {
         tracing::warn!(path = %path.display(), bytes, good_bytes, next_offset = next, "cut a segment's torn tail");
-        OpenOptions::new().write(true).open(path)?.set_len(good_bytes)?;
+        OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .set_len(good_bytes)?;
     }
     Ok((batches, bytes != good_bytes))
 }
 
 fn read_log_start(folder: &Path) -> io::Result<i64> {
     match fs::read_to_string(folder.join(LOG_START)) {
-        Ok(text) => text.trim().parse().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("{LOG_START}: {e}"))),
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("{LOG_START}: {e}"))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(e) => Err(e),
     }

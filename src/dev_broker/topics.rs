@@ -46,7 +46,10 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(error: ResponseError, message: impl Into<String>) -> Self {
-        Self { error, message: message.into() }
+        Self {
+            error,
+            message: message.into(),
+        }
     }
 }
 
@@ -62,21 +65,43 @@ pub(super) struct Topics {
 impl Topics {
     /// Reads the topics back from `folder`, or starts without any.
     pub(super) fn open(folder: Option<&Path>, retention_bytes: u64) -> Result<Self, BrokerError> {
-        let new_cluster = || Catalog { cluster_id: Uuid::new_v4().simple().to_string(), topics: Vec::new() };
+        let new_cluster = || Catalog {
+            cluster_id: Uuid::new_v4().simple().to_string(),
+            topics: Vec::new(),
+        };
         let (folder, catalog) = match folder {
-            Some(path) => Folder::open(path).map(|(folder, catalog)| (Some(folder), catalog.unwrap_or_else(new_cluster)))?,
+            Some(path) => Folder::open(path)
+                .map(|(folder, catalog)| (Some(folder), catalog.unwrap_or_else(new_cluster)))?,
             None => (None, new_cluster()),
         };
-        let topics = Self { by_name: RwLock::default(), folder, cluster_id: catalog.cluster_id, retention_bytes };
+        let topics = Self {
+            by_name: RwLock::default(),
+            folder,
+            cluster_id: catalog.cluster_id,
+            retention_bytes,
+        };
         let mut by_name = BTreeMap::new();
-        for CatalogTopic { name, id, partitions, configs } in catalog.topics {
-            let mut topic = Topic { name: name.clone(), id, configs, partitions: Vec::new() };
+        for CatalogTopic {
+            name,
+            id,
+            partitions,
+            configs,
+        } in catalog.topics
+        {
+            let mut topic = Topic {
+                name: name.clone(),
+                id,
+                configs,
+                partitions: Vec::new(),
+            };
             topics
                 .open_partitions(&mut topic, usize::try_from(partitions).unwrap_or(0))
                 .map_err(|r| BrokerError::Topic(r.message))?;
             by_name.insert(name, Arc::new(topic));
         }
-        topics.save(&by_name).map_err(|refusal| BrokerError::Topic(refusal.message))?;
+        topics
+            .save(&by_name)
+            .map_err(|refusal| BrokerError::Topic(refusal.message))?;
         *topics.by_name.write() = by_name;
         Ok(topics)
     }
@@ -100,15 +125,25 @@ impl Topics {
     }
 
     pub(super) fn get_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
-        self.by_name.read().values().find(|topic| topic.id == id).cloned()
+        self.by_name
+            .read()
+            .values()
+            .find(|topic| topic.id == id)
+            .cloned()
     }
 
     /// A partition's log.
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`.
-    pub(super) fn partition(&self, topic: &str, partition: i32) -> Result<Arc<Mutex<PartitionLog>>, ResponseError> {
-        self.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?.partition(partition)
+    pub(super) fn partition(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Arc<Mutex<PartitionLog>>, ResponseError> {
+        self.get(topic)
+            .ok_or(ResponseError::UnknownTopicOrPartition)?
+            .partition(partition)
     }
 
     /// Creates a topic; with `validate_only` says whether it could be.
@@ -124,7 +159,10 @@ impl Topics {
         let partitions = partition_count(partitions)?;
         let mut by_name = self.by_name.write();
         if by_name.contains_key(name) {
-            return Err(Refusal::new(ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+            return Err(Refusal::new(
+                ResponseError::TopicAlreadyExists,
+                format!("Topic '{name}' already exists."),
+            ));
         }
         if by_name.len() >= TOPICS_MAX {
             return Err(Refusal::new(
@@ -132,7 +170,12 @@ impl Topics {
                 format!("This broker has its {TOPICS_MAX} topics already."),
             ));
         }
-        let mut topic = Topic { name: name.to_owned(), id: Uuid::new_v4(), configs, partitions: Vec::new() };
+        let mut topic = Topic {
+            name: name.to_owned(),
+            id: Uuid::new_v4(),
+            configs,
+            partitions: Vec::new(),
+        };
         if validate_only {
             return Ok(Arc::new(topic));
         }
@@ -141,12 +184,20 @@ impl Topics {
     }
 
     /// Adds partitions up to `count` in all.
-    pub(super) fn grow(&self, name: &str, count: i32, validate_only: bool) -> Result<Arc<Topic>, Refusal> {
+    pub(super) fn grow(
+        &self,
+        name: &str,
+        count: i32,
+        validate_only: bool,
+    ) -> Result<Arc<Topic>, Refusal> {
         let count = partition_count(count)?;
         let mut by_name = self.by_name.write();
         let topic = by_name.get(name).ok_or_else(|| unknown_topic(name))?;
         if count <= topic.partitions.len() {
-            let message = format!("Topic '{name}' has {} partitions: ask for more than that.", topic.partitions.len());
+            let message = format!(
+                "Topic '{name}' has {} partitions: ask for more than that.",
+                topic.partitions.len()
+            );
             return Err(Refusal::new(ResponseError::InvalidPartitions, message));
         }
         if validate_only {
@@ -169,23 +220,44 @@ impl Topics {
         let topic = without.remove(name).ok_or_else(|| unknown_topic(name))?;
         self.save(&without)?;
         *by_name = without;
-        if let Some(Err(error)) = self.folder.as_ref().map(|folder| folder.remove_topic(topic.id)) {
+        if let Some(Err(error)) = self
+            .folder
+            .as_ref()
+            .map(|folder| folder.remove_topic(topic.id))
+        {
             tracing::warn!(topic = name, %error, "a deleted topic's files are still there: the next start removes them");
         }
         Ok(())
     }
 
     fn open_partitions(&self, topic: &mut Topic, count: usize) -> Result<(), Refusal> {
-        let number = |key: &str| topic.configs.get(key).and_then(|number| number.parse().ok());
-        let is_compacted = topic.configs.get("cleanup.policy").is_some_and(|policy| policy == "compact");
+        let number = |key: &str| {
+            topic
+                .configs
+                .get(key)
+                .and_then(|number| number.parse().ok())
+        };
+        let is_compacted = topic
+            .configs
+            .get("cleanup.policy")
+            .is_some_and(|policy| policy == "compact");
         let config = LogConfig {
-            retention_bytes: number(RETENTION_BYTES).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(self.retention_bytes),
-            compacted_every_ms: is_compacted.then(|| number(SEGMENT_MS).unwrap_or(SEGMENT_MS_DEFAULT)),
+            retention_bytes: number(RETENTION_BYTES)
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .unwrap_or(self.retention_bytes),
+            compacted_every_ms: is_compacted
+                .then(|| number(SEGMENT_MS).unwrap_or(SEGMENT_MS_DEFAULT)),
         };
         for partition in topic.partitions.len()..count {
-            let folder = self.folder.as_ref().map(|folder| folder.partition(topic.id, partition));
+            let folder = self
+                .folder
+                .as_ref()
+                .map(|folder| folder.partition(topic.id, partition));
             let log = PartitionLog::open(config, folder).map_err(|error| {
-                let message = format!("cannot use the folder of partition {partition} of topic '{}': {error}", topic.name);
+                let message = format!(
+                    "cannot use the folder of partition {partition} of topic '{}': {error}",
+                    topic.name
+                );
                 Refusal::new(ResponseError::KafkaStorageError, message)
             })?;
             topic.partitions.push(Arc::new(Mutex::new(log)));
@@ -193,7 +265,11 @@ impl Topics {
         Ok(())
     }
 
-    fn put(&self, by_name: &mut BTreeMap<String, Arc<Topic>>, topic: Topic) -> Result<Arc<Topic>, Refusal> {
+    fn put(
+        &self,
+        by_name: &mut BTreeMap<String, Arc<Topic>>,
+        topic: Topic,
+    ) -> Result<Arc<Topic>, Refusal> {
         let topic = Arc::new(topic);
         let mut with = by_name.clone();
         with.insert(topic.name.clone(), Arc::clone(&topic));
@@ -203,16 +279,24 @@ impl Topics {
     }
 
     fn save(&self, by_name: &BTreeMap<String, Arc<Topic>>) -> Result<(), Refusal> {
-        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
         let topics = by_name.values().map(|topic| CatalogTopic {
             name: topic.name.clone(),
             id: topic.id,
             partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
             configs: topic.configs.clone(),
         });
-        let catalog = Catalog { cluster_id: self.cluster_id.clone(), topics: topics.collect() };
+        let catalog = Catalog {
+            cluster_id: self.cluster_id.clone(),
+            topics: topics.collect(),
+        };
         folder.write_catalog(&catalog).map_err(|error| {
-            Refusal::new(ResponseError::KafkaStorageError, format!("cannot write the folder's catalog: {error}"))
+            Refusal::new(
+                ResponseError::KafkaStorageError,
+                format!("cannot write the folder's catalog: {error}"),
+            )
         })
     }
 }
@@ -222,14 +306,23 @@ impl Topic {
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`.
-    pub(super) fn partition(&self, partition: i32) -> Result<Arc<Mutex<PartitionLog>>, ResponseError> {
+    pub(super) fn partition(
+        &self,
+        partition: i32,
+    ) -> Result<Arc<Mutex<PartitionLog>>, ResponseError> {
         let index = usize::try_from(partition).ok();
-        index.and_then(|index| self.partitions.get(index)).cloned().ok_or(ResponseError::UnknownTopicOrPartition)
+        index
+            .and_then(|index| self.partitions.get(index))
+            .cloned()
+            .ok_or(ResponseError::UnknownTopicOrPartition)
     }
 }
 
 fn unknown_topic(name: &str) -> Refusal {
-    Refusal::new(ResponseError::UnknownTopicOrPartition, format!("There is no topic '{name}'."))
+    Refusal::new(
+        ResponseError::UnknownTopicOrPartition,
+        format!("There is no topic '{name}'."),
+    )
 }
 
 /// Kafka's rule for topic names (`org.apache.kafka.common.internals.Topic`).
@@ -238,7 +331,9 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     if (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(legal) {
         return Ok(());
     }
-    let message = format!("Topic name {name:?} is not 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-', or is '.' or '..'.");
+    let message = format!(
+        "Topic name {name:?} is not 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-', or is '.' or '..'."
+    );
     Err(Refusal::new(ResponseError::InvalidTopicException, message))
 }
 
@@ -260,15 +355,25 @@ fn check_configs(configs: &BTreeMap<String, String>, has_folder: bool) -> Result
                 return refuse("cleanup.policy=compact: a broker with a folder compacts nothing. Run it without one.".to_owned());
             }
             ("cleanup.policy", policy) if !matches!(policy, "delete" | "compact") => {
-                return refuse(format!("cleanup.policy={policy}: only delete or compact is done here."));
+                return refuse(format!(
+                    "cleanup.policy={policy}: only delete or compact is done here."
+                ));
             }
             (SEGMENT_MS, ms) if ms.parse::<i64>().is_ok_and(|ms| ms >= 1) => {}
-            (SEGMENT_MS, ms) => return refuse(format!("{SEGMENT_MS}={ms} is no number of milliseconds.")),
+            (SEGMENT_MS, ms) => {
+                return refuse(format!("{SEGMENT_MS}={ms} is no number of milliseconds."));
+            }
             ("message.timestamp.type", kind) if kind != "CreateTime" => {
-                return refuse(format!("message.timestamp.type={kind}: only CreateTime is done here."));
+                return refuse(format!(
+                    "message.timestamp.type={kind}: only CreateTime is done here."
+                ));
             }
             (RETENTION_BYTES, bytes) if bytes.parse::<i64>().is_ok_and(|bytes| bytes >= -1) => {}
-            (RETENTION_BYTES, bytes) => return refuse(format!("{RETENTION_BYTES}={bytes} is neither -1 nor a number of bytes.")),
+            (RETENTION_BYTES, bytes) => {
+                return refuse(format!(
+                    "{RETENTION_BYTES}={bytes} is neither -1 nor a number of bytes."
+                ));
+            }
             _ => {}
         }
     }

@@ -56,7 +56,12 @@ impl Transactions {
     ///
     /// # Errors
     /// `PRODUCER_FENCED` when `known` is not the id's last, `INVALID_TRANSACTION_TIMEOUT`, `POLICY_VIOLATION` for too many ids.
-    pub(super) fn begin_producer(&self, id: &str, known: Option<Identity>, timeout_ms: i32) -> Result<Identity, ResponseError> {
+    pub(super) fn begin_producer(
+        &self,
+        id: &str,
+        known: Option<Identity>,
+        timeout_ms: i32,
+    ) -> Result<Identity, ResponseError> {
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
         if timeout.is_zero() || timeout > TIMEOUT_MAX {
             return Err(ResponseError::InvalidTransactionTimeout);
@@ -91,7 +96,10 @@ impl Transactions {
         let mut by_id = self.by_id.lock();
         let transaction = Self::of(&mut by_id, id, identity)?;
         let ends = Instant::now() + transaction.timeout;
-        let open = transaction.open.get_or_insert_with(|| Open { ends: Some(ends), ..Open::default() });
+        let open = transaction.open.get_or_insert_with(|| Open {
+            ends: Some(ends),
+            ..Open::default()
+        });
         open.partitions.extend(partitions);
         Ok(())
     }
@@ -110,7 +118,11 @@ impl Transactions {
         let mut by_id = self.by_id.lock();
         let transaction = Self::of(&mut by_id, id, identity)?;
         let holds = |open: &Open| open.partitions.contains_key(&partition);
-        if transaction.open.as_ref().is_some_and(holds) { append() } else { Err(ResponseError::InvalidTxnState) }
+        if transaction.open.as_ref().is_some_and(holds) {
+            append()
+        } else {
+            Err(ResponseError::InvalidTxnState)
+        }
     }
 
     /// Ends the open transaction: a mark in each of its partitions.
@@ -118,7 +130,12 @@ impl Transactions {
     /// # Errors
     /// As [`Self::of`] says; `INVALID_TXN_STATE` when none is open (one that has just ended in the same way aside);
     /// `KAFKA_STORAGE_ERROR` when a mark cannot be written.
-    pub(super) fn end(&self, id: &str, identity: Identity, commit: bool) -> Result<(), ResponseError> {
+    pub(super) fn end(
+        &self,
+        id: &str,
+        identity: Identity,
+        commit: bool,
+    ) -> Result<(), ResponseError> {
         let mut by_id = self.by_id.lock();
         let transaction = Self::of(&mut by_id, id, identity)?;
         if transaction.open.is_none() && transaction.committed != Some(commit) {
@@ -135,7 +152,11 @@ impl Transactions {
             if ends.is_some_and(|ends| ends <= Instant::now()) {
                 any = true;
                 let is_aborted = transaction.fence().is_ok();
-                tracing::debug!(transactional_id = id, is_aborted, "aborted a transaction: its time was up");
+                tracing::debug!(
+                    transactional_id = id,
+                    is_aborted,
+                    "aborted a transaction: its time was up"
+                );
             }
         }
         any
@@ -150,7 +171,9 @@ impl Transactions {
         id: &str,
         identity: Identity,
     ) -> Result<&'a mut Transaction, ResponseError> {
-        let transaction = by_id.get_mut(id).ok_or(ResponseError::InvalidProducerIdMapping)?;
+        let transaction = by_id
+            .get_mut(id)
+            .ok_or(ResponseError::InvalidProducerIdMapping)?;
         if transaction.identity.producer_id != identity.producer_id {
             return Err(ResponseError::InvalidProducerIdMapping);
         }
@@ -164,8 +187,17 @@ impl Transactions {
 
 impl Transaction {
     fn new() -> Self {
-        let identity = Identity { producer_id: new_producer_id(), epoch: 0 };
-        Self { identity, timeout: TIMEOUT_MAX, asked_at: Instant::now(), open: None, committed: None }
+        let identity = Identity {
+            producer_id: new_producer_id(),
+            epoch: 0,
+        };
+        Self {
+            identity,
+            timeout: TIMEOUT_MAX,
+            asked_at: Instant::now(),
+            open: None,
+            committed: None,
+        }
     }
 
     /// The next epoch (or a new producer id when there is none), in which what is open is aborted.
@@ -177,16 +209,24 @@ impl Transaction {
             return ended;
         }
         let ended = self.end(false);
-        self.identity = Identity { producer_id: new_producer_id(), epoch: 0 };
+        self.identity = Identity {
+            producer_id: new_producer_id(),
+            epoch: 0,
+        };
         self.committed = None;
         ended
     }
 
     fn end(&mut self, commit: bool) -> Result<(), ResponseError> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
         self.committed = Some(commit);
         let Identity { producer_id, epoch } = self.identity;
-        let marks = open.partitions.values().map(|log| log.lock().end_transaction(producer_id, epoch, commit, now_ms()));
+        let marks = open.partitions.values().map(|log| {
+            log.lock()
+                .end_transaction(producer_id, epoch, commit, now_ms())
+        });
         marks.fold(Ok(()), Result::and)
     }
 }
@@ -195,8 +235,12 @@ fn make_room(by_id: &mut BTreeMap<String, Transaction>, id: &str) -> Result<(), 
     if by_id.len() < IDS_MAX || by_id.contains_key(id) {
         return Ok(());
     }
-    let idle = by_id.iter().filter(|(_, transaction)| transaction.open.is_none());
-    let stalest = idle.min_by_key(|(_, transaction)| transaction.asked_at).map(|(id, _)| id.clone());
+    let idle = by_id
+        .iter()
+        .filter(|(_, transaction)| transaction.open.is_none());
+    let stalest = idle
+        .min_by_key(|(_, transaction)| transaction.asked_at)
+        .map(|(id, _)| id.clone());
     by_id.remove(&stalest.ok_or(ResponseError::PolicyViolation)?);
     Ok(())
 }
@@ -208,6 +252,8 @@ pub(super) fn new_producer_id() -> i64 {
 
 /// The wall clock, which marks carry.
 pub(super) fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

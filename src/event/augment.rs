@@ -33,7 +33,11 @@ pub(super) struct Scan {
 pub(super) fn scan(text: &str, has_key: bool, rules: &RedactionRules) -> Result<Scan, SkipReason> {
     if !text.starts_with('{') {
         let json = serde_json::from_str::<IgnoredAny>(text);
-        return Err(if json.is_ok() { SkipReason::NotObject } else { SkipReason::NotJson });
+        return Err(if json.is_ok() {
+            SkipReason::NotObject
+        } else {
+            SkipReason::NotJson
+        });
     }
     let mut suspicion = Suspicion::new(rules);
     let mut meta: Option<Result<Scan, SkipReason>> = None;
@@ -54,15 +58,38 @@ pub(super) fn scan(text: &str, has_key: bool, rules: &RedactionRules) -> Result<
 /// Where Kafka's fields go in an event that has no `meta`: into a new one at its end.
 fn without_meta(text: &str) -> Scan {
     let members = text[..text.len() - 1].trim_ascii_end();
-    let opening: &[u8] = if members == "{" { br#""meta":{"# } else { br#","meta":{"# };
-    Scan { cuts: Vec::new(), at: members.len(), opening, closing: b"}", resume: members.len(), redact: false }
+    let opening: &[u8] = if members == "{" {
+        br#""meta":{"#
+    } else {
+        br#","meta":{"#
+    };
+    Scan {
+        cuts: Vec::new(),
+        at: members.len(),
+        opening,
+        closing: b"}",
+        resume: members.len(),
+        redact: false,
+    }
 }
 
 /// Where Kafka's fields go in this `meta`, a slice of `text` and valid JSON.
-fn scan_meta<'a>(text: &str, meta: &'a str, has_key: bool, suspicion: &mut Suspicion<'a, '_>) -> Result<Scan, SkipReason> {
+fn scan_meta<'a>(
+    text: &str,
+    meta: &'a str,
+    has_key: bool,
+    suspicion: &mut Suspicion<'a, '_>,
+) -> Result<Scan, SkipReason> {
     let place = span(text, meta);
     if meta == "null" {
-        return Ok(Scan { cuts: Vec::new(), at: place.start, opening: b"{", closing: b"}", resume: place.end, redact: false });
+        return Ok(Scan {
+            cuts: Vec::new(),
+            at: place.start,
+            opening: b"{",
+            closing: b"}",
+            resume: place.end,
+            redact: false,
+        });
     }
     let mut cuts = Cuts::new(text, meta);
     each_member(meta, |member| match &*member.name {
@@ -77,7 +104,14 @@ fn scan_meta<'a>(text: &str, meta: &'a str, has_key: bool, suspicion: &mut Suspi
     })
     .map_err(|_| SkipReason::MetaNotObject)?;
     let opening: &[u8] = if cuts.any_kept { b"," } else { b"" };
-    Ok(Scan { cuts: cuts.ranges, at: cuts.end, opening, closing: b"", resume: cuts.end, redact: false })
+    Ok(Scan {
+        cuts: cuts.ranges,
+        at: cuts.end,
+        opening,
+        closing: b"",
+        resume: cuts.end,
+        redact: false,
+    })
 }
 
 /// The event's text with the record's topic, partition, offset and key in its `meta`. What it allocates is what it returns, unless topic or
@@ -93,7 +127,8 @@ pub(super) fn splice(text: &str, scan: &Scan, record: &Record<'_>) -> Vec<u8> {
     };
     let cut: usize = scan.cuts.iter().map(Range::len).sum();
     let kept = text.len() - cut - (scan.resume - scan.at);
-    let mut out = Vec::with_capacity(kept + scan.opening.len() + fields.length() + scan.closing.len());
+    let mut out =
+        Vec::with_capacity(kept + scan.opening.len() + fields.length() + scan.closing.len());
     let text = text.as_bytes();
     let mut from = 0;
     for cut in &scan.cuts {
@@ -127,7 +162,14 @@ impl Fields<'_> {
     /// Bytes of what [`Fields::write`] writes, when nothing needs escapes.
     fn length(&self) -> usize {
         let key = self.key.map_or(0, |key| KEY.len() + QUOTES + key.len());
-        TOPIC.len() + QUOTES + self.topic.len() + PARTITION.len() + self.partition.len() + OFFSET.len() + self.offset.len() + key
+        TOPIC.len()
+            + QUOTES
+            + self.topic.len()
+            + PARTITION.len()
+            + self.partition.len()
+            + OFFSET.len()
+            + self.offset.len()
+            + key
     }
 
     /// The members, without braces.

@@ -49,7 +49,10 @@ pub fn render(format: Format, id: &[u8], event: &PublicEvent) -> Bytes {
 
 /// Writes the frame of [`render`] behind what `out` holds.
 pub fn append_to(out: &mut BytesMut, format: Format, id: &[u8], event: &PublicEvent) {
-    debug_assert!(memchr::memchr3(b'\n', b'\r', 0, id).is_none(), "an id is one line without NUL");
+    debug_assert!(
+        memchr::memchr3(b'\n', b'\r', 0, id).is_none(),
+        "an id is one line without NUL"
+    );
     out.reserve(rendered_bytes(format, id, event));
     match format {
         Format::Sse => {

@@ -41,7 +41,10 @@ pub(super) fn string_content(raw: &str) -> Cow<'_, str> {
 /// # Errors
 ///
 /// As [`wanted_members`].
-pub(super) fn each_member<'a>(text: &'a str, visit: impl FnMut(Member<'a>)) -> serde_json::Result<()> {
+pub(super) fn each_member<'a>(
+    text: &'a str,
+    visit: impl FnMut(Member<'a>),
+) -> serde_json::Result<()> {
     wanted_members(text, |_| true, visit)
 }
 
@@ -110,7 +113,11 @@ pub(super) struct Cuts {
 impl Cuts {
     /// For the object that `object`, a slice of `text`, is.
     pub(super) fn new(text: &str, object: &str) -> Self {
-        Self { ranges: Vec::new(), end: span(text, object).start + 1, any_kept: false }
+        Self {
+            ranges: Vec::new(),
+            end: span(text, object).start + 1,
+            any_kept: false,
+        }
     }
 
     /// The next member stays. `value`: its value, a slice of `text`.
@@ -138,7 +145,10 @@ impl Cuts {
 
 /// Where the key begins that follows a brace, or a value and its comma, that end at `from`.
 fn next_key(text: &str, from: usize) -> usize {
-    let between = text.as_bytes()[from..].iter().take_while(|&&byte| byte != b'"').count();
+    let between = text.as_bytes()[from..]
+        .iter()
+        .take_while(|&&byte| byte != b'"')
+        .count();
     from + between
 }
 
@@ -149,7 +159,11 @@ mod tests {
     fn without(text: &str, names: &[&str]) -> (String, bool) {
         let mut cuts = Cuts::new(text, text);
         each_member(text, |member| {
-            if names.contains(&&*member.name) { cuts.cut(text, member.value) } else { cuts.keep(text, member.value) }
+            if names.contains(&&*member.name) {
+                cuts.cut(text, member.value)
+            } else {
+                cuts.keep(text, member.value)
+            }
         })
         .unwrap();
         let mut out = text.to_owned();
@@ -173,15 +187,25 @@ mod tests {
             (&["a", "d"], r#"{ "b":2,  "c":3 }"#),
             (&["a", "b", "d"], r#"{ "c":3 }"#),
         ] {
-            assert_eq!(without(text, names), (rest.to_owned(), true), "without {names:?}");
+            assert_eq!(
+                without(text, names),
+                (rest.to_owned(), true),
+                "without {names:?}"
+            );
         }
-        assert_eq!(without(text, &["a", "b", "c", "d"]), ("{  }".to_owned(), false));
+        assert_eq!(
+            without(text, &["a", "b", "c", "d"]),
+            ("{  }".to_owned(), false)
+        );
         assert_eq!(without("{}", &["a"]), ("{}".to_owned(), false));
     }
 
     #[test]
     fn duplicates_and_escaped_spellings_are_cut_as_well() {
-        assert_eq!(without(r#"{"a":1,"\u0061":2,"b":3,"a":{"a":4}}"#, &["a"]).0, r#"{"b":3}"#);
+        assert_eq!(
+            without(r#"{"a":1,"\u0061":2,"b":3,"a":{"a":4}}"#, &["a"]).0,
+            r#"{"b":3}"#
+        );
     }
 
     #[test]
@@ -192,9 +216,20 @@ mod tests {
 
     #[test]
     fn only_one_whole_object_has_members() {
-        for text in
-            ["", "{", "[]", "1", "\"x\"", "{}{}", "{} x", "{\"a\":01}", "{\"a\":1,}", "{'a':1}", "{\"a\":[1}}", "{\"a\":\"\t\"}"]
-        {
+        for text in [
+            "",
+            "{",
+            "[]",
+            "1",
+            "\"x\"",
+            "{}{}",
+            "{} x",
+            "{\"a\":01}",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{\"a\":[1}}",
+            "{\"a\":\"\t\"}",
+        ] {
             assert!(each_member(text, |_| ()).is_err(), "{text}");
         }
     }

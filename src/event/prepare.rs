@@ -27,7 +27,9 @@ impl PublicEvent {
 
 impl fmt::Debug for PublicEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PublicEvent").field(&String::from_utf8_lossy(&self.json)).finish()
+        f.debug_tuple("PublicEvent")
+            .field(&String::from_utf8_lossy(&self.json))
+            .finish()
     }
 }
 
@@ -60,18 +62,31 @@ pub fn prepare(
     let json = if found.redact {
         // So few events are of named pages that a pass of its own is cheaper than a word about redaction in every splice.
         let text = redact(&text, kind).map_err(|_| SkipReason::NotJson)?;
-        splice(&text, &scan(&text, has_key, &RedactionRules::default())?, record)
+        splice(
+            &text,
+            &scan(&text, has_key, &RedactionRules::default())?,
+            record,
+        )
     } else {
         splice(&text, &found, record)
     };
-    Ok(Prepared { event: PublicEvent { json: json.into() }, redacted: found.redact })
+    Ok(Prepared {
+        event: PublicEvent { json: json.into() },
+        redacted: found.redact,
+    })
 }
 
 /// An event that was prepared under other rules, if these take something out of it; `None` when it stays as it is. What
 /// other rules have taken out does not come back.
-pub fn redact_again(event: &PublicEvent, redaction: &RedactionRules, kind: RedactionKind) -> Option<PublicEvent> {
+pub fn redact_again(
+    event: &PublicEvent,
+    redaction: &RedactionRules,
+    kind: RedactionKind,
+) -> Option<PublicEvent> {
     let text = str::from_utf8(&event.json).ok()?;
     let found = scan(text, false, redaction).ok()?;
     let redacted = found.redact.then(|| redact(text, kind).ok()).flatten()?;
-    (redacted.as_bytes() != event.json).then(|| PublicEvent { json: redacted.into() })
+    (redacted.as_bytes() != event.json).then(|| PublicEvent {
+        json: redacted.into(),
+    })
 }

@@ -43,7 +43,14 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason, in the order in which they are checked: the closed set of the metric's label.
-    pub const ALL: [Self; 6] = [Self::Empty, Self::TooLarge, Self::NotUtf8, Self::NotJson, Self::NotObject, Self::MetaNotObject];
+    pub const ALL: [Self; 6] = [
+        Self::Empty,
+        Self::TooLarge,
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::NotObject,
+        Self::MetaNotObject,
+    ];
 
     /// The reason as the value of a metric's label: `snake_case`, stable.
     pub fn as_str(self) -> &'static str {

@@ -27,8 +27,14 @@ impl RedactionRules {
     pub fn new(pages: &BTreeMap<String, Vec<String>>) -> Self {
         let mut titles_by_domain: HashMap<String, Titles> = HashMap::new();
         for (domain, titles) in pages {
-            let titles = titles.iter().map(|title| comparable_title(title)).filter(|title| !title.is_empty());
-            titles_by_domain.entry(comparable_domain(domain)).or_default().extend(titles);
+            let titles = titles
+                .iter()
+                .map(|title| comparable_title(title))
+                .filter(|title| !title.is_empty());
+            titles_by_domain
+                .entry(comparable_domain(domain))
+                .or_default()
+                .extend(titles);
         }
         titles_by_domain.retain(|_, titles| !titles.is_empty());
         Self { titles_by_domain }
@@ -50,7 +56,13 @@ const TITLES: [&str; 2] = ["page_title", "title"];
 
 /// Members of an event that are objects with titles in them: the page, what it was before, the
 /// redirect that a move left at the old title, and the parameters of recentchange's log entries.
-const TITLE_HOLDERS: [&str; 5] = ["page", "prior_state", "created_redirect_page", "new_redirect_page", "log_params"];
+const TITLE_HOLDERS: [&str; 5] = [
+    "page",
+    "prior_state",
+    "created_redirect_page",
+    "new_redirect_page",
+    "log_params",
+];
 
 /// What a member of such an object is.
 enum Inner {
@@ -112,8 +124,11 @@ impl RedactionKind {
     /// For the streams that a topic serves. A stream is one of `page_change` when that is one of the
     /// parts of its name between dots: `mediawiki.page_change.v1`, `page_change`.
     pub fn of_streams(names: &[StreamName]) -> Self {
-        let is_page_change = |name: &StreamName| name.as_str().split('.').any(|part| part == "page_change");
-        Self { page_change: names.iter().any(is_page_change) }
+        let is_page_change =
+            |name: &StreamName| name.as_str().split('.').any(|part| part == "page_change");
+        Self {
+            page_change: names.iter().any(is_page_change),
+        }
     }
 }
 
@@ -128,13 +143,21 @@ pub(super) struct Suspicion<'a, 'r> {
 
 impl<'a, 'r> Suspicion<'a, 'r> {
     pub(super) fn new(rules: &'r RedactionRules) -> Self {
-        Self { rules, named: Vec::new(), titles: Vec::new() }
+        Self {
+            rules,
+            named: Vec::new(),
+            titles: Vec::new(),
+        }
     }
 
     /// `raw`: the value of a `meta.domain`, as written.
     pub(super) fn see_domain(&mut self, raw: &str) {
         if !self.rules.is_empty() {
-            self.named.extend(self.rules.titles_by_domain.get(&comparable_domain(&string_content(raw))));
+            self.named.extend(
+                self.rules
+                    .titles_by_domain
+                    .get(&comparable_domain(&string_content(raw))),
+            );
         }
     }
 
@@ -183,7 +206,10 @@ impl<'a, 'r> Suspicion<'a, 'r> {
 ///
 /// When `text` is not a JSON object.
 pub(super) fn redact(text: &str, kind: RedactionKind) -> serde_json::Result<String> {
-    let mut redaction = Redaction { text, edits: Vec::new() };
+    let mut redaction = Redaction {
+        text,
+        edits: Vec::new(),
+    };
     let mut cuts = Cuts::new(text, text);
     let mut has_performer = false;
     let mut nested = Ok(());
@@ -203,10 +229,16 @@ pub(super) fn redact(text: &str, kind: RedactionKind) -> serde_json::Result<Stri
     })?;
     nested?;
     if kind.page_change && !has_performer {
-        let performer = if cuts.any_kept { r#","performer":{}"# } else { r#""performer":{}"# };
+        let performer = if cuts.any_kept {
+            r#","performer":{}"#
+        } else {
+            r#""performer":{}"#
+        };
         redaction.edits.push((cuts.end..cuts.end, performer));
     }
-    redaction.edits.extend(cuts.ranges.into_iter().map(|range| (range, "")));
+    redaction
+        .edits
+        .extend(cuts.ranges.into_iter().map(|range| (range, "")));
     Ok(redaction.apply())
 }
 
@@ -232,7 +264,8 @@ impl<'a> Redaction<'a> {
             }
             _ => cuts.keep(self.text, inner.value),
         })?;
-        self.edits.extend(cuts.ranges.into_iter().map(|range| (range, "")));
+        self.edits
+            .extend(cuts.ranges.into_iter().map(|range| (range, "")));
         nested
     }
 
@@ -264,10 +297,20 @@ mod tests {
 
     #[test]
     fn the_streams_name_decides_the_kind() {
-        for name in ["mediawiki.page_change.v1", "mediawiki.page_change.v2", "page_change", "rc0.page_change.private.v1"] {
+        for name in [
+            "mediawiki.page_change.v1",
+            "mediawiki.page_change.v2",
+            "page_change",
+            "rc0.page_change.private.v1",
+        ] {
             assert!(kind(&[name]).page_change, "{name}");
         }
-        for name in ["mediawiki.recentchange", "mediawiki.page-change", "mediawiki.page_changes", "test"] {
+        for name in [
+            "mediawiki.recentchange",
+            "mediawiki.page-change",
+            "mediawiki.page_changes",
+            "test",
+        ] {
             assert!(!kind(&[name]).page_change, "{name}");
         }
         assert!(!kind(&[]).page_change);
@@ -286,31 +329,51 @@ mod tests {
             r#""revision":{"rev_id":2.50},"#,
             r#""prior_state":{"page":{"editor":"stays"},"revision":{"rev_id":1 }},"x":{"user":2}}"#
         );
-        for name in ["mediawiki.recentchange", "mediawiki.page-move", "mediawiki.page_prediction_change.v1"] {
+        for name in [
+            "mediawiki.recentchange",
+            "mediawiki.page-move",
+            "mediawiki.page_prediction_change.v1",
+        ] {
             assert_eq!(redacted(&[name], EVENT), format!("{{{rest}"), "{name}");
         }
         assert_eq!(redacted(&[], EVENT), format!("{{{rest}"));
         for names in [&["mediawiki.page_change.v1"][..], &["test", "page_change"]] {
-            assert_eq!(redacted(names, EVENT), format!(r#"{{"performer" : {{}},{rest}"#), "{names:?}");
+            assert_eq!(
+                redacted(names, EVENT),
+                format!(r#"{{"performer" : {{}},{rest}"#),
+                "{names:?}"
+            );
         }
     }
 
     #[test]
     fn page_change_gets_an_empty_performer_where_there_was_none() {
-        assert_eq!(redacted(&["page_change"], r#"{"a":1 }"#), r#"{"a":1,"performer":{} }"#);
+        assert_eq!(
+            redacted(&["page_change"], r#"{"a":1 }"#),
+            r#"{"a":1,"performer":{} }"#
+        );
         assert_eq!(redacted(&["page_change"], "{}"), r#"{"performer":{}}"#);
-        assert_eq!(redacted(&["page_change"], r#"{"user":1}"#), r#"{"performer":{}}"#);
-        assert_eq!(redacted(&["page_change"], r#"{"a":1,"user":1}"#), r#"{"a":1,"performer":{}}"#);
+        assert_eq!(
+            redacted(&["page_change"], r#"{"user":1}"#),
+            r#"{"performer":{}}"#
+        );
+        assert_eq!(
+            redacted(&["page_change"], r#"{"a":1,"user":1}"#),
+            r#"{"a":1,"performer":{}}"#
+        );
     }
 
     #[test]
     fn every_copy_and_spelling_goes() {
         let text = r#"{"performer":1,"p\u0065rformer":2,"a":3,"performer":[4]}"#;
         assert_eq!(redacted(&["test"], text), r#"{"a":3}"#);
-        assert_eq!(redacted(&["page_change"], text), r#"{"performer":{},"p\u0065rformer":{},"a":3,"performer":{}}"#);
-        let text =
-            r#"{"performer":{},"revision":{"editor":1},"r\u0065vision":{"b":1,"\u0065ditor":2},"revision":[{"editor":3}]}"#;
-        let expected = r#"{"performer":{},"revision":{},"r\u0065vision":{"b":1},"revision":[{"editor":3}]}"#;
+        assert_eq!(
+            redacted(&["page_change"], text),
+            r#"{"performer":{},"p\u0065rformer":{},"a":3,"performer":{}}"#
+        );
+        let text = r#"{"performer":{},"revision":{"editor":1},"r\u0065vision":{"b":1,"\u0065ditor":2},"revision":[{"editor":3}]}"#;
+        let expected =
+            r#"{"performer":{},"revision":{},"r\u0065vision":{"b":1},"revision":[{"editor":3}]}"#;
         assert_eq!(redacted(&["page_change"], text), expected);
     }
 
@@ -335,7 +398,10 @@ mod tests {
     #[test]
     fn rules_that_name_no_page_are_empty() {
         assert!(RedactionRules::default().is_empty());
-        let blank = BTreeMap::from([("a".to_owned(), vec![]), ("b".to_owned(), vec![" _ ".to_owned()])]);
+        let blank = BTreeMap::from([
+            ("a".to_owned(), vec![]),
+            ("b".to_owned(), vec![" _ ".to_owned()]),
+        ]);
         assert!(RedactionRules::new(&blank).is_empty());
         let named = BTreeMap::from([("a".to_owned(), vec!["x".to_owned()])]);
         assert!(!RedactionRules::new(&named).is_empty());

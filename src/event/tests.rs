@@ -27,7 +27,12 @@ fn prepare_for(stream: &str, key: Option<&[u8]>, value: &[u8]) -> Result<Prepare
         key,
         value: Some(value),
     };
-    prepare(&record, &rules(), RedactionKind::of_streams(&[stream.into()]), MAX)
+    prepare(
+        &record,
+        &rules(),
+        RedactionKind::of_streams(&[stream.into()]),
+        MAX,
+    )
 }
 
 fn text(prepared: &Prepared) -> String {
@@ -39,7 +44,9 @@ fn augmented(value: &str) -> String {
 }
 
 fn skipped(value: &[u8]) -> SkipReason {
-    prepare_for("test", None, value).map(|prepared| text(&prepared)).unwrap_err()
+    prepare_for("test", None, value)
+        .map(|prepared| text(&prepared))
+        .unwrap_err()
 }
 
 #[test]
@@ -48,7 +55,10 @@ fn meta_gains_topic_partition_and_offset_at_its_end() {
         augmented(r#"{"meta": { "id":"1" } ,"a":1}"#),
         r#"{"meta": { "id":"1","topic":"eqiad.x","partition":3,"offset":42 } ,"a":1}"#
     );
-    assert_eq!(augmented(r#"{"meta":{}}"#), r#"{"meta":{"topic":"eqiad.x","partition":3,"offset":42}}"#);
+    assert_eq!(
+        augmented(r#"{"meta":{}}"#),
+        r#"{"meta":{"topic":"eqiad.x","partition":3,"offset":42}}"#
+    );
 }
 
 #[test]
@@ -56,8 +66,14 @@ fn a_missing_or_null_meta_is_created() {
     let meta = r#"{"topic":"eqiad.x","partition":3,"offset":42}"#;
     assert_eq!(augmented("{}"), format!(r#"{{"meta":{meta}}}"#));
     assert_eq!(augmented("{ }"), format!(r#"{{"meta":{meta} }}"#));
-    assert_eq!(augmented(r#"{"a":1 }"#), format!(r#"{{"a":1,"meta":{meta} }}"#));
-    assert_eq!(augmented(r#"{"meta": null , "a":1}"#), format!(r#"{{"meta": {meta} , "a":1}}"#));
+    assert_eq!(
+        augmented(r#"{"a":1 }"#),
+        format!(r#"{{"a":1,"meta":{meta} }}"#)
+    );
+    assert_eq!(
+        augmented(r#"{"meta": null , "a":1}"#),
+        format!(r#"{{"meta": {meta} , "a":1}}"#)
+    );
 }
 
 #[test]
@@ -68,7 +84,10 @@ fn fields_of_kafkas_names_are_overwritten_wherever_and_however_they_stand_in_met
         ),
         r#"{"meta":{"id":1,"topic":"eqiad.x","partition":3,"offset":42},"topic":"stays"}"#
     );
-    assert_eq!(augmented(r#"{"m\u0065ta":{"topic":"a"}}"#), r#"{"m\u0065ta":{"topic":"eqiad.x","partition":3,"offset":42}}"#);
+    assert_eq!(
+        augmented(r#"{"m\u0065ta":{"topic":"a"}}"#),
+        r#"{"m\u0065ta":{"topic":"eqiad.x","partition":3,"offset":42}}"#
+    );
 }
 
 #[test]
@@ -80,15 +99,20 @@ fn the_records_key_becomes_a_string_whatever_its_bytes() {
         ("ключ".as_bytes(), r#""ключ""#),
         (b"\xff{}", "\"\u{fffd}{}\""),
     ] {
-        let prepared = prepare_for("test", Some(key), br#"{"meta":{"key":"a","k\u0065y":"b"}}"#).unwrap();
-        let expected = format!(r#"{{"meta":{{"topic":"eqiad.x","partition":3,"offset":42,"key":{json}}}}}"#);
+        let prepared =
+            prepare_for("test", Some(key), br#"{"meta":{"key":"a","k\u0065y":"b"}}"#).unwrap();
+        let expected =
+            format!(r#"{{"meta":{{"topic":"eqiad.x","partition":3,"offset":42,"key":{json}}}}}"#);
         assert_eq!(text(&prepared), expected);
     }
 }
 
 #[test]
 fn a_producers_key_stays_when_the_record_has_none() {
-    assert_eq!(augmented(r#"{"meta":{"key":"a"}}"#), r#"{"meta":{"key":"a","topic":"eqiad.x","partition":3,"offset":42}}"#);
+    assert_eq!(
+        augmented(r#"{"meta":{"key":"a"}}"#),
+        r#"{"meta":{"key":"a","topic":"eqiad.x","partition":3,"offset":42}}"#
+    );
 }
 
 #[test]
@@ -101,7 +125,10 @@ fn of_several_metas_the_last_is_augmented() {
         augmented(r#"{"meta":1,"meta":{"a":1}}"#),
         r#"{"meta":1,"meta":{"a":1,"topic":"eqiad.x","partition":3,"offset":42}}"#
     );
-    assert_eq!(skipped(br#"{"meta":{},"meta":"x"}"#), SkipReason::MetaNotObject);
+    assert_eq!(
+        skipped(br#"{"meta":{},"meta":"x"}"#),
+        SkipReason::MetaNotObject
+    );
 }
 
 #[test]
@@ -120,14 +147,20 @@ fn what_mainstream_parsers_accept_passes_unchanged() {
         "[ ]",
     ] {
         let tail = r#","meta":{"topic":"eqiad.x","partition":3,"offset":42}}"#;
-        assert_eq!(augmented(&format!(r#"{{"a":{value}}}"#)), format!(r#"{{"a":{value}{tail}"#));
+        assert_eq!(
+            augmented(&format!(r#"{{"a":{value}}}"#)),
+            format!(r#"{{"a":{value}{tail}"#)
+        );
     }
 }
 
 #[test]
 fn json_of_any_depth_passes() {
     let deep = format!("{}1{}", r#"[{"a":"#.repeat(50_000), "}]".repeat(50_000));
-    assert!(augmented(&format!(r#"{{"meta":{{"x":{deep}}},"y":{deep}}}"#)).ends_with(&format!(r#","y":{deep}}}"#)));
+    assert!(
+        augmented(&format!(r#"{{"meta":{{"x":{deep}}},"y":{deep}}}"#))
+            .ends_with(&format!(r#","y":{deep}}}"#))
+    );
     assert_eq!(skipped(deep.as_bytes()), SkipReason::NotObject);
     assert_eq!(skipped("[".repeat(500_000).as_bytes()), SkipReason::NotJson);
 }
@@ -159,9 +192,16 @@ fn records_that_are_no_events_are_skipped_with_the_first_reason_that_applies() {
 
 #[test]
 fn every_skip_reason_has_its_own_label_and_words() {
-    let labels: std::collections::BTreeSet<_> = SkipReason::ALL.iter().map(|reason| reason.as_str()).collect();
-    let words: std::collections::BTreeSet<_> = SkipReason::ALL.iter().map(ToString::to_string).collect();
-    assert_eq!((labels.len(), words.len()), (SkipReason::ALL.len(), SkipReason::ALL.len()));
+    let labels: std::collections::BTreeSet<_> = SkipReason::ALL
+        .iter()
+        .map(|reason| reason.as_str())
+        .collect();
+    let words: std::collections::BTreeSet<_> =
+        SkipReason::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (labels.len(), words.len()),
+        (SkipReason::ALL.len(), SkipReason::ALL.len())
+    );
 }
 
 #[test]
@@ -204,7 +244,10 @@ fn other_pages_keep_their_performer() {
         r#"{"domain":"tt.wikipedia.org","title":"Main Page","performer":1}"#,
     ] {
         let prepared = prepare_for("test", None, value.as_bytes()).unwrap();
-        assert!(!prepared.redacted && text(&prepared).contains(r#""performer":1"#), "{value}");
+        assert!(
+            !prepared.redacted && text(&prepared).contains(r#""performer":1"#),
+            "{value}"
+        );
     }
 }
 
@@ -232,9 +275,17 @@ fn golden_event(stream: &str, rules: &RedactionRules) -> Prepared {
         offset: Offset(42),
         timestamp: TimestampMs(1_700_000_100_011),
         key: Some(b"ttwiki"),
-        value: Some(include_bytes!("../../tests/fixtures/frames/recentchange.value.json")),
+        value: Some(include_bytes!(
+            "../../tests/fixtures/frames/recentchange.value.json"
+        )),
     };
-    prepare(&record, rules, RedactionKind::of_streams(&[stream.into()]), MAX).unwrap()
+    prepare(
+        &record,
+        rules,
+        RedactionKind::of_streams(&[stream.into()]),
+        MAX,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -242,20 +293,38 @@ fn a_recentchange_record_becomes_the_golden_frames() {
     let id = br#"[{"topic":"eqiad.mediawiki.recentchange","partition":0,"offset":43,"timestamp":1700000100011}]"#;
     let event = golden_event("mediawiki.recentchange", &RedactionRules::default()).event;
     for (format, golden) in [
-        (Format::Sse, &include_bytes!("../../tests/fixtures/frames/recentchange.sse")[..]),
-        (Format::Ndjson, include_bytes!("../../tests/fixtures/frames/recentchange.ndjson")),
+        (
+            Format::Sse,
+            &include_bytes!("../../tests/fixtures/frames/recentchange.sse")[..],
+        ),
+        (
+            Format::Ndjson,
+            include_bytes!("../../tests/fixtures/frames/recentchange.ndjson"),
+        ),
     ] {
         let mut out = BytesMut::from(format.opening());
         frame::append_to(&mut out, format, id, &event);
-        assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(golden));
-        assert_eq!(frame::render(format, id, &event), out[format.opening().len()..]);
-        assert_eq!(frame::rendered_bytes(format, id, &event), out.len() - format.opening().len());
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            String::from_utf8_lossy(golden)
+        );
+        assert_eq!(
+            frame::render(format, id, &event),
+            out[format.opening().len()..]
+        );
+        assert_eq!(
+            frame::rendered_bytes(format, id, &event),
+            out.len() - format.opening().len()
+        );
     }
 }
 
 #[test]
 fn the_golden_event_of_a_named_page_loses_its_user() {
-    let rules = RedactionRules::new(&BTreeMap::from([("tt.wikipedia.org".to_owned(), vec!["идел ".to_owned()])]));
+    let rules = RedactionRules::new(&BTreeMap::from([(
+        "tt.wikipedia.org".to_owned(),
+        vec!["идел ".to_owned()],
+    )]));
     let event = golden_event("mediawiki.recentchange", &rules).event;
     let golden = include_str!("../../tests/fixtures/frames/recentchange.redacted.ndjson");
     assert_eq!(String::from_utf8_lossy(event.json()), golden.trim());
@@ -264,11 +333,23 @@ fn the_golden_event_of_a_named_page_loses_its_user() {
 #[test]
 fn what_is_no_event_is_framed_so_that_no_line_of_it_becomes_a_field() {
     assert_eq!(frame::comment("gap"), ": gap\n\n"[..]);
-    assert_eq!(frame::comment("a\ndata: b\r\nid: c\rd"), ": a\n: data: b\n: id: c\n: d\n\n"[..]);
-    assert_eq!(frame::error_event(r#"{"status":500}"#), "event: error\ndata: {\"status\":500}\n\n"[..]);
-    assert_eq!(frame::error_event("{\n\n}"), "event: error\ndata: {\ndata: \ndata: }\n\n"[..]);
+    assert_eq!(
+        frame::comment("a\ndata: b\r\nid: c\rd"),
+        ": a\n: data: b\n: id: c\n: d\n\n"[..]
+    );
+    assert_eq!(
+        frame::error_event(r#"{"status":500}"#),
+        "event: error\ndata: {\"status\":500}\n\n"[..]
+    );
+    assert_eq!(
+        frame::error_event("{\n\n}"),
+        "event: error\ndata: {\ndata: \ndata: }\n\n"[..]
+    );
     assert_eq!(frame::retry(1500), "retry: 1500\n\n"[..]);
-    assert_eq!((Format::Sse.heartbeat(), Format::Ndjson.heartbeat()), (&b":\n\n"[..], &b"\n"[..]));
+    assert_eq!(
+        (Format::Sse.heartbeat(), Format::Ndjson.heartbeat()),
+        (&b":\n\n"[..], &b"\n"[..])
+    );
 }
 
 mod properties;

@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_value_without_line_breaks_is_not_copied() {
-        assert!(matches!(line(br#"{"a" :  "x  y"}"#), Ok(Cow::Borrowed(r#"{"a" :  "x  y"}"#))));
+        assert!(matches!(
+            line(br#"{"a" :  "x  y"}"#),
+            Ok(Cow::Borrowed(r#"{"a" :  "x  y"}"#))
+        ));
     }
 
     #[test]

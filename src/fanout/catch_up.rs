@@ -69,7 +69,10 @@ struct Emitted {
 #[derive(Debug)]
 pub(super) enum Step {
     /// Whole frames, ready to be sent.
-    Frames { bytes: Bytes, delivered: Vec<Delivered> },
+    Frames {
+        bytes: Bytes,
+        delivered: Vec<Delivered>,
+    },
     /// The cursor is the feed's: go on live at this sequence number.
     Live(u64),
     /// Nothing to send (records that were skipped, holes), but there is more: step again.
@@ -89,7 +92,18 @@ impl CatchUp {
         let (consumer, rewrites) = (hub.upstream.replay_consumer(), hub.rewrites());
         let (event_id, lanes, notices) = (EventId::default(), Vec::new(), VecDeque::new());
         let (place, has_emitted) = (None, false);
-        Self { hub, format, client, event_id, lanes, place, has_emitted, consumer, rewrites, notices }
+        Self {
+            hub,
+            format,
+            client,
+            event_id,
+            lanes,
+            place,
+            has_emitted,
+            consumer,
+            rewrites,
+            notices,
+        }
     }
 
     /// Gives it the place that [`Step::PlaceNeeded`] asked for.
@@ -129,8 +143,15 @@ impl CatchUp {
             self.fetch_again(cursor);
             return Step::Again;
         }
-        let Emitted { bytes, delivered, is_short } = self.emit(tail, cursor);
-        self.lanes.iter_mut().filter(|lane| lane.held.bytes() > 0).for_each(Lane::count);
+        let Emitted {
+            bytes,
+            delivered,
+            is_short,
+        } = self.emit(tail, cursor);
+        self.lanes
+            .iter_mut()
+            .filter(|lane| lane.held.bytes() > 0)
+            .for_each(Lane::count);
         if !delivered.is_empty() {
             self.has_emitted = true;
             let bytes = self.hub.memory().keep(Use::Unwritten, bytes);
@@ -140,7 +161,8 @@ impl CatchUp {
             self.give_place_up(cursor);
             return Step::Unavailable;
         }
-        let reached = |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
+        let reached =
+            |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
         if tail.slots.iter().zip(cursor.iter()).all(reached) {
             return Step::Live(tail.next);
         }
@@ -148,7 +170,11 @@ impl CatchUp {
             let is_done = slot.has_been_passed_by(lane.fetched) || slot.is_out_of_reach();
             !lane.entries.is_empty() || !is_done
         };
-        if self.lanes.iter().zip(&tail.slots).any(has_more) { Step::Again } else { Step::Wait }
+        if self.lanes.iter().zip(&tail.slots).any(has_more) {
+            Step::Again
+        } else {
+            Step::Wait
+        }
     }
 
     /// Takes in slots that the feed gained, and leaves out those it lost.
@@ -160,8 +186,14 @@ impl CatchUp {
             }
             if index == self.lanes.len() {
                 let own = cursor[index];
-                let HubPartition { topic, partition, log_id, .. } = &*slot.partition;
-                self.event_id.push_slot(topic.clone(), *partition, *log_id, own);
+                let HubPartition {
+                    topic,
+                    partition,
+                    log_id,
+                    ..
+                } = &*slot.partition;
+                self.event_id
+                    .push_slot(topic.clone(), *partition, *log_id, own);
                 self.lanes.push(Lane::new(own.next, self.hub.memory()));
             }
             if slot.retired {
@@ -173,7 +205,9 @@ impl CatchUp {
 
     /// Where this subscriber begins in a slot that the feed gained.
     fn start_of(&mut self, slot: &Slot, cursor: &[Position]) -> Position {
-        let Some(Replaced { slot: old, how }) = slot.replaces else { return slot.start };
+        let Some(Replaced { slot: old, how }) = slot.replaces else {
+            return slot.start;
+        };
         let own = cursor[old];
         let reason = match how {
             Replacement::TruncatedAt(cut) if own.next <= cut => return own,
@@ -181,12 +215,17 @@ impl CatchUp {
             Replacement::Recreated => MovedReason::TopicRecreated,
         };
         let asked = Requested::Offset(own.next);
-        self.notices.push_back(slot.partition.moved(asked, slot.start.next, reason));
+        self.notices
+            .push_back(slot.partition.moved(asked, slot.start.next, reason));
         slot.start
     }
 
     /// Fills every lane that has nothing to give although its target is not reached.
-    async fn fetch(&mut self, tail: &Tail, cursor: &mut [Position]) -> Result<Option<Step>, UpstreamUnavailable> {
+    async fn fetch(
+        &mut self,
+        tail: &Tail,
+        cursor: &mut [Position],
+    ) -> Result<Option<Step>, UpstreamUnavailable> {
         let mut from_kafka = false;
         for (index, slot) in tail.slots.iter().enumerate() {
             let lane = &mut self.lanes[index];
@@ -201,7 +240,9 @@ impl CatchUp {
             let gone = slot.partition.log.read().gone_from(asked);
             if let Some(log_start) = gone {
                 *lane = Lane::new(log_start, self.hub.memory());
-                return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
+                return Ok(Some(
+                    self.begin_later(index, slot, asked, log_start, cursor),
+                ));
             }
             if slot.is_out_of_reach() {
                 continue;
@@ -224,9 +265,17 @@ impl CatchUp {
                 topic: slot.partition.topic.clone(),
                 partition: slot.partition.partition,
                 from: lane.fetched,
-                to: slot.partition.memory_start().min(target).max(Offset(lane.fetched.0 + 1)),
+                to: slot
+                    .partition
+                    .memory_start()
+                    .min(target)
+                    .max(Offset(lane.fetched.0 + 1)),
             };
-            let read = self.hub.upstream.replay(self.consumer, range, bytes_max).await;
+            let read = self
+                .hub
+                .upstream
+                .replay(self.consumer, range, bytes_max)
+                .await;
             lane.count();
             let read = read?;
             lane.entries.extend(read.entries);
@@ -234,11 +283,15 @@ impl CatchUp {
             lane.fetched = read.next;
             lane.from_kafka = true;
             if let Some(log_start) = read.log_start.filter(|start| *start > asked) {
-                return Ok(Some(self.begin_later(index, slot, asked, log_start, cursor)));
+                return Ok(Some(
+                    self.begin_later(index, slot, asked, log_start, cursor),
+                ));
             }
         }
         // Who has all of a partition that the feed has needs Kafka no more for it, and may wait for long.
-        let waits = |lane: &Lane, slot: &Slot| lane.entries.is_empty() && slot.has_been_passed_by(lane.fetched);
+        let waits = |lane: &Lane, slot: &Slot| {
+            lane.entries.is_empty() && slot.has_been_passed_by(lane.fetched)
+        };
         let is_done = |(lane, slot): (&Lane, &Slot)| !lane.from_kafka || waits(lane, slot);
         if !from_kafka && self.lanes.iter().zip(&tail.slots).all(is_done) {
             self.place = None;
@@ -249,19 +302,35 @@ impl CatchUp {
     /// Bytes that are read at once of each partition that needs Kafka.
     fn share_of_each(&self, tail: &Tail) -> usize {
         let needs_kafka = |(slot, lane): &(&Slot, &Lane)| {
-            !slot.has_been_passed_by(lane.fetched) && !slot.partition.log.read().covers(lane.fetched)
+            !slot.has_been_passed_by(lane.fetched)
+                && !slot.partition.log.read().covers(lane.fetched)
         };
-        let count = tail.slots.iter().zip(&self.lanes).filter(needs_kafka).count();
+        let count = tail
+            .slots
+            .iter()
+            .zip(&self.lanes)
+            .filter(needs_kafka)
+            .count();
         (limits::REPLAY_READ_BYTES_MAX / count.max(1)).max(limits::REPLAY_SHARE_BYTES_MIN)
     }
 
     /// Moves the cursor to where a partition's log begins now.
-    fn begin_later(&mut self, index: usize, slot: &Slot, asked: Offset, log_start: Offset, cursor: &mut [Position]) -> Step {
+    fn begin_later(
+        &mut self,
+        index: usize,
+        slot: &Slot,
+        asked: Offset,
+        log_start: Offset,
+        cursor: &mut [Position],
+    ) -> Step {
         cursor[index].next = log_start;
         // Said once: an id that follows must not ask for what is gone.
         self.event_id.set(index, cursor[index]);
         let asked = Requested::Offset(asked);
-        Step::Moved(slot.partition.moved(asked, log_start, MovedReason::BelowLogStart))
+        Step::Moved(
+            slot.partition
+                .moved(asked, log_start, MovedReason::BelowLogStart),
+        )
     }
 
     /// Whether there is a place to read from Kafka in. After a turn it is given up, if others wait.
@@ -287,7 +356,10 @@ impl CatchUp {
     /// Throws away what was fetched.
     fn fetch_again(&mut self, cursor: &[Position]) {
         self.rewrites = self.hub.rewrites();
-        self.lanes = cursor.iter().map(|own| Lane::new(own.next, self.hub.memory())).collect();
+        self.lanes = cursor
+            .iter()
+            .map(|own| Lane::new(own.next, self.hub.memory()))
+            .collect();
     }
 
     /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry, and there is
@@ -304,7 +376,11 @@ impl CatchUp {
                     if slot.has_been_passed_by(lane.fetched) || slot.is_out_of_reach() {
                         continue;
                     }
-                    return Emitted { bytes: buffer.freeze(), delivered, is_short };
+                    return Emitted {
+                        bytes: buffer.freeze(),
+                        delivered,
+                        is_short,
+                    };
                 };
                 let first = earliest.and_then(|other| self.lanes[other].entries.front());
                 if first.is_none_or(|other| entry.timestamp < other.timestamp) {
@@ -316,21 +392,37 @@ impl CatchUp {
             let next = lane.entries.front().and_then(|entry| entry.event.as_ref());
             // What was fetched for this subscriber is counted already.
             let is_counted = lane.held.bytes() > 0;
-            if next.is_some_and(|event| !is_counted && !self.hub.memory().has_room(buffer.len() + event.json().len())) {
+            if next.is_some_and(|event| {
+                !is_counted
+                    && !self
+                        .hub
+                        .memory()
+                        .has_room(buffer.len() + event.json().len())
+            }) {
                 is_short = true;
                 break;
             }
-            let Some(entry) = self.lanes[index].entries.pop_front() else { break };
+            let Some(entry) = self.lanes[index].entries.pop_front() else {
+                break;
+            };
             cursor[index] = entry.position_after();
             self.event_id.set(index, cursor[index]);
             if let Some(event) = &entry.event {
                 let before = buffer.len();
                 frame::append_to(&mut buffer, self.format, self.event_id.as_bytes(), event);
-                Delivered::count(&mut delivered, &tail.slots[index].partition.topic, (buffer.len() - before) as u64);
+                Delivered::count(
+                    &mut delivered,
+                    &tail.slots[index].partition.topic,
+                    (buffer.len() - before) as u64,
+                );
             }
         }
         self.pass_holes(cursor);
-        Emitted { bytes: buffer.freeze(), delivered, is_short }
+        Emitted {
+            bytes: buffer.freeze(),
+            delivered,
+            is_short,
+        }
     }
 
     /// Moves the cursor over offsets that hold no record (compacted, or a transaction's marks).
@@ -348,7 +440,12 @@ impl Lane {
     /// A lane that nothing was fetched into yet.
     fn new(fetched: Offset, memory: &Arc<MemoryBudget>) -> Self {
         let held = memory.hold(Use::Replays, 0);
-        Self { entries: VecDeque::new(), fetched, from_kafka: false, held }
+        Self {
+            entries: VecDeque::new(),
+            fetched,
+            from_kafka: false,
+            held,
+        }
     }
 
     /// Counts what lies here out of Kafka.
@@ -361,7 +458,12 @@ impl Lane {
         self.held.set(0);
         let before = self.entries.len();
         let count = limits::MEMORY_READ_ENTRIES_MAX;
-        if !slot.partition.log.read().read(self.fetched, target, count, &mut self.entries) {
+        if !slot
+            .partition
+            .log
+            .read()
+            .read(self.fetched, target, count, &mut self.entries)
+        {
             return false;
         }
         let complete = self.entries.len() - before < count;

@@ -75,11 +75,19 @@ impl Delivered {
     /// Adds one event to what was handed out of its topic.
     pub(super) fn count(all: &mut Vec<Self>, topic: &Topic, bytes: u64) {
         // The newest first: most batches are of one topic.
-        if let Some(of_topic) = all.iter_mut().rev().find(|of_topic| of_topic.topic == *topic) {
+        if let Some(of_topic) = all
+            .iter_mut()
+            .rev()
+            .find(|of_topic| of_topic.topic == *topic)
+        {
             of_topic.events += 1;
             of_topic.bytes += bytes;
         } else {
-            all.push(Self { topic: topic.clone(), events: 1, bytes });
+            all.push(Self {
+                topic: topic.clone(),
+                events: 1,
+                bytes,
+            });
         }
     }
 }
@@ -143,7 +151,11 @@ pub enum FeedRead {
 }
 
 impl Feed {
-    pub(super) fn new(key: FeedKey, bytes_max: Arc<AtomicUsize>, memory: Arc<MemoryBudget>) -> Self {
+    pub(super) fn new(
+        key: FeedKey,
+        bytes_max: Arc<AtomicUsize>,
+        memory: Arc<MemoryBudget>,
+    ) -> Self {
         let held = memory.hold(Use::Feeds, limits::FEED_BYTES);
         Self {
             key,
@@ -182,7 +194,9 @@ impl Feed {
         notice: &Moved,
     ) {
         let mut ring = self.ring.lock();
-        let Some(slot) = ring.slot_of(old) else { return };
+        let Some(slot) = ring.slot_of(old) else {
+            return;
+        };
         ring.retire(slot);
         let added = ring.add_slot(partition, start, Some(Replaced { slot, how }));
         ring.push_notice(self.key.format, added, start, notice);
@@ -201,7 +215,9 @@ impl Feed {
     /// is emptied: subscribers find the event in the memory log.
     pub(super) fn push(&self, partition: &Arc<HubPartition>, entry: &LogEntry) {
         let mut ring = self.ring.lock();
-        let Some(slot) = ring.slot_of(partition) else { return };
+        let Some(slot) = ring.slot_of(partition) else {
+            return;
+        };
         let position = entry.position_after();
         ring.slots[slot].position = position;
         ring.event_id.set(slot, position);
@@ -211,9 +227,17 @@ impl Feed {
             ring.forget(next);
             return;
         }
-        let bytes = self.memory.keep(Use::Feeds, frame::render(self.key.format, ring.event_id.as_bytes(), event));
+        let bytes = self.memory.keep(
+            Use::Feeds,
+            frame::render(self.key.format, ring.event_id.as_bytes(), event),
+        );
         ring.bytes += bytes.len();
-        ring.frames.push_back(FeedFrame { bytes, slot, position, timestamp: Some(entry.timestamp) });
+        ring.frames.push_back(FeedFrame {
+            bytes,
+            slot,
+            position,
+            timestamp: Some(entry.timestamp),
+        });
         // The newest is kept although it alone may be too large, so that those who are live get it once rendered.
         ring.trim(&self.bytes_max);
     }
@@ -245,14 +269,22 @@ impl Feed {
     /// Frees all that it holds: it has no subscriber any more.
     pub(super) fn close(&self) {
         let mut ring = self.ring.lock();
-        (ring.slots, ring.frames, ring.event_id, ring.bytes) = (Vec::new(), VecDeque::new(), EventId::default(), 0);
+        (ring.slots, ring.frames, ring.event_id, ring.bytes) =
+            (Vec::new(), VecDeque::new(), EventId::default(), 0);
         ring.held.set(0);
     }
 
     /// Goes on at `position` in a partition, where records were lost. Whoever is live gets `notice`.
-    pub(super) fn skip_to(&self, partition: &Arc<HubPartition>, position: Position, notice: &Moved) {
+    pub(super) fn skip_to(
+        &self,
+        partition: &Arc<HubPartition>,
+        position: Position,
+        notice: &Moved,
+    ) {
         let mut ring = self.ring.lock();
-        let Some(slot) = ring.slot_of(partition) else { return };
+        let Some(slot) = ring.slot_of(partition) else {
+            return;
+        };
         ring.slots[slot].position = position;
         ring.event_id.set(slot, position);
         ring.push_notice(self.key.format, slot, position, notice);
@@ -275,7 +307,10 @@ impl Feed {
     #[must_use]
     pub fn tail(&self) -> Tail {
         let ring = self.ring.lock();
-        Tail { next: ring.next(), slots: ring.slots.clone() }
+        Tail {
+            next: ring.next(),
+            slots: ring.slots.clone(),
+        }
     }
 
     /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, moves `cursor` past them, and counts them in
@@ -317,7 +352,10 @@ impl Feed {
         if count == 0 {
             return FeedRead::Nothing;
         }
-        FeedRead::Frames { next: from + count, timestamp }
+        FeedRead::Frames {
+            next: from + count,
+            timestamp,
+        }
     }
 }
 
@@ -340,12 +378,25 @@ impl Ring {
         self.bytes = 0;
     }
 
-    fn add_slot(&mut self, partition: Arc<HubPartition>, start: Position, replaces: Option<Replaced>) -> usize {
+    fn add_slot(
+        &mut self,
+        partition: Arc<HubPartition>,
+        start: Position,
+        replaces: Option<Replaced>,
+    ) -> usize {
         let topic = partition.topic.clone();
-        self.event_id.push_slot(topic, partition.partition, partition.log_id, start);
-        self.slots.push(Slot { partition, position: start, start, retired: false, replaces });
+        self.event_id
+            .push_slot(topic, partition.partition, partition.log_id, start);
+        self.slots.push(Slot {
+            partition,
+            position: start,
+            start,
+            retired: false,
+            replaces,
+        });
         let slots = self.slots.len();
-        self.held.set(limits::FEED_BYTES + slots * limits::FEED_PARTITION_BYTES);
+        self.held
+            .set(limits::FEED_BYTES + slots * limits::FEED_PARTITION_BYTES);
         slots - 1
     }
 
@@ -361,7 +412,12 @@ impl Ring {
             Format::Ndjson => Bytes::from_static(format.heartbeat()),
         };
         self.bytes += bytes.len();
-        self.frames.push_back(FeedFrame { bytes, slot, position, timestamp: None });
+        self.frames.push_back(FeedFrame {
+            bytes,
+            slot,
+            position,
+            timestamp: None,
+        });
     }
 
     /// Forgets the oldest frames, but for the last one.

@@ -27,7 +27,12 @@ pub(super) struct FeedUse {
 impl FeedUse {
     pub(super) fn new(feed: Feed) -> Arc<Self> {
         let (touched, gone) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { feed: Arc::new(feed), subscribers: Mutex::new(0), touched, gone })
+        Arc::new(Self {
+            feed: Arc::new(feed),
+            subscribers: Mutex::new(0),
+            touched,
+            gone,
+        })
     }
 
     /// Marks it as touched by this batch; whether it was not before.
@@ -63,7 +68,12 @@ pub(super) struct Followers {
 
 impl Followers {
     /// Takes a feed in that follows from `log`'s end on. The caller holds the log's lock.
-    pub(super) fn join(&self, partition: &Arc<HubPartition>, log: &PartitionLog, used: &Arc<FeedUse>) {
+    pub(super) fn join(
+        &self,
+        partition: &Arc<HubPartition>,
+        log: &PartitionLog,
+        used: &Arc<FeedUse>,
+    ) {
         used.feed.add_partition(Arc::clone(partition), log.end());
         self.follow(used);
     }

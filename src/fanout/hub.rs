@@ -105,7 +105,8 @@ impl Hub {
 
     /// Says whether every partition was read up to where it ended at start: only then may anyone subscribe.
     pub fn set_ready(&self, ready: bool) {
-        self.ready.send_if_modified(|now| std::mem::replace(now, ready) != ready);
+        self.ready
+            .send_if_modified(|now| std::mem::replace(now, ready) != ready);
     }
 
     /// Whether subscribers are taken.
@@ -173,10 +174,17 @@ impl Hub {
     pub fn update_gauges(&self) {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.replays_running.set(count(self.places.taken()));
-        self.metrics.replays_waiting.set(count(self.places.waiting()));
-        self.metrics.memory_budget_bytes.set(count(self.memory.max()));
+        self.metrics
+            .replays_waiting
+            .set(count(self.places.waiting()));
+        self.metrics
+            .memory_budget_bytes
+            .set(count(self.memory.max()));
         for of in Use::ALL {
-            self.metrics.memory_used_bytes.get_or_create(&KindLabel { kind: of.name() }).set(count(self.memory.held_for(of)));
+            self.metrics
+                .memory_used_bytes
+                .get_or_create(&KindLabel { kind: of.name() })
+                .set(count(self.memory.held_for(of)));
         }
     }
 
@@ -189,7 +197,12 @@ impl Hub {
     /// The partitions of a topic that are read now.
     #[must_use]
     pub fn partitions(&self, topic: &Topic) -> Vec<Arc<HubPartition>> {
-        self.routes.read().partitions.get(topic).cloned().unwrap_or_default()
+        self.routes
+            .read()
+            .partitions
+            .get(topic)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Reads one more partition. Feeds of its topic follow it from the start of its log on: when the hub was ready already, it
@@ -205,7 +218,11 @@ impl Hub {
         let log = Arc::new(RwLock::new(log));
         let added = Arc::new(HubPartition::new(topic, partition, log_id, log));
         let mut routes = self.routes.write();
-        routes.partitions.entry(topic.clone()).or_default().push(Arc::clone(&added));
+        routes
+            .partitions
+            .entry(topic.clone())
+            .or_default()
+            .push(Arc::clone(&added));
         let log = added.log.read();
         for used in routes.by_topic.get(topic).into_iter().flatten() {
             added.followers.join(&added, &log, used);
@@ -216,7 +233,12 @@ impl Hub {
 
     /// Reads a partition whose topic was deleted and made anew, from the start of its new log.
     /// Every subscriber gets all of it, and a notice.
-    pub fn recreate_partition(&self, old: &Arc<HubPartition>, log_id: Option<LogId>, start: LogStart) -> Arc<HubPartition> {
+    pub fn recreate_partition(
+        &self,
+        old: &Arc<HubPartition>,
+        log_id: Option<LogId>,
+        start: LogStart,
+    ) -> Arc<HubPartition> {
         let log = Arc::new(RwLock::new(PartitionLog::new(start)));
         self.replace(old, log_id, log, Replacement::Recreated)
     }
@@ -235,7 +257,9 @@ impl Hub {
         log: Arc<RwLock<PartitionLog>>,
         how: Replacement,
     ) -> Arc<HubPartition> {
-        let HubPartition { topic, partition, .. } = &**old;
+        let HubPartition {
+            topic, partition, ..
+        } = &**old;
         let _publishing = self.retention.lock();
         let mut routes = self.routes.write();
         let asked = old.end().next;
@@ -253,10 +277,12 @@ impl Hub {
         partitions.push(Arc::clone(&new));
         let notice = new.moved(Requested::Offset(asked), start.next, reason);
         for used in routes.by_topic.get(topic).into_iter().flatten() {
-            used.feed.replace_partition(old, Arc::clone(&new), start, how, &notice);
+            used.feed
+                .replace_partition(old, Arc::clone(&new), start, how, &notice);
             new.followers.follow(used);
             used.feed.wake();
-            self.metrics.count_moved_all(reason, *used.subscribers.lock());
+            self.metrics
+                .count_moved_all(reason, *used.subscribers.lock());
         }
         new
     }
@@ -282,9 +308,17 @@ impl Hub {
         let horizon = TimestampMs(now_ms().0.saturating_add(FUTURE_MS));
         let mut retention = self.retention.lock();
         let mut touched: Vec<Arc<FeedUse>> = Vec::new();
-        for Arrival { partition, offset, timestamp, event } in batch {
+        for Arrival {
+            partition,
+            offset,
+            timestamp,
+            event,
+        } in batch
+        {
             let mut log = partition.log.write();
-            let Some(entry) = log.append(offset, timestamp, event, horizon).cloned() else { continue };
+            let Some(entry) = log.append(offset, timestamp, event, horizon).cloned() else {
+                continue;
+            };
             let mut followers = partition.followers.let_in();
             // Who joins from here on begins after this record, and does not wait until it is rendered.
             drop(log);
@@ -301,14 +335,20 @@ impl Hub {
             });
             drop(followers);
             retention.bytes += entry.cost();
-            retention.arrivals.push_back((partition, entry.cost(), timestamp));
+            retention
+                .arrivals
+                .push_back((partition, entry.cost(), timestamp));
         }
         for used in touched {
             used.wake();
         }
         retention.trim(self.limits.memory_log_bytes_max);
-        self.metrics.memory_log_bytes.set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
-        self.metrics.memory_log_seconds.set(retention.span_ms() / 1000);
+        self.metrics
+            .memory_log_bytes
+            .set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
+        self.metrics
+            .memory_log_seconds
+            .set(retention.span_ms() / 1000);
     }
 
     /// Puts other events in the place of those that `rewrite` returns something for, wherever events are kept: memory logs,
@@ -318,7 +358,10 @@ impl Hub {
         let _publishing = self.retention.lock();
         let routes = self.routes.write();
         for partition in routes.partitions.values().flatten() {
-            partition.log.write().rewrite(|event| rewrite(&partition.topic, event));
+            partition
+                .log
+                .write()
+                .rewrite(|event| rewrite(&partition.topic, event));
         }
         for used in routes.feeds.values() {
             used.feed.forget_frames();
@@ -344,7 +387,8 @@ impl Hub {
         for used in followers.iter() {
             used.feed.skip_to(partition, end, &notice);
             used.feed.wake();
-            self.metrics.count_moved_all(reason, *used.subscribers.lock());
+            self.metrics
+                .count_moved_all(reason, *used.subscribers.lock());
         }
     }
 
@@ -397,21 +441,37 @@ impl Hub {
         let used = if let Some(used) = routes.feeds.get(key) {
             Arc::clone(used)
         } else {
-            let feed = Feed::new(key.clone(), Arc::clone(&self.feed_bytes_max), Arc::clone(&self.memory));
+            let feed = Feed::new(
+                key.clone(),
+                Arc::clone(&self.feed_bytes_max),
+                Arc::clone(&self.memory),
+            );
             let used = FeedUse::new(feed);
-            for partition in key.topics.iter().filter_map(|topic| routes.partitions.get(topic)).flatten() {
+            for partition in key
+                .topics
+                .iter()
+                .filter_map(|topic| routes.partitions.get(topic))
+                .flatten()
+            {
                 let log = partition.log.read();
                 partition.followers.join(partition, &log, &used);
             }
             for topic in key.topics.iter() {
-                routes.by_topic.entry(topic.clone()).or_default().push(Arc::clone(&used));
+                routes
+                    .by_topic
+                    .entry(topic.clone())
+                    .or_default()
+                    .push(Arc::clone(&used));
             }
             routes.feeds.insert(key.clone(), Arc::clone(&used));
             used
         };
         *used.subscribers.lock() += 1;
         self.count_feeds(&routes);
-        FeedMembership { hub: Arc::clone(self), used }
+        FeedMembership {
+            hub: Arc::clone(self),
+            used,
+        }
     }
 
     fn leave(&self, used: &Arc<FeedUse>) {
@@ -443,20 +503,29 @@ impl Hub {
 
     fn count_feeds(&self, routes: &Routes) {
         let feeds = routes.feeds.len();
-        self.metrics.feeds.set(i64::try_from(feeds).unwrap_or(i64::MAX));
-        self.feed_bytes_max.store(self.memory.of_each_feed(feeds, self.limits.feed_bytes_max), Ordering::Relaxed);
+        self.metrics
+            .feeds
+            .set(i64::try_from(feeds).unwrap_or(i64::MAX));
+        self.feed_bytes_max.store(
+            self.memory.of_each_feed(feeds, self.limits.feed_bytes_max),
+            Ordering::Relaxed,
+        );
     }
 }
 
 impl Retention {
     fn span_ms(&self) -> i64 {
-        let time = |arrival: Option<&(Arc<HubPartition>, usize, TimestampMs)>| arrival.map_or(0, |(_, _, time)| time.0);
+        let time = |arrival: Option<&(Arc<HubPartition>, usize, TimestampMs)>| {
+            arrival.map_or(0, |(_, _, time)| time.0)
+        };
         time(self.arrivals.back()) - time(self.arrivals.front())
     }
 
     fn trim(&mut self, bytes_max: usize) {
         while self.bytes > bytes_max {
-            let Some((partition, cost, _)) = self.arrivals.pop_front() else { return };
+            let Some((partition, cost, _)) = self.arrivals.pop_front() else {
+                return;
+            };
             self.bytes -= cost;
             partition.log.write().forget_oldest();
         }
@@ -487,7 +556,10 @@ impl FeedMembership {
 impl Clone for FeedMembership {
     fn clone(&self) -> Self {
         *self.used.subscribers.lock() += 1;
-        Self { hub: Arc::clone(&self.hub), used: Arc::clone(&self.used) }
+        Self {
+            hub: Arc::clone(&self.hub),
+            used: Arc::clone(&self.used),
+        }
     }
 }
 

@@ -40,9 +40,21 @@ pub struct Arrival {
 }
 
 impl HubPartition {
-    pub(super) fn new(topic: &Topic, partition: Partition, log_id: Option<LogId>, log: Arc<RwLock<PartitionLog>>) -> Self {
+    pub(super) fn new(
+        topic: &Topic,
+        partition: Partition,
+        log_id: Option<LogId>,
+        log: Arc<RwLock<PartitionLog>>,
+    ) -> Self {
         let (topic, followers) = (topic.clone(), Followers::default());
-        Self { topic, partition, log_id, log, followers, is_available: AtomicBool::new(true) }
+        Self {
+            topic,
+            partition,
+            log_id,
+            log,
+            followers,
+            is_available: AtomicBool::new(true),
+        }
     }
 
     /// Whether Kafka can be asked for it now.
@@ -70,7 +82,13 @@ impl HubPartition {
     }
 
     pub(super) fn moved(&self, asked: Requested, actual: Offset, reason: MovedReason) -> Moved {
-        Moved { topic: self.topic.clone(), partition: self.partition, asked, actual, reason }
+        Moved {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            asked,
+            actual,
+            reason,
+        }
     }
 
     /// The first offset of the memory log.

@@ -21,7 +21,10 @@ impl LogEntry {
     #[must_use]
     pub fn position_after(&self) -> Position {
         // Kafka writes -1 for a record without a timestamp; an id must not be negative.
-        Position { next: Offset(self.offset.0 + 1), timestamp: self.timestamp.max(TimestampMs(0)) }
+        Position {
+            next: Offset(self.offset.0 + 1),
+            timestamp: self.timestamp.max(TimestampMs(0)),
+        }
     }
 
     /// Bytes that keeping this entry costs, about.
@@ -50,7 +53,11 @@ impl LogStart {
     /// The start of a log whose first record is, or will be, at `offset`.
     #[must_use]
     pub fn of_log(offset: Offset) -> Self {
-        Self { offset, floor: TimestampMs(i64::MIN), timestamp: Some(TimestampMs(0)) }
+        Self {
+            offset,
+            floor: TimestampMs(i64::MIN),
+            timestamp: Some(TimestampMs(0)),
+        }
     }
 }
 
@@ -137,9 +144,20 @@ impl PartitionLog {
             return None;
         }
         let latest = self.latest();
-        let max_timestamp = if timestamp > horizon { latest } else { latest.max(timestamp) };
+        let max_timestamp = if timestamp > horizon {
+            latest
+        } else {
+            latest.max(timestamp)
+        };
         self.end = Offset(offset.0 + 1);
-        self.entries.push_back(Kept { entry: LogEntry { offset, timestamp, event }, max_timestamp });
+        self.entries.push_back(Kept {
+            entry: LogEntry {
+                offset,
+                timestamp,
+                event,
+            },
+            max_timestamp,
+        });
         self.entries.back().map(|kept| &kept.entry)
     }
 
@@ -196,8 +214,15 @@ impl PartitionLog {
         if self.cuts.len() == CUTS_KEPT {
             self.cuts.pop_front();
         }
-        self.cuts.push_back(Cut { at: cut, end: self.end });
-        while self.entries.back().is_some_and(|kept| kept.entry.offset >= cut) {
+        self.cuts.push_back(Cut {
+            at: cut,
+            end: self.end,
+        });
+        while self
+            .entries
+            .back()
+            .is_some_and(|kept| kept.entry.offset >= cut)
+        {
             self.entries.pop_back();
         }
         self.end = self.end.min(cut);
@@ -210,12 +235,18 @@ impl PartitionLog {
     /// record before it, if there is one again, has another time than the id.
     #[must_use]
     pub fn cut_below(&self, next: Offset, timestamp: TimestampMs) -> Option<Position> {
-        let cut = self.cuts.iter().find(|cut| cut.at < next && next <= cut.end)?;
+        let cut = self
+            .cuts
+            .iter()
+            .find(|cut| cut.at < next && next <= cut.end)?;
         if self.record_before(next) == RecordBefore::Time(timestamp) {
             return None;
         }
         let timestamp = self.timestamp_before(cut.at).unwrap_or(TimestampMs(0));
-        Some(Position { next: cut.at, timestamp })
+        Some(Position {
+            next: cut.at,
+            timestamp,
+        })
     }
 
     /// The first offset that Kafka has, if it is above `next`: what lies between is lost. `None` when that is not known.
@@ -226,7 +257,9 @@ impl PartitionLog {
 
     /// No record before the end has a later timestamp than this, but for records of the future.
     fn latest(&self) -> TimestampMs {
-        self.entries.back().map_or(self.floor, |kept| kept.max_timestamp)
+        self.entries
+            .back()
+            .map_or(self.floor, |kept| kept.max_timestamp)
     }
 
     /// The first offset that can be read here.
@@ -238,7 +271,10 @@ impl PartitionLog {
     /// Where the next record goes, and what an id says there.
     #[must_use]
     pub fn end(&self) -> Position {
-        Position { next: self.end, timestamp: self.timestamp_at(self.entries.len()) }
+        Position {
+            next: self.end,
+            timestamp: self.timestamp_at(self.entries.len()),
+        }
     }
 
     /// Whether everything from `next` up to the end is here.
@@ -250,7 +286,8 @@ impl PartitionLog {
     /// What an id says at `next`, the timestamp of the last record before it; `None` when that is not here.
     #[must_use]
     pub fn timestamp_before(&self, next: Offset) -> Option<TimestampMs> {
-        self.covers(next).then(|| self.timestamp_at(self.index_of(next)))
+        self.covers(next)
+            .then(|| self.timestamp_at(self.index_of(next)))
     }
 
     /// The record right before `next`.
@@ -260,11 +297,15 @@ impl PartitionLog {
         if !self.covers(next) {
             return RecordBefore::Unknown;
         }
-        match self.index_of(next).checked_sub(1).map(|index| &self.entries[index].entry) {
+        match self
+            .index_of(next)
+            .checked_sub(1)
+            .map(|index| &self.entries[index].entry)
+        {
             Some(entry) if entry.offset == before => RecordBefore::Time(entry.timestamp),
-            None if self.last_forgotten == Some(before) => {
-                self.timestamp_at_start.map_or(RecordBefore::Unknown, RecordBefore::Time)
-            }
+            None if self.last_forgotten == Some(before) => self
+                .timestamp_at_start
+                .map_or(RecordBefore::Unknown, RecordBefore::Time),
             None if before < self.start => RecordBefore::Unknown,
             _ => RecordBefore::Hole,
         }
@@ -276,30 +317,54 @@ impl PartitionLog {
         if time <= self.floor {
             return None;
         }
-        let index = self.entries.partition_point(|kept| kept.max_timestamp < time);
-        Some(self.entries.get(index).map_or(self.end, |kept| kept.entry.offset))
+        let index = self
+            .entries
+            .partition_point(|kept| kept.max_timestamp < time);
+        Some(
+            self.entries
+                .get(index)
+                .map_or(self.end, |kept| kept.entry.offset),
+        )
     }
 
     /// The newest entries, at most `count`, in offset order.
     #[must_use]
     pub fn newest(&self, count: usize) -> Vec<LogEntry> {
         let first = self.entries.len().saturating_sub(count);
-        self.entries.range(first..).map(|kept| kept.entry.clone()).collect()
+        self.entries
+            .range(first..)
+            .map(|kept| kept.entry.clone())
+            .collect()
     }
 
     /// Clones up to `count` entries of `[from, to)` into `into`; `false` when `from` is not here any more.
-    pub fn read(&self, from: Offset, to: Offset, count: usize, into: &mut VecDeque<LogEntry>) -> bool {
+    pub fn read(
+        &self,
+        from: Offset,
+        to: Offset,
+        count: usize,
+        into: &mut VecDeque<LogEntry>,
+    ) -> bool {
         if !self.covers(from) {
             return false;
         }
-        let wanted = self.entries.range(self.index_of(from)..).map(|kept| &kept.entry);
-        into.extend(wanted.take_while(|entry| entry.offset < to).take(count).cloned());
+        let wanted = self
+            .entries
+            .range(self.index_of(from)..)
+            .map(|kept| &kept.entry);
+        into.extend(
+            wanted
+                .take_while(|entry| entry.offset < to)
+                .take(count)
+                .cloned(),
+        );
         true
     }
 
     /// The index of the first entry at or after `next`.
     fn index_of(&self, next: Offset) -> usize {
-        self.entries.partition_point(|kept| kept.entry.offset < next)
+        self.entries
+            .partition_point(|kept| kept.entry.offset < next)
     }
 
     /// What an id says before the entry at `index`.
@@ -319,11 +384,16 @@ mod tests {
 
     fn log(start: i64, floor: i64, timestamp: i64) -> PartitionLog {
         let (floor, timestamp) = (TimestampMs(floor), Some(TimestampMs(timestamp)));
-        PartitionLog::new(LogStart { offset: Offset(start), floor, timestamp })
+        PartitionLog::new(LogStart {
+            offset: Offset(start),
+            floor,
+            timestamp,
+        })
     }
 
     fn append(log: &mut PartitionLog, offset: i64, timestamp: i64) -> Option<LogEntry> {
-        log.append(Offset(offset), TimestampMs(timestamp), None, HORIZON).cloned()
+        log.append(Offset(offset), TimestampMs(timestamp), None, HORIZON)
+            .cloned()
     }
 
     /// Records from offset 10 on.
@@ -344,27 +414,48 @@ mod tests {
 
     #[test]
     fn records_before_the_start_say_only_what_an_id_names_there() {
-        let start = LogStart { offset: Offset(10), floor: TimestampMs(100), timestamp: None };
+        let start = LogStart {
+            offset: Offset(10),
+            floor: TimestampMs(100),
+            timestamp: None,
+        };
         let mut log = PartitionLog::new(start);
         assert!(!log.knows_time());
         assert!(append(&mut log, 7, 50).is_none() && append(&mut log, 8, 60).is_none());
         assert!(log.knows_time());
-        assert_eq!(log.end(), Position { next: Offset(10), timestamp: TimestampMs(60) });
+        assert_eq!(
+            log.end(),
+            Position {
+                next: Offset(10),
+                timestamp: TimestampMs(60)
+            }
+        );
         append(&mut log, 10, 70);
         append(&mut log, 9, 99);
-        assert_eq!(log.timestamp_before(Offset(10)), Some(TimestampMs(60)), "it came again");
+        assert_eq!(
+            log.timestamp_before(Offset(10)),
+            Some(TimestampMs(60)),
+            "it came again"
+        );
     }
 
     #[test]
     fn an_id_names_the_time_of_the_last_record() {
         let mut log = filled(&[100, 100, 101]);
-        let before = |log: &PartitionLog, next| log.timestamp_before(Offset(next)).map(|time| time.0);
+        let before =
+            |log: &PartitionLog, next| log.timestamp_before(Offset(next)).map(|time| time.0);
         assert_eq!(
             [9, 10, 11, 12, 13, 14].map(|next| before(&log, next)),
             [None, Some(99), Some(100), Some(100), Some(101), None]
         );
         append(&mut log, 13, -1);
-        assert_eq!(log.end(), Position { next: Offset(14), timestamp: TimestampMs(0) });
+        assert_eq!(
+            log.end(),
+            Position {
+                next: Offset(14),
+                timestamp: TimestampMs(0)
+            }
+        );
     }
 
     #[test]
@@ -377,10 +468,25 @@ mod tests {
         let time = |time| RecordBefore::Time(TimestampMs(time));
         assert_eq!(
             known.map(|next| log.record_before(Offset(next))),
-            [unknown, unknown, time(100), time(101), hole, hole, time(102), hole, hole, unknown]
+            [
+                unknown,
+                unknown,
+                time(100),
+                time(101),
+                hole,
+                hole,
+                time(102),
+                hole,
+                hole,
+                unknown
+            ]
         );
         log.forget_oldest();
-        assert_eq!(log.record_before(Offset(11)), time(100), "the last one that was forgotten");
+        assert_eq!(
+            log.record_before(Offset(11)),
+            time(100),
+            "the last one that was forgotten"
+        );
         assert_eq!(log.record_before(Offset(10)), unknown);
     }
 
@@ -389,7 +495,13 @@ mod tests {
         let mut log = filled(&[100]);
         log.pass_hole(Offset(15));
         log.pass_hole(Offset(12));
-        assert_eq!(log.end(), Position { next: Offset(15), timestamp: TimestampMs(100) });
+        assert_eq!(
+            log.end(),
+            Position {
+                next: Offset(15),
+                timestamp: TimestampMs(100)
+            }
+        );
         assert!(log.covers(Offset(13)));
     }
 
@@ -430,7 +542,13 @@ mod tests {
         assert_eq!(log.timestamp_before(Offset(10)), None);
         log.forget_oldest();
         log.forget_oldest();
-        assert_eq!(log.end(), Position { next: Offset(12), timestamp: TimestampMs(101) });
+        assert_eq!(
+            log.end(),
+            Position {
+                next: Offset(12),
+                timestamp: TimestampMs(101)
+            }
+        );
     }
 
     #[test]
@@ -438,19 +556,37 @@ mod tests {
         let mut log = filled(&[100, 101, 102]);
         let mut entries = VecDeque::new();
         assert!(log.read(Offset(11), Offset(13), 10, &mut entries));
-        assert_eq!(entries.iter().map(|entry| entry.offset.0).collect::<Vec<_>>(), [11, 12]);
+        assert_eq!(
+            entries
+                .iter()
+                .map(|entry| entry.offset.0)
+                .collect::<Vec<_>>(),
+            [11, 12]
+        );
         log.forget_oldest();
         assert!(!log.read(Offset(10), Offset(13), 10, &mut entries));
-        assert!(log.read(Offset(13), Offset(13), 10, &mut entries), "the end is here");
+        assert!(
+            log.read(Offset(13), Offset(13), 10, &mut entries),
+            "the end is here"
+        );
     }
 
     #[test]
     fn what_was_lost_unread_is_gone_and_has_a_time() {
         let mut log = filled(&[100, 101]);
         log.skip_to(Offset(20));
-        assert_eq!(log.end(), Position { next: Offset(20), timestamp: TimestampMs(101) });
+        assert_eq!(
+            log.end(),
+            Position {
+                next: Offset(20),
+                timestamp: TimestampMs(101)
+            }
+        );
         let before = log.record_before(Offset(20));
-        assert_eq!((before, log.covers(Offset(12))), (RecordBefore::Unknown, false));
+        assert_eq!(
+            (before, log.covers(Offset(12))),
+            (RecordBefore::Unknown, false)
+        );
         let gone = |next| log.gone_from(Offset(next));
         assert_eq!((gone(12), gone(20)), (Some(Offset(20)), None));
         let time = log.first_at_or_after(TimestampMs(101));
@@ -461,14 +597,30 @@ mod tests {
     fn a_truncated_log_goes_on_at_the_cut() {
         let mut log = filled(&[100, 101, 102]);
         log.truncate(Offset(11));
-        assert_eq!(log.end(), Position { next: Offset(11), timestamp: TimestampMs(100) });
+        assert_eq!(
+            log.end(),
+            Position {
+                next: Offset(11),
+                timestamp: TimestampMs(100)
+            }
+        );
         assert!(append(&mut log, 11, 103).is_some());
-        let cut = |log: &PartitionLog, next, time| log.cut_below(Offset(next), TimestampMs(time)).map(|position| position.next.0);
+        let cut = |log: &PartitionLog, next, time| {
+            log.cut_below(Offset(next), TimestampMs(time))
+                .map(|position| position.next.0)
+        };
         assert_eq!((cut(&log, 12, 101), cut(&log, 12, 103)), (Some(11), None));
         assert_eq!((cut(&log, 13, 102), cut(&log, 14, 102)), (Some(11), None));
         assert_eq!(cut(&log, 11, 100), None, "nothing below is lost");
         log.truncate(Offset(5));
-        let position = Position { next: Offset(5), timestamp: TimestampMs(0) };
-        assert_eq!((log.start(), log.end()), (Offset(5), position), "its last record is not known");
+        let position = Position {
+            next: Offset(5),
+            timestamp: TimestampMs(0),
+        };
+        assert_eq!(
+            (log.start(), log.end()),
+            (Offset(5), position),
+            "its last record is not known"
+        );
     }
 }

@@ -89,8 +89,18 @@ pub(super) enum Turn {
 
 impl ReplayPlaces {
     pub(super) fn new(limits: PlaceLimits) -> Self {
-        let holders = Holders { limits, taken: HashMap::new(), held: HashMap::new() };
-        Self { state: Arc::new(Mutex::new(State { next: 0, holders, waiting: Turns::default() })) }
+        let holders = Holders {
+            limits,
+            taken: HashMap::new(),
+            held: HashMap::new(),
+        };
+        Self {
+            state: Arc::new(Mutex::new(State {
+                next: 0,
+                holders,
+                waiting: Turns::default(),
+            })),
+        }
     }
 
     /// A place if one is free at once.
@@ -101,7 +111,10 @@ impl ReplayPlaces {
         }
         let number = state.number();
         state.holders.give(client, number, None);
-        Some(ReplayPlace { state: Arc::clone(&self.state), number })
+        Some(ReplayPlace {
+            state: Arc::clone(&self.state),
+            number,
+        })
     }
 
     /// A place in the queue; `None` when it is full.
@@ -116,16 +129,35 @@ impl ReplayPlaces {
         let let_go = state.hand_over();
         drop(state);
         drop(let_go);
-        Some(ReplayTicket { state: Arc::clone(&self.state), client, number, granted, is_redeemed: false })
+        Some(ReplayTicket {
+            state: Arc::clone(&self.state),
+            client,
+            number,
+            granted,
+            is_redeemed: false,
+        })
     }
 
     /// Takes the places of clients that take nothing, whether others wait or not: what lies in them is let go.
     pub(super) fn let_go_of_stalled(&self) {
         let mut state = self.state.lock();
-        let is_stalled = |taken: &Taken| taken.parked.as_ref().is_some_and(|(since, _)| since.elapsed() >= limits::REPLAY_STALL);
-        let stalled: Vec<u64> =
-            state.holders.taken.iter().filter(|(_, taken)| is_stalled(taken)).map(|(number, _)| *number).collect();
-        let let_go: Vec<Taken> = stalled.into_iter().filter_map(|number| state.holders.release(number)).collect();
+        let is_stalled = |taken: &Taken| {
+            taken
+                .parked
+                .as_ref()
+                .is_some_and(|(since, _)| since.elapsed() >= limits::REPLAY_STALL)
+        };
+        let stalled: Vec<u64> = state
+            .holders
+            .taken
+            .iter()
+            .filter(|(_, taken)| is_stalled(taken))
+            .map(|(number, _)| *number)
+            .collect();
+        let let_go: Vec<Taken> = stalled
+            .into_iter()
+            .filter_map(|number| state.holders.release(number))
+            .collect();
         state.serve();
         drop(state);
         drop(let_go);
@@ -159,7 +191,14 @@ impl Holders {
 
     fn give(&mut self, client: Client, number: u64, parked: Option<(Instant, Vec<Lane>)>) {
         *self.held.entry(client).or_default() += 1;
-        self.taken.insert(number, Taken { client, since: Instant::now(), parked });
+        self.taken.insert(
+            number,
+            Taken {
+                client,
+                since: Instant::now(),
+                parked,
+            },
+        );
     }
 
     /// Takes a place back; what lay in it is for the caller to drop, outside the lock.
@@ -183,13 +222,19 @@ impl State {
 
     /// Whether somebody who waits could have the place that `holder` holds.
     fn is_wanted(&self, holder: &Client) -> bool {
-        self.waiting.clients().any(|client| self.holders.have_free(client, Some(holder)))
+        self.waiting
+            .clients()
+            .any(|client| self.holders.have_free(client, Some(holder)))
     }
 
     /// Gives what is free to those who wait.
     fn serve(&mut self) {
-        while let Some((client, number, granted)) = self.waiting.pop(|client| self.holders.have_free(client, None)) {
-            self.holders.give(client, number, Some((Instant::now(), Vec::new())));
+        while let Some((client, number, granted)) = self
+            .waiting
+            .pop(|client| self.holders.have_free(client, None))
+        {
+            self.holders
+                .give(client, number, Some((Instant::now(), Vec::new())));
             // Whoever waits takes itself out of the queue before it goes.
             let _ = granted.send(());
         }
@@ -202,9 +247,12 @@ impl State {
         while self.waiting.len() > 0 {
             let stalled = self.holders.taken.iter().filter_map(|(number, taken)| {
                 let (since, _) = taken.parked.as_ref()?;
-                (since.elapsed() >= limits::REPLAY_STALL && self.is_wanted(&taken.client)).then_some((*since, *number))
+                (since.elapsed() >= limits::REPLAY_STALL && self.is_wanted(&taken.client))
+                    .then_some((*since, *number))
             });
-            let Some((_, number)) = stalled.min() else { break };
+            let Some((_, number)) = stalled.min() else {
+                break;
+            };
             let_go.extend(self.holders.release(number));
             self.serve();
         }
@@ -213,7 +261,11 @@ impl State {
 
     /// Whether one more of `client` may wait.
     fn has_room(&self, client: &Client) -> bool {
-        let longest = || self.waiting.longest().map_or(0, |(longest, _)| self.waiting.of(&longest));
+        let longest = || {
+            self.waiting
+                .longest()
+                .map_or(0, |(longest, _)| self.waiting.of(&longest))
+        };
         self.waiting.len() < self.holders.limits.queue || longest() > self.waiting.of(client) + 1
     }
 
@@ -244,14 +296,21 @@ impl ReplayPlace {
     pub(super) fn resume(&self) -> Option<Vec<Lane>> {
         let mut state = self.state.lock();
         let taken = state.holders.taken.get_mut(&self.number)?;
-        Some(taken.parked.take().map_or_else(Vec::new, |(_, lanes)| lanes))
+        Some(
+            taken
+                .parked
+                .take()
+                .map_or_else(Vec::new, |(_, lanes)| lanes),
+        )
     }
 
     /// Whether it has been held for a turn, and somebody waits for it.
     pub(super) fn is_due(&self) -> bool {
         let state = self.state.lock();
         let taken = state.holders.taken.get(&self.number);
-        taken.is_some_and(|taken| taken.since.elapsed() >= limits::REPLAY_TURN && state.is_wanted(&taken.client))
+        taken.is_some_and(|taken| {
+            taken.since.elapsed() >= limits::REPLAY_TURN && state.is_wanted(&taken.client)
+        })
     }
 }
 
@@ -290,10 +349,15 @@ impl ReplayTicket {
     fn take(&mut self) -> Turn {
         self.is_redeemed = true;
         let mut state = self.state.lock();
-        let Some(taken) = state.holders.taken.get_mut(&self.number) else { return Turn::Missed };
+        let Some(taken) = state.holders.taken.get_mut(&self.number) else {
+            return Turn::Missed;
+        };
         // Its turn begins now.
         (taken.since, taken.parked) = (Instant::now(), None);
-        Turn::Place(ReplayPlace { state: Arc::clone(&self.state), number: self.number })
+        Turn::Place(ReplayPlace {
+            state: Arc::clone(&self.state),
+            number: self.number,
+        })
     }
 }
 
@@ -303,7 +367,9 @@ impl Drop for ReplayTicket {
             return;
         }
         let mut state = self.state.lock();
-        if state.waiting.remove(&self.client, self.number).is_none() && state.holders.release(self.number).is_some() {
+        if state.waiting.remove(&self.client, self.number).is_none()
+            && state.holders.release(self.number).is_some()
+        {
             state.serve();
         }
     }

@@ -10,8 +10,8 @@ use super::subscription::{Moved, Subscription};
 use super::turns::Client;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{
-    self, AskedEntry, AskedPosition, Decision, LogAnswer, LogQuestion, MovedReason, Partition, Position, Requested, Target,
-    TimestampMs,
+    self, AskedEntry, AskedPosition, Decision, LogAnswer, LogQuestion, MovedReason, Partition,
+    Position, Requested, Target, TimestampMs,
 };
 use crate::event::frame::Format;
 use crate::limits;
@@ -78,13 +78,20 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
     let mut topics = asked.topics;
     topics.sort_unstable();
     topics.dedup();
-    let member = hub.join(&FeedKey { topics: topics.into(), format: asked.format });
+    let member = hub.join(&FeedKey {
+        topics: topics.into(),
+        format: asked.format,
+    });
     // Live is where the feed is now, before anything is looked up: what arrives meanwhile comes after it.
     let tail = member.feed().tail();
     let wishes = Wishes::new(&asked.last_event_id, asked.since);
     let mut cursor = Vec::with_capacity(tail.slots.len());
     let mut moved = Vec::new();
-    for (slot, decision) in tail.slots.iter().zip(resolve(hub, asked.asker, &tail.slots, &wishes).await?) {
+    for (slot, decision) in tail
+        .slots
+        .iter()
+        .zip(resolve(hub, asked.asker, &tail.slots, &wishes).await?)
+    {
         if let Some((asked, reason)) = decision.moved {
             hub.metrics.count_moved(reason);
             moved.push(slot.partition.moved(asked, decision.position.next, reason));
@@ -95,33 +102,54 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
         hub.metrics.replays_refused.inc();
         return Err(SubscribeError::ReplayRefused);
     }
-    let live = tail.slots.iter().zip(&cursor).all(|(slot, own)| slot.position.next == own.next);
-    let subscription =
-        if live { Subscription::live(member, client, tail.next, cursor) } else { Subscription::new(member, client, cursor) };
-    Ok(Started { subscription, moved })
+    let live = tail
+        .slots
+        .iter()
+        .zip(&cursor)
+        .all(|(slot, own)| slot.position.next == own.next);
+    let subscription = if live {
+        Subscription::live(member, client, tail.next, cursor)
+    } else {
+        Subscription::new(member, client, cursor)
+    };
+    Ok(Started {
+        subscription,
+        moved,
+    })
 }
 
 /// Whether something before the feed's end is not in memory.
 fn needs_kafka(slots: &[Slot], cursor: &[Position]) -> bool {
-    slots
-        .iter()
-        .zip(cursor)
-        .any(|(slot, own)| !slot.retired && own.next < slot.position.next && !slot.partition.log.read().covers(own.next))
+    slots.iter().zip(cursor).any(|(slot, own)| {
+        !slot.retired
+            && own.next < slot.position.next
+            && !slot.partition.log.read().covers(own.next)
+    })
 }
 
 /// Waits until the partitions of the id are known: another process may have seen a new one first.
 async fn await_partitions(hub: &Arc<Hub>, entries: &[AskedEntry]) -> Result<(), SubscribeError> {
     let unknown = |entry: &&AskedEntry| {
         let known = hub.partitions(&entry.topic);
-        entry.partition.is_some_and(|wanted| !known.is_empty() && known.iter().all(|found| found.partition != wanted))
+        entry.partition.is_some_and(|wanted| {
+            !known.is_empty() && known.iter().all(|found| found.partition != wanted)
+        })
     };
-    if hub.await_discovery(|| !entries.iter().any(|entry| unknown(&entry))).await {
+    if hub
+        .await_discovery(|| !entries.iter().any(|entry| unknown(&entry)))
+        .await
+    {
         return Ok(());
     }
     match entries.iter().find(unknown) {
-        Some(AskedEntry { topic, partition: Some(partition), .. }) => {
-            Err(SubscribeError::UnknownPartition { topic: topic.clone(), partition: *partition })
-        }
+        Some(AskedEntry {
+            topic,
+            partition: Some(partition),
+            ..
+        }) => Err(SubscribeError::UnknownPartition {
+            topic: topic.clone(),
+            partition: *partition,
+        }),
         _ => Ok(()),
     }
 }
@@ -139,15 +167,31 @@ impl<'a> Wishes<'a> {
     fn new(last_event_id: &'a [AskedEntry], since: Option<TimestampMs>) -> Self {
         let mut entries = HashMap::new();
         let mut earliest: HashMap<&Topic, TimestampMs> = HashMap::new();
-        for AskedEntry { topic, partition, position } in last_event_id {
+        for AskedEntry {
+            topic,
+            partition,
+            position,
+        } in last_event_id
+        {
             if let Some(partition) = partition {
                 entries.insert((topic, *partition), *position);
             }
-            if let AskedPosition::Timestamp(time) | AskedPosition::Both { timestamp: time, .. } = *position {
-                earliest.entry(topic).and_modify(|known| *known = time.min(*known)).or_insert(time);
+            if let AskedPosition::Timestamp(time)
+            | AskedPosition::Both {
+                timestamp: time, ..
+            } = *position
+            {
+                earliest
+                    .entry(topic)
+                    .and_modify(|known| *known = time.min(*known))
+                    .or_insert(time);
             }
         }
-        Self { entries, earliest, otherwise: since.map_or(AskedPosition::Live, AskedPosition::Timestamp) }
+        Self {
+            entries,
+            earliest,
+            otherwise: since.map_or(AskedPosition::Live, AskedPosition::Timestamp),
+        }
     }
 
     fn of(&self, slot: &Slot) -> AskedPosition {
@@ -156,7 +200,11 @@ impl<'a> Wishes<'a> {
             Some(AskedPosition::Unset) => self.otherwise,
             Some(position) => *position,
             None => self.earliest.get(topic).map_or(self.otherwise, |time| {
-                AskedPosition::Timestamp(TimestampMs(time.0.saturating_sub(limits::PARTITION_DISCOVERY_LAG_MS).max(0)))
+                AskedPosition::Timestamp(TimestampMs(
+                    time.0
+                        .saturating_sub(limits::PARTITION_DISCOVERY_LAG_MS)
+                        .max(0),
+                ))
             }),
         }
     }
@@ -169,7 +217,9 @@ async fn resolve(
     slots: &[Slot],
     wishes: &Wishes<'_>,
 ) -> Result<Vec<Decision>, UpstreamUnavailable> {
-    let all = slots.iter().map(|slot| resolve_slot(hub, client, slot, wishes.of(slot)));
+    let all = slots
+        .iter()
+        .map(|slot| resolve_slot(hub, client, slot, wishes.of(slot)));
     let all = futures_util::future::try_join_all(all);
     let found = tokio::time::timeout(limits::LOOKUP_TIMEOUT, all).await;
     found.map_err(|_| UpstreamUnavailable)?
@@ -188,18 +238,29 @@ async fn resolve_slot(
         Target::Time(time) if time >= now_ms() => Target::Live,
         target => target,
     };
-    if let Target::Offset { next, timestamp: Some(timestamp) } = target
+    if let Target::Offset {
+        next,
+        timestamp: Some(timestamp),
+    } = target
         && let Some(position) = slot.partition.log.read().cut_below(next, timestamp)
     {
         let moved = Some((Requested::Offset(next), MovedReason::LogTruncated));
         return Ok(Decision { position, moved });
     }
-    let Some(question) = target.question() else { return Ok(Decision::at(live.next, live.timestamp)) };
+    let Some(question) = target.question() else {
+        return Ok(Decision::at(live.next, live.timestamp));
+    };
     if let Some(position) = from_memory(target, &slot.partition.log.read(), live) {
-        return Ok(Decision { position, moved: None });
+        return Ok(Decision {
+            position,
+            moved: None,
+        });
     }
     let mut answer = look_up(hub, client, slot, question).await?;
-    if let Target::Offset { next, timestamp: Some(_) } = target
+    if let Target::Offset {
+        next,
+        timestamp: Some(_),
+    } = target
         && next > answer.high
     {
         let time = target.time();
@@ -208,13 +269,20 @@ async fn resolve_slot(
     Ok(cursor::decide(target, &answer, live))
 }
 
-async fn look_up(hub: &Arc<Hub>, client: Client, slot: &Slot, question: LogQuestion) -> Result<LogAnswer, UpstreamUnavailable> {
+async fn look_up(
+    hub: &Arc<Hub>,
+    client: Client,
+    slot: &Slot,
+    question: LogQuestion,
+) -> Result<LogAnswer, UpstreamUnavailable> {
     if !slot.partition.is_available() {
         return Err(UpstreamUnavailable);
     }
     hub.metrics.lookups.inc();
     let (topic, partition) = (slot.partition.topic.clone(), slot.partition.partition);
-    hub.upstream.lookup(client, topic, partition, question).await
+    hub.upstream
+        .lookup(client, topic, partition, question)
+        .await
 }
 
 /// The position that the memory log alone can tell.
@@ -222,13 +290,26 @@ fn from_memory(target: Target, log: &PartitionLog, live: Position) -> Option<Pos
     let by_time = |time: TimestampMs| {
         let next = log.first_at_or_after(time)?;
         // Nothing is that late: live, with live's own timestamp.
-        Some(if next >= live.next { live } else { Position { next, timestamp: time } })
+        Some(if next >= live.next {
+            live
+        } else {
+            Position {
+                next,
+                timestamp: time,
+            }
+        })
     };
     match target {
         Target::Live => Some(live),
         Target::Earliest | Target::Recreated { .. } => None,
-        Target::Offset { next, timestamp: Some(timestamp) } => log.covers(next).then_some(Position { next, timestamp }),
-        Target::Offset { next, timestamp: None } => {
+        Target::Offset {
+            next,
+            timestamp: Some(timestamp),
+        } => log.covers(next).then_some(Position { next, timestamp }),
+        Target::Offset {
+            next,
+            timestamp: None,
+        } => {
             let timestamp = log.timestamp_before(next)?;
             Some(Position { next, timestamp })
         }

@@ -32,7 +32,13 @@ pub struct Moved {
 
 impl std::fmt::Display for Moved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { topic, partition, asked, actual, reason } = self;
+        let Self {
+            topic,
+            partition,
+            asked,
+            actual,
+            reason,
+        } = self;
         write!(f, "topic={topic}; partition={partition}; ")?;
         match asked {
             Requested::Offset(offset) => write!(f, "asked={offset}; ")?,
@@ -87,14 +93,31 @@ impl Subscription {
     pub(super) fn new(member: FeedMembership, client: Client, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
         let state = catching_up(&member, client);
-        Self { member, wake, client, cursor, state }
+        Self {
+            member,
+            wake,
+            client,
+            cursor,
+            state,
+        }
     }
 
     /// A subscription that goes on live at `next`, with the feed's own positions.
     #[must_use]
-    pub(super) fn live(member: FeedMembership, client: Client, next: u64, cursor: Vec<Position>) -> Self {
+    pub(super) fn live(
+        member: FeedMembership,
+        client: Client,
+        next: u64,
+        cursor: Vec<Position>,
+    ) -> Self {
         let wake = member.feed().watch();
-        Self { member, wake, client, cursor, state: State::Live(next) }
+        Self {
+            member,
+            wake,
+            client,
+            cursor,
+            state: State::Live(next),
+        }
     }
 
     /// Whether it reads its feed.
@@ -107,7 +130,11 @@ impl Subscription {
     /// the same number are at the same place.
     #[must_use]
     pub fn live_at(&self) -> Option<u64> {
-        if let State::Live(next) = self.state { Some(next) } else { None }
+        if let State::Live(next) = self.state {
+            Some(next)
+        } else {
+            None
+        }
     }
 
     /// What it shares with others.
@@ -154,10 +181,20 @@ impl Subscription {
 
     async fn turn_live(&mut self, next: u64) -> Option<Batch> {
         let (mut pieces, mut delivered) = (Vec::new(), Vec::new());
-        match self.member.feed().read(next, limits::LIVE_WRITE_BYTES, &mut self.cursor, &mut pieces, &mut delivered) {
+        match self.member.feed().read(
+            next,
+            limits::LIVE_WRITE_BYTES,
+            &mut self.cursor,
+            &mut pieces,
+            &mut delivered,
+        ) {
             FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
-                return Some(Batch::Frames { pieces, delivered, live: timestamp });
+                return Some(Batch::Frames {
+                    pieces,
+                    delivered,
+                    live: timestamp,
+                });
             }
             FeedRead::Nothing => self.wait_for_feed().await,
             FeedRead::Behind => {
@@ -169,7 +206,9 @@ impl Subscription {
     }
 
     async fn turn_catching_up(&mut self) -> Option<Batch> {
-        let State::CatchingUp(catch_up, ticket) = &mut self.state else { return None };
+        let State::CatchingUp(catch_up, ticket) = &mut self.state else {
+            return None;
+        };
         let hub = self.member.hub();
         if let Some(waiting) = ticket {
             match waiting.redeem().await {
@@ -186,7 +225,11 @@ impl Subscription {
         let tail = self.member.feed().tail();
         match catch_up.step(&tail, &mut self.cursor).await {
             Step::Frames { bytes, delivered } => {
-                return Some(Batch::Frames { pieces: vec![bytes], delivered, live: None });
+                return Some(Batch::Frames {
+                    pieces: vec![bytes],
+                    delivered,
+                    live: None,
+                });
             }
             Step::Live(next) => {
                 hub.metrics.handoffs.inc();
@@ -220,5 +263,12 @@ impl Subscription {
 }
 
 fn catching_up(member: &FeedMembership, client: Client) -> State {
-    State::CatchingUp(Box::new(CatchUp::new(Arc::clone(member.hub()), member.feed().key().format, client)), None)
+    State::CatchingUp(
+        Box::new(CatchUp::new(
+            Arc::clone(member.hub()),
+            member.feed().key().format,
+            client,
+        )),
+        None,
+    )
 }

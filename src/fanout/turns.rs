@@ -17,7 +17,11 @@ pub(super) struct Turns<T> {
 
 impl<T> Default for Turns<T> {
     fn default() -> Self {
-        Self { order: VecDeque::new(), waiting: HashMap::new(), len: 0 }
+        Self {
+            order: VecDeque::new(),
+            waiting: HashMap::new(),
+            len: 0,
+        }
     }
 }
 
@@ -84,10 +88,16 @@ impl<T> Turns<T> {
 
     /// The place of one that waits, counted from 1: how many turns until it is served.
     pub(super) fn place(&self, client: &Client, number: u64) -> Option<usize> {
-        let round = self.waiting.get(client)?.iter().position(|(waiting, _)| *waiting == number)?;
+        let round = self
+            .waiting
+            .get(client)?
+            .iter()
+            .position(|(waiting, _)| *waiting == number)?;
         let turn = self.order.iter().position(|other| other == client)?;
         // Before its own turn in round `round` everybody had so many turns; those who come earlier in a round one more.
-        let before = |(place, other): (usize, &Client)| self.of(other).min(round + usize::from(place < turn));
+        let before = |(place, other): (usize, &Client)| {
+            self.of(other).min(round + usize::from(place < turn))
+        };
         Some(1 + self.order.iter().enumerate().map(before).sum::<usize>())
     }
 }
@@ -111,7 +121,9 @@ mod tests {
     }
 
     fn popped(turns: &mut Turns<()>) -> Vec<u64> {
-        std::iter::from_fn(|| turns.pop(|_| true)).map(|(_, number, ())| number).collect()
+        std::iter::from_fn(|| turns.pop(|_| true))
+            .map(|(_, number, ())| number)
+            .collect()
     }
 
     #[test]
@@ -123,7 +135,12 @@ mod tests {
     fn a_place_says_how_many_turns_are_left() {
         let mut turns = turns();
         let places = |turns: &Turns<()>, all: [u64; 7]| {
-            all.map(|number| [1, 2, 3].iter().find_map(|of| turns.place(&client(*of), number)).unwrap_or(0))
+            all.map(|number| {
+                [1, 2, 3]
+                    .iter()
+                    .find_map(|of| turns.place(&client(*of), number))
+                    .unwrap_or(0)
+            })
         };
         assert_eq!(places(&turns, [0, 4, 6, 1, 5, 2, 3]), [1, 2, 3, 4, 5, 6, 7]);
         turns.pop(|_| true);
@@ -133,7 +150,12 @@ mod tests {
     #[test]
     fn who_may_not_is_passed_over_and_keeps_its_turn() {
         let mut turns = turns();
-        assert_eq!(turns.pop(|who| *who != client(1)).map(|(_, number, ())| number), Some(4));
+        assert_eq!(
+            turns
+                .pop(|who| *who != client(1))
+                .map(|(_, number, ())| number),
+            Some(4)
+        );
         assert_eq!(turns.pop(|_| true).map(|(_, number, ())| number), Some(0));
         assert!(turns.pop(|who| *who == client(9)).is_none());
     }

@@ -102,8 +102,9 @@ pub struct ReplayConsumerNumber(usize);
 /// Both ends; `queue` bounds how many requests of a kind may wait, `replay_consumers` is how many queues of ranges there are.
 #[must_use]
 pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamRequests) {
-    let (replays, replay_requests): (Vec<_>, Vec<_>) =
-        (0..replay_consumers.max(1)).map(|_| async_channel::bounded(queue)).unzip();
+    let (replays, replay_requests): (Vec<_>, Vec<_>) = (0..replay_consumers.max(1))
+        .map(|_| async_channel::bounded(queue))
+        .unzip();
     let (lookups, lookup_requests) = async_channel::bounded(queue);
     let (rediscover, rediscover_requests) = async_channel::bounded(1);
     let lookup_places = LookupPlaces::new(LookupLimits {
@@ -115,8 +116,20 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
     let (turn, looked_for_client) = (Arc::default(), Arc::default());
     let reading = Arc::new(Semaphore::new(2 * replays.len()));
     (
-        Upstream { replays: replays.into(), turn, reading, lookups, lookup_places, rediscover, looked_for_client },
-        UpstreamRequests { replays: replay_requests, lookups: lookup_requests, rediscover: rediscover_requests },
+        Upstream {
+            replays: replays.into(),
+            turn,
+            reading,
+            lookups,
+            lookup_places,
+            rediscover,
+            looked_for_client,
+        },
+        UpstreamRequests {
+            replays: replay_requests,
+            lookups: lookup_requests,
+            rediscover: rediscover_requests,
+        },
     )
 }
 
@@ -138,7 +151,11 @@ impl Upstream {
         let count = self.replays.len();
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let numbers = (0..count).map(|number| (first + number) % count);
-        ReplayConsumerNumber(numbers.min_by_key(|number| self.replays[*number].len()).unwrap_or(0))
+        ReplayConsumerNumber(
+            numbers
+                .min_by_key(|number| self.replays[*number].len())
+                .unwrap_or(0),
+        )
     }
 
     /// Waits until a range may be asked for. The turn is given back when the answer is dropped.
@@ -146,7 +163,10 @@ impl Upstream {
     /// # Errors
     /// None while the server runs.
     pub async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, UpstreamUnavailable> {
-        Arc::clone(&self.reading).acquire_owned().await.map_err(|_| UpstreamUnavailable)
+        Arc::clone(&self.reading)
+            .acquire_owned()
+            .await
+            .map_err(|_| UpstreamUnavailable)
     }
 
     /// Reads a part of a range.
@@ -160,7 +180,14 @@ impl Upstream {
         bytes_max: usize,
     ) -> Result<ReplayRead, UpstreamUnavailable> {
         let (reply, answer) = oneshot::channel();
-        self.replays[number].send(ReplayRequest { range, bytes_max, reply }).await.map_err(|_| UpstreamUnavailable)?;
+        self.replays[number]
+            .send(ReplayRequest {
+                range,
+                bytes_max,
+                reply,
+            })
+            .await
+            .map_err(|_| UpstreamUnavailable)?;
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 
@@ -177,7 +204,14 @@ impl Upstream {
     ) -> Result<LogAnswer, UpstreamUnavailable> {
         let _place = self.lookup_places.take(client).await?;
         let (reply, answer) = oneshot::channel();
-        self.lookups.try_send(LookupRequest { topic, partition, question, reply }).map_err(|_| UpstreamUnavailable)?;
+        self.lookups
+            .try_send(LookupRequest {
+                topic,
+                partition,
+                question,
+                reply,
+            })
+            .map_err(|_| UpstreamUnavailable)?;
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 
@@ -215,27 +249,42 @@ mod tests {
         }
         assert_eq!(looks, 5);
         upstream.rediscover();
-        assert!(requests.rediscover.try_recv().is_ok(), "what the operator asks for does not wait");
+        assert!(
+            requests.rediscover.try_recv().is_ok(),
+            "what the operator asks for does not wait"
+        );
     }
 
     #[tokio::test]
     async fn two_hundred_look_ups_of_one_client_leave_another_its_turn() {
         let (upstream, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, 1);
         let look_up = |client: u8| {
-            let (upstream, topic) = (upstream.clone(), Topic::from(format!("of-{client}").as_str()));
+            let (upstream, topic) = (
+                upstream.clone(),
+                Topic::from(format!("of-{client}").as_str()),
+            );
             let client = Some(std::net::IpAddr::from([192, 0, 2, client]));
             let question = LogQuestion::default();
-            tokio::spawn(async move { upstream.lookup(client, topic, Partition(0), question).await })
+            tokio::spawn(
+                async move { upstream.lookup(client, topic, Partition(0), question).await },
+            )
         };
         let _many: Vec<_> = (0..200).map(|_| look_up(1)).collect();
         tokio::task::yield_now().await;
         let _other = look_up(2);
         let mut served = Vec::new();
-        while served.last().is_none_or(|topic: &Topic| topic.as_str() != "of-2") {
+        while served
+            .last()
+            .is_none_or(|topic: &Topic| topic.as_str() != "of-2")
+        {
             let request = requests.lookups.recv().await.expect("a question");
             served.push(request.topic);
             drop(request.reply);
         }
-        assert!(served.len() <= 2 * limits::LOOKUP_THREADS, "{} came before", served.len());
+        assert!(
+            served.len() <= 2 * limits::LOOKUP_THREADS,
+            "{} came before",
+            served.len()
+        );
     }
 }

@@ -38,12 +38,30 @@ pub(super) struct Seen<'a> {
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    Lost { cause: String },
-    StillLost { seconds: u64, errors: u64, cause: String },
-    Back { seconds: u64, errors: u64, losses: u64 },
-    Errors { errors: u64, cause: String },
-    Unreadable { reason: &'static str, topics: String },
-    ReadableAgain { topics: String },
+    Lost {
+        cause: String,
+    },
+    StillLost {
+        seconds: u64,
+        errors: u64,
+        cause: String,
+    },
+    Back {
+        seconds: u64,
+        errors: u64,
+        losses: u64,
+    },
+    Errors {
+        errors: u64,
+        cause: String,
+    },
+    Unreadable {
+        reason: &'static str,
+        topics: String,
+    },
+    ReadableAgain {
+        topics: String,
+    },
 }
 
 /// What was written so far.
@@ -95,8 +113,13 @@ impl Lines {
     }
 
     fn connection(&mut self, seen: &Seen<'_>, now: Instant) -> Option<Line> {
-        let cause = || seen.cause.clone().unwrap_or_else(|| "it does not answer".to_owned());
-        let is_due = |last: Option<Instant>| last.is_none_or(|last| now.duration_since(last) >= SUMMARY);
+        let cause = || {
+            seen.cause
+                .clone()
+                .unwrap_or_else(|| "it does not answer".to_owned())
+        };
+        let is_due =
+            |last: Option<Instant>| last.is_none_or(|last| now.duration_since(last) >= SUMMARY);
         match (self.written_lost, seen.lost_since) {
             (None, Some(since)) if self.may_write() => {
                 self.written_lost = Some(since);
@@ -105,16 +128,29 @@ impl Lines {
             }
             (Some(since), Some(_)) if is_due(self.last_summary) => {
                 let errors = self.begin_summary(now);
-                Some(Line::StillLost { seconds: now.duration_since(since).as_secs(), errors, cause: cause() })
+                Some(Line::StillLost {
+                    seconds: now.duration_since(since).as_secs(),
+                    errors,
+                    cause: cause(),
+                })
             }
             (Some(since), None) if seen.has_answered && self.may_write() => {
                 self.written_lost = None;
                 let (errors, losses) = (self.begin_summary(now), std::mem::take(&mut self.losses));
-                Some(Line::Back { seconds: now.duration_since(since).as_secs(), errors, losses })
+                Some(Line::Back {
+                    seconds: now.duration_since(since).as_secs(),
+                    errors,
+                    losses,
+                })
             }
-            (None, None) if is_due(self.last_summary) && self.are_errors_due(now) && self.may_write() => {
+            (None, None)
+                if is_due(self.last_summary) && self.are_errors_due(now) && self.may_write() =>
+            {
                 let errors = self.begin_summary(now);
-                Some(Line::Errors { errors, cause: cause() })
+                Some(Line::Errors {
+                    errors,
+                    cause: cause(),
+                })
             }
             _ => None,
         }
@@ -122,27 +158,44 @@ impl Lines {
 
     fn topics(&mut self, now: &BTreeMap<Topic, TopicTrouble>) -> Vec<Line> {
         let mut lines = Vec::new();
-        let is_known = |known: &BTreeMap<Topic, TopicTrouble>, topic, trouble| known.get(topic) == Some(trouble);
+        let is_known = |known: &BTreeMap<Topic, TopicTrouble>, topic, trouble| {
+            known.get(topic) == Some(trouble)
+        };
         let mut begun: BTreeMap<TopicTrouble, Vec<&Topic>> = BTreeMap::new();
-        for (topic, trouble) in now.iter().filter(|(topic, trouble)| !is_known(&self.topics, *topic, *trouble)) {
+        for (topic, trouble) in now
+            .iter()
+            .filter(|(topic, trouble)| !is_known(&self.topics, *topic, *trouble))
+        {
             begun.entry(*trouble).or_default().push(topic);
         }
         for (trouble, topics) in begun {
             if self.may_write() {
-                lines.push(Line::Unreadable { reason: trouble.as_str(), topics: named(&topics) });
-                self.topics.extend(topics.into_iter().map(|topic| (topic.clone(), trouble)));
+                lines.push(Line::Unreadable {
+                    reason: trouble.as_str(),
+                    topics: named(&topics),
+                });
+                self.topics
+                    .extend(topics.into_iter().map(|topic| (topic.clone(), trouble)));
             }
         }
-        let over: Vec<Topic> = self.topics.keys().filter(|topic| !now.contains_key(*topic)).cloned().collect();
+        let over: Vec<Topic> = self
+            .topics
+            .keys()
+            .filter(|topic| !now.contains_key(*topic))
+            .cloned()
+            .collect();
         if !over.is_empty() && self.may_write() {
-            lines.push(Line::ReadableAgain { topics: named(&over.iter().collect::<Vec<_>>()) });
+            lines.push(Line::ReadableAgain {
+                topics: named(&over.iter().collect::<Vec<_>>()),
+            });
             self.topics.retain(|topic, _| now.contains_key(topic));
         }
         lines
     }
 
     fn are_errors_due(&self, now: Instant) -> bool {
-        self.errors_since.is_some_and(|since| now.duration_since(since) >= ERRORS_WAIT)
+        self.errors_since
+            .is_some_and(|since| now.duration_since(since) >= ERRORS_WAIT)
     }
 
     /// The errors since the last one.
@@ -167,7 +220,12 @@ impl Lines {
 }
 
 fn named(topics: &[&Topic]) -> String {
-    let named = topics.iter().take(NAMED_MAX).map(|topic| topic.as_str()).collect::<Vec<_>>().join(", ");
+    let named = topics
+        .iter()
+        .take(NAMED_MAX)
+        .map(|topic| topic.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
     match topics.len().saturating_sub(NAMED_MAX) {
         0 => named,
         more => format!("{named} and {more} more"),
@@ -179,14 +237,31 @@ impl Line {
     pub(super) fn log(&self) {
         match self {
             Self::Lost { cause } => tracing::warn!(cause, "Kafka cannot be reached"),
-            Self::StillLost { seconds, errors, cause } => {
-                tracing::warn!(duration_s = seconds, errors, cause, "Kafka still cannot be reached");
+            Self::StillLost {
+                seconds,
+                errors,
+                cause,
+            } => {
+                tracing::warn!(
+                    duration_s = seconds,
+                    errors,
+                    cause,
+                    "Kafka still cannot be reached"
+                );
             }
-            Self::Back { seconds, errors, losses } => {
+            Self::Back {
+                seconds,
+                errors,
+                losses,
+            } => {
                 tracing::info!(duration_s = seconds, errors, losses, "Kafka answers again");
             }
-            Self::Errors { errors, cause } => tracing::warn!(errors, cause, "Kafka's client reports errors"),
-            Self::Unreadable { reason, topics } => tracing::warn!(reason, topics, "topics cannot be read"),
+            Self::Errors { errors, cause } => {
+                tracing::warn!(errors, cause, "Kafka's client reports errors")
+            }
+            Self::Unreadable { reason, topics } => {
+                tracing::warn!(reason, topics, "topics cannot be read")
+            }
             Self::ReadableAgain { topics } => tracing::info!(topics, "topics can be read again"),
         }
     }

@@ -10,7 +10,12 @@ fn state() -> State {
 }
 
 /// Every line of `seconds` looks, one a second; `act` changes the state before each.
-fn lines_of(state: &mut State, from: Instant, seconds: u32, mut act: impl FnMut(&mut State, u32, Instant)) -> Vec<Line> {
+fn lines_of(
+    state: &mut State,
+    from: Instant,
+    seconds: u32,
+    mut act: impl FnMut(&mut State, u32, Instant),
+) -> Vec<Line> {
     let look = |second| {
         let now = from + SECOND * second;
         act(state, second, now);
@@ -37,9 +42,16 @@ fn a_name_that_does_not_resolve_is_named_while_another_broker_answers() {
     state.report(fault.to_owned(), now);
     state.report(REFUSED.to_owned(), now);
     state.answer(now + SECOND, SystemTime::now());
-    assert_eq!(state.fault(now + 2 * SECOND).unwrap(), format!("{REFUSED}; {fault}"));
+    assert_eq!(
+        state.fault(now + 2 * SECOND).unwrap(),
+        format!("{REFUSED}; {fault}")
+    );
     state.report(fault.to_owned(), now + limits::KAFKA_FAULT_KEPT);
-    assert_eq!(state.fault(now + limits::KAFKA_FAULT_KEPT).as_deref(), Some(fault), "only what lasts");
+    assert_eq!(
+        state.fault(now + limits::KAFKA_FAULT_KEPT).as_deref(),
+        Some(fault),
+        "only what lasts"
+    );
 }
 
 #[test]
@@ -47,9 +59,15 @@ fn faults_are_bounded_by_number() {
     let mut state = state();
     let now = state.begun;
     for broker in 0..1000 {
-        state.report(format!("Resolve: kafka{broker}:9092/{broker}: Failed to resolve"), now);
+        state.report(
+            format!("Resolve: kafka{broker}:9092/{broker}: Failed to resolve"),
+            now,
+        );
     }
-    assert_eq!((state.faults.len(), state.errors), (limits::KAFKA_FAULTS_MAX, 1000));
+    assert_eq!(
+        (state.faults.len(), state.errors),
+        (limits::KAFKA_FAULTS_MAX, 1000)
+    );
 }
 
 #[test]
@@ -64,12 +82,22 @@ fn an_outage_is_a_line_at_its_begin_one_a_minute_and_one_with_its_duration_at_th
         }
     });
     let cause = REFUSED.to_owned();
-    let still = |seconds, errors| Line::StillLost { seconds, errors, cause: cause.clone() };
+    let still = |seconds, errors| Line::StillLost {
+        seconds,
+        errors,
+        cause: cause.clone(),
+    };
     let expected = [
-        Line::Lost { cause: cause.clone() },
+        Line::Lost {
+            cause: cause.clone(),
+        },
         still(60, 60 * 39),
         still(120, 60 * 39),
-        Line::Back { seconds: 170, errors: 49 * 39, losses: 1 },
+        Line::Back {
+            seconds: 170,
+            errors: 49 * 39,
+            losses: 1,
+        },
     ];
     assert_eq!(lines, expected);
 }
@@ -82,7 +110,12 @@ fn silence_is_an_outage_too() {
     let last = begin + state.silence_max;
     assert_eq!(state.lost_since(last), None);
     assert_eq!(state.lost_since(last + SECOND), Some(begin));
-    assert_eq!(state.log_lines(last + SECOND), [Line::Lost { cause: "it does not answer".to_owned() }]);
+    assert_eq!(
+        state.log_lines(last + SECOND),
+        [Line::Lost {
+            cause: "it does not answer".to_owned()
+        }]
+    );
 }
 
 #[test]
@@ -93,7 +126,10 @@ fn errors_of_one_broker_while_others_answer_are_a_line_a_minute() {
         state.answer(now, SystemTime::now());
         state.report(REFUSED.to_owned(), now);
     });
-    let line = |errors| Line::Errors { errors, cause: REFUSED.to_owned() };
+    let line = |errors| Line::Errors {
+        errors,
+        cause: REFUSED.to_owned(),
+    };
     assert_eq!(lines, [line(3), line(60)]);
 }
 
@@ -115,7 +151,14 @@ fn a_broker_that_restarts_every_minute_for_an_hour_costs_few_lines() {
         }
     });
     assert!((100..=130).contains(&lines.len()), "{}", lines.len());
-    assert!(matches!(lines.last(), Some(Line::Back { .. } | Line::ReadableAgain { .. })), "{:?}", lines.last());
+    assert!(
+        matches!(
+            lines.last(),
+            Some(Line::Back { .. } | Line::ReadableAgain { .. })
+        ),
+        "{:?}",
+        lines.last()
+    );
 }
 
 #[test]
@@ -125,17 +168,29 @@ fn topics_that_cannot_be_read_are_a_line_for_each_reason_and_one_when_they_can()
     state.answer(begin, SystemTime::now());
     let lines = lines_of(&mut state, begin, 3, |state, second, _| match second {
         0 => {
-            state.topics.extend((0..12).map(|n| (Topic::from(format!("a{n:02}")), TopicTrouble::DoesNotExist)));
-            state.topics.insert(Topic::from("b"), TopicTrouble::NotAuthorized);
+            state.topics.extend(
+                (0..12).map(|n| (Topic::from(format!("a{n:02}")), TopicTrouble::DoesNotExist)),
+            );
+            state
+                .topics
+                .insert(Topic::from("b"), TopicTrouble::NotAuthorized);
         }
         1 => drop(state.topics.remove(&Topic::from("b"))),
         _ => {}
     });
     let twelve = "a00, a01, a02, a03, a04, a05, a06, a07, a08, a09 and 2 more".to_owned();
     let expected = [
-        Line::Unreadable { reason: "does_not_exist", topics: twelve },
-        Line::Unreadable { reason: "not_authorized", topics: "b".to_owned() },
-        Line::ReadableAgain { topics: "b".to_owned() },
+        Line::Unreadable {
+            reason: "does_not_exist",
+            topics: twelve,
+        },
+        Line::Unreadable {
+            reason: "not_authorized",
+            topics: "b".to_owned(),
+        },
+        Line::ReadableAgain {
+            topics: "b".to_owned(),
+        },
     ];
     assert_eq!(lines, expected);
 }
@@ -151,13 +206,26 @@ fn a_topic_that_cannot_be_read_has_a_gauge_with_its_reason() {
     let gauges = |metrics: &Metrics| {
         let text = metrics.render();
         let of = |line: &&str| line.starts_with("eventstreams_topics_unavailable{");
-        text.lines().filter(of).map(str::to_owned).collect::<Vec<_>>()
+        text.lines()
+            .filter(of)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     assert_eq!(health.topic(&topic), Some(TopicTrouble::DoesNotExist));
     health.retain_topics(|topic| *topic != other);
-    assert_eq!(gauges(&metrics), ["eventstreams_topics_unavailable{topic=\"a\",reason=\"does_not_exist\"} 1"]);
+    assert_eq!(
+        gauges(&metrics),
+        ["eventstreams_topics_unavailable{topic=\"a\",reason=\"does_not_exist\"} 1"]
+    );
     health.set_topic(&topic, None);
-    assert_eq!((health.topic(&topic), health.topics().len(), gauges(&metrics).len()), (None, 0, 0));
+    assert_eq!(
+        (
+            health.topic(&topic),
+            health.topics().len(),
+            gauges(&metrics).len()
+        ),
+        (None, 0, 0)
+    );
 }
 
 #[test]
@@ -165,7 +233,10 @@ fn connected_means_that_kafka_has_answered_and_is_not_lost() {
     let health = KafkaHealth::default();
     let shown = || {
         health.update_gauges();
-        (health.metrics.kafka_connected.get(), health.metrics.kafka_last_answer.get() > 1e9)
+        (
+            health.metrics.kafka_connected.get(),
+            health.metrics.kafka_last_answer.get() > 1e9,
+        )
     };
     assert_eq!(shown(), (0, false));
     health.answered();

@@ -54,8 +54,13 @@ async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) ->
         Some(unready(&app.kafka_health))
     };
     let health = &app.kafka_health;
-    let kafka = if health.is_connected() { "connected" } else { "not connected" };
-    let mut body = json!({"status": if reason.is_none() { "ready" } else { "not ready" }, "kafka": kafka});
+    let kafka = if health.is_connected() {
+        "connected"
+    } else {
+        "not connected"
+    };
+    let mut body =
+        json!({"status": if reason.is_none() { "ready" } else { "not ready" }, "kafka": kafka});
     if !health.is_connected() {
         body["kafka_fault"] = json!(health.fault());
     }
@@ -65,10 +70,16 @@ async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) ->
     let topics = health.topics();
     body["topics_unavailable"] = json!(topics.len());
     if query.verbose.is_some() {
-        let all = topics.iter().map(|(topic, trouble)| json!({"topic": topic.as_str(), "reason": trouble.as_str()}));
+        let all = topics
+            .iter()
+            .map(|(topic, trouble)| json!({"topic": topic.as_str(), "reason": trouble.as_str()}));
         body["topics"] = all.collect();
     }
-    let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if reason.is_none() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     if let Some(reason) = reason {
         body["reason"] = json!(reason);
     }
@@ -85,8 +96,14 @@ fn unready(health: &KafkaHealth) -> String {
         (None, false) => format!("Kafka has not answered yet, or {waiting}"),
     };
     let topics = health.topics();
-    let of_topics = topics.iter().take(UNREADABLE_NAMED_MAX).map(|(topic, trouble)| format!("topic {topic} {}", trouble.words()));
-    std::iter::once(reason).chain(of_topics).collect::<Vec<_>>().join("; ")
+    let of_topics = topics
+        .iter()
+        .take(UNREADABLE_NAMED_MAX)
+        .map(|(topic, trouble)| format!("topic {topic} {}", trouble.words()));
+    std::iter::once(reason)
+        .chain(of_topics)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 #[cfg(test)]
@@ -98,18 +115,34 @@ mod tests {
     #[test]
     fn the_reason_names_the_cause_and_topics_that_cannot_be_read() {
         let health = KafkaHealth::default();
-        assert_eq!(unready(&health), "Kafka has not answered yet, or not every partition was read up to its end");
+        assert_eq!(
+            unready(&health),
+            "Kafka has not answered yet, or not every partition was read up to its end"
+        );
         health.report("k:1/bootstrap: Failed to resolve 'k:1'".to_owned());
-        assert_eq!(unready(&health), "Kafka cannot be read: k:1/bootstrap: Failed to resolve 'k:1'");
+        assert_eq!(
+            unready(&health),
+            "Kafka cannot be read: k:1/bootstrap: Failed to resolve 'k:1'"
+        );
         health.answered();
         health.set_topic(&Topic::from("a"), Some(TopicTrouble::NoLeader));
         let reason = unready(&health);
-        for part in ["Kafka answers", "Failed to resolve", "; topic a has a partition without a leader"] {
+        for part in [
+            "Kafka answers",
+            "Failed to resolve",
+            "; topic a has a partition without a leader",
+        ] {
             assert!(reason.contains(part), "{part:?} is missing in {reason}");
         }
         for n in 0..100 {
-            health.set_topic(&Topic::from(format!("b{n}")), Some(TopicTrouble::DoesNotExist));
+            health.set_topic(
+                &Topic::from(format!("b{n}")),
+                Some(TopicTrouble::DoesNotExist),
+            );
         }
-        assert_eq!(unready(&health).matches("; topic ").count(), UNREADABLE_NAMED_MAX);
+        assert_eq!(
+            unready(&health).matches("; topic ").count(),
+            UNREADABLE_NAMED_MAX
+        );
     }
 }

@@ -23,7 +23,9 @@ pub(super) fn asked(
     client: Client,
 ) -> Result<Asked, Problem> {
     let since = match parameters.get("since") {
-        Some(text) => Some(since::parse(text).map_err(|error| Problem::InvalidTimestamp(error.to_string()))?),
+        Some(text) => {
+            Some(since::parse(text).map_err(|error| Problem::InvalidTimestamp(error.to_string()))?)
+        }
         None => None,
     };
     let header = id_header(headers)?;
@@ -36,44 +38,82 @@ pub(super) fn asked(
     let topics = topics(streams, &entries)?;
     // What is not yet is live, also where a log holds records of the future.
     let since = since.filter(|since| *since <= now());
-    Ok(Asked { topics, format, last_event_id: entries, since, client, asker: client })
+    Ok(Asked {
+        topics,
+        format,
+        last_event_id: entries,
+        since,
+        client,
+        asker: client,
+    })
 }
 
 fn now() -> TimestampMs {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
     TimestampMs(i64::try_from(now).unwrap_or(i64::MAX))
 }
 
 /// The last `Last-Event-ID` that says something.
 fn id_header(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Problem> {
     let values = headers.get_all("last-event-id").iter();
-    match values.map(|value| value.as_bytes().trim_ascii()).rfind(|value| !value.is_empty()).map(str::from_utf8) {
+    match values
+        .map(|value| value.as_bytes().trim_ascii())
+        .rfind(|value| !value.is_empty())
+        .map(str::from_utf8)
+    {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(Cow::Borrowed(text))),
-        Some(Err(_)) => Err(Problem::InvalidLastEventId("Last-Event-ID is not UTF-8".to_owned())),
+        Some(Err(_)) => Err(Problem::InvalidLastEventId(
+            "Last-Event-ID is not UTF-8".to_owned(),
+        )),
     }
 }
 
 /// The topics of the subscription.
 fn topics(streams: &[Arc<Stream>], entries: &[AskedEntry]) -> Result<Vec<Topic>, Problem> {
-    let available =
-        |topic: &Topic| streams.iter().any(|stream| stream.topics.contains(topic) || stream.topics_allowed.contains(topic));
-    let mut outside: Vec<String> =
-        entries.iter().filter(|entry| !available(&entry.topic)).map(|entry| entry.topic.to_string()).collect();
+    let available = |topic: &Topic| {
+        streams
+            .iter()
+            .any(|stream| stream.topics.contains(topic) || stream.topics_allowed.contains(topic))
+    };
+    let mut outside: Vec<String> = entries
+        .iter()
+        .filter(|entry| !available(&entry.topic))
+        .map(|entry| entry.topic.to_string())
+        .collect();
     outside.sort_unstable();
     outside.dedup();
     if !outside.is_empty() {
         return Err(Problem::TopicNotAvailable(outside));
     }
-    Ok(streams.iter().flat_map(|stream| topics_of(stream, entries)).cloned().collect())
+    Ok(streams
+        .iter()
+        .flat_map(|stream| topics_of(stream, entries))
+        .cloned()
+        .collect())
 }
 
 /// The topics of one stream: its `topics`, unless the id names topics that are only in its `topics_allowed`. A stream that
 /// each datacenter computes is then followed where its client has read it so far, and not twice.
-pub(super) fn topics_of<'a>(stream: &'a Stream, entries: &'a [AskedEntry]) -> impl Iterator<Item = &'a Topic> {
+pub(super) fn topics_of<'a>(
+    stream: &'a Stream,
+    entries: &'a [AskedEntry],
+) -> impl Iterator<Item = &'a Topic> {
     let is_named = move |topic: &Topic| entries.iter().any(|entry| entry.topic == *topic);
-    let elsewhere = stream.topics_allowed.iter().any(|topic| !stream.topics.contains(topic) && is_named(topic));
+    let elsewhere = stream
+        .topics_allowed
+        .iter()
+        .any(|topic| !stream.topics.contains(topic) && is_named(topic));
     // `topics_allowed` holds `topics` too.
-    let topics = if elsewhere { &stream.topics_allowed } else { &stream.topics };
-    topics.iter().filter(move |topic| !elsewhere || is_named(topic))
+    let topics = if elsewhere {
+        &stream.topics_allowed
+    } else {
+        &stream.topics
+    };
+    topics
+        .iter()
+        .filter(move |topic| !elsewhere || is_named(topic))
 }

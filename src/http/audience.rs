@@ -39,20 +39,36 @@ pub(super) struct Sum {
 
 impl Audience {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, subscribers: 0, streams: Vec::new(), looked: Instant::now() }
+        Self {
+            metrics,
+            subscribers: 0,
+            streams: Vec::new(),
+            looked: Instant::now(),
+        }
     }
 
     /// One more subscriber, of these streams.
     pub(super) fn add(&mut self, streams: &[Arc<Stream>]) {
         self.subscribers += 1;
         for stream in streams {
-            if let Some(known) = self.streams.iter_mut().find(|known| Arc::ptr_eq(&known.stream, stream)) {
+            if let Some(known) = self
+                .streams
+                .iter_mut()
+                .find(|known| Arc::ptr_eq(&known.stream, stream))
+            {
                 known.subscribers += 1;
             } else {
-                let label = StreamLabel { stream: stream.name.to_string() };
+                let label = StreamLabel {
+                    stream: stream.name.to_string(),
+                };
                 let events = self.metrics.events_delivered.get_or_create(&label).clone();
                 let bytes = self.metrics.bytes_delivered.get_or_create(&label).clone();
-                self.streams.push(StreamAudience { stream: Arc::clone(stream), subscribers: 1, events, bytes });
+                self.streams.push(StreamAudience {
+                    stream: Arc::clone(stream),
+                    subscribers: 1,
+                    events,
+                    bytes,
+                });
             }
         }
     }
@@ -61,7 +77,11 @@ impl Audience {
     pub(super) fn remove(&mut self, streams: &[Arc<Stream>]) {
         self.subscribers -= 1;
         for stream in streams {
-            if let Some(known) = self.streams.iter_mut().find(|known| Arc::ptr_eq(&known.stream, stream)) {
+            if let Some(known) = self
+                .streams
+                .iter_mut()
+                .find(|known| Arc::ptr_eq(&known.stream, stream))
+            {
                 known.subscribers -= 1;
             }
         }
@@ -72,9 +92,14 @@ impl Audience {
     pub(super) fn deliver(&mut self, said: &Said) -> Sum {
         let mut sum = Sum::default();
         for delivered in &said.delivered {
-            sum += Sum { events: delivered.events, bytes: delivered.bytes };
+            sum += Sum {
+                events: delivered.events,
+                bytes: delivered.bytes,
+            };
             let topic = &delivered.topic;
-            let is_of = |stream: &Stream| stream.topics.contains(topic) || stream.topics_allowed.contains(topic);
+            let is_of = |stream: &Stream| {
+                stream.topics.contains(topic) || stream.topics_allowed.contains(topic)
+            };
             for known in self.streams.iter().filter(|known| is_of(&known.stream)) {
                 known.events.inc_by(delivered.events * known.subscribers);
                 known.bytes.inc_by(delivered.bytes * known.subscribers);
@@ -82,7 +107,11 @@ impl Audience {
         }
         match said.live {
             Some(timestamp) => self.look_at(timestamp),
-            None => drop(self.metrics.events_caught_up.inc_by(sum.events * self.subscribers)),
+            None => drop(
+                self.metrics
+                    .events_caught_up
+                    .inc_by(sum.events * self.subscribers),
+            ),
         }
         sum
     }
@@ -93,9 +122,14 @@ impl Audience {
             return;
         }
         self.looked = Instant::now();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
-        self.metrics.delivery_seconds.observe((now - timestamp.0 as f64 / 1000.0).max(0.0));
+        self.metrics
+            .delivery_seconds
+            .observe((now - timestamp.0 as f64 / 1000.0).max(0.0));
     }
 }
 
@@ -111,6 +145,9 @@ impl std::ops::Sub for Sum {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        Self { events: self.events.wrapping_sub(other.events), bytes: self.bytes.wrapping_sub(other.bytes) }
+        Self {
+            events: self.events.wrapping_sub(other.events),
+            bytes: self.bytes.wrapping_sub(other.bytes),
+        }
     }
 }

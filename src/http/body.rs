@@ -16,12 +16,24 @@ use crate::limits;
 
 /// The body. It ends when its stream does, with an error when that was cut; and the stream ends when nobody has the body any more.
 pub(super) fn body(started: Started, mut voice: Voice) -> Body {
-    let Started { subscription, moved } = started;
+    let Started {
+        subscription,
+        moved,
+    } = started;
     let (sender, mut chunks) = mpsc::channel(limits::BODY_CHUNKS_MAX);
     let write_timeout = Duration::from_millis(voice.app.config.limits.write_timeout_ms);
     let memory = Arc::clone(voice.app.hub.memory());
-    let line = Line { sink: Sink::Body(sender), write_timeout, reset: super::http2::reset(), memory };
-    let first = line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved), &line.memory)).clone();
+    let line = Line {
+        sink: Sink::Body(sender),
+        write_timeout,
+        reset: super::http2::reset(),
+        memory,
+    };
+    let first = line
+        .sink
+        .as_ref()
+        .form(&Chunk::of(&voice.opening(&moved), &line.memory))
+        .clone();
     tokio::spawn(StreamTask::new(line, voice, subscription, first).run(()));
     Body::from_stream(futures_util::stream::poll_fn(move |cx| {
         chunks.poll_recv(cx).map(|chunk| match chunk {

@@ -34,7 +34,11 @@ impl ClientAddresses {
     /// `header` is believed from `trusted_proxies` only, or from anybody when there are none of them.
     #[must_use]
     pub fn new(header: String, trusted_proxies: Vec<IpNet>) -> Self {
-        Self { header, trusted_proxies, unreadable_logged: Arc::default() }
+        Self {
+            header,
+            trusted_proxies,
+            unreadable_logged: Arc::default(),
+        }
     }
 
     /// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, for a single host owns one at least
@@ -71,24 +75,36 @@ impl ClientAddresses {
     }
 
     fn is_trusted(&self, address: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|proxy| proxy.contains(&address))
+        self.trusted_proxies
+            .iter()
+            .any(|proxy| proxy.contains(&address))
     }
 
     fn named(&self, headers: &HeaderMap) -> Named {
-        let values: Vec<_> =
-            headers.get_all(&self.header).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let values: Vec<_> = headers
+            .get_all(&self.header)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
         if self.trusted_proxies.is_empty() && values.len() > 1 {
             return Named::Nobody;
         }
         let list = values.join(",");
         let unreadable = || Named::Unreadable(shown(&list, limits::LOGGED_HEADER_BYTES_MAX));
-        let mut entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let mut entries = list
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty());
         if self.trusted_proxies.is_empty() {
-            return entries.next().map_or(Named::Nobody, |entry| address(entry).map_or_else(unreadable, Named::Client));
+            return entries.next().map_or(Named::Nobody, |entry| {
+                address(entry).map_or_else(unreadable, Named::Client)
+            });
         }
         let mut nearest = None;
         for entry in entries.rev() {
-            let Some(address) = address(entry) else { return unreadable() };
+            let Some(address) = address(entry) else {
+                return unreadable();
+            };
             nearest = Some(address);
             if !self.is_trusted(address) {
                 break;
@@ -112,9 +128,14 @@ fn address(entry: &str) -> Option<IpAddr> {
         Some(inner) => inner.split_once(']')?,
         None => (entry, ""),
     };
-    let port = rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let port = rest
+        .strip_prefix(':')
+        .is_some_and(|port| port.parse::<u16>().is_ok());
     let without_zone = entry.split_once('%').map_or(entry, |(address, _)| address);
-    let address = without_zone.parse::<Ipv6Addr>().ok().filter(|_| rest.is_empty() || port)?;
+    let address = without_zone
+        .parse::<Ipv6Addr>()
+        .ok()
+        .filter(|_| rest.is_empty() || port)?;
     Some(canonical(address.into()))
 }
 
@@ -149,14 +170,20 @@ mod tests {
     const PEERS_UNIT: &str = "::";
 
     fn addresses(trusted: &[&str]) -> ClientAddresses {
-        let trusted = trusted.iter().map(|net| net.parse().expect("a network")).collect();
+        let trusted = trusted
+            .iter()
+            .map(|net| net.parse().expect("a network"))
+            .collect();
         ClientAddresses::new("x-client-ip".to_owned(), trusted)
     }
 
     fn headers(values: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append("x-client-ip", axum::http::HeaderValue::from_bytes(value).expect("a value"));
+            headers.append(
+                "x-client-ip",
+                axum::http::HeaderValue::from_bytes(value).expect("a value"),
+            );
         }
         headers
     }
@@ -164,7 +191,9 @@ mod tests {
     fn client_of(values: &[&str], peer: &str, trusted: &[&str]) -> Result<String, Problem> {
         let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
         let peer = peer.parse().unwrap_or(PEER);
-        addresses(trusted).client(&headers(&values), peer).map(|address| address.to_string())
+        addresses(trusted)
+            .client(&headers(&values), peer)
+            .map(|address| address.to_string())
     }
 
     fn client(header: &str, peer: &str, trusted: &[&str]) -> String {
@@ -203,7 +232,10 @@ mod tests {
         let trusted = ["10.0.0.0/8", "2001:db8::/32"];
         for (header, expected) in [
             ("198.51.100.9, 192.0.2.1, 10.0.0.1", "192.0.2.1"),
-            ("198.51.100.9, 192.0.2.1:80, [2001:db8::1]:80, 10.0.0.1", "192.0.2.1"),
+            (
+                "198.51.100.9, 192.0.2.1:80, [2001:db8::1]:80, 10.0.0.1",
+                "192.0.2.1",
+            ),
             ("forged, 192.0.2.1", "192.0.2.1"),
             ("10.0.0.2, 10.0.0.1", "10.0.0.2"),
             ("64:ff9b::192.0.2.1, 64:ff9b::10.0.0.1", "192.0.2.1"),
@@ -217,35 +249,63 @@ mod tests {
     #[test]
     fn several_headers_are_none_unless_trusted_proxies_tell_which_is_right() {
         let two = ["198.51.100.9", "192.0.2.1"];
-        assert!(matches!(client_of(&two, "", &[]), Err(Problem::MissingClientIp(_))));
-        assert_eq!(client_of(&two, "10.1.2.3", &["10.0.0.0/8"]).expect("the last"), "192.0.2.1");
+        assert!(matches!(
+            client_of(&two, "", &[]),
+            Err(Problem::MissingClientIp(_))
+        ));
+        assert_eq!(
+            client_of(&two, "10.1.2.3", &["10.0.0.0/8"]).expect("the last"),
+            "192.0.2.1"
+        );
     }
 
     #[test]
     fn a_header_that_cannot_be_read_counts_for_the_peer() {
-        for header in ["nobody", "192.0.2.256", "192.0.2.1:65536", "192.0.2.1:", "[192.0.2.1", "[::1]x", "1.2.3.4%eth0", "кто"]
-        {
+        for header in [
+            "nobody",
+            "192.0.2.256",
+            "192.0.2.1:65536",
+            "192.0.2.1:",
+            "[192.0.2.1",
+            "[::1]x",
+            "1.2.3.4%eth0",
+            "кто",
+        ] {
             assert_eq!(client(header, "", &[]), PEERS_UNIT, "{header}");
             assert_eq!(client(header, "192.0.2.5", &[]), "192.0.2.5", "{header}");
         }
-        let binary = addresses(&[]).client(&headers(&[b"\xff\xfe"]), PEER).expect("the peer");
+        let binary = addresses(&[])
+            .client(&headers(&[b"\xff\xfe"]), PEER)
+            .expect("the peer");
         assert_eq!(binary, unit(PEER));
     }
 
     #[test]
     fn without_an_address_there_is_a_problem() {
         for values in [&[][..], &[""], &[" , "]] {
-            assert!(matches!(client_of(values, "", &[]), Err(Problem::MissingClientIp(_))), "{values:?}");
+            assert!(
+                matches!(client_of(values, "", &[]), Err(Problem::MissingClientIp(_))),
+                "{values:?}"
+            );
         }
     }
 
     #[test]
     fn a_peer_that_is_no_trusted_proxy_is_the_client_itself() {
         let trusted = ["10.0.0.0/8"];
-        assert_eq!(client("192.0.2.1", "198.51.100.7", &trusted), "198.51.100.7");
+        assert_eq!(
+            client("192.0.2.1", "198.51.100.7", &trusted),
+            "198.51.100.7"
+        );
         assert_eq!(client("192.0.2.1", "10.1.2.3", &trusted), "192.0.2.1");
-        assert_eq!(client("192.0.2.1", "64:ff9b::10.1.2.3", &trusted), "192.0.2.1");
-        assert_eq!(client("192.0.2.1", "64:ff9b::198.51.100.7", &trusted), "198.51.100.7");
+        assert_eq!(
+            client("192.0.2.1", "64:ff9b::10.1.2.3", &trusted),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            client("192.0.2.1", "64:ff9b::198.51.100.7", &trusted),
+            "198.51.100.7"
+        );
     }
 
     proptest! {

@@ -49,15 +49,23 @@ impl Coding {
     /// Who asks for nothing gets identity; who refuses everything too.
     pub(super) fn preferred(accept_encoding: &str) -> Self {
         let weight = |coding: &str| {
-            let of = |wanted: &str| weighted(accept_encoding).find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            let of = |wanted: &str| {
+                weighted(accept_encoding).find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            };
             of(coding).or_else(|| of("*")).map(|(_, weight)| weight)
         };
         let identity = weight("identity");
         let of = |coding, name| (weight(name).unwrap_or(0.0), coding);
         let (best, coding) = [of(Self::Zstd, "zstd"), of(Self::Gzip, "gzip")]
             .into_iter()
-            .fold((0.0, Self::Identity), |best, next| if next.0 > best.0 { next } else { best });
-        if best > 0.0 && identity.is_none_or(|identity| identity <= best) { coding } else { Self::Identity }
+            .fold((0.0, Self::Identity), |best, next| {
+                if next.0 > best.0 { next } else { best }
+            });
+        if best > 0.0 && identity.is_none_or(|identity| identity <= best) {
+            coding
+        } else {
+            Self::Identity
+        }
     }
 
     /// The one that the query's `compression` names.
@@ -94,21 +102,30 @@ impl Checksum {
             hasher.update(piece);
         }
         let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self { crc: hasher.finalize(), bytes }
+        Self {
+            crc: hasher.finalize(),
+            bytes,
+        }
     }
 
     /// That of this followed by that.
     pub(super) fn then(self, next: Self) -> Self {
         let mut hasher = Hasher::new_with_initial_len(self.crc, self.bytes);
         hasher.combine(&Hasher::new_with_initial_len(next.crc, next.bytes));
-        Self { crc: hasher.finalize(), bytes: self.bytes + next.bytes }
+        Self {
+            crc: hasher.finalize(),
+            bytes: self.bytes + next.bytes,
+        }
     }
 
     /// That of what came after `before`.
     fn since(self, before: Self) -> Self {
         let bytes = self.bytes - before.bytes;
         let shifted = before.then(Self { crc: 0, bytes });
-        Self { crc: self.crc ^ shifted.crc, bytes }
+        Self {
+            crc: self.crc ^ shifted.crc,
+            bytes,
+        }
     }
 }
 
@@ -121,7 +138,10 @@ pub(super) struct Coder {
 
 impl Coder {
     pub(super) fn new(coding: Coding) -> Self {
-        Self { coding, sum: Checksum::default() }
+        Self {
+            coding,
+            sum: Checksum::default(),
+        }
     }
 
     pub(super) fn coding(&self) -> Coding {
@@ -135,7 +155,11 @@ impl Coder {
 
     /// What comes before everything.
     pub(super) fn head(&self) -> Bytes {
-        if self.coding == Coding::Gzip { Bytes::from_static(GZIP_HEAD) } else { Bytes::new() }
+        if self.coding == Coding::Gzip {
+            Bytes::from_static(GZIP_HEAD)
+        } else {
+            Bytes::new()
+        }
     }
 
     /// What is written for these pieces: they can be read with nothing but what this body began with.
@@ -157,7 +181,10 @@ impl Coder {
             return Bytes::new();
         }
         #[allow(clippy::cast_possible_truncation, reason = "the length is modulo 2^32")]
-        let (crc, length) = (self.sum.crc.to_le_bytes(), (self.sum.bytes as u32).to_le_bytes());
+        let (crc, length) = (
+            self.sum.crc.to_le_bytes(),
+            (self.sum.bytes as u32).to_le_bytes(),
+        );
         [DEFLATE_LAST_BLOCK, &crc, &length].concat().into()
     }
 }
@@ -214,7 +241,12 @@ impl SharedCoder {
             Coding::Gzip => Kind::Gzip(Box::new(Compress::new(Compression::new(LEVEL), false))),
             Coding::Zstd => Kind::Zstd(Box::new(new_zstd())),
         };
-        Self { kind, sum: Checksum::default(), is_fresh: true, _held: held }
+        Self {
+            kind,
+            sum: Checksum::default(),
+            is_fresh: true,
+            _held: held,
+        }
     }
 
     /// What is written for these pieces to all who were there since the last beginning.
@@ -267,7 +299,11 @@ impl SharedCoder {
     /// checksum of that.
     pub(super) fn leave(&self, joined: Checksum) -> (Bytes, Checksum) {
         let in_frame = matches!(self.kind, Kind::Zstd(_)) && !self.is_fresh;
-        let end = if in_frame { Bytes::from_static(ZSTD_LAST_BLOCK) } else { Bytes::new() };
+        let end = if in_frame {
+            Bytes::from_static(ZSTD_LAST_BLOCK)
+        } else {
+            Bytes::new()
+        };
         (end, self.sum.since(joined))
     }
 }
@@ -276,14 +312,20 @@ fn deflated(deflate: &mut Compress, pieces: &[Bytes]) -> Vec<u8> {
     let length: usize = pieces.iter().map(Bytes::len).sum();
     let mut out = Vec::with_capacity(length / 2 + 256);
     for (number, piece) in pieces.iter().enumerate() {
-        let flush = if number + 1 == pieces.len() { FlushCompress::Sync } else { FlushCompress::None };
+        let flush = if number + 1 == pieces.len() {
+            FlushCompress::Sync
+        } else {
+            FlushCompress::None
+        };
         let begun = deflate.total_in();
         loop {
             let done = usize::try_from(deflate.total_in() - begun).unwrap_or(piece.len());
             if out.capacity() - out.len() < 64 {
                 out.reserve(out.capacity());
             }
-            deflate.compress_vec(&piece[done..], &mut out, flush).expect("deflate without a dictionary takes all input");
+            deflate
+                .compress_vec(&piece[done..], &mut out, flush)
+                .expect("deflate without a dictionary takes all input");
             // Room that was left says that nothing is held back.
             if deflate.total_in() - begun == piece.len() as u64 && out.len() < out.capacity() {
                 break;
@@ -294,8 +336,10 @@ fn deflated(deflate: &mut Compress, pieces: &[Bytes]) -> Vec<u8> {
 }
 
 fn new_zstd() -> Encoder<'static> {
-    let mut zstd = Encoder::new(i32::try_from(LEVEL).unwrap_or(1)).expect("memory for a compressor");
-    zstd.set_parameter(CParameter::WindowLog(ZSTD_WINDOW_LOG)).expect("a window that zstd allows");
+    let mut zstd =
+        Encoder::new(i32::try_from(LEVEL).unwrap_or(1)).expect("memory for a compressor");
+    zstd.set_parameter(CParameter::WindowLog(ZSTD_WINDOW_LOG))
+        .expect("a window that zstd allows");
     zstd
 }
 
@@ -306,7 +350,8 @@ fn compressed(zstd: &mut Encoder<'_>, pieces: &[Bytes]) -> Vec<u8> {
     for piece in pieces {
         let mut input = InBuffer::around(piece);
         while input.pos() < piece.len() {
-            zstd.run(&mut input, &mut buffer).expect("zstd takes any input");
+            zstd.run(&mut input, &mut buffer)
+                .expect("zstd takes any input");
         }
     }
     while zstd.flush(&mut buffer).expect("zstd gives what it has") > 0 {}
@@ -316,7 +361,11 @@ fn compressed(zstd: &mut Encoder<'_>, pieces: &[Bytes]) -> Vec<u8> {
 fn end_frame(zstd: &mut Encoder<'_>, out: &mut Vec<u8>) {
     let mut end = Vec::with_capacity(zstd_bound(0));
     let mut buffer = OutBuffer::around(&mut end);
-    while zstd.finish(&mut buffer, true).expect("zstd gives what it has") > 0 {}
+    while zstd
+        .finish(&mut buffer, true)
+        .expect("zstd gives what it has")
+        > 0
+    {}
     out.extend_from_slice(&end);
 }
 

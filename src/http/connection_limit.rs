@@ -41,8 +41,17 @@ pub struct ConnectionPermit {
 impl ConnectionLimit {
     /// `client_max` streams for each client, `total_max` for all together; `None` bounds nothing.
     #[must_use]
-    pub fn new(client_max: Option<u32>, total_max: Option<u32>, addresses: ClientAddresses) -> Self {
-        Self { client_max, total_max, addresses, counts: Arc::default() }
+    pub fn new(
+        client_max: Option<u32>,
+        total_max: Option<u32>,
+        addresses: ClientAddresses,
+    ) -> Self {
+        Self {
+            client_max,
+            total_max,
+            addresses,
+            counts: Arc::default(),
+        }
     }
 
     /// Whose request it is, if that can be told.
@@ -56,7 +65,11 @@ impl ConnectionLimit {
     /// # Errors
     /// [`Problem::MissingClientIp`] without a client address, [`Problem::TooManyRequests`] or [`Problem::TooManyStreamsInTotal`] over a
     /// limit.
-    pub fn take(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<ConnectionPermit>, Problem> {
+    pub fn take(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Option<ConnectionPermit>, Problem> {
         if self.client_max.is_none() && self.total_max.is_none() {
             return Ok(None);
         }
@@ -79,7 +92,10 @@ impl ConnectionLimit {
         if let Some(client) = client {
             *counts.clients.entry(client).or_default() += 1;
         }
-        Ok(Some(ConnectionPermit { client, counts: Arc::clone(&self.counts) }))
+        Ok(Some(ConnectionPermit {
+            client,
+            counts: Arc::clone(&self.counts),
+        }))
     }
 }
 
@@ -111,7 +127,11 @@ impl RequestRate {
     pub fn new(per_second: Option<u32>, addresses: ClientAddresses) -> Self {
         let per_second = per_second.and_then(NonZeroU32::new);
         let clients = RateLimiter::keyed(Quota::per_second(per_second.unwrap_or(NonZeroU32::MIN)));
-        Self { per_second, addresses, clients }
+        Self {
+            per_second,
+            addresses,
+            clients,
+        }
     }
 
     /// Counts a request.
@@ -119,12 +139,16 @@ impl RequestRate {
     /// # Errors
     /// [`Problem::MissingClientIp`] without a client address, [`Problem::TooFrequent`] over the limit.
     pub fn check(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Problem> {
-        let Some(per_second) = self.per_second else { return Ok(()) };
+        let Some(per_second) = self.per_second else {
+            return Ok(());
+        };
         let client = self.addresses.client(headers, peer)?;
         if self.clients.len() > limits::RATED_CLIENTS_MAX {
             self.clients.retain_recent();
         }
-        self.clients.check_key(&client).map_err(|_| Problem::TooFrequent(per_second.get()))
+        self.clients
+            .check_key(&client)
+            .map_err(|_| Problem::TooFrequent(per_second.get()))
     }
 }
 
@@ -137,7 +161,10 @@ mod tests {
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn from(address: &str) -> HeaderMap {
-        HeaderMap::from_iter([("x-client-ip".parse().expect("a name"), address.parse().expect("a value"))])
+        HeaderMap::from_iter([(
+            "x-client-ip".parse().expect("a name"),
+            address.parse().expect("a value"),
+        )])
     }
 
     fn addresses() -> ClientAddresses {
@@ -149,10 +176,17 @@ mod tests {
         let limit = ConnectionLimit::new(Some(2), None, addresses());
         let one = limit.take(&from("192.0.2.1"), PEER).expect("the first");
         let _two = limit.take(&from("192.0.2.1"), PEER).expect("the second");
-        assert!(matches!(limit.take(&from("192.0.2.1"), PEER), Err(Problem::TooManyRequests(2))));
-        let _other = limit.take(&from("192.0.2.2"), PEER).expect("another address");
+        assert!(matches!(
+            limit.take(&from("192.0.2.1"), PEER),
+            Err(Problem::TooManyRequests(2))
+        ));
+        let _other = limit
+            .take(&from("192.0.2.2"), PEER)
+            .expect("another address");
         drop(one);
-        let _again = limit.take(&from("192.0.2.1"), PEER).expect("after one was given back");
+        let _again = limit
+            .take(&from("192.0.2.1"), PEER)
+            .expect("after one was given back");
     }
 
     #[test]
@@ -160,9 +194,14 @@ mod tests {
         let limit = ConnectionLimit::new(None, Some(2), addresses());
         let one = limit.take(&HeaderMap::new(), PEER).expect("the first");
         let _two = limit.take(&from("192.0.2.1"), PEER).expect("the second");
-        assert!(matches!(limit.take(&from("192.0.2.2"), PEER), Err(Problem::TooManyStreamsInTotal(2))));
+        assert!(matches!(
+            limit.take(&from("192.0.2.2"), PEER),
+            Err(Problem::TooManyStreamsInTotal(2))
+        ));
         drop(one);
-        let _again = limit.take(&from("192.0.2.2"), PEER).expect("after one was given back");
+        let _again = limit
+            .take(&from("192.0.2.2"), PEER)
+            .expect("after one was given back");
     }
 
     #[test]
@@ -170,20 +209,34 @@ mod tests {
         let limit = ConnectionLimit::new(Some(1), None, addresses());
         drop(limit.take(&from("192.0.2.1"), PEER).expect("free"));
         assert!(limit.counts.lock().clients.is_empty());
-        assert!(ConnectionLimit::new(Some(0), None, addresses()).take(&from("192.0.2.1"), PEER).is_err());
+        assert!(
+            ConnectionLimit::new(Some(0), None, addresses())
+                .take(&from("192.0.2.1"), PEER)
+                .is_err()
+        );
     }
 
     #[test]
     fn no_limit_needs_no_address() {
-        assert!(ConnectionLimit::new(None, None, addresses()).take(&HeaderMap::new(), PEER).expect("free").is_none());
-        RequestRate::new(None, addresses()).check(&HeaderMap::new(), PEER).expect("free");
+        assert!(
+            ConnectionLimit::new(None, None, addresses())
+                .take(&HeaderMap::new(), PEER)
+                .expect("free")
+                .is_none()
+        );
+        RequestRate::new(None, addresses())
+            .check(&HeaderMap::new(), PEER)
+            .expect("free");
     }
 
     #[test]
     fn a_client_over_its_rate_is_refused_and_others_are_not() {
         let rate = RequestRate::new(Some(3), addresses());
-        let refused = (0..4).filter(|_| rate.check(&from("192.0.2.1"), PEER).is_err()).count();
+        let refused = (0..4)
+            .filter(|_| rate.check(&from("192.0.2.1"), PEER).is_err())
+            .count();
         assert!(refused >= 1, "four at once are more than three a second");
-        rate.check(&from("192.0.2.2"), PEER).expect("another client");
+        rate.check(&from("192.0.2.2"), PEER)
+            .expect("another client");
     }
 }

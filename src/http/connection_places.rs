@@ -53,24 +53,52 @@ impl ConnectionPlaces {
     /// `max` places, `per_address_max` of one peer address that is in none of `exempt`; `None` bounds nothing. `open` and
     /// `refused` count connections.
     #[must_use]
-    pub fn new(max: usize, per_address_max: Option<usize>, exempt: Vec<IpNet>, open: Gauge, refused: Counter) -> Self {
-        let addresses = Arc::new(Addresses { max: per_address_max, exempt, held: Mutex::default() });
-        Self { all: Arc::new(Semaphore::new(max)), addresses, open, refused }
+    pub fn new(
+        max: usize,
+        per_address_max: Option<usize>,
+        exempt: Vec<IpNet>,
+        open: Gauge,
+        refused: Counter,
+    ) -> Self {
+        let addresses = Arc::new(Addresses {
+            max: per_address_max,
+            exempt,
+            held: Mutex::default(),
+        });
+        Self {
+            all: Arc::new(Semaphore::new(max)),
+            addresses,
+            open,
+            refused,
+        }
     }
 
     /// Waits for a free place.
     pub(super) async fn free(&self) -> FreePlace {
-        FreePlace(Arc::clone(&self.all).acquire_owned().await.expect("the semaphore is never closed"))
+        FreePlace(
+            Arc::clone(&self.all)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed"),
+        )
     }
 
     /// Gives a place to a connection from `peer`; `None` when that address has all that it may have.
-    pub(super) fn give(&self, FreePlace(permit): FreePlace, peer: IpAddr) -> Option<ConnectionPlace> {
+    pub(super) fn give(
+        &self,
+        FreePlace(permit): FreePlace,
+        peer: IpAddr,
+    ) -> Option<ConnectionPlace> {
         let Some(share) = self.addresses.share(peer) else {
             self.refused.inc();
             return None;
         };
         self.open.inc();
-        Some(ConnectionPlace { open: self.open.clone(), share, _permit: permit })
+        Some(ConnectionPlace {
+            open: self.open.clone(),
+            share,
+            _permit: permit,
+        })
     }
 
     /// What one peer address may have; `None` for no bound.
@@ -82,8 +110,15 @@ impl ConnectionPlaces {
 impl Addresses {
     fn share(self: &Arc<Self>, peer: IpAddr) -> Option<Share> {
         let peer = peer.to_canonical();
-        let max = self.max.filter(|_| !self.exempt.iter().any(|network| network.contains(&peer)));
-        let Some(max) = max else { return Some(Share { address: None, addresses: Arc::clone(self) }) };
+        let max = self
+            .max
+            .filter(|_| !self.exempt.iter().any(|network| network.contains(&peer)));
+        let Some(max) = max else {
+            return Some(Share {
+                address: None,
+                addresses: Arc::clone(self),
+            });
+        };
         let address = network_of(peer);
         let mut all = self.held.lock();
         let held = all.entry(address).or_default();
@@ -91,7 +126,10 @@ impl Addresses {
             return None;
         }
         *held += 1;
-        Some(Share { address: Some(address), addresses: Arc::clone(self) })
+        Some(Share {
+            address: Some(address),
+            addresses: Arc::clone(self),
+        })
     }
 }
 
@@ -110,7 +148,9 @@ impl ConnectionPlace {
     /// What the address may have, when it has all of it.
     pub(super) fn another_share(&self, peer: IpAddr) -> Result<Share, usize> {
         let addresses = &self.share.addresses;
-        addresses.share(peer).ok_or(addresses.max.unwrap_or_default())
+        addresses
+            .share(peer)
+            .ok_or(addresses.max.unwrap_or_default())
     }
 }
 
@@ -140,8 +180,17 @@ mod tests {
     use super::*;
 
     fn places(per_address_max: Option<usize>, exempt: &[&str]) -> ConnectionPlaces {
-        let exempt = exempt.iter().map(|network| network.parse().expect("a network")).collect();
-        ConnectionPlaces::new(6, per_address_max, exempt, Gauge::default(), Counter::default())
+        let exempt = exempt
+            .iter()
+            .map(|network| network.parse().expect("a network"))
+            .collect();
+        ConnectionPlaces::new(
+            6,
+            per_address_max,
+            exempt,
+            Gauge::default(),
+            Counter::default(),
+        )
     }
 
     fn take(places: &ConnectionPlaces, peer: &str) -> Option<ConnectionPlace> {
@@ -152,13 +201,22 @@ mod tests {
     #[test]
     fn one_address_cannot_have_all_places() {
         let places = places(Some(2), &[]);
-        let (one, _two) = (take(&places, "192.0.2.1"), take(&places, "::ffff:192.0.2.1"));
+        let (one, _two) = (
+            take(&places, "192.0.2.1"),
+            take(&places, "::ffff:192.0.2.1"),
+        );
         assert!(take(&places, "192.0.2.1").is_none() && take(&places, "192.0.2.2").is_some());
         assert_eq!((places.refused.get(), places.open.get()), (1, 2));
         drop(one);
-        assert!(take(&places, "192.0.2.1").is_some(), "after one was given back");
+        assert!(
+            take(&places, "192.0.2.1").is_some(),
+            "after one was given back"
+        );
         let (_one, _two) = (take(&places, "2001:db8::1"), take(&places, "2001:db8::2"));
-        assert!(take(&places, "2001:db8::3").is_none(), "one network of 64 bits is one host");
+        assert!(
+            take(&places, "2001:db8::3").is_none(),
+            "one network of 64 bits is one host"
+        );
     }
 
     #[test]
@@ -175,12 +233,16 @@ mod tests {
     #[test]
     fn proxies_that_are_trusted_have_no_bound_of_their_own_and_nothing_is_remembered() {
         let bounded = places(Some(1), &["10.0.0.0/8"]);
-        let all: Vec<_> = (0..5).map(|_| take(&bounded, "10.1.2.3").expect("trusted")).collect();
+        let all: Vec<_> = (0..5)
+            .map(|_| take(&bounded, "10.1.2.3").expect("trusted"))
+            .collect();
         drop(all);
         drop(take(&bounded, "192.0.2.1"));
         assert!(bounded.addresses.held.lock().is_empty());
         let unbounded = places(None, &[]);
-        let all: Vec<_> = (0..5).map(|_| take(&unbounded, "192.0.2.1").expect("no bound")).collect();
+        let all: Vec<_> = (0..5)
+            .map(|_| take(&unbounded, "192.0.2.1").expect("no bound"))
+            .collect();
         assert_eq!(all.len(), 5);
     }
 }

@@ -137,7 +137,11 @@ impl Convoys {
         let mut by_key = self.by_key.lock();
         let convoys = by_key.entry(key).or_default();
         // One compressor is enough for all that are coded.
-        let max = if voice.coder.coding() == Coding::Identity { limits::convoys_of_a_feed_max() } else { 1 };
+        let max = if voice.coder.coding() == Coding::Identity {
+            limits::convoys_of_a_feed_max()
+        } else {
+            1
+        };
         let smallest = convoys
             .iter()
             .min_by_key(|convoy| convoy.size())
@@ -150,10 +154,18 @@ impl Convoys {
         });
         convoy.size.fetch_add(1, Ordering::Relaxed);
         let coder = Coder::new(voice.coder.coding());
-        convoy.door.lock().push(Newcomer { subscription, coder, member });
+        convoy.door.lock().push(Newcomer {
+            subscription,
+            coder,
+            member,
+        });
         drop(by_key);
         convoy.knock.notify_one();
-        Seat { convoy, state, left }
+        Seat {
+            convoy,
+            state,
+            left,
+        }
     }
 
     /// Ends a convoy without streams; whether nobody was at its door.
@@ -178,7 +190,10 @@ impl Convoy {
     }
 
     fn delivered(&self) -> Sum {
-        Sum { events: self.events.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+        Sum {
+            events: self.events.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
     }
 }
 

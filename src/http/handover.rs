@@ -51,7 +51,11 @@ impl Handover {
 fn head(response: &Parts) -> BytesMut {
     let mut head = BytesMut::with_capacity(1024);
     head.put_slice(format!("HTTP/1.1 {}\r\n", response.status).as_bytes());
-    for (name, value) in response.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH) {
+    for (name, value) in response
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != header::CONTENT_LENGTH)
+    {
         head.put_slice(name.as_str().as_bytes());
         head.put_slice(b": ");
         head.put_slice(value.as_bytes());
@@ -69,11 +73,26 @@ impl HandedOver {
     /// The stream on its socket, with all that is said before its first event.
     #[must_use]
     pub fn on(self, socket: TcpStream, response: &Parts, write_timeout: Duration) -> StreamTask {
-        let Self { started: Started { subscription, moved }, mut voice } = self;
+        let Self {
+            started: Started {
+                subscription,
+                moved,
+            },
+            mut voice,
+        } = self;
         let memory = Arc::clone(voice.app.hub.memory());
-        let line = Line { sink: Sink::Socket(Arc::new(socket)), write_timeout, reset: None, memory };
+        let line = Line {
+            sink: Sink::Socket(Arc::new(socket)),
+            write_timeout,
+            reset: None,
+            memory,
+        };
         let mut first = head(response);
-        first.put_slice(line.sink.as_ref().form(&Chunk::of(&voice.opening(&moved), &line.memory)));
+        first.put_slice(
+            line.sink
+                .as_ref()
+                .form(&Chunk::of(&voice.opening(&moved), &line.memory)),
+        );
         StreamTask::new(line, voice, subscription, first.freeze())
     }
 }

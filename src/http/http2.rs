@@ -37,7 +37,13 @@ impl StreamExecutor {
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
         let (reset, open) = (CancellationToken::new(), self.requests.begin());
-        let stream = SCOPE.scope(Scope { reset: reset.clone(), share: RefCell::default() }, stream);
+        let stream = SCOPE.scope(
+            Scope {
+                reset: reset.clone(),
+                share: RefCell::default(),
+            },
+            stream,
+        );
         tokio::spawn(async move {
             reset.run_until_cancelled(stream).await;
             drop(open);

@@ -28,8 +28,13 @@ struct IdSize {
 
 impl IdSize {
     fn add(&mut self, topic: &Topic, partitions: usize) {
-        let escaped = ENTRY.bytes().filter(|byte| b"{}\":,".contains(byte)).count();
-        let digits = partitions.checked_ilog10().map_or(1, |digits| digits as usize + 1);
+        let escaped = ENTRY
+            .bytes()
+            .filter(|byte| b"{}\":,".contains(byte))
+            .count();
+        let digits = partitions
+            .checked_ilog10()
+            .map_or(1, |digits| digits as usize + 1);
         let bytes = ENTRY.len() + topic.as_str().len() + digits;
         self.entries += partitions;
         self.bytes += partitions * bytes;
@@ -43,7 +48,9 @@ impl IdSize {
     }
 
     fn fits(self, head_bytes_max: usize) -> bool {
-        self.entries <= ID_ENTRIES_MAX && self.bytes <= ID_BYTES_MAX && self.url_bytes <= Self::url_bytes_max(head_bytes_max)
+        self.entries <= ID_ENTRIES_MAX
+            && self.bytes <= ID_BYTES_MAX
+            && self.url_bytes <= Self::url_bytes_max(head_bytes_max)
     }
 }
 
@@ -60,7 +67,11 @@ pub(super) fn check<'a>(app: &App, topics: impl Iterator<Item = &'a Topic>) -> R
         return Ok(());
     }
     let max = IdSize::url_bytes_max(head_bytes_max);
-    Err(Problem::TooManyPartitions { partitions: size.entries, bytes: size.url_bytes, max })
+    Err(Problem::TooManyPartitions {
+        partitions: size.entries,
+        bytes: size.url_bytes,
+        max,
+    })
 }
 
 /// Logs which public streams no request can read with ids, as soon as their partitions are known.
@@ -71,7 +82,11 @@ pub(crate) async fn warn_when_ready(app: Arc<App>) {
     }
     let catalog = app.catalog();
     let refused = |stream: &&Arc<Stream>| check(&app, stream.topics.iter()).is_err();
-    let streams: Vec<_> = catalog.streams().filter(refused).map(|stream| stream.name.as_str()).collect();
+    let streams: Vec<_> = catalog
+        .streams()
+        .filter(refused)
+        .map(|stream| stream.name.as_str())
+        .collect();
     if !streams.is_empty() {
         tracing::warn!(
             streams = streams.join(","),
@@ -104,7 +119,12 @@ mod tests {
         let id = format!("[{}]", (0..100).map(entry).collect::<Vec<_>>().join(","));
         let reckoned = size(topic, 100);
         let encoded: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
-        assert!((id.len()..id.len() + 200).contains(&reckoned.bytes), "{} for {}", reckoned.bytes, id.len());
+        assert!(
+            (id.len()..id.len() + 200).contains(&reckoned.bytes),
+            "{} for {}",
+            reckoned.bytes,
+            id.len()
+        );
         assert!(
             (encoded.len() - 8..encoded.len() + 200).contains(&reckoned.url_bytes),
             "{} for {}",
@@ -120,7 +140,10 @@ mod tests {
         assert!(size(topic, 70).fits(65_536));
         assert!(size(topic, 300).fits(65_536));
         assert!(!size(topic, 600).fits(65_536));
-        assert!(!size(topic, 600).fits(16 << 20), "a URL does not become longer");
+        assert!(
+            !size(topic, 600).fits(16 << 20),
+            "a URL does not become longer"
+        );
         assert!(size(topic, 20).fits(8192));
         assert!(!size(topic, 70).fits(8192));
         assert!(size(topic, 0).fits(8192));

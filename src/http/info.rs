@@ -12,18 +12,31 @@ use super::query::{Parameters, ROOT_PARAMETERS};
 use super::spec;
 
 /// Where the project lives.
-pub(super) const HOME: &str = "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service";
+pub(super) const HOME: &str =
+    "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service";
 
 /// `GET /`: the documentation; `?spec` is its machine-readable form.
-pub(super) async fn root(State(app): State<Arc<App>>, RawQuery(raw): RawQuery, request: Request) -> Response {
+pub(super) async fn root(
+    State(app): State<Arc<App>>,
+    RawQuery(raw): RawQuery,
+    request: Request,
+) -> Response {
     let parameters = match Parameters::parse(raw.as_deref(), &ROOT_PARAMETERS) {
         Ok(parameters) => parameters,
         Err(problem) => return problem.response(request.method(), request.uri()),
     };
     let mut response = if parameters.get("spec").is_some() {
-        ([(header::CONTENT_TYPE, "application/json")], spec::document(&app)).into_response()
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            spec::document(&app),
+        )
+            .into_response()
     } else if parameters.get("doc").is_some() {
-        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], spec::page(&app)).into_response()
+        (
+            [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
+            spec::page(&app),
+        )
+            .into_response()
     } else {
         see_other("/?doc")
     };
@@ -38,12 +51,20 @@ pub(super) async fn recent_changes() -> Response {
 
 /// `GET /doc.css`: the page's style, a file of its own because the content security policy allows no other.
 pub(super) async fn doc_style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("doc.css")).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        include_str!("doc.css"),
+    )
+        .into_response()
 }
 
 /// `GET /robots.txt`: endless pages are not for crawlers.
 pub(super) async fn robots() -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "User-agent: *\nDisallow: /\n").into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        "User-agent: *\nDisallow: /\n",
+    )
+        .into_response()
 }
 
 /// `GET /_info`: 200 only when ready to serve streams, so that it can be probed.

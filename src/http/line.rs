@@ -30,9 +30,16 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl Line {
     /// Writes these pieces of a body. While its client takes nothing they are there once.
-    #[allow(clippy::manual_async_fn, reason = "an async fn would keep the pieces beside what is made of them")]
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn would keep the pieces beside what is made of them"
+    )]
     pub(super) fn write(&self, pieces: Vec<Bytes>) -> impl Future<Output = io::Result<()>> + Send {
-        let bytes = self.sink.as_ref().form(&Chunk::of(&pieces, &self.memory)).clone();
+        let bytes = self
+            .sink
+            .as_ref()
+            .form(&Chunk::of(&pieces, &self.memory))
+            .clone();
         drop(pieces);
         self.write_all(bytes)
     }
@@ -62,7 +69,8 @@ impl Line {
             match socket.try_write(&bytes) {
                 Ok(written) => bytes.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.taking(bytes.len(), poll_fn(|cx| socket.poll_write_ready(cx))).await??;
+                    self.taking(bytes.len(), poll_fn(|cx| socket.poll_write_ready(cx)))
+                        .await??;
                 }
                 Err(error) => return Err(error),
             }
@@ -73,9 +81,12 @@ impl Line {
     /// Only when all before was taken: what waits here is this client's own.
     async fn write_to_body(&self, body: &mpsc::Sender<Bytes>, bytes: Bytes) -> io::Result<()> {
         for free in body.capacity() + 1..=body.max_capacity() {
-            self.taking(bytes.len(), body.reserve_many(free)).await?.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            self.taking(bytes.len(), body.reserve_many(free))
+                .await?
+                .map_err(|_| io::ErrorKind::BrokenPipe)?;
         }
-        body.try_send(bytes).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        body.try_send(bytes)
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Waits until its client takes something, of so many bytes that wait for it: as long as a write may make no progress, and as

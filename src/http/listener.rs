@@ -80,10 +80,20 @@ pub async fn serve(
         let streams = tasks.clone();
         tasks.spawn(async move {
             let place = Arc::new(place);
-            let connection = Connection { limits, router, peer, shutdown, place: Arc::clone(&place) };
-            let Some(begun) = connection.run(socket).await else { return };
+            let connection = Connection {
+                limits,
+                router,
+                peer,
+                shutdown,
+                place: Arc::clone(&place),
+            };
+            let Some(begun) = connection.run(socket).await else {
+                return;
+            };
             // A task of its own: hyper's connection is large, and this one waits for hours.
-            let stream = begun.stream.on(begun.socket, &begun.response, limits.write_timeout);
+            let stream = begun
+                .stream
+                .on(begun.socket, &begun.response, limits.write_timeout);
             streams.spawn(stream.run(place));
         });
     }
@@ -178,7 +188,12 @@ impl Connection {
         self.run_http1(socket, requests, missed).await
     }
 
-    async fn run_http1(self, socket: Socket, requests: Requests, missed: impl Future<Output = ()>) -> Option<Begun> {
+    async fn run_http1(
+        self,
+        socket: Socket,
+        requests: Requests,
+        missed: impl Future<Output = ()>,
+    ) -> Option<Begun> {
         let unsent = socket.unsent();
         let begun = Arc::new(Mutex::new(None));
         let (slot, router, peer) = (Arc::clone(&begun), self.router, self.peer);
@@ -199,25 +214,31 @@ impl Connection {
             tracing::debug!(%error, "connection");
         }
         let (response, stream) = begun?;
-        Some(Begun { socket: connection.into_parts().io.into_inner().into_stream(), response, stream })
+        Some(Begun {
+            socket: connection.into_parts().io.into_inner().into_stream(),
+            response,
+            stream,
+        })
     }
 
     /// Many requests of one connection: none of them can have the socket.
     async fn run_http2(self, socket: Socket, requests: Requests, missed: impl Future<Output = ()>) {
         let (router, peer, place) = (self.router, self.peer, self.place);
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let (router, share) = (router.clone(), place.another_share(peer.ip()));
-            async move {
-                match share {
-                    Err(max) => Ok(Problem::TooManyConnections(max).response(request.method(), request.uri())),
-                    Ok(share) => {
-                        super::http2::keep(share);
-                        router.oneshot(request.map(Body::new)).await
+        let service =
+            service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let (router, share) = (router.clone(), place.another_share(peer.ip()));
+                async move {
+                    match share {
+                        Err(max) => Ok(Problem::TooManyConnections(max)
+                            .response(request.method(), request.uri())),
+                        Ok(share) => {
+                            super::http2::keep(share);
+                            router.oneshot(request.map(Body::new)).await
+                        }
                     }
                 }
-            }
-        });
+            });
         let builder = http2(&self.limits, requests.clone());
         let mut connection = builder.serve_connection(TokioIo::new(socket), service);
         let mut driven = Box::pin(drive(&mut connection, &self.shutdown));
@@ -243,7 +264,10 @@ impl Connection {
 }
 
 /// Lets a connection go on until it ends; once the server leaves it takes no further request.
-async fn drive<C: GracefulConnection + Unpin>(connection: &mut C, shutdown: &Shutdown) -> Result<(), C::Error> {
+async fn drive<C: GracefulConnection + Unpin>(
+    connection: &mut C,
+    shutdown: &Shutdown,
+) -> Result<(), C::Error> {
     tokio::select! {
         result = &mut *connection => result,
         () = shutdown.begun() => {

@@ -137,7 +137,10 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v2/stream/", get(stream_missing))
         .fallback(page_not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(app), common::common))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            common::common,
+        ))
         .with_state(Arc::clone(app))
 }
 

@@ -21,21 +21,34 @@ pub(super) enum MediaType {
 
 /// The elements of a list header with their weights: 1 without a `q`, 0 with one that is no weight.
 pub(super) fn weighted(list: &str) -> impl DoubleEndedIterator<Item = (&str, f32)> {
-    list.split(',').map(str::trim).filter(|element| !element.is_empty()).map(|element| {
-        let mut parts = element.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let q = parts.find_map(|parameter| {
-            let (name, value) = parameter.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
-        });
-        let weight = q.map_or(Some(1.0), |q| q.parse::<f32>().ok());
-        (name, weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0))
-    })
+    list.split(',')
+        .map(str::trim)
+        .filter(|element| !element.is_empty())
+        .map(|element| {
+            let mut parts = element.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            let q = parts.find_map(|parameter| {
+                let (name, value) = parameter.split_once('=')?;
+                name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
+            });
+            let weight = q.map_or(Some(1.0), |q| q.parse::<f32>().ok());
+            (
+                name,
+                weight
+                    .filter(|weight| (0.0..=1.0).contains(weight))
+                    .unwrap_or(0.0),
+            )
+        })
 }
 
 /// All lines of a list header as one list (RFC 9110 section 5.3). What is not ASCII names nothing.
 fn list(headers: &HeaderMap, name: HeaderName) -> String {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",")
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 impl MediaType {
@@ -57,28 +70,47 @@ impl MediaType {
                 best = (media, key);
             }
         }
-        if best.1.0 > 0.0 { best.0 } else { Self::EventStream }
+        if best.1.0 > 0.0 {
+            best.0
+        } else {
+            Self::EventStream
+        }
     }
 
     /// The weight of the most precise range that holds this type (RFC 9110 section 12.5.1).
     fn weight(self, ranges: &[(&str, f32)]) -> f32 {
         let (kind, _) = self.name().split_once('/').unwrap_or_default();
-        let of = |wanted: &str| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(wanted)).map(|(_, weight)| *weight);
-        let weight = of(self.name()).or_else(|| of(&format!("{kind}/*"))).or_else(|| of("*/*"));
+        let of = |wanted: &str| {
+            ranges
+                .iter()
+                .find(|(range, _)| range.eq_ignore_ascii_case(wanted))
+                .map(|(_, weight)| *weight)
+        };
+        let weight = of(self.name())
+            .or_else(|| of(&format!("{kind}/*")))
+            .or_else(|| of("*/*"));
         weight.filter(|_| self.counts(ranges)).unwrap_or(0.0)
     }
 
     /// `application/json` stands in many lists whose senders expect no lines (`text/html, application/json`): it
     /// counts where it is the first, or where the list weighs it against `text/event-stream`.
     fn counts(self, ranges: &[(&str, f32)]) -> bool {
-        let first = ranges.first().is_some_and(|(range, _)| range.eq_ignore_ascii_case(self.name()));
-        let holds_events = |range: &str| ["text/event-stream", "text/*", "*/*"].iter().any(|all| range.eq_ignore_ascii_case(all));
+        let first = ranges
+            .first()
+            .is_some_and(|(range, _)| range.eq_ignore_ascii_case(self.name()));
+        let holds_events = |range: &str| {
+            ["text/event-stream", "text/*", "*/*"]
+                .iter()
+                .any(|all| range.eq_ignore_ascii_case(all))
+        };
         self != Self::Json || first || ranges.iter().any(|(range, _)| holds_events(range))
     }
 
     /// Which of several with one weight is taken.
     fn rank(self, ranges: &[(&str, f32)]) -> u8 {
-        let place = ranges.iter().position(|(range, _)| range.eq_ignore_ascii_case(self.name()));
+        let place = ranges
+            .iter()
+            .position(|(range, _)| range.eq_ignore_ascii_case(self.name()));
         match (self, place) {
             (Self::Json, Some(0)) => 4,
             (Self::XNdjson | Self::Ndjson, Some(_)) => 3,
@@ -106,7 +138,11 @@ impl MediaType {
     }
 
     pub(super) fn format(self) -> Format {
-        if self == Self::EventStream { Format::Sse } else { Format::Ndjson }
+        if self == Self::EventStream {
+            Format::Sse
+        } else {
+            Format::Ndjson
+        }
     }
 }
 
@@ -118,7 +154,11 @@ const FETCH_METADATA: [&str; 3] = ["sec-fetch-mode", "sec-fetch-site", "sec-fetc
 ///
 /// `auto` codes only for clients that surely undo it while they read: many libraries ask for gzip by way
 /// of their HTTP client and then read the raw socket, or cannot read zstd as a row of frames.
-pub(super) fn coding(compression: Compression, asked: Option<Coding>, headers: &HeaderMap) -> Coding {
+pub(super) fn coding(
+    compression: Compression,
+    asked: Option<Coding>,
+    headers: &HeaderMap,
+) -> Coding {
     let accepted = || list(headers, header::ACCEPT_ENCODING);
     match (compression, asked) {
         (Compression::Off, _) => Coding::Identity,
@@ -127,29 +167,40 @@ pub(super) fn coding(compression: Compression, asked: Option<Coding>, headers: &
         (Compression::Auto, None) => {
             let accepted = accepted();
             let is_sure = is_browser(headers) || is_curl(headers) || names_one_coding(&accepted);
-            if is_sure { Coding::preferred(&accepted) } else { Coding::Identity }
+            if is_sure {
+                Coding::preferred(&accepted)
+            } else {
+                Coding::Identity
+            }
         }
     }
 }
 
 fn is_browser(headers: &HeaderMap) -> bool {
-    FETCH_METADATA.iter().any(|name| headers.contains_key(*name))
+    FETCH_METADATA
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 fn is_curl(headers: &HeaderMap) -> bool {
-    headers.get(header::USER_AGENT).is_some_and(|name| name.as_bytes().starts_with(b"curl/"))
+    headers
+        .get(header::USER_AGENT)
+        .is_some_and(|name| name.as_bytes().starts_with(b"curl/"))
 }
 
 /// Whether a coding was chosen by hand, or by a library that knows only one and undoes it itself.
 fn names_one_coding(accept_encoding: &str) -> bool {
-    let mut names = weighted(accept_encoding).filter(|(name, weight)| *weight > 0.0 && !name.eq_ignore_ascii_case("identity"));
+    let mut names = weighted(accept_encoding)
+        .filter(|(name, weight)| *weight > 0.0 && !name.eq_ignore_ascii_case("identity"));
     matches!((names.next(), names.next()), (Some((name, _)), None) if name != "*")
 }
 
 /// The request headers that the answer depends on.
 pub(super) fn vary(compression: Compression) -> HeaderValue {
     HeaderValue::from_static(match compression {
-        Compression::Auto => "accept, accept-encoding, sec-fetch-mode, sec-fetch-site, sec-fetch-dest, user-agent",
+        Compression::Auto => {
+            "accept, accept-encoding, sec-fetch-mode, sec-fetch-site, sec-fetch-dest, user-agent"
+        }
         Compression::Always => "accept, accept-encoding",
         Compression::Off => "accept",
     })
@@ -187,8 +238,14 @@ mod tests {
             ("text/html, application/X-NDJSON", XNdjson),
             ("application/json;q=0.5, text/event-stream", EventStream),
             ("application/json;q=0.5, text/event-stream;Q=0.4", Json),
-            ("application/json; charset=utf-8; q=0.5, text/event-stream", EventStream),
-            ("text/event-stream;q=0.5, application/x-ndjson;q=0.6", XNdjson),
+            (
+                "application/json; charset=utf-8; q=0.5, text/event-stream",
+                EventStream,
+            ),
+            (
+                "text/event-stream;q=0.5, application/x-ndjson;q=0.6",
+                XNdjson,
+            ),
             ("text/event-stream, application/x-ndjson;q=0.9", EventStream),
             ("application/x-ndjson;q=0", EventStream),
             ("application/json;q=0", EventStream),
@@ -212,7 +269,10 @@ mod tests {
         for (sent, expected) in [
             (&[("accept-encoding", all)][..], Coding::Identity),
             (&[("accept-encoding", "gzip, deflate")], Coding::Identity),
-            (&[("accept-encoding", "gzip;q=1.0,deflate;q=0.6,identity;q=0.3")], Coding::Identity),
+            (
+                &[("accept-encoding", "gzip;q=1.0,deflate;q=0.6,identity;q=0.3")],
+                Coding::Identity,
+            ),
             (&[("accept-encoding", "*")], Coding::Identity),
             (&[("accept-encoding", "gzip, *")], Coding::Identity),
             (&[("accept-encoding", "deflate")], Coding::Identity),
@@ -220,16 +280,47 @@ mod tests {
             (&[], Coding::Identity),
             (&[("accept-encoding", "gzip")], Coding::Gzip),
             (&[("accept-encoding", "ZSTD")], Coding::Zstd),
-            (&[("accept-encoding", "gzip;q=0.5, br;q=0, identity;q=0.1")], Coding::Gzip),
-            (&[("accept-encoding", "gzip"), ("accept-encoding", "deflate")], Coding::Identity),
-            (&[("accept-encoding", all), ("sec-fetch-mode", "cors")], Coding::Zstd),
-            (&[("accept-encoding", "gzip, deflate, br"), ("sec-fetch-dest", "empty")], Coding::Gzip),
+            (
+                &[("accept-encoding", "gzip;q=0.5, br;q=0, identity;q=0.1")],
+                Coding::Gzip,
+            ),
+            (
+                &[("accept-encoding", "gzip"), ("accept-encoding", "deflate")],
+                Coding::Identity,
+            ),
+            (
+                &[("accept-encoding", all), ("sec-fetch-mode", "cors")],
+                Coding::Zstd,
+            ),
+            (
+                &[
+                    ("accept-encoding", "gzip, deflate, br"),
+                    ("sec-fetch-dest", "empty"),
+                ],
+                Coding::Gzip,
+            ),
             (&[("sec-fetch-mode", "cors")], Coding::Identity),
-            (&[("accept-encoding", "deflate, gzip, br, zstd"), ("user-agent", "curl/8.5.0")], Coding::Zstd),
+            (
+                &[
+                    ("accept-encoding", "deflate, gzip, br, zstd"),
+                    ("user-agent", "curl/8.5.0"),
+                ],
+                Coding::Zstd,
+            ),
             (&[("user-agent", "curl/8.5.0")], Coding::Identity),
-            (&[("accept-encoding", all), ("user-agent", "pycurl/7.4 libcurl/8.5.0")], Coding::Identity),
+            (
+                &[
+                    ("accept-encoding", all),
+                    ("user-agent", "pycurl/7.4 libcurl/8.5.0"),
+                ],
+                Coding::Identity,
+            ),
         ] {
-            assert_eq!(coding(Compression::Auto, None, &headers(sent)), expected, "{sent:?}");
+            assert_eq!(
+                coding(Compression::Auto, None, &headers(sent)),
+                expected,
+                "{sent:?}"
+            );
         }
     }
 
@@ -243,7 +334,11 @@ mod tests {
             (Compression::Always, Coding::Identity, Coding::Identity),
             (Compression::Off, Coding::Gzip, Coding::Identity),
         ] {
-            assert_eq!(coding(mode, Some(asked), &sent), expected, "{mode:?} {asked:?}");
+            assert_eq!(
+                coding(mode, Some(asked), &sent),
+                expected,
+                "{mode:?} {asked:?}"
+            );
         }
         assert_eq!(coding(Compression::Off, None, &sent), Coding::Identity);
     }
@@ -252,7 +347,15 @@ mod tests {
     fn vary_names_every_header_that_is_looked_at() {
         let auto = vary(Compression::Auto);
         let named: Vec<_> = auto.to_str().expect("text").split(", ").collect();
-        assert!(FETCH_METADATA.iter().all(|name| named.contains(name)), "{named:?}");
-        assert!(["accept", "accept-encoding", "user-agent"].iter().all(|name| named.contains(name)), "{named:?}");
+        assert!(
+            FETCH_METADATA.iter().all(|name| named.contains(name)),
+            "{named:?}"
+        );
+        assert!(
+            ["accept", "accept-encoding", "user-agent"]
+                .iter()
+                .all(|name| named.contains(name)),
+            "{named:?}"
+        );
     }
 }

@@ -53,10 +53,14 @@ pub enum Problem {
         max: usize,
     },
     /// 404 `not_found`: a stream's path that names no stream.
-    #[error("The name of a stream is missing behind /v2/stream/. The streams are listed at /?doc, for programs at /?spec.")]
+    #[error(
+        "The name of a stream is missing behind /v2/stream/. The streams are listed at /?doc, for programs at /?spec."
+    )]
     StreamMissing,
     /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator allows.
-    #[error("{asked} streams in one request; at most {max} are allowed. Ask for fewer, or open several connections.")]
+    #[error(
+        "{asked} streams in one request; at most {max} are allowed. Ask for fewer, or open several connections."
+    )]
     TooManyStreams {
         /// How many were asked for.
         asked: usize,
@@ -64,16 +68,22 @@ pub enum Problem {
         max: usize,
     },
     /// 429 `too_many_requests`, with Retry-After: over a connection limit.
-    #[error("Too many simultaneous streams from your address: at most {0} are allowed. Close one of them first.")]
+    #[error(
+        "Too many simultaneous streams from your address: at most {0} are allowed. Close one of them first."
+    )]
     TooManyRequests(u32),
     /// 429 `too_many_requests`, with Retry-After: all clients together have as many streams as the operator allows.
     #[error("This server has the {0} streams that it may have at once. Try again in some seconds.")]
     TooManyStreamsInTotal(u32),
     /// 429 `too_many_requests`, with Retry-After: the peer has as many connections and HTTP/2 streams as the operator allows.
-    #[error("Too many connections from your address: at most {0} are allowed, HTTP/2 streams among them. Close one first.")]
+    #[error(
+        "Too many connections from your address: at most {0} are allowed, HTTP/2 streams among them. Close one first."
+    )]
     TooManyConnections(usize),
     /// 429 `too_many_requests`, with Retry-After: requests come too fast.
-    #[error("Too many requests from your address: at most {0} a second are allowed. Keep a stream open instead of asking often.")]
+    #[error(
+        "Too many requests from your address: at most {0} a second are allowed. Keep a stream open instead of asking often."
+    )]
     TooFrequent(u32),
     /// 400 `missing_client_ip`: the limit needs the client's address and there is none.
     #[error(
@@ -108,24 +118,75 @@ impl Problem {
     #[must_use]
     pub fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::StreamNotFound { .. } => (StatusCode::BAD_REQUEST, "not_found", "Stream Not Found"),
-            Self::StreamGone(_) => (StatusCode::GONE, "stream_gone", "Stream Gone"),
-            Self::InvalidTimestamp(_) => (StatusCode::BAD_REQUEST, "invalid_timestamp", "Invalid Timestamp"),
-            Self::InvalidLastEventId(_) => (StatusCode::BAD_REQUEST, "invalid_last_event_id", "Invalid Last-Event-ID"),
-            Self::TopicNotAvailable(_) => (StatusCode::NOT_FOUND, "topic_not_available", "Topic Not Available"),
-            Self::InvalidQuery(..) | Self::InvalidCompression => (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query"),
-            Self::TooManyStreams { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams", "Too Many Streams"),
-            Self::TooManyRequests(_) | Self::TooManyStreamsInTotal(_) | Self::TooManyConnections(_) | Self::TooFrequent(_) => {
-                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
+            Self::StreamNotFound { .. } => {
+                (StatusCode::BAD_REQUEST, "not_found", "Stream Not Found")
             }
-            Self::MissingClientIp(_) => (StatusCode::BAD_REQUEST, "missing_client_ip", "Missing Client IP"),
-            Self::UserAgentRequired => (StatusCode::FORBIDDEN, "user_agent_required", "User-Agent Required"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service Unavailable"),
-            Self::StreamUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "stream_unavailable", "Stream Unavailable"),
+            Self::StreamGone(_) => (StatusCode::GONE, "stream_gone", "Stream Gone"),
+            Self::InvalidTimestamp(_) => (
+                StatusCode::BAD_REQUEST,
+                "invalid_timestamp",
+                "Invalid Timestamp",
+            ),
+            Self::InvalidLastEventId(_) => (
+                StatusCode::BAD_REQUEST,
+                "invalid_last_event_id",
+                "Invalid Last-Event-ID",
+            ),
+            Self::TopicNotAvailable(_) => (
+                StatusCode::NOT_FOUND,
+                "topic_not_available",
+                "Topic Not Available",
+            ),
+            Self::InvalidQuery(..) | Self::InvalidCompression => {
+                (StatusCode::BAD_REQUEST, "invalid_query", "Invalid Query")
+            }
+            Self::TooManyStreams { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_streams",
+                "Too Many Streams",
+            ),
+            Self::TooManyRequests(_)
+            | Self::TooManyStreamsInTotal(_)
+            | Self::TooManyConnections(_)
+            | Self::TooFrequent(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "Too Many Requests",
+            ),
+            Self::MissingClientIp(_) => (
+                StatusCode::BAD_REQUEST,
+                "missing_client_ip",
+                "Missing Client IP",
+            ),
+            Self::UserAgentRequired => (
+                StatusCode::FORBIDDEN,
+                "user_agent_required",
+                "User-Agent Required",
+            ),
+            Self::Unavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Service Unavailable",
+            ),
+            Self::StreamUnavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stream_unavailable",
+                "Stream Unavailable",
+            ),
             Self::InvalidHost => (StatusCode::BAD_REQUEST, "invalid_host", "Invalid Host"),
-            Self::TooManyPartitions { .. } => (StatusCode::BAD_REQUEST, "too_many_partitions", "Too Many Partitions"),
-            Self::PageNotFound | Self::StreamMissing => (StatusCode::NOT_FOUND, "not_found", "Not Found"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed"),
+            Self::TooManyPartitions { .. } => (
+                StatusCode::BAD_REQUEST,
+                "too_many_partitions",
+                "Too Many Partitions",
+            ),
+            Self::PageNotFound | Self::StreamMissing => {
+                (StatusCode::NOT_FOUND, "not_found", "Not Found")
+            }
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Method Not Allowed",
+            ),
         }
     }
 
@@ -143,13 +204,25 @@ impl Problem {
         });
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from_static(RETRY_AFTER_SECONDS),
+            );
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+            headers.insert(
+                header::ALLOW,
+                HeaderValue::from_static("GET, HEAD, OPTIONS"),
+            );
         }
         response.extensions_mut().insert(ProblemType(kind));
         response
@@ -163,13 +236,15 @@ pub struct ProblemType(pub &'static str);
 impl From<SubscribeError> for Problem {
     fn from(error: SubscribeError) -> Self {
         match error {
-            SubscribeError::NotReady => Self::Unavailable("The streams are not ready yet. Try again in some seconds."),
-            SubscribeError::Upstream(_) => {
-                Self::Unavailable("Where to begin could not be found out in time. Try again in some seconds.")
+            SubscribeError::NotReady => {
+                Self::Unavailable("The streams are not ready yet. Try again in some seconds.")
             }
-            SubscribeError::ReplayRefused => {
-                Self::Unavailable("Too many clients are reading the past. Try again in some seconds, or read from now on.")
-            }
+            SubscribeError::Upstream(_) => Self::Unavailable(
+                "Where to begin could not be found out in time. Try again in some seconds.",
+            ),
+            SubscribeError::ReplayRefused => Self::Unavailable(
+                "Too many clients are reading the past. Try again in some seconds, or read from now on.",
+            ),
             SubscribeError::UnknownPartition { .. } => Self::InvalidLastEventId(error.to_string()),
         }
     }

@@ -28,7 +28,11 @@ pub(super) const STREAM_PARAMETERS: Known = Known {
 };
 
 /// Those of `/`.
-pub(super) const ROOT_PARAMETERS: Known = Known { names: &["spec", "doc"], listed: "spec, doc", repeatable: &[] };
+pub(super) const ROOT_PARAMETERS: Known = Known {
+    names: &["spec", "doc"],
+    listed: "spec, doc",
+    repeatable: &[],
+};
 
 /// The parameters of a request, percent-decoding and `+` undone (WHATWG URL, application/x-www-form-urlencoded).
 #[derive(Debug, Default)]
@@ -53,7 +57,8 @@ impl Parameters {
                 Some(name) => parameters.set(name, value.into_owned(), known)?,
                 None => match near(&name, known.names) {
                     Some(near) => {
-                        let what = format!("Unknown query parameter '{name}'; did you mean '{near}'?");
+                        let what =
+                            format!("Unknown query parameter '{name}'; did you mean '{near}'?");
                         return Err(Problem::InvalidQuery(what, known.listed));
                     }
                     None => parameters.ignore(&name),
@@ -67,7 +72,10 @@ impl Parameters {
         if !known.repeatable.contains(&name) {
             return match self.known.insert(name, value) {
                 None => Ok(()),
-                Some(_) => Err(Problem::InvalidQuery(format!("Query parameter '{name}' is given twice."), known.listed)),
+                Some(_) => Err(Problem::InvalidQuery(
+                    format!("Query parameter '{name}' is given twice."),
+                    known.listed,
+                )),
             };
         }
         // An empty one is as none: it must not hide what came before it.
@@ -78,9 +86,15 @@ impl Parameters {
     }
 
     fn ignore(&mut self, name: &str) {
-        let name: String = name.chars().take(limits::IGNORED_PARAMETER_CHARS_MAX).collect();
+        let name: String = name
+            .chars()
+            .take(limits::IGNORED_PARAMETER_CHARS_MAX)
+            .collect();
         let name = utf8_percent_encode(&name, SHOWN).to_string();
-        if self.ignored.len() < limits::IGNORED_PARAMETERS_MAX && !name.is_empty() && !self.ignored.contains(&name) {
+        if self.ignored.len() < limits::IGNORED_PARAMETERS_MAX
+            && !name.is_empty()
+            && !self.ignored.contains(&name)
+        {
             self.ignored.push(name);
         }
     }
@@ -96,7 +110,10 @@ impl Parameters {
 
     /// Tells in a header which parameters were ignored.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
-        if let Some(value) = self.ignored().and_then(|names| HeaderValue::try_from(names).ok()) {
+        if let Some(value) = self
+            .ignored()
+            .and_then(|names| HeaderValue::try_from(names).ok())
+        {
             headers.insert(IGNORED, value);
         }
     }
@@ -111,7 +128,9 @@ fn near(name: &str, known: &[&'static str]) -> Option<&'static str> {
     }
     let plain = |name: &str| name.replace(['-', '_'], "").to_lowercase();
     let name = plain(name);
-    let distances = known.iter().map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), *known));
+    let distances = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), *known));
     let (distance, nearest) = distances.min()?;
     let far = match nearest.len() {
         0..=5 => 1,
@@ -131,10 +150,14 @@ mod tests {
 
     #[test]
     fn known_parameters_are_decoded() {
-        let parameters = parse("since=2026-11-23T10%3A00%3A00Z&lastEventId=%5B%5D").expect("both known");
+        let parameters =
+            parse("since=2026-11-23T10%3A00%3A00Z&lastEventId=%5B%5D").expect("both known");
         assert_eq!(parameters.get("since"), Some("2026-11-23T10:00:00Z"));
         assert_eq!(parameters.get("lastEventId"), Some("[]"));
-        assert_eq!((parameters.get("compression"), parameters.ignored()), (None, None));
+        assert_eq!(
+            (parameters.get("compression"), parameters.ignored()),
+            (None, None)
+        );
     }
 
     #[test]
@@ -156,17 +179,32 @@ mod tests {
             "compression=gzip&compression=gzip",
         ] {
             let problem = parse(query).expect_err(query).to_string();
-            assert!(problem.ends_with("Valid query parameters here: since, lastEventId, compression"), "{problem}");
+            assert!(
+                problem.ends_with("Valid query parameters here: since, lastEventId, compression"),
+                "{problem}"
+            );
         }
     }
 
     #[test]
     fn other_parameters_are_ignored_and_told() {
         let told = |query: &str| parse(query).expect(query).ignored();
-        assert_eq!(told("format=json&hidebots=1&since=1&format=x"), Some("format, hidebots".to_owned()));
-        assert_eq!(told("_=17&utm_source=x&x&&=5"), Some("_, utm_source, x".to_owned()));
-        assert_eq!(told("a%0D%0Ab%3A+c=1&%C3%A9"), Some("a%0D%0Ab%3A%20c, %C3%A9".to_owned()));
-        let many = (0..1000).map(|n| format!("parameter{n}{}", "x".repeat(1000))).collect::<Vec<_>>().join("&");
+        assert_eq!(
+            told("format=json&hidebots=1&since=1&format=x"),
+            Some("format, hidebots".to_owned())
+        );
+        assert_eq!(
+            told("_=17&utm_source=x&x&&=5"),
+            Some("_, utm_source, x".to_owned())
+        );
+        assert_eq!(
+            told("a%0D%0Ab%3A+c=1&%C3%A9"),
+            Some("a%0D%0Ab%3A%20c, %C3%A9".to_owned())
+        );
+        let many = (0..1000)
+            .map(|n| format!("parameter{n}{}", "x".repeat(1000)))
+            .collect::<Vec<_>>()
+            .join("&");
         let told = told(&many).expect("some of them");
         let bytes_max = limits::IGNORED_PARAMETERS_MAX * (limits::IGNORED_PARAMETER_CHARS_MAX + 2);
         assert!(told.len() <= bytes_max, "{} bytes", told.len());

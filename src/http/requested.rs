@@ -20,7 +20,11 @@ const ALIKE_MIN: f64 = 0.8;
 ///
 /// # Errors
 /// [`Problem::TooManyStreams`]; [`Problem::StreamNotFound`] with all names that are not public; [`Problem::StreamGone`].
-pub fn requested_streams(catalog: &Catalog, path: &str, max: usize) -> Result<Vec<Arc<Stream>>, Problem> {
+pub fn requested_streams(
+    catalog: &Catalog,
+    path: &str,
+    max: usize,
+) -> Result<Vec<Arc<Stream>>, Problem> {
     let names = path.strip_prefix(PATH).unwrap_or("");
     let names = percent_decode_str(names.strip_suffix('/').unwrap_or(names)).decode_utf8_lossy();
     let asked = names.split(',').count();
@@ -45,7 +49,10 @@ fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> 
     }
     if !invalid.is_empty() {
         let hints = hints(catalog, &invalid);
-        Err(Problem::StreamNotFound { names: invalid, hints })
+        Err(Problem::StreamNotFound {
+            names: invalid,
+            hints,
+        })
     } else if !gone.is_empty() {
         Err(Problem::StreamGone(gone))
     } else {
@@ -63,14 +70,19 @@ fn hints(catalog: &Catalog, invalid: &[String]) -> Vec<String> {
 
 fn hint(catalog: &Catalog, name: &str) -> Option<String> {
     if name.is_empty() {
-        return Some("A name is empty: take out the comma that nothing follows, or name a stream there.".to_owned());
+        return Some(
+            "A name is empty: take out the comma that nothing follows, or name a stream there."
+                .to_owned(),
+        );
     }
     if name.len() > limits::COMPARED_NAME_BYTES_MAX {
         return None;
     }
     let of_topic = catalog.streams_of_topic(&Topic::from(name));
     if let Some(stream) = of_topic.first() {
-        return Some(format!("{name} is a topic of {stream}: ask for that stream."));
+        return Some(format!(
+            "{name} is a topic of {stream}: ask for that stream."
+        ));
     }
     nearest(catalog, name).map(|near| format!("Instead of {name}, did you mean {near}?"))
 }
@@ -78,7 +90,10 @@ fn hint(catalog: &Catalog, name: &str) -> Option<String> {
 /// The public name or alias that is most like this one, if any is much like it.
 fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let names = catalog.streams().map(|stream| stream.name.as_str()).chain(catalog.aliases().map(|(alias, _)| alias));
+    let names = catalog
+        .streams()
+        .map(|stream| stream.name.as_str())
+        .chain(catalog.aliases().map(|(alias, _)| alias));
     let alike = names.map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known));
     let (alike, nearest) = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (alike >= ALIKE_MIN).then_some(nearest)

@@ -45,7 +45,13 @@ impl Requests {
         let mut counts = self.0.subscribe();
         loop {
             let open = counts.borrow_and_update().open;
-            let timer = async { if open == 0 { sleep(time).await } else { std::future::pending().await } };
+            let timer = async {
+                if open == 0 {
+                    sleep(time).await
+                } else {
+                    std::future::pending().await
+                }
+            };
             tokio::select! {
                 biased;
                 // The sender is this.
@@ -80,7 +86,10 @@ mod tests {
             drop(second);
         };
         tokio::join!(requests.missed_for(TIME), ends);
-        assert_eq!((begun.elapsed().as_secs(), requests.were_there()), (50, true));
+        assert_eq!(
+            (begun.elapsed().as_secs(), requests.were_there()),
+            (50, true)
+        );
         requests.missed_for(TIME).await;
         assert_eq!(begun.elapsed().as_secs(), 60);
     }

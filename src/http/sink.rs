@@ -48,7 +48,10 @@ impl Chunk {
         let framed = memory.keep(Use::Unwritten, chunk(pieces));
         let end = framed.len().saturating_sub(b"\r\n".len());
         let begin = end - pieces.iter().map(Bytes::len).sum::<usize>();
-        Self { payload: framed.slice(begin..end), framed }
+        Self {
+            payload: framed.slice(begin..end),
+            framed,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -120,16 +123,27 @@ mod tests {
     #[test]
     fn a_body_gets_what_a_socket_gets_in_a_chunk() {
         let memory = MemoryBudget::new(1 << 20);
-        let chunk = Chunk::of(&[Bytes::from_static(b"one\n"), Bytes::from_static(b"two\n")], &memory);
-        assert_eq!((&chunk.framed[..], &chunk.payload[..]), (&b"8\r\none\ntwo\n\r\n"[..], &b"one\ntwo\n"[..]));
-        assert!(Chunk::of(&[], &memory).is_empty() && Chunk::of(&[Bytes::new()], &memory).is_empty());
+        let chunk = Chunk::of(
+            &[Bytes::from_static(b"one\n"), Bytes::from_static(b"two\n")],
+            &memory,
+        );
+        assert_eq!(
+            (&chunk.framed[..], &chunk.payload[..]),
+            (&b"8\r\none\ntwo\n\r\n"[..], &b"one\ntwo\n"[..])
+        );
+        assert!(
+            Chunk::of(&[], &memory).is_empty() && Chunk::of(&[Bytes::new()], &memory).is_empty()
+        );
         assert_eq!(memory.held(), chunk.framed.len());
     }
 
     #[test]
     fn a_body_that_is_full_gives_back_what_it_does_not_take() {
         let (sender, receiver) = mpsc::channel(1);
-        let (sink, chunk) = (Sink::Body(sender), Chunk::of(&[Bytes::from_static(b"event")], &MemoryBudget::new(1 << 20)));
+        let (sink, chunk) = (
+            Sink::Body(sender),
+            Chunk::of(&[Bytes::from_static(b"event")], &MemoryBudget::new(1 << 20)),
+        );
         assert!(matches!(sink.as_ref().write(&chunk), Written::Whole));
         assert!(matches!(sink.as_ref().write(&chunk), Written::Part(rest) if rest == "event"));
         drop(receiver);
@@ -138,7 +152,13 @@ mod tests {
 
     #[test]
     fn a_chunk_holds_all_pieces_and_nothing_is_no_chunk() {
-        assert_eq!(chunk(&[Bytes::from_static(b"0123456789"), Bytes::from_static(b"abcdef")]), "10\r\n0123456789abcdef\r\n");
+        assert_eq!(
+            chunk(&[
+                Bytes::from_static(b"0123456789"),
+                Bytes::from_static(b"abcdef")
+            ]),
+            "10\r\n0123456789abcdef\r\n"
+        );
         assert_eq!(chunk(&[]), "");
         assert_eq!(chunk(&[Bytes::new()]), "");
     }

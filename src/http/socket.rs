@@ -46,7 +46,13 @@ impl Socket {
         if let Err(error) = set_options(&stream, write_timeout) {
             tracing::debug!(%error, "socket options");
         }
-        Self { stream, first: Bytes::new(), write_timeout, stalled: None, unsent: Unsent::default() }
+        Self {
+            stream,
+            first: Bytes::new(),
+            write_timeout,
+            stalled: None,
+            unsent: Unsent::default(),
+        }
     }
 
     /// Whether something was left of the last write.
@@ -63,7 +69,12 @@ impl Socket {
         let mut first = Vec::new();
         while first.len() < expected.len() && expected.starts_with(&first) {
             let wanted = expected.len() - first.len();
-            if (&mut self.stream).take(wanted as u64).read_buf(&mut first).await? == 0 {
+            if (&mut self.stream)
+                .take(wanted as u64)
+                .read_buf(&mut first)
+                .await?
+                == 0
+            {
                 break;
             }
         }
@@ -78,14 +89,21 @@ impl Socket {
         self.stream
     }
 
-    fn written(&mut self, cx: &mut Context<'_>, wanted: usize, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: usize,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         let taken = matches!(written, Poll::Ready(Ok(taken)) if taken == wanted);
         self.unsent.0.store(!taken, Ordering::Relaxed);
         if written.is_ready() {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.write_timeout)));
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.write_timeout)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -102,7 +120,11 @@ fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.first.is_empty() {
             let length = self.first.len().min(buffer.remaining());
             buffer.put_slice(&self.first.split_to(length));
@@ -113,7 +135,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.written(cx, bytes.len(), written)
     }
@@ -153,7 +179,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (client.expect("a connection"), Socket::new(accepted.expect("a connection").0, Duration::from_secs(1)))
+        (
+            client.expect("a connection"),
+            Socket::new(accepted.expect("a connection").0, Duration::from_secs(1)),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -166,18 +195,34 @@ mod tests {
             polls += 1;
             first.as_mut().poll(cx)
         });
-        assert!(tokio::time::timeout(Duration::from_mins(1), counted).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_mins(1), counted)
+                .await
+                .is_err()
+        );
         assert!(polls < 10, "looked at {polls} times in a minute");
     }
 
     #[tokio::test]
     async fn first_bytes_are_read_again_whatever_they_are() {
-        for (sent, expected) in [("PRI * HTTP/2.0", true), ("PRO", false), ("PR", false), ("GET / HTTP/1.1", false), ("", false)]
-        {
+        for (sent, expected) in [
+            ("PRI * HTTP/2.0", true),
+            ("PRO", false),
+            ("PR", false),
+            ("GET / HTTP/1.1", false),
+            ("", false),
+        ] {
             let (mut client, mut socket) = pair().await;
-            client.write_all(sent.as_bytes()).await.expect("it is written");
+            client
+                .write_all(sent.as_bytes())
+                .await
+                .expect("it is written");
             client.shutdown().await.expect("it is closed");
-            assert_eq!(socket.begins_with(b"PRI ").await.expect("no error"), expected, "{sent}");
+            assert_eq!(
+                socket.begins_with(b"PRI ").await.expect("no error"),
+                expected,
+                "{sent}"
+            );
             let mut read = String::new();
             socket.read_to_string(&mut read).await.expect("no error");
             assert_eq!(read, sent);

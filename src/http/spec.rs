@@ -23,12 +23,16 @@ type Made = Mutex<Option<(Arc<Catalog>, Bytes)>>;
 
 /// The document as JSON.
 pub(super) fn document(app: &App) -> Bytes {
-    once(&app.documents.spec, app.catalog(), |catalog| make_document(&app.config.service_name, catalog))
+    once(&app.documents.spec, app.catalog(), |catalog| {
+        make_document(&app.config.service_name, catalog)
+    })
 }
 
 /// A page for people: what streams there are and how to read them.
 pub(super) fn page(app: &App) -> Bytes {
-    once(&app.documents.page, app.catalog(), |catalog| make_page(app, catalog))
+    once(&app.documents.page, app.catalog(), |catalog| {
+        make_page(app, catalog)
+    })
 }
 
 /// What `made` holds, if it is of this catalog; else it is made. Whoever asks meanwhile waits for it.
@@ -51,7 +55,12 @@ fn make_document(service_name: &str, catalog: &Catalog) -> String {
     let mut paths = BTreeMap::new();
     for stream in catalog.streams() {
         paths.insert(format!("/v2/stream/{}", stream.name), stream);
-        paths.extend(stream.aliases.iter().map(|alias| (format!("/v2/stream/{alias}"), stream)));
+        paths.extend(
+            stream
+                .aliases
+                .iter()
+                .map(|alias| (format!("/v2/stream/{alias}"), stream)),
+        );
     }
     let info = json!({
         "title": service_name,
@@ -98,7 +107,10 @@ fn make_page(app: &App, catalog: &Catalog) -> String {
     let mut rows = String::new();
     for stream in catalog.streams() {
         let aliases = stream.aliases.join(", ");
-        let (name, description) = (escape(stream.name.as_str()), escape(stream.description.as_deref().unwrap_or_default()));
+        let (name, description) = (
+            escape(stream.name.as_str()),
+            escape(stream.description.as_deref().unwrap_or_default()),
+        );
         let _ = write!(
             rows,
             "<tr><td><a href=\"/v2/stream/{name}\"><code>{name}</code></a></td><td><code>{}</code></td><td>{description}</td></tr>",
@@ -115,7 +127,10 @@ fn make_page(app: &App, catalog: &Catalog) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -125,13 +140,31 @@ mod tests {
     #[test]
     fn the_document_is_json_with_a_path_for_each_name() {
         let yaml = "stream_config_defaults: {b: {stream_aliases: [a, c]}, d: {}}";
-        let config = crate::config::Config::parse(yaml, std::iter::empty()).expect("a configuration");
+        let config =
+            crate::config::Config::parse(yaml, std::iter::empty()).expect("a configuration");
         let catalog = Catalog::build(&Value::Null, &config.streams).expect("a catalog");
-        let document: Value = serde_json::from_str(&make_document("a \"name\"", &catalog)).expect("JSON");
-        let paths: Vec<_> = document["paths"].as_object().expect("a map").keys().collect();
-        assert_eq!(paths, ["/v2/stream/a", "/v2/stream/b", "/v2/stream/c", "/v2/stream/d"]);
-        assert_eq!((&document["openapi"], &document["info"]["title"]), (&json!("3.0.3"), &json!("a \"name\"")));
-        let empty: Value = serde_json::from_str(&make_document("n", &Catalog::default())).expect("JSON");
+        let document: Value =
+            serde_json::from_str(&make_document("a \"name\"", &catalog)).expect("JSON");
+        let paths: Vec<_> = document["paths"]
+            .as_object()
+            .expect("a map")
+            .keys()
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "/v2/stream/a",
+                "/v2/stream/b",
+                "/v2/stream/c",
+                "/v2/stream/d"
+            ]
+        );
+        assert_eq!(
+            (&document["openapi"], &document["info"]["title"]),
+            (&json!("3.0.3"), &json!("a \"name\""))
+        );
+        let empty: Value =
+            serde_json::from_str(&make_document("n", &Catalog::default())).expect("JSON");
         assert_eq!(empty["paths"], json!({}));
     }
 

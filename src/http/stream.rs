@@ -40,7 +40,16 @@ pub(super) async fn stream(
     handover: Option<Extension<Handover>>,
     headers: HeaderMap,
 ) -> Response {
-    match answer(&app, peer, handover.map(|Extension(handover)| handover), &method, &uri, &headers).await {
+    match answer(
+        &app,
+        peer,
+        handover.map(|Extension(handover)| handover),
+        &method,
+        &uri,
+        &headers,
+    )
+    .await
+    {
         Ok(response) => response,
         Err(problem) => problem.response(&method, &uri),
     }
@@ -55,7 +64,9 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     if app.shutdown.has_begun() {
-        return Err(Problem::Unavailable("This server is about to end. Connect again."));
+        return Err(Problem::Unavailable(
+            "This server is about to end. Connect again.",
+        ));
     }
     if app.config.http.require_user_agent && !has_user_agent(headers) {
         return Err(Problem::UserAgentRequired);
@@ -63,7 +74,11 @@ async fn answer(
     app.request_rate.check(headers, peer.ip())?;
     let parameters = Parameters::parse(uri.query(), &STREAM_PARAMETERS)?;
     let form = Form::asked(app, headers, &parameters)?;
-    let streams = requested_streams(&app.catalog(), uri.path(), app.config.limits.streams_per_request_max)?;
+    let streams = requested_streams(
+        &app.catalog(),
+        uri.path(),
+        app.config.limits.streams_per_request_max,
+    )?;
     let permit = app.connection_limit.take(headers, peer.ip())?;
     let client = app.addresses.client(headers, peer.ip()).ok();
     let mut asked = asked(&streams, headers, &parameters, form.media.format(), client)?;
@@ -86,13 +101,34 @@ async fn answer(
     if method == Method::HEAD {
         return Ok((StatusCode::OK, response_headers).into_response());
     }
-    let mut notes: Vec<_> = parameters.ignored().map(|names| format!("ignored query parameters: {names}")).into_iter().collect();
-    notes.extend(unavailable(app, asked.topics.iter()).map(|topic| format!("unavailable: topic {topic}")));
+    let mut notes: Vec<_> = parameters
+        .ignored()
+        .map(|names| format!("ignored query parameters: {names}"))
+        .into_iter()
+        .collect();
+    notes.extend(
+        unavailable(app, asked.topics.iter()).map(|topic| format!("unavailable: topic {topic}")),
+    );
     let started = subscribe(&app.hub, asked).await?;
-    let client = if app.config.http.log_client_addresses { app.connection_limit.client(headers, peer.ip()) } else { None };
+    let client = if app.config.http.log_client_addresses {
+        app.connection_limit.client(headers, peer.ip())
+    } else {
+        None
+    };
     let held = app.hub.memory().hold(Use::Streams, limits::STREAM_BYTES);
-    let end = StreamEnd::new((Arc::clone(&app.metrics), held), &streams, user_agent(headers), (client, permit));
-    let voice = Voice::new(app, started.subscription.feed_key(), form.coding, notes, end);
+    let end = StreamEnd::new(
+        (Arc::clone(&app.metrics), held),
+        &streams,
+        user_agent(headers),
+        (client, permit),
+    );
+    let voice = Voice::new(
+        app,
+        started.subscription.feed_key(),
+        form.coding,
+        notes,
+        end,
+    );
     Ok(begin(started, voice, handover, response_headers))
 }
 
@@ -110,7 +146,10 @@ impl Form {
             Some(name) => Some(Coding::named(name).ok_or(Problem::InvalidCompression)?),
             None => None,
         };
-        Ok(Self { media: MediaType::asked(headers), coding: coding(app.config.http.compression, by_query, headers) })
+        Ok(Self {
+            media: MediaType::asked(headers),
+            coding: coding(app.config.http.compression, by_query, headers),
+        })
     }
 
     fn headers(&self, app: &App) -> HeaderMap {
@@ -127,20 +166,34 @@ impl Form {
 }
 
 /// Of the topics that it would read, each stream needs one at least that Kafka has.
-async fn await_topics(app: &App, streams: &[Arc<Stream>], entries: &[AskedEntry]) -> Result<(), Problem> {
-    let missing = |stream: &&Arc<Stream>| !topics_of(stream, entries).any(|topic| app.hub.has_topic(topic));
-    if app.hub.await_discovery(|| !streams.iter().any(|stream| missing(&stream))).await {
+async fn await_topics(
+    app: &App,
+    streams: &[Arc<Stream>],
+    entries: &[AskedEntry],
+) -> Result<(), Problem> {
+    let missing =
+        |stream: &&Arc<Stream>| !topics_of(stream, entries).any(|topic| app.hub.has_topic(topic));
+    if app
+        .hub
+        .await_discovery(|| !streams.iter().any(|stream| missing(&stream)))
+        .await
+    {
         return Ok(());
     }
     let reasons = |stream: &Arc<Stream>| {
         let topics: Vec<_> = unavailable(app, topics_of(stream, entries)).collect();
         format!("{} ({})", stream.name, topics.join("; "))
     };
-    Err(Problem::StreamUnavailable(streams.iter().filter(missing).map(reasons).collect()))
+    Err(Problem::StreamUnavailable(
+        streams.iter().filter(missing).map(reasons).collect(),
+    ))
 }
 
 /// The topics that cannot be read, each with the reason.
-fn unavailable<'a>(app: &App, topics: impl Iterator<Item = &'a Topic>) -> impl Iterator<Item = String> {
+fn unavailable<'a>(
+    app: &App,
+    topics: impl Iterator<Item = &'a Topic>,
+) -> impl Iterator<Item = String> {
     topics.filter_map(|topic| match app.kafka_health.topic(topic) {
         Some(trouble) => Some(format!("{topic} {}", trouble.words())),
         None if app.hub.has_topic(topic) => None,
@@ -149,7 +202,12 @@ fn unavailable<'a>(app: &App, topics: impl Iterator<Item = &'a Topic>) -> impl I
 }
 
 /// The response whose body is the stream.
-fn begin(started: Started, voice: Voice, handover: Option<Handover>, mut headers: HeaderMap) -> Response {
+fn begin(
+    started: Started,
+    voice: Voice,
+    handover: Option<Handover>,
+    mut headers: HeaderMap,
+) -> Response {
     for moved in &started.moved {
         if let Ok(value) = HeaderValue::try_from(moved.to_string()) {
             headers.append(MOVED, value);
@@ -164,11 +222,19 @@ fn begin(started: Started, voice: Voice, handover: Option<Handover>, mut headers
 }
 
 fn has_user_agent(headers: &HeaderMap) -> bool {
-    headers.get(header::USER_AGENT).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
+    headers
+        .get(header::USER_AGENT)
+        .is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
 }
 
 /// As it stands in the log: a bounded part, whatever its bytes.
 fn user_agent(headers: &HeaderMap) -> String {
-    let value = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-    shown(&String::from_utf8_lossy(value), limits::LOGGED_HEADER_BYTES_MAX)
+    let value = headers
+        .get(header::USER_AGENT)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    shown(
+        &String::from_utf8_lossy(value),
+        limits::LOGGED_HEADER_BYTES_MAX,
+    )
 }

@@ -39,8 +39,14 @@ impl StreamEnd {
         (client, permit): (Option<IpAddr>, Option<ConnectionPermit>),
     ) -> Self {
         for stream in streams {
-            metrics.client_connections.get_or_create(&label(&stream.name)).inc();
-            metrics.connected_clients.get_or_create(&label(&stream.name)).inc();
+            metrics
+                .client_connections
+                .get_or_create(&label(&stream.name))
+                .inc();
+            metrics
+                .connected_clients
+                .get_or_create(&label(&stream.name))
+                .inc();
         }
         let reason = CLIENT_GONE;
         let (streams, user_agent, begun) = (streams.into(), user_agent.into(), Instant::now());
@@ -82,13 +88,30 @@ impl StreamEnd {
 impl Drop for StreamEnd {
     fn drop(&mut self) {
         for stream in &*self.streams {
-            self.metrics.connected_clients.get_or_create(&label(&stream.name)).dec();
+            self.metrics
+                .connected_clients
+                .get_or_create(&label(&stream.name))
+                .dec();
         }
-        self.metrics.streams_closed.get_or_create(&ReasonLabel { reason: self.reason }).inc();
-        let streams = self.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>();
+        self.metrics
+            .streams_closed
+            .get_or_create(&ReasonLabel {
+                reason: self.reason,
+            })
+            .inc();
+        let streams = self
+            .streams
+            .iter()
+            .map(|stream| stream.name.as_str())
+            .collect::<Vec<_>>();
         let (reason, Sum { events, bytes }) = (self.reason, self.sum);
         if let Some(span) = self.span.lock().take() {
-            span.stream_ended(StreamSummary { streams: &streams, reason, events, bytes });
+            span.stream_ended(StreamSummary {
+                streams: &streams,
+                reason,
+                events,
+                bytes,
+            });
         }
         let streams = streams.join(",");
         tracing::info!(
@@ -105,5 +128,7 @@ impl Drop for StreamEnd {
 }
 
 fn label(stream: &StreamName) -> StreamLabel {
-    StreamLabel { stream: stream.to_string() }
+    StreamLabel {
+        stream: stream.to_string(),
+    }
 }

@@ -20,19 +20,33 @@ pub struct StreamTask {
 impl StreamTask {
     /// A stream that begins with `head`, in the sink's form.
     pub(super) fn new(line: Line, voice: Voice, subscription: Subscription, head: Bytes) -> Self {
-        let begin = Left { subscription, unwritten: head, sum: Checksum::default(), turned_away: false };
-        Self { line, voice, begin: Some(Box::new(begin)) }
+        let begin = Left {
+            subscription,
+            unwritten: head,
+            sum: Checksum::default(),
+            turned_away: false,
+        };
+        Self {
+            line,
+            voice,
+            begin: Some(Box::new(begin)),
+        }
     }
 
     /// Writes it until it ends or its client goes, and gives up `place` then.
-    #[allow(clippy::manual_async_fn, reason = "an async fn would keep its arguments twice, for each stream")]
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn would keep its arguments twice, for each stream"
+    )]
     pub fn run<T: Send>(mut self, place: T) -> impl Future<Output = ()> + Send {
         async move {
             let mut left = self.begin.take();
             while let Some(begin) = left {
                 // Boxed: what it takes to catch up is given back when the stream is live.
                 left = match Box::pin(alone(&self.line, &mut self.voice, begin)).await {
-                    Ok(Some(subscription)) => together(&self.line, &mut self.voice, subscription).await,
+                    Ok(Some(subscription)) => {
+                        together(&self.line, &mut self.voice, subscription).await
+                    }
                     Ok(None) => None,
                     Err(error) => {
                         self.voice.end.because(reason(&error));
@@ -47,8 +61,17 @@ impl StreamTask {
 }
 
 /// Writes by itself what the stream says until it is live; `None` when it has ended.
-async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<Option<Box<Subscription>>> {
-    let Left { mut subscription, unwritten, sum, turned_away } = *begin;
+async fn alone(
+    line: &Line,
+    voice: &mut Voice,
+    begin: Box<Left>,
+) -> io::Result<Option<Box<Subscription>>> {
+    let Left {
+        mut subscription,
+        unwritten,
+        sum,
+        turned_away,
+    } = *begin;
     voice.coder.add(sum);
     let mut solo = Solo::new(voice);
     line.write_all(unwritten).await?;
@@ -74,8 +97,15 @@ async fn alone(line: &Line, voice: &mut Voice, begin: Box<Left>) -> io::Result<O
 }
 
 /// Lets a convoy write what the stream says, until the convoy leaves it or it ends: `None`.
-async fn together(line: &Line, voice: &mut Voice, subscription: Box<Subscription>) -> Option<Box<Left>> {
-    let mut seat = voice.app.convoys.join(voice, line.sink.clone(), *subscription);
+async fn together(
+    line: &Line,
+    voice: &mut Voice,
+    subscription: Box<Subscription>,
+) -> Option<Box<Left>> {
+    let mut seat = voice
+        .app
+        .convoys
+        .join(voice, line.sink.clone(), *subscription);
     let left = tokio::select! {
         biased;
         left = seat.left() => left,
@@ -94,7 +124,12 @@ async fn together(line: &Line, voice: &mut Voice, subscription: Box<Subscription
 }
 
 /// Ends a stream in order, when its convoy has left it.
-async fn last(line: &Line, coder: &mut Coder, left: impl Future<Output = Option<Box<Left>>>, said: Said) {
+async fn last(
+    line: &Line,
+    coder: &mut Coder,
+    left: impl Future<Output = Option<Box<Left>>>,
+    said: Said,
+) {
     let Some(left) = left.await else { return };
     coder.add(left.sum);
     let written = async {

@@ -33,9 +33,26 @@ pub(super) struct Voice {
 
 impl Voice {
     /// Of a stream that follows the topics of `key`.
-    pub(super) fn new(app: &Arc<App>, key: &FeedKey, coding: Coding, notes: Vec<String>, end: StreamEnd) -> Self {
-        let ending = Box::pin(ending(Arc::clone(app), Arc::clone(end.streams()), Arc::clone(&key.topics)));
-        Self { app: Arc::clone(app), format: key.format, end, coder: Coder::new(coding), notes, ending }
+    pub(super) fn new(
+        app: &Arc<App>,
+        key: &FeedKey,
+        coding: Coding,
+        notes: Vec<String>,
+        end: StreamEnd,
+    ) -> Self {
+        let ending = Box::pin(ending(
+            Arc::clone(app),
+            Arc::clone(end.streams()),
+            Arc::clone(&key.topics),
+        ));
+        Self {
+            app: Arc::clone(app),
+            format: key.format,
+            end,
+            coder: Coder::new(coding),
+            notes,
+            ending,
+        }
     }
 
     /// What comes before everything else.
@@ -87,7 +104,10 @@ impl Solo {
     pub(super) fn new(voice: &Voice) -> Self {
         let mut audience = Audience::new(Arc::clone(&voice.app.metrics));
         audience.add(voice.end.streams());
-        Self { silence: Silence::new(voice.app.heartbeat()), audience }
+        Self {
+            silence: Silence::new(voice.app.heartbeat()),
+            audience,
+        }
     }
 }
 
@@ -101,7 +121,11 @@ pub(super) struct Silence {
 
 impl Silence {
     pub(super) fn new(heartbeat: Duration) -> Self {
-        Self { heartbeat, since: Instant::now(), timer: Box::pin(tokio::time::sleep(heartbeat)) }
+        Self {
+            heartbeat,
+            since: Instant::now(),
+            timer: Box::pin(tokio::time::sleep(heartbeat)),
+        }
     }
 
     /// Something is said.
@@ -117,7 +141,9 @@ impl Silence {
             if long {
                 self.since = Instant::now();
             }
-            self.timer.as_mut().reset((self.since + self.heartbeat).into());
+            self.timer
+                .as_mut()
+                .reset((self.since + self.heartbeat).into());
             if long {
                 return;
             }
@@ -139,17 +165,43 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn of(batch: Batch, format: Format) -> Self {
-        let comment = |comment: Bytes| if format == Format::Sse { vec![comment] } else { Vec::new() };
+        let comment = |comment: Bytes| {
+            if format == Format::Sse {
+                vec![comment]
+            } else {
+                Vec::new()
+            }
+        };
         match batch {
-            Batch::Frames { pieces, delivered, live, .. } => Self { pieces, delivered, live, last: None },
-            Batch::Moved(moved) => Self { pieces: comment(told(&moved)), ..Self::default() },
+            Batch::Frames {
+                pieces,
+                delivered,
+                live,
+                ..
+            } => Self {
+                pieces,
+                delivered,
+                live,
+                last: None,
+            },
+            Batch::Moved(moved) => Self {
+                pieces: comment(told(&moved)),
+                ..Self::default()
+            },
             Batch::Waiting(waiting) => {
                 let text = format!("waiting for a place to read the past, {waiting} in the queue");
-                Self { pieces: comment(frame::comment(&text)), ..Self::default() }
+                Self {
+                    pieces: comment(frame::comment(&text)),
+                    ..Self::default()
+                }
             }
             Batch::ReplayRefused => {
                 let pieces = error_event(&Problem::from(SubscribeError::ReplayRefused), format);
-                Self { pieces, last: Some("replay_refused"), ..Self::default() }
+                Self {
+                    pieces,
+                    last: Some("replay_refused"),
+                    ..Self::default()
+                }
             }
         }
     }
@@ -169,18 +221,29 @@ impl Ending {
     /// The last words, and the reason.
     fn spoken(self, format: Format) -> Said {
         let (pieces, reason) = match self {
-            Self::Gone(names) => (error_event(&Problem::StreamGone(names), format), "stream_gone"),
+            Self::Gone(names) => (
+                error_event(&Problem::StreamGone(names), format),
+                "stream_gone",
+            ),
             Self::Shutdown => (farewell(format), "shutdown"),
             Self::Changed => (farewell(format), "stream_changed"),
         };
-        Said { pieces, last: Some(reason), ..Said::default() }
+        Said {
+            pieces,
+            last: Some(reason),
+            ..Said::default()
+        }
     }
 }
 
 /// What a client is told that is to come back: when, and not in the same instant as all others.
 fn farewell(format: Format) -> Vec<Bytes> {
     let pause = rand::random_range(limits::LEAVING_RETRY_MS);
-    if format == Format::Sse { vec![frame::retry(pause)] } else { Vec::new() }
+    if format == Format::Sse {
+        vec![frame::retry(pause)]
+    } else {
+        Vec::new()
+    }
 }
 
 /// Waits until this stream, which follows `topics`, has to end. When the server leaves, the streams end spread over `drain_ms`, so that their clients

@@ -76,7 +76,9 @@ impl ClientContext for Context {
     /// The log's lines are made by [`KafkaHealth`], which bounds them.
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
         // Both are answers that the readers wait for, and no faults.
-        if let Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) = error.rdkafka_error_code() {
+        if let Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) =
+            error.rdkafka_error_code()
+        {
             return;
         }
         self.metrics.kafka_errors.inc();
@@ -85,8 +87,9 @@ impl ClientContext for Context {
             self.health.report(reason.to_owned());
         } else if self.is_always_polled {
             // Nothing else is reported when a listener closes the connection because it speaks TLS.
-            self.health
-                .report_lost(format!("{reason}; if they run, see whether security.protocol is what their listeners speak"));
+            self.health.report_lost(format!(
+                "{reason}; if they run, see whether security.protocol is what their listeners speak"
+            ));
         }
     }
 
@@ -95,17 +98,22 @@ impl ClientContext for Context {
         // librdkafka begins each with the thread that it is from.
         let text = message.split_once("]: ").map_or(message, |(_, text)| text);
         match facility {
-            _ if level as u8 > RDKafkaLogLevel::Warning as u8 => tracing::debug!(facility, text, "librdkafka"),
+            _ if level as u8 > RDKafkaLogLevel::Warning as u8 => {
+                tracing::debug!(facility, text, "librdkafka")
+            }
             "FAIL" | "ERROR" => tracing::debug!(facility, text, "librdkafka"),
             // The same for each consumer.
-            "CONFWARN" if self.handle.ends_with(LIVE) => tracing::warn!(text, "Kafka property without effect"),
+            "CONFWARN" if self.handle.ends_with(LIVE) => {
+                tracing::warn!(text, "Kafka property without effect")
+            }
             "CONFWARN" => {}
             _ => self.health.report(text.to_owned()),
         }
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.metrics.set_kafka_client(&self.handle, samples(&statistics));
+        self.metrics
+            .set_kafka_client(&self.handle, samples(&statistics));
     }
 }
 
@@ -116,13 +124,25 @@ pub(super) type Consumer = BaseConsumer<Context>;
 impl KafkaClient {
     /// `properties` go to librdkafka verbatim, but for [`PROPERTIES_WE_SET`].
     #[must_use]
-    pub fn new(properties: &BTreeMap<String, String>, metrics: Arc<Metrics>, health: Arc<KafkaHealth>) -> Self {
-        Self { properties: properties.clone(), metrics, health }
+    pub fn new(
+        properties: &BTreeMap<String, String>,
+        metrics: Arc<Metrics>,
+        health: Arc<KafkaHealth>,
+    ) -> Self {
+        Self {
+            properties: properties.clone(),
+            metrics,
+            health,
+        }
     }
 
     /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else. That of [`LIVE`] reports statistics:
     /// the others come and go, and each report waits in memory until its consumer is polled.
-    pub(super) fn consumer(&self, purpose: &str, more: &[(&str, String)]) -> Result<Consumer, KafkaClientError> {
+    pub(super) fn consumer(
+        &self,
+        purpose: &str,
+        more: &[(&str, String)],
+    ) -> Result<Consumer, KafkaClientError> {
         let mut config = ClientConfig::new();
         for (key, value) in DEFAULTS {
             config.set(*key, *value);
@@ -130,7 +150,10 @@ impl KafkaClient {
         for (key, value) in &self.properties {
             config.set(key, value);
         }
-        let client_id = self.properties.get("client.id").map_or("eventstreams", String::as_str);
+        let client_id = self
+            .properties
+            .get("client.id")
+            .map_or("eventstreams", String::as_str);
         let handle = format!("{client_id}-{purpose}");
         config.set("client.id", &handle);
         if purpose != LIVE {
@@ -167,7 +190,12 @@ mod tests {
     #[test]
     fn what_we_set_is_what_check_config_calls_ours() {
         for (property, _) in super::PROPERTIES_WE_SET {
-            assert!(crate::config::OWN_PROPERTIES.iter().any(|(own, _)| own == property), "{property}");
+            assert!(
+                crate::config::OWN_PROPERTIES
+                    .iter()
+                    .any(|(own, _)| own == property),
+                "{property}"
+            );
         }
     }
 }

@@ -121,7 +121,10 @@ impl Discovery {
         in_doubt: Arc<AtomicBool>,
     ) -> Self {
         let reach_back = i64::try_from(reader.reach_back.as_millis()).unwrap_or(i64::MAX);
-        let few = vec![("queued.min.messages", "100".to_owned()), ("queued.max.messages.kbytes", "16384".to_owned())];
+        let few = vec![
+            ("queued.min.messages", "100".to_owned()),
+            ("queued.max.messages.kbytes", "16384".to_owned()),
+        ];
         Self {
             consumer,
             prober: RangeReader::new(&reader.client, "probe", few),
@@ -170,13 +173,17 @@ impl Discovery {
                     self.start_serving();
                 }
             }
-            let (pause, poll) =
-                if self.started { (self.refresh, limits::DISCOVERY_PAUSE_MIN) } else { (START_PAUSE, START_POLL) };
+            let (pause, poll) = if self.started {
+                (self.refresh, limits::DISCOVERY_PAUSE_MIN)
+            } else {
+                (START_PAUSE, START_POLL)
+            };
             if began.elapsed() >= pause || self.stopping.load(Ordering::Relaxed) {
                 return;
             }
             std::thread::sleep(poll);
-            if began.elapsed() >= limits::DISCOVERY_PAUSE_MIN && self.rediscover.try_recv().is_ok() {
+            if began.elapsed() >= limits::DISCOVERY_PAUSE_MIN && self.rediscover.try_recv().is_ok()
+            {
                 return;
             }
         }
@@ -194,16 +201,24 @@ impl Discovery {
         if self.begun.elapsed() > LEADER_WAIT {
             let healthy = |known: &&Known| known.has_leader;
             let mut healthy = self.known.values().filter(healthy);
-            return healthy.all(|known| known.is_caught_up() || !self.is_fine(&known.partition.topic));
+            return healthy
+                .all(|known| known.is_caught_up() || !self.is_fine(&known.partition.topic));
         }
-        let is_waited_for = |state: &TopicState| matches!(state.trouble, Some(TopicTrouble::NoLeader | TopicTrouble::Failing));
+        let is_waited_for = |state: &TopicState| {
+            matches!(
+                state.trouble,
+                Some(TopicTrouble::NoLeader | TopicTrouble::Failing)
+            )
+        };
         let is_done = |known: &Known| known.is_caught_up() || !self.is_fine(&known.partition.topic);
         let is_read = self.old.iter().all(|(topic, _)| !self.is_fine(topic));
         is_read && !self.states.values().any(is_waited_for) && self.known.values().all(is_done)
     }
 
     fn is_fine(&self, topic: &Topic) -> bool {
-        self.states.get(topic).is_none_or(|state| state.trouble.is_none())
+        self.states
+            .get(topic)
+            .is_none_or(|state| state.trouble.is_none())
     }
 
     fn round(&mut self) -> Result<(), KafkaError> {
@@ -232,7 +247,10 @@ impl Discovery {
     fn unread(&mut self, described: &[Described]) -> (Vec<Unread>, Vec<Unread>) {
         let mut all = (Vec::new(), Vec::new());
         for topic in described {
-            if topic.trouble.is_some_and(|trouble| trouble != TopicTrouble::NoLeader) {
+            if topic
+                .trouble
+                .is_some_and(|trouble| trouble != TopicTrouble::NoLeader)
+            {
                 continue;
             }
             let state = self.states.get(&topic.topic);
@@ -245,14 +263,26 @@ impl Discovery {
                 }
                 let unseen = state.is_none_or(|state| !state.seen_unread);
                 let absent_at = state.and_then(|state| state.absent_at).filter(|_| unseen);
-                let is_new = unseen && (has_grown || absent_at.is_some()) && !self.old.contains(&key);
+                let is_new =
+                    unseen && (has_grown || absent_at.is_some()) && !self.old.contains(&key);
                 if !is_new {
                     self.old.insert(key.clone());
                 }
-                let Described { log_id, topic_id, .. } = *topic;
-                let unread = Unread { key, log_id, topic_id, absent_at };
+                let Described {
+                    log_id, topic_id, ..
+                } = *topic;
+                let unread = Unread {
+                    key,
+                    log_id,
+                    topic_id,
+                    absent_at,
+                };
                 if *has_leader {
-                    if is_new { all.0.push(unread) } else { all.1.push(unread) }
+                    if is_new {
+                        all.0.push(unread)
+                    } else {
+                        all.1.push(unread)
+                    }
                 }
             }
         }
@@ -265,17 +295,26 @@ impl Discovery {
         let highs = self.offsets(&keys, LOG_END);
         let since = partitions.iter().filter_map(|unread| {
             let absent = unread.absent_at?;
-            Some((unread.key.clone(), TimestampMs(absent.0.saturating_sub(APPEARANCE_MS))))
+            Some((
+                unread.key.clone(),
+                TimestampMs(absent.0.saturating_sub(APPEARANCE_MS)),
+            ))
         });
         let recent = self.offsets_at(&since.collect::<Vec<_>>());
         let first = self.offsets(&keys, TimestampMs(0));
         for unread in partitions {
             let Unread { key, absent_at, .. } = unread;
-            let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else { continue };
+            let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else {
+                continue;
+            };
             // A topic that holds records from before it was missed is not new: it came back into sight.
             let is_old = absent_at.is_some() && first.get(key) != recent.get(key);
             let start = if is_old {
-                LogStart { offset: *high, floor: TimestampMs(i64::MAX), timestamp: None }
+                LogStart {
+                    offset: *high,
+                    floor: TimestampMs(i64::MAX),
+                    timestamp: None,
+                }
             } else {
                 LogStart::of_log(*low)
             };
@@ -292,38 +331,62 @@ impl Discovery {
         let highs = self.offsets(&keys, LOG_END);
         let lows = self.offsets(&keys, LOG_START);
         // A topic that stream configuration names only later is read from now on: its subscribers come now.
-        let start_time = if self.started { now_ms() } else { self.start_time };
+        let start_time = if self.started {
+            now_ms()
+        } else {
+            self.start_time
+        };
         let mut times = self.offsets(&keys, start_time);
         for (key, found) in &mut times {
-            if highs.get(key).is_some_and(|high| high.0 - found.0 > UNCHECKED_RECORDS) {
-                let exact = self.prober.first_at_or_after(&key.0, key.1, *found, start_time);
+            if highs
+                .get(key)
+                .is_some_and(|high| high.0 - found.0 > UNCHECKED_RECORDS)
+            {
+                let exact = self
+                    .prober
+                    .first_at_or_after(&key.0, key.1, *found, start_time);
                 *found = exact.unwrap_or(highs[key]);
             }
         }
         for unread in partitions {
             let key = &unread.key;
-            let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else { continue };
+            let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) else {
+                continue;
+            };
             let offset = times.get(key).unwrap_or(high).max(low);
-            let start = LogStart { offset: *offset, floor: start_time, timestamp: None };
+            let start = LogStart {
+                offset: *offset,
+                floor: start_time,
+                timestamp: None,
+            };
             self.read(unread, start, *low, *high);
         }
     }
 
     fn read(&mut self, unread: &Unread, start: LogStart, low: Offset, end: Offset) {
-        let Unread { key, log_id, topic_id, .. } = unread;
+        let Unread {
+            key,
+            log_id,
+            topic_id,
+            ..
+        } = unread;
         let (topic, number) = key;
         let from = Offset((start.offset.0 - RUN_UP).max(low.0));
         tracing::debug!(%topic, partition = number.0, from = from.0, end = end.0, "reading");
         let partition = self.hub.add_partition(topic, *number, *log_id, start);
         self.old.remove(key);
-        self.known.insert(key.clone(), Known::new(&partition, *topic_id, end));
+        self.known
+            .insert(key.clone(), Known::new(&partition, *topic_id, end));
         self.read_from(partition, from);
     }
 
     /// Partitions of which no record has told yet what an id names.
     fn timeless(&self) -> Vec<TopicPartition> {
         let known = self.known.iter().filter(|(_, known)| known.has_leader);
-        known.filter(|(_, known)| !known.partition.knows_time()).map(|(key, _)| key.clone()).collect()
+        known
+            .filter(|(_, known)| !known.partition.knows_time())
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     /// Looks for their last records further back.
@@ -335,7 +398,8 @@ impl Discovery {
             let partition = Arc::clone(&self.known[&key].partition);
             let next = partition.end().next;
             let found = self.prober.last_time_before(&key.0, key.1, *low, next);
-            self.hub.set_time(&partition, found.unwrap_or(TimestampMs(0)));
+            self.hub
+                .set_time(&partition, found.unwrap_or(TimestampMs(0)));
         }
     }
 
@@ -348,7 +412,10 @@ impl Discovery {
         let of_topic = |(name, _): &&TopicPartition| *name == topic.topic;
         let is_other = |key: &&TopicPartition| {
             let before = self.known[*key].topic_id;
-            topic.is_visible() && before.zip(topic.topic_id).is_some_and(|(before, now)| before != now)
+            topic.is_visible()
+                && before
+                    .zip(topic.topic_id)
+                    .is_some_and(|(before, now)| before != now)
         };
         let known = self.known.keys().filter(of_topic).filter(is_other);
         let keys: Vec<TopicPartition> = known.cloned().collect();
@@ -365,7 +432,8 @@ impl Discovery {
                 self.assign(Assignment::Stop(Arc::clone(&old)));
                 let start = LogStart::of_log(*low);
                 let new = self.hub.recreate_partition(&old, topic.log_id, start);
-                self.known.insert(key, Known::new(&new, topic.topic_id, *high));
+                self.known
+                    .insert(key, Known::new(&new, topic.topic_id, *high));
                 self.read_from(new, *low);
             }
         }
@@ -410,11 +478,21 @@ impl Discovery {
 
     /// Topics that stream configuration names no more.
     fn retire_unwanted(&mut self, topics: &BTreeSet<Topic>) {
-        let unwanted: Vec<_> = self.known.keys().filter(|(topic, _)| !topics.contains(topic)).cloned().collect();
+        let unwanted: Vec<_> = self
+            .known
+            .keys()
+            .filter(|(topic, _)| !topics.contains(topic))
+            .cloned()
+            .collect();
         for key in unwanted {
             self.retire(&key);
         }
-        let gone: Vec<_> = self.states.keys().filter(|topic| !topics.contains(*topic)).cloned().collect();
+        let gone: Vec<_> = self
+            .states
+            .keys()
+            .filter(|topic| !topics.contains(*topic))
+            .cloned()
+            .collect();
         self.old.retain(|(topic, _)| topics.contains(topic));
         for topic in gone {
             self.states.remove(&topic);
@@ -444,12 +522,19 @@ impl Discovery {
     }
 
     /// The offsets of one time in many partitions. Those without an answer are left out.
-    pub(super) fn offsets(&self, partitions: &[TopicPartition], time: TimestampMs) -> HashMap<TopicPartition, Offset> {
+    pub(super) fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        time: TimestampMs,
+    ) -> HashMap<TopicPartition, Offset> {
         let wanted: Times = partitions.iter().map(|key| (key.clone(), time)).collect();
         self.offsets_at(&wanted)
     }
 
-    fn offsets_at(&self, wanted: &[(TopicPartition, TimestampMs)]) -> HashMap<TopicPartition, Offset> {
+    fn offsets_at(
+        &self,
+        wanted: &[(TopicPartition, TimestampMs)],
+    ) -> HashMap<TopicPartition, Offset> {
         offsets_at(&self.consumer, wanted)
     }
 

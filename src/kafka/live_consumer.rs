@@ -30,7 +30,10 @@ pub(super) enum Assignment {
     /// Read one more partition.
     Read(Reading),
     /// Read on, where the position may be lost: at what comes next, or at `low` where the log begins only there.
-    ReadAgain { partition: Arc<HubPartition>, low: Offset },
+    ReadAgain {
+        partition: Arc<HubPartition>,
+        low: Offset,
+    },
     /// Read a partition no more.
     Stop(Arc<HubPartition>),
 }
@@ -133,13 +136,22 @@ impl LiveConsumer {
     }
 
     fn arrival(&self, message: &BorrowedMessage<'_>, prepare: &Prepare<'_>) -> Option<Arrival> {
-        let assigned = self.assigned.get(message.topic())?.get(&message.partition())?;
+        let assigned = self
+            .assigned
+            .get(message.topic())?
+            .get(&message.partition())?;
         let topic = &assigned.partition.topic;
         assigned.read.inc();
         let timestamp = timestamp(message);
         let newest = assigned.newest_seconds.get_or_init(|| {
-            let label = TopicLabel { topic: topic.to_string() };
-            self.hub.metrics().newest_record_seconds.get_or_create(&label).clone()
+            let label = TopicLabel {
+                topic: topic.to_string(),
+            };
+            self.hub
+                .metrics()
+                .newest_record_seconds
+                .get_or_create(&label)
+                .clone()
         });
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
         let seconds = timestamp.0 as f64 / 1000.0;
@@ -162,7 +174,9 @@ impl LiveConsumer {
                 other => {
                     self.read(std::mem::take(&mut readings));
                     match other {
-                        Assignment::ReadAgain { partition, low } => self.read_again(&partition, low),
+                        Assignment::ReadAgain { partition, low } => {
+                            self.read_again(&partition, low)
+                        }
                         Assignment::Stop(partition) => self.stop(&partition),
                         Assignment::Read(_) => {}
                     }
@@ -182,7 +196,11 @@ impl LiveConsumer {
             let _ = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT);
         }
         let from = |reading: &Reading| KafkaOffset::Offset(reading.from.0);
-        let all = list(readings.iter().map(|reading| (&*reading.partition, from(reading))));
+        let all = list(
+            readings
+                .iter()
+                .map(|reading| (&*reading.partition, from(reading))),
+        );
         if let Err(error) = all.and_then(|all| self.consumer.incremental_assign(&all)) {
             tracing::error!(%error, "partitions could not be assigned");
             return;
@@ -194,13 +212,22 @@ impl LiveConsumer {
 
     fn begin(&mut self, partition: Arc<HubPartition>) {
         let metrics = self.hub.metrics();
-        let label = TopicLabel { topic: partition.topic.to_string() };
+        let label = TopicLabel {
+            topic: partition.topic.to_string(),
+        };
         let read = metrics.records_read.get_or_create(&label).clone();
         let number = partition.partition.0;
         self.assigned
             .entry(partition.topic.clone())
             .or_default()
-            .insert(number, Assigned { partition, read, newest_seconds: OnceCell::new() });
+            .insert(
+                number,
+                Assigned {
+                    partition,
+                    read,
+                    newest_seconds: OnceCell::new(),
+                },
+            );
         metrics.partitions.inc();
     }
 
@@ -211,9 +238,10 @@ impl LiveConsumer {
             self.hub.skip_to(partition, low);
             next = low;
         }
-        let stopped =
-            list(std::iter::once((&**partition, KafkaOffset::Invalid))).and_then(|one| self.consumer.incremental_unassign(&one));
-        let one = stopped.and_then(|()| list(std::iter::once((&**partition, KafkaOffset::Offset(next.0)))));
+        let stopped = list(std::iter::once((&**partition, KafkaOffset::Invalid)))
+            .and_then(|one| self.consumer.incremental_unassign(&one));
+        let one = stopped
+            .and_then(|()| list(std::iter::once((&**partition, KafkaOffset::Offset(next.0)))));
         if let Err(error) = one.and_then(|one| self.consumer.incremental_assign(&one)) {
             tracing::error!(topic = %partition.topic, partition = %partition.partition, %error, "could not be assigned again");
         }
@@ -234,9 +262,19 @@ impl LiveConsumer {
     }
 }
 
-fn list<'a>(partitions: impl Iterator<Item = (&'a HubPartition, KafkaOffset)>) -> Result<TopicPartitionList, KafkaError> {
+fn list<'a>(
+    partitions: impl Iterator<Item = (&'a HubPartition, KafkaOffset)>,
+) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
-    for (HubPartition { topic, partition: Partition(number), .. }, offset) in partitions {
+    for (
+        HubPartition {
+            topic,
+            partition: Partition(number),
+            ..
+        },
+        offset,
+    ) in partitions
+    {
         list.add_partition_offset(topic.as_str(), *number, offset)?;
     }
     Ok(list)
@@ -246,6 +284,10 @@ fn list<'a>(partitions: impl Iterator<Item = (&'a HubPartition, KafkaOffset)>) -
 fn is_position_lost(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::UnknownTopicOrPartition)
+        Some(
+            RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
     )
 }

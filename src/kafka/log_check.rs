@@ -56,13 +56,19 @@ impl Discovery {
         // What was read is noted before Kafka is asked: meanwhile a log only grows.
         let known = self.readable();
         let highs = self.offsets(&known, LOG_END);
-        let lows = if in_doubt { self.offsets(&known, LOG_START) } else { HashMap::new() };
+        let lows = if in_doubt {
+            self.offsets(&known, LOG_START)
+        } else {
+            HashMap::new()
+        };
         if in_doubt && lows.len() < known.len() {
             self.put_in_doubt();
         }
         self.show_lag(&highs);
         for key in known {
-            let Some(high) = highs.get(&key).copied() else { continue };
+            let Some(high) = highs.get(&key).copied() else {
+                continue;
+            };
             let finding = self.look(&key, high, lows.get(&key).copied());
             match finding {
                 Finding::Shorter => self.shorten(&key, high),
@@ -79,8 +85,16 @@ impl Discovery {
     }
 
     fn look(&mut self, key: &TopicPartition, high: Offset, low: Option<Offset>) -> Finding {
-        let Some(known) = self.known.get_mut(key) else { return Finding::Fine };
-        let Known { partition, last_read, last_high, shorter_since, .. } = known;
+        let Some(known) = self.known.get_mut(key) else {
+            return Finding::Fine;
+        };
+        let Known {
+            partition,
+            last_read,
+            last_high,
+            shorter_since,
+            ..
+        } = known;
         let read = partition.end().next;
         let is_stuck = read == *last_read && high == *last_high && read < high;
         (*last_read, *last_high) = (read, high);
@@ -89,7 +103,11 @@ impl Discovery {
                 Some((end, since)) if *end == high => *since,
                 _ => shorter_since.insert((high, Instant::now())).1,
             };
-            return if since.elapsed() >= SHORTER_FOR { Finding::Shorter } else { Finding::Unsettled };
+            return if since.elapsed() >= SHORTER_FOR {
+                Finding::Shorter
+            } else {
+                Finding::Unsettled
+            };
         }
         *shorter_since = None;
         match low {
@@ -102,12 +120,21 @@ impl Discovery {
     fn show_lag(&self, highs: &HashMap<TopicPartition, Offset>) {
         let mut lags: HashMap<&Topic, i64> = HashMap::new();
         for (key, high) in highs {
-            let read = self.known.get(key).map_or(high.0, |known| known.partition.end().next.0);
+            let read = self
+                .known
+                .get(key)
+                .map_or(high.0, |known| known.partition.end().next.0);
             *lags.entry(&key.0).or_default() += (high.0 - read).max(0);
         }
         for (topic, lag) in lags {
-            let label = TopicLabel { topic: topic.to_string() };
-            self.hub.metrics().lag_records.get_or_create(&label).set(lag);
+            let label = TopicLabel {
+                topic: topic.to_string(),
+            };
+            self.hub
+                .metrics()
+                .lag_records
+                .get_or_create(&label)
+                .set(lag);
         }
     }
 
@@ -123,7 +150,9 @@ impl Discovery {
 
     /// Goes on where the log in memory and the log in Kafka stop to agree.
     fn shorten(&mut self, key: &TopicPartition, high: Offset) {
-        let Some(cut) = self.agrees_up_to(key, high, COMPARED_RECORDS) else { return };
+        let Some(cut) = self.agrees_up_to(key, high, COMPARED_RECORDS) else {
+            return;
+        };
         let cut = match cut {
             Agreement::UpTo(cut) => cut,
             Agreement::Nowhere => match self.agrees_up_to(key, high, usize::MAX) {
@@ -151,7 +180,12 @@ impl Discovery {
     }
 
     /// Compares Kafka's log with the newest `count` records in memory. `None` when it cannot be read now.
-    fn agrees_up_to(&mut self, key: &TopicPartition, high: Offset, count: usize) -> Option<Agreement> {
+    fn agrees_up_to(
+        &mut self,
+        key: &TopicPartition,
+        high: Offset,
+        count: usize,
+    ) -> Option<Agreement> {
         let kept = self.known[key].partition.newest(count);
         let from = kept.first()?.offset;
         if from >= high {
@@ -161,17 +195,29 @@ impl Discovery {
         let mut agreed = None;
         let (topic, partition) = key;
         let timeout = limits::LOOKUP_TIMEOUT;
-        let end = self.prober.read(topic, *partition, from, timeout, |message| {
-            let theirs = (Offset(message.offset()), timestamp(message));
-            let same = ours.next().is_some_and(|LogEntry { offset, timestamp, .. }| (offset, timestamp) == theirs);
-            if !same {
-                return ControlFlow::Break(());
-            }
-            agreed = Some(Offset(theirs.0.0 + 1));
-            if theirs.0.0 + 1 < high.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
+        let end = self
+            .prober
+            .read(topic, *partition, from, timeout, |message| {
+                let theirs = (Offset(message.offset()), timestamp(message));
+                let same = ours.next().is_some_and(
+                    |LogEntry {
+                         offset, timestamp, ..
+                     }| (offset, timestamp) == theirs,
+                );
+                if !same {
+                    return ControlFlow::Break(());
+                }
+                agreed = Some(Offset(theirs.0.0 + 1));
+                if theirs.0.0 + 1 < high.0 {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
         match end {
-            RangeEnd::Enough | RangeEnd::LogEnd => Some(agreed.map_or(Agreement::Nowhere, Agreement::UpTo)),
+            RangeEnd::Enough | RangeEnd::LogEnd => {
+                Some(agreed.map_or(Agreement::Nowhere, Agreement::UpTo))
+            }
             RangeEnd::OutOfRange => Some(Agreement::Nowhere),
             RangeEnd::TimedOut => None,
         }

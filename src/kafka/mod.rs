@@ -81,7 +81,11 @@ impl KafkaReader {
     ///
     /// # Errors
     /// When librdkafka refuses a property.
-    pub fn start(self, hub: &Arc<Hub>, requests: UpstreamRequests) -> Result<KafkaThreads, KafkaClientError> {
+    pub fn start(
+        self,
+        hub: &Arc<Hub>,
+        requests: UpstreamRequests,
+    ) -> Result<KafkaThreads, KafkaClientError> {
         let stopping = Arc::new(AtomicBool::new(false));
         let (assign, assignments) = std::sync::mpsc::channel();
         let live = Arc::new(self.client.consumer(client::LIVE, &[])?);
@@ -91,24 +95,45 @@ impl KafkaReader {
         let in_doubt = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         let mut spawn = |name: String, run: Box<dyn FnOnce() + Send>| {
-            let thread = std::thread::Builder::new().name(name).spawn(run).expect("a thread at start");
+            let thread = std::thread::Builder::new()
+                .name(name)
+                .spawn(run)
+                .expect("a thread at start");
             threads.push(thread);
         };
         let (doubt, end) = (Arc::clone(&in_doubt), Arc::clone(&stopping));
         let live = LiveConsumer::new(&self, live, Arc::clone(hub), assignments, end, doubt);
         spawn("kafka-live".into(), Box::new(move || live.run()));
         let (rediscover, end) = (requests.rediscover.clone(), Arc::clone(&stopping));
-        let discovery = Discovery::new(&self, Arc::clone(&questions), Arc::clone(hub), assign, rediscover, end, in_doubt);
+        let discovery = Discovery::new(
+            &self,
+            Arc::clone(&questions),
+            Arc::clone(hub),
+            assign,
+            rediscover,
+            end,
+            in_doubt,
+        );
         spawn("kafka-discovery".into(), Box::new(move || discovery.run()));
         for number in 0..limits::LOOKUP_THREADS {
             let lookups = Lookups::new(&self, Arc::clone(&questions), requests.lookups.clone());
-            spawn(format!("kafka-lookup-{number}"), Box::new(move || lookups.run()));
+            spawn(
+                format!("kafka-lookup-{number}"),
+                Box::new(move || lookups.run()),
+            );
         }
         for (number, replays) in requests.replays.iter().enumerate() {
             let replay = ReplayConsumer::new(&self, Arc::clone(&questions), replays.clone());
-            spawn(format!("kafka-replay-{number}"), Box::new(move || replay.run()));
+            spawn(
+                format!("kafka-replay-{number}"),
+                Box::new(move || replay.run()),
+            );
         }
-        Ok(KafkaThreads { stopping, requests, threads })
+        Ok(KafkaThreads {
+            stopping,
+            requests,
+            threads,
+        })
     }
 }
 

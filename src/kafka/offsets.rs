@@ -41,10 +41,21 @@ pub(super) struct Lookups {
 }
 
 impl Lookups {
-    pub(super) fn new(reader: &KafkaReader, questions: Arc<Consumer>, requests: Receiver<LookupRequest>) -> Self {
+    pub(super) fn new(
+        reader: &KafkaReader,
+        questions: Arc<Consumer>,
+        requests: Receiver<LookupRequest>,
+    ) -> Self {
         // Only a handful of records is ever read here.
-        let bounds = vec![("queued.min.messages", "100".to_owned()), ("queued.max.messages.kbytes", "16384".to_owned())];
-        Self { reader: RangeReader::new(&reader.client, "lookup", bounds), questions, requests }
+        let bounds = vec![
+            ("queued.min.messages", "100".to_owned()),
+            ("queued.max.messages.kbytes", "16384".to_owned()),
+        ];
+        Self {
+            reader: RangeReader::new(&reader.client, "lookup", bounds),
+            questions,
+            requests,
+        }
     }
 
     /// Serves until the queue is closed.
@@ -63,10 +74,24 @@ impl Lookups {
         }
     }
 
-    fn answer(&mut self, topic: &Topic, partition: Partition, question: LogQuestion) -> Result<LogAnswer, LookupError> {
-        let watermarks = self.questions.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
+    fn answer(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        question: LogQuestion,
+    ) -> Result<LogAnswer, LookupError> {
+        let watermarks =
+            self.questions
+                .fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
         let (low, high) = (Offset(watermarks.0), Offset(watermarks.1));
-        let mut answer = LogAnswer { low, high, before: None, after: None, by_time: None, last: None };
+        let mut answer = LogAnswer {
+            low,
+            high,
+            before: None,
+            after: None,
+            by_time: None,
+            last: None,
+        };
         if let Some(time) = question.time {
             match self.by_time(topic, partition, low, time)? {
                 Some(found) => answer.by_time = Some(found),
@@ -91,12 +116,20 @@ impl Lookups {
     ) -> Result<Option<FoundByTime>, LookupError> {
         let first_at = |time: TimestampMs| {
             let wanted = [((topic.clone(), partition), time)];
-            Ok::<_, KafkaError>(try_offsets_at(&self.questions, &wanted, limits::LOOKUP_TIMEOUT)?.pop())
+            Ok::<_, KafkaError>(
+                try_offsets_at(&self.questions, &wanted, limits::LOOKUP_TIMEOUT)?.pop(),
+            )
         };
-        let Some((_, found)) = first_at(time)? else { return Ok(None) };
-        let may_lack_older = low.0 > 0 && first_at(TimestampMs(0))?.is_some_and(|(_, first)| first == found);
+        let Some((_, found)) = first_at(time)? else {
+            return Ok(None);
+        };
+        let may_lack_older =
+            low.0 > 0 && first_at(TimestampMs(0))?.is_some_and(|(_, first)| first == found);
         let offset = self.reader.first_at_or_after(topic, partition, found, time);
-        Ok(offset.map(|offset| FoundByTime { offset, may_lack_older }))
+        Ok(offset.map(|offset| FoundByTime {
+            offset,
+            may_lack_older,
+        }))
     }
 
     /// The timestamps of the record right before `next`, and else of the first one from there on.
@@ -109,11 +142,21 @@ impl Lookups {
     ) -> Result<(Option<TimestampMs>, Option<TimestampMs>), LookupError> {
         let before = Offset((next.0 - 1).max(low.0));
         let mut found = (None, None);
-        let end = self.reader.read(topic, partition, before, limits::LOOKUP_TIMEOUT, |message| {
-            let time = Some(timestamp(message));
-            found = if message.offset() < next.0 { (time, None) } else { (None, time) };
-            ControlFlow::Break(())
-        });
+        let end = self.reader.read(
+            topic,
+            partition,
+            before,
+            limits::LOOKUP_TIMEOUT,
+            |message| {
+                let time = Some(timestamp(message));
+                found = if message.offset() < next.0 {
+                    (time, None)
+                } else {
+                    (None, time)
+                };
+                ControlFlow::Break(())
+            },
+        );
         match end {
             RangeEnd::Enough | RangeEnd::LogEnd => Ok(found),
             // Nothing may be concluded from a log that was not read: a position would be believed unseen.
@@ -149,7 +192,11 @@ impl RangeReader {
             next = Offset(message.offset() + i64::from(!is_found && !is_future));
             scanned += 1;
             let has_enough = is_found || is_future || scanned >= SCANNED_RECORDS;
-            if has_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if has_enough {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
         match end {
             RangeEnd::LogEnd => None,
@@ -177,7 +224,11 @@ impl RangeReader {
                 if offset < next.0 {
                     last = Some(timestamp(message).max(TimestampMs(0)));
                 }
-                if offset + 1 < next.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if offset + 1 < next.0 {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             });
             if last.is_some() || from == low {
                 return last;
@@ -188,23 +239,43 @@ impl RangeReader {
 
     /// Finds the time behind a record of the future at `found` by looking at single records: the
     /// others are taken to be in the order of time.
-    fn halve(&mut self, topic: &Topic, partition: Partition, found: Offset, time: TimestampMs) -> Offset {
+    fn halve(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        found: Offset,
+        time: TimestampMs,
+    ) -> Offset {
         let future = TimestampMs(now_ms().0.saturating_add(FUTURE_MS));
-        let Some(high) = self.log_end(topic, partition) else { return found };
+        let Some(high) = self.log_end(topic, partition) else {
+            return found;
+        };
         let (mut low, mut high) = (Offset(found.0 + 1), high);
         while low < high {
             let middle = Offset(i64::midpoint(low.0, high.0));
             let mut at = None;
-            self.read(topic, partition, middle, limits::LOOKUP_TIMEOUT, |message| {
-                let (offset, stamp) = (Offset(message.offset()), timestamp(message));
-                // One of the future says nothing: the next one does.
-                if stamp <= future {
-                    at = Some((offset, stamp));
-                }
-                if stamp > future && offset < high { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
+            self.read(
+                topic,
+                partition,
+                middle,
+                limits::LOOKUP_TIMEOUT,
+                |message| {
+                    let (offset, stamp) = (Offset(message.offset()), timestamp(message));
+                    // One of the future says nothing: the next one does.
+                    if stamp <= future {
+                        at = Some((offset, stamp));
+                    }
+                    if stamp > future && offset < high {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
+                    }
+                },
+            );
             match at {
-                Some((offset, stamp)) if stamp < time && offset < high => low = Offset(offset.0 + 1),
+                Some((offset, stamp)) if stamp < time && offset < high => {
+                    low = Offset(offset.0 + 1)
+                }
                 _ => high = middle,
             }
         }
@@ -222,7 +293,10 @@ pub(super) const LOG_START: TimestampMs = TimestampMs(-2);
 /// The first offset of each time. Left out are partitions in which every record is earlier, and
 /// those that Kafka does not answer for now: one of these makes librdkafka's whole call fail, so that
 /// the others are asked again without it.
-pub(super) fn offsets_at(consumer: &Consumer, wanted: &[(TopicPartition, TimestampMs)]) -> HashMap<TopicPartition, Offset> {
+pub(super) fn offsets_at(
+    consumer: &Consumer,
+    wanted: &[(TopicPartition, TimestampMs)],
+) -> HashMap<TopicPartition, Offset> {
     ask_in_halves(consumer, wanted, limits::LOOKUP_TIMEOUT)
 }
 
@@ -234,7 +308,9 @@ fn ask_in_halves(
     match try_offsets_at(consumer, wanted, timeout) {
         Ok(found) => found.into_iter().collect(),
         Err(error) if wanted.len() < 2 => {
-            let partition = wanted.first().map(|(key, _)| format!("{}/{}", key.0, key.1));
+            let partition = wanted
+                .first()
+                .map(|(key, _)| format!("{}/{}", key.0, key.1));
             tracing::debug!(partition, %error, "no offset");
             HashMap::new()
         }
@@ -262,7 +338,9 @@ fn try_offsets_at(
     }
     let found = consumer.offsets_for_times(list, timeout)?;
     let answered = found.elements().into_iter().filter_map(|element| {
-        let KafkaOffset::Offset(offset) = element.offset() else { return None };
+        let KafkaOffset::Offset(offset) = element.offset() else {
+            return None;
+        };
         element.error().ok()?;
         let key = (Topic::from(element.topic()), Partition(element.partition()));
         Some((key, Offset(offset)))

@@ -44,7 +44,14 @@ impl Redaction {
     #[must_use]
     pub fn new(rules: RedactionRules, catalog: &Catalog) -> Self {
         let kind = |topic: &Topic| RedactionKind::of_streams(catalog.streams_of_topic(topic));
-        Self { rules, kinds: catalog.topics().into_iter().map(|topic| (topic.clone(), kind(&topic))).collect() }
+        Self {
+            rules,
+            kinds: catalog
+                .topics()
+                .into_iter()
+                .map(|topic| (topic.clone(), kind(&topic)))
+                .collect(),
+        }
     }
 
     /// An event that was made under other rules, if these take something out of it.
@@ -55,7 +62,10 @@ impl Redaction {
 
     /// A topic without a kind is none of the catalog's; if one came here, nothing of it may show a user.
     fn kind(&self, topic: &Topic) -> RedactionKind {
-        self.kinds.get(topic).copied().unwrap_or_else(RedactionKind::all_treatments)
+        self.kinds
+            .get(topic)
+            .copied()
+            .unwrap_or_else(RedactionKind::all_treatments)
     }
 }
 
@@ -63,7 +73,12 @@ impl Preparation {
     /// `event_bytes_max` bounds a record's value.
     #[must_use]
     pub fn new(redaction: Redaction, event_bytes_max: usize, metrics: Arc<Metrics>) -> Self {
-        Self { redaction: RwLock::new(Arc::new(redaction)), event_bytes_max, metrics, last_logged: AtomicI64::new(0) }
+        Self {
+            redaction: RwLock::new(Arc::new(redaction)),
+            event_bytes_max,
+            metrics,
+            last_logged: AtomicI64::new(0),
+        }
     }
 
     /// Other rules from now on. `before_next` runs when everything made under the old ones was published, and before
@@ -82,19 +97,34 @@ impl Preparation {
     /// waits long.
     pub(super) fn hold(&self) -> Prepare<'_> {
         let held = self.redaction.read();
-        Prepare { preparation: self, redaction: Arc::clone(&held), held: Some(held) }
+        Prepare {
+            preparation: self,
+            redaction: Arc::clone(&held),
+            held: Some(held),
+        }
     }
 
     /// The rules as they are now. What is made under them is thrown away by its reader if they have changed meanwhile.
     pub(super) fn snapshot(&self) -> Prepare<'_> {
-        Prepare { preparation: self, redaction: Arc::clone(&self.redaction.read()), held: None }
+        Prepare {
+            preparation: self,
+            redaction: Arc::clone(&self.redaction.read()),
+            held: None,
+        }
     }
 
     fn log_skip(&self, record: &Record<'_>, reason: event::SkipReason) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         if self.last_logged.swap(now, Ordering::Relaxed) != now {
-            let Record { topic, partition, offset, .. } = record;
+            let Record {
+                topic,
+                partition,
+                offset,
+                ..
+            } = record;
             tracing::warn!(%topic, %partition, %offset, %reason, "record skipped (one line a second; the metric counts all)");
         }
     }
@@ -102,7 +132,11 @@ impl Preparation {
 
 impl Prepare<'_> {
     /// The event that clients see of this message; `None` when it is skipped.
-    pub(super) fn event(&self, topic: &Topic, message: &BorrowedMessage<'_>) -> Option<PublicEvent> {
+    pub(super) fn event(
+        &self,
+        topic: &Topic,
+        message: &BorrowedMessage<'_>,
+    ) -> Option<PublicEvent> {
         let record = Record {
             topic,
             partition: Partition(message.partition()),
@@ -111,8 +145,17 @@ impl Prepare<'_> {
             key: message.key(),
             value: message.payload(),
         };
-        let Preparation { event_bytes_max, metrics, .. } = self.preparation;
-        match event::prepare(&record, &self.redaction.rules, self.redaction.kind(topic), *event_bytes_max) {
+        let Preparation {
+            event_bytes_max,
+            metrics,
+            ..
+        } = self.preparation;
+        match event::prepare(
+            &record,
+            &self.redaction.rules,
+            self.redaction.kind(topic),
+            *event_bytes_max,
+        ) {
             Ok(prepared) => {
                 if prepared.redacted && self.held.is_some() {
                     metrics.events_redacted.inc();

@@ -73,21 +73,47 @@ pub fn probe(client: &KafkaClient, topics: &BTreeSet<Topic>) -> Result<Probe, Pr
             while client.health().fault().is_none() && Instant::now() < until {
                 let _ = consumer.poll(Duration::from_millis(10));
             }
-            return Err(ProbeError::NoAnswer(client.health().fault().unwrap_or_else(|| error.to_string())));
+            return Err(ProbeError::NoAnswer(
+                client.health().fault().unwrap_or_else(|| error.to_string()),
+            ));
         }
     };
-    let one = |topic: &Topic| TopicProbe { topic: topic.clone(), result: probe_topic(&consumer, topic, &all) };
-    Ok(Probe { brokers: all.brokers().len(), topics: topics.iter().map(one).collect() })
+    let one = |topic: &Topic| TopicProbe {
+        topic: topic.clone(),
+        result: probe_topic(&consumer, topic, &all),
+    };
+    Ok(Probe {
+        brokers: all.brokers().len(),
+        topics: topics.iter().map(one).collect(),
+    })
 }
 
-fn probe_topic(consumer: &Consumer, topic: &Topic, all: &Metadata) -> Result<usize, (TopicTrouble, String)> {
+fn probe_topic(
+    consumer: &Consumer,
+    topic: &Topic,
+    all: &Metadata,
+) -> Result<usize, (TopicTrouble, String)> {
     let failing = |error: KafkaError| trouble(error.rdkafka_error_code(), &error.to_string());
-    let metadata = consumer.fetch_metadata(Some(topic.as_str()), ANSWER_MAX).map_err(failing)?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic.as_str());
-    let Some(found) = found else { return Err((TopicTrouble::DoesNotExist, nearest(topic, all))) };
+    let metadata = consumer
+        .fetch_metadata(Some(topic.as_str()), ANSWER_MAX)
+        .map_err(failing)?;
+    let found = metadata
+        .topics()
+        .iter()
+        .find(|found| found.name() == topic.as_str());
+    let Some(found) = found else {
+        return Err((TopicTrouble::DoesNotExist, nearest(topic, all)));
+    };
     if let Some(code) = found.error().map(RDKafkaErrorCode::from) {
         let (trouble, more) = trouble(Some(code), &code.to_string());
-        return Err((trouble, if trouble == TopicTrouble::DoesNotExist { nearest(topic, all) } else { more }));
+        return Err((
+            trouble,
+            if trouble == TopicTrouble::DoesNotExist {
+                nearest(topic, all)
+            } else {
+                more
+            },
+        ));
     }
     let leaderless: Vec<String> = found
         .partitions()
@@ -96,7 +122,10 @@ fn probe_topic(consumer: &Consumer, topic: &Topic, all: &Metadata) -> Result<usi
         .map(|partition| partition.id().to_string())
         .collect();
     if !leaderless.is_empty() {
-        return Err((TopicTrouble::NoLeader, format!(": {}", leaderless.join(", "))));
+        return Err((
+            TopicTrouble::NoLeader,
+            format!(": {}", leaderless.join(", ")),
+        ));
     }
     read_ends(consumer, topic, found).map_err(failing)?;
     Ok(found.partitions().len())
@@ -119,7 +148,9 @@ fn read_ends(consumer: &Consumer, topic: &Topic, found: &MetadataTopic) -> Resul
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(waiting.remove(&partition)),
             Some(Err(error @ KafkaError::MessageConsumption(_))) => return Err(error),
             Some(Err(_)) | None if Instant::now() > until => {
-                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                return Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::OperationTimedOut,
+                ));
             }
             Some(Err(_)) | None => {}
         }
@@ -132,7 +163,9 @@ fn trouble(code: Option<RDKafkaErrorCode>, text: &str) -> (TopicTrouble, String)
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
             (TopicTrouble::DoesNotExist, String::new())
         }
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => (TopicTrouble::NotAuthorized, String::new()),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            (TopicTrouble::NotAuthorized, String::new())
+        }
         Some(RDKafkaErrorCode::LeaderNotAvailable | RDKafkaErrorCode::NotLeaderForPartition) => {
             (TopicTrouble::NoLeader, String::new())
         }
@@ -142,7 +175,11 @@ fn trouble(code: Option<RDKafkaErrorCode>, text: &str) -> (TopicTrouble, String)
 
 fn nearest(topic: &Topic, all: &Metadata) -> String {
     let near = |name: &str| strsim::normalized_damerau_levenshtein(topic.as_str(), name);
-    let names = all.topics().iter().map(MetadataTopic::name).filter(|name| near(name) > 0.6);
+    let names = all
+        .topics()
+        .iter()
+        .map(MetadataTopic::name)
+        .filter(|name| near(name) > 0.6);
     let nearest = names.max_by(|a, b| near(a).total_cmp(&near(b)));
     nearest.map_or_else(String::new, |name| format!("; the nearest is {name}"))
 }

@@ -20,7 +20,9 @@ pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<(String,
     usable.remove(BROKERS);
     let mut refused = Vec::new();
     for (name, value) in properties {
-        if let Some(what) = refused_alone(name, value).or_else(|| unreadable(name, value, properties)) {
+        if let Some(what) =
+            refused_alone(name, value).or_else(|| unreadable(name, value, properties))
+        {
             usable.remove(name);
             refused.push((name.clone(), what));
         }
@@ -30,8 +32,14 @@ pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<(String,
         let is_given = usable.remove(&name).is_some();
         let is_known = refused.iter().any(|(known, _)| *known == name);
         if name.starts_with("sasl.mechanism") {
-            let protocol = usable.get("security.protocol").map(|protocol| protocol.to_ascii_lowercase());
-            let without = if protocol.as_deref() == Some("sasl_ssl") { "ssl" } else { "plaintext" };
+            let protocol = usable
+                .get("security.protocol")
+                .map(|protocol| protocol.to_ascii_lowercase());
+            let without = if protocol.as_deref() == Some("sasl_ssl") {
+                "ssl"
+            } else {
+                "plaintext"
+            };
             usable.insert("security.protocol".to_owned(), without.to_owned());
         }
         // What is wrong with a property that stands in for one that was refused is its consequence.
@@ -46,23 +54,35 @@ pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<(String,
 }
 
 fn refused_alone(name: &str, value: &str) -> Option<String> {
-    let error = ClientConfig::new().set(name, value).create_native_config().err()?;
+    let error = ClientConfig::new()
+        .set(name, value)
+        .create_native_config()
+        .err()?;
     Some(told(name, &error))
 }
 
 /// Files are opened where TLS needs them: librdkafka says of a missing one only what OpenSSL says.
 fn unreadable(name: &str, path: &str, properties: &BTreeMap<String, String>) -> Option<String> {
-    let protocol = properties.get("security.protocol").map(|protocol| protocol.to_ascii_lowercase());
-    let is_needed = protocol.is_some_and(|protocol| protocol.ends_with("ssl") == name.starts_with("ssl."));
+    let protocol = properties
+        .get("security.protocol")
+        .map(|protocol| protocol.to_ascii_lowercase());
+    let is_needed =
+        protocol.is_some_and(|protocol| protocol.ends_with("ssl") == name.starts_with("ssl."));
     if !is_needed || !PATH_PROPERTIES.contains(&name) || path == "probe" {
         return None;
     }
-    File::open(path).err().map(|error| format!("cannot read {path}: {error}"))
+    File::open(path)
+        .err()
+        .map(|error| format!("cannot read {path}: {error}"))
 }
 
 /// The property that keeps librdkafka from making a client of all, if one does.
 fn refused_together(properties: &BTreeMap<String, String>) -> Option<(String, String)> {
-    let client = KafkaClient::new(properties, std::sync::Arc::default(), std::sync::Arc::default());
+    let client = KafkaClient::new(
+        properties,
+        std::sync::Arc::default(),
+        std::sync::Arc::default(),
+    );
     let KafkaClientError(error) = client.consumer("check", &[]).err()?;
     let what = match error {
         KafkaError::ClientCreation(what) | KafkaError::ClientConfig(_, what, ..) => what,
@@ -71,28 +91,43 @@ fn refused_together(properties: &BTreeMap<String, String>) -> Option<(String, St
     let given = |name: &str| properties.contains_key(name);
     if let Some((_, mechanism)) = what.split_once("No provider for SASL mechanism ") {
         let mechanism = mechanism.split(':').next().unwrap_or(mechanism);
-        let what = format!("this build cannot do {mechanism}; take PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER");
-        let name = ["sasl.mechanisms", "sasl.mechanism"].into_iter().find(|name| given(name));
+        let what = format!(
+            "this build cannot do {mechanism}; take PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+        );
+        let name = ["sasl.mechanisms", "sasl.mechanism"]
+            .into_iter()
+            .find(|name| given(name));
         return Some(match name {
             Some(name) => (name.to_owned(), what),
             None => (
                 "security.protocol".to_owned(),
-                format!("needs sasl.mechanisms: without it, librdkafka takes {mechanism}, and {what}"),
+                format!(
+                    "needs sasl.mechanisms: without it, librdkafka takes {mechanism}, and {what}"
+                ),
             ),
         });
     }
     // The longest, for `ssl.key.location` is in no other, but `client.id` may be.
     let named = |names: &mut dyn Iterator<Item = &str>| {
-        names.filter(|name| what.contains(*name)).max_by_key(|name| name.len()).map(str::to_owned)
+        names
+            .filter(|name| what.contains(*name))
+            .max_by_key(|name| name.len())
+            .map(str::to_owned)
     };
-    let name = named(&mut properties.keys().map(String::as_str)).or_else(|| named(&mut NAMES.iter().copied()));
+    let name = named(&mut properties.keys().map(String::as_str))
+        .or_else(|| named(&mut NAMES.iter().copied()));
     let name = name.unwrap_or_default();
-    let what = what.strip_prefix(&format!("{name} failed: ")).unwrap_or(&what).to_owned();
+    let what = what
+        .strip_prefix(&format!("{name} failed: "))
+        .unwrap_or(&what)
+        .to_owned();
     Some((name, format!("librdkafka does not take it: {what}")))
 }
 
 fn told(name: &str, error: &KafkaError) -> String {
-    let KafkaError::ClientConfig(result, description, ..) = error else { return error.to_string() };
+    let KafkaError::ClientConfig(result, description, ..) = error else {
+        return error.to_string();
+    };
     match result {
         RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => match nearest(name) {
             Some(near) => format!("librdkafka has no such property; the nearest is `{near}`"),
@@ -104,7 +139,10 @@ fn told(name: &str, error: &KafkaError) -> String {
 
 fn nearest(name: &str) -> Option<&'static str> {
     let near = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
-    NAMES.iter().copied().max_by(|a, b| near(a).total_cmp(&near(b)))
+    NAMES
+        .iter()
+        .copied()
+        .max_by(|a, b| near(a).total_cmp(&near(b)))
 }
 
 /// The properties of a consumer, for the nearest of them to be named. librdkafka is the judge: what is not among these may be one all the same.
@@ -253,20 +291,35 @@ mod tests {
             ("sasl.mechansim", "sasl.mechanism"),
             ("fetch.mesage.max.bytes", "fetch.message.max.bytes"),
         ] {
-            assert_eq!(refused(wrong, "x"), Some(format!("librdkafka has no such property; the nearest is `{near}`")), "{wrong}");
+            assert_eq!(
+                refused(wrong, "x"),
+                Some(format!(
+                    "librdkafka has no such property; the nearest is `{near}`"
+                )),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn a_value_that_is_none_of_a_property_is_refused() {
-        assert!(refused("security.protocol", "tls").is_some_and(|what| what.contains("does not take it")));
+        assert!(
+            refused("security.protocol", "tls")
+                .is_some_and(|what| what.contains("does not take it"))
+        );
         assert!(refused("fetch.wait.max.ms", "soon").is_some());
         assert_eq!(refused("sasl.password", "anything"), None);
-        assert_eq!(all_refused(&[("ssl.ca.location", "/nonexistent")]), [], "nobody reads it without TLS");
+        assert_eq!(
+            all_refused(&[("ssl.ca.location", "/nonexistent")]),
+            [],
+            "nobody reads it without TLS"
+        );
     }
 
     fn all_refused(properties: &[(&str, &str)]) -> Vec<(String, String)> {
-        let owned = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let owned = properties
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         refused_properties(&owned.collect())
     }
 
@@ -281,8 +334,22 @@ mod tests {
             ("ssl.sigalgs.list", "NONE+SHA0"),
         ]);
         let names: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["ssl.ca.location", "sasl.mechanisms", "ssl.cipher.suites", "ssl.sigalgs.list"], "{refused:?}");
-        assert!(refused[0].1.contains("cannot read /nonexistent/ca.pem: No such file"), "{refused:?}");
+        assert_eq!(
+            names,
+            [
+                "ssl.ca.location",
+                "sasl.mechanisms",
+                "ssl.cipher.suites",
+                "ssl.sigalgs.list"
+            ],
+            "{refused:?}"
+        );
+        assert!(
+            refused[0]
+                .1
+                .contains("cannot read /nonexistent/ca.pem: No such file"),
+            "{refused:?}"
+        );
         assert!(refused[1].1.contains("cannot do GSSAPI"), "{refused:?}");
     }
 
@@ -290,16 +357,30 @@ mod tests {
     fn what_is_missing_is_told_of_the_property_that_needs_it() {
         let refused = all_refused(&[("security.protocol", "sasl_ssl"), ("sasl.password", "x")]);
         assert!(
-            refused.len() == 1 && refused[0].0 == "security.protocol" && refused[0].1.contains("sasl.mechanisms"),
+            refused.len() == 1
+                && refused[0].0 == "security.protocol"
+                && refused[0].1.contains("sasl.mechanisms"),
             "{refused:?}"
         );
-        let refused = all_refused(&[("security.protocol", "sasl_plaintext"), ("sasl.mechanisms", "PLAIN")]);
-        assert!(refused.len() == 1 && refused[0].1.contains("sasl.username"), "{refused:?}");
+        let refused = all_refused(&[
+            ("security.protocol", "sasl_plaintext"),
+            ("sasl.mechanisms", "PLAIN"),
+        ]);
+        assert!(
+            refused.len() == 1 && refused[0].1.contains("sasl.username"),
+            "{refused:?}"
+        );
     }
 
     #[test]
     fn properties_that_can_be_used_are_not_refused() {
-        assert_eq!(all_refused(&[("metadata.broker.list", "nowhere.invalid:1"), ("fetch.wait.max.ms", "5")]), []);
+        assert_eq!(
+            all_refused(&[
+                ("metadata.broker.list", "nowhere.invalid:1"),
+                ("fetch.wait.max.ms", "5")
+            ]),
+            []
+        );
     }
 
     #[test]

@@ -60,10 +60,22 @@ pub(super) struct RangeReader {
 
 impl RangeReader {
     /// A reader whose consumers have these properties over the client's.
-    pub(super) fn new(client: &KafkaClient, purpose: &'static str, mut properties: Vec<(&'static str, String)>) -> Self {
+    pub(super) fn new(
+        client: &KafkaClient,
+        purpose: &'static str,
+        mut properties: Vec<(&'static str, String)>,
+    ) -> Self {
         // What is read is there already, and the next seek waits for the fetch before it to be answered.
         properties.push(("fetch.wait.max.ms", FETCH_WAIT_MS.to_string()));
-        Self { client: client.clone(), purpose, properties, consumer: None, known: HashSet::new(), at: None, used: None }
+        Self {
+            client: client.clone(),
+            purpose,
+            properties,
+            consumer: None,
+            known: HashSet::new(),
+            at: None,
+            used: None,
+        }
     }
 
     /// The next of `requests`; meanwhile the consumer goes to rest, and then away. `None` when the queue is closed.
@@ -73,9 +85,13 @@ impl RangeReader {
             match requests.try_recv() {
                 Ok(request) => return Some(request),
                 Err(TryRecvError::Closed) => return None,
-                Err(TryRecvError::Empty) if self.at.is_some() && idle_since.elapsed() > LINGER => self.rest(),
+                Err(TryRecvError::Empty) if self.at.is_some() && idle_since.elapsed() > LINGER => {
+                    self.rest()
+                }
                 Err(TryRecvError::Empty) if idle_since.elapsed() > KEEP => self.consumer = None,
-                Err(TryRecvError::Empty) if self.at.is_some() => std::thread::sleep(Duration::from_millis(1)),
+                Err(TryRecvError::Empty) if self.at.is_some() => {
+                    std::thread::sleep(Duration::from_millis(1))
+                }
                 Err(TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(10)),
             }
         }
@@ -105,7 +121,8 @@ impl RangeReader {
             match consumer.poll(wait) {
                 None if wait.is_zero() => break RangeEnd::TimedOut,
                 None => {}
-                Some(Ok(message)) if message.topic() != topic.as_str() || message.partition() != partition.0 => {}
+                Some(Ok(message))
+                    if message.topic() != topic.as_str() || message.partition() != partition.0 => {}
                 Some(Ok(message)) => {
                     deadline = Instant::now() + timeout;
                     let flow = visit(&message);
@@ -118,7 +135,9 @@ impl RangeReader {
                 Some(Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
                 ))) => break RangeEnd::OutOfRange,
-                Some(Err(error)) => tracing::debug!(%topic, %partition, %error, "while reading a range"),
+                Some(Err(error)) => {
+                    tracing::debug!(%topic, %partition, %error, "while reading a range")
+                }
             }
         };
         match (end, at) {
@@ -153,7 +172,12 @@ impl RangeReader {
         }
     }
 
-    fn seek(&mut self, topic: &Topic, partition: Partition, from: Offset) -> Result<&Consumer, KafkaClientError> {
+    fn seek(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        from: Offset,
+    ) -> Result<&Consumer, KafkaClientError> {
         self.used = Some(Instant::now());
         let consumer = if let Some(consumer) = self.consumer.take() {
             consumer
@@ -162,14 +186,22 @@ impl RangeReader {
             self.client.consumer(self.purpose, &self.properties)?
         };
         let consumer = &*self.consumer.insert(consumer);
-        if self.at.as_ref().is_none_or(|(at, number, next)| at != topic || *number != partition || *next != from) {
+        if self
+            .at
+            .as_ref()
+            .is_none_or(|(at, number, next)| at != topic || *number != partition || *next != from)
+        {
             if !self.known.contains(topic) {
                 // Unasked, librdkafka finds out about the leaders of a topic that is new to it once a second.
                 consumer.fetch_metadata(Some(topic.as_str()), limits::LOOKUP_TIMEOUT)?;
                 self.known.insert(topic.clone());
             }
             let mut assignment = TopicPartitionList::with_capacity(1);
-            assignment.add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(from.0))?;
+            assignment.add_partition_offset(
+                topic.as_str(),
+                partition.0,
+                KafkaOffset::Offset(from.0),
+            )?;
             consumer.assign(&assignment)?;
             self.at = Some((topic.clone(), partition, from));
         }

@@ -31,10 +31,17 @@ pub(super) struct ReplayConsumer {
 }
 
 impl ReplayConsumer {
-    pub(super) fn new(reader: &KafkaReader, questions: Arc<Consumer>, requests: Receiver<ReplayRequest>) -> Self {
+    pub(super) fn new(
+        reader: &KafkaReader,
+        questions: Arc<Consumer>,
+        requests: Receiver<ReplayRequest>,
+    ) -> Self {
         // What one consumer may hold of prefetched records: a few requests' worth.
         let kbytes = (limits::REPLAY_READ_BYTES_MAX / 1024 * 4).to_string();
-        let bounds = vec![("queued.max.messages.kbytes", kbytes), ("queued.min.messages", "10000".to_owned())];
+        let bounds = vec![
+            ("queued.max.messages.kbytes", kbytes),
+            ("queued.min.messages", "10000".to_owned()),
+        ];
         Self {
             reader: RangeReader::new(&reader.client, "replay", bounds),
             questions,
@@ -73,30 +80,54 @@ impl ReplayConsumer {
         self.answer(range, read, end)
     }
 
-    fn read_from(&mut self, range: &ReplayRange, begin: Offset, bytes_max: usize) -> (ReplayRead, RangeEnd) {
-        let mut read = ReplayRead { entries: Vec::new(), next: range.from, log_start: None };
+    fn read_from(
+        &mut self,
+        range: &ReplayRange,
+        begin: Offset,
+        bytes_max: usize,
+    ) -> (ReplayRead, RangeEnd) {
+        let mut read = ReplayRead {
+            entries: Vec::new(),
+            next: range.from,
+            log_start: None,
+        };
         let mut bytes = 0;
         let prepare = self.preparation.snapshot();
         let timeout = limits::REPLAY_READ_TIMEOUT;
-        let end = self.reader.read(&range.topic, range.partition, begin, timeout, |message| {
-            let offset = Offset(message.offset());
-            if offset >= range.to {
-                read.next = range.to;
-                return ControlFlow::Break(());
-            }
-            let timestamp = timestamp(message);
-            let event = prepare.event(&range.topic, message);
-            bytes += message.payload_len();
-            read.entries.push(LogEntry { offset, timestamp, event });
-            read.next = Offset(offset.0 + 1);
-            let is_done = read.next >= range.to || bytes >= bytes_max;
-            if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        let end = self
+            .reader
+            .read(&range.topic, range.partition, begin, timeout, |message| {
+                let offset = Offset(message.offset());
+                if offset >= range.to {
+                    read.next = range.to;
+                    return ControlFlow::Break(());
+                }
+                let timestamp = timestamp(message);
+                let event = prepare.event(&range.topic, message);
+                bytes += message.payload_len();
+                read.entries.push(LogEntry {
+                    offset,
+                    timestamp,
+                    event,
+                });
+                read.next = Offset(offset.0 + 1);
+                let is_done = read.next >= range.to || bytes >= bytes_max;
+                if is_done {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
         (read, end)
     }
 
     /// What to answer; `None` when nothing came in time.
-    fn answer(&self, range: &ReplayRange, mut read: ReplayRead, end: RangeEnd) -> Option<ReplayRead> {
+    fn answer(
+        &self,
+        range: &ReplayRange,
+        mut read: ReplayRead,
+        end: RangeEnd,
+    ) -> Option<ReplayRead> {
         match end {
             RangeEnd::Enough => return Some(read),
             // What lies between here and `to` is no record (a transaction's marks, or compacted away), if the log reaches that far
@@ -112,7 +143,11 @@ impl ReplayConsumer {
 
     /// The log's start and end.
     fn watermarks(&self, range: &ReplayRange) -> Option<(Offset, Offset)> {
-        let found = self.questions.fetch_watermarks(range.topic.as_str(), range.partition.0, limits::LOOKUP_TIMEOUT);
+        let found = self.questions.fetch_watermarks(
+            range.topic.as_str(),
+            range.partition.0,
+            limits::LOOKUP_TIMEOUT,
+        );
         let (low, high) = found.ok()?;
         Some((Offset(low), Offset(high)))
     }

@@ -52,32 +52,54 @@ pub(super) fn describe(
         // Kafka answers now: before that the question would only have waited.
         *cluster = consumer.client().fetch_cluster_id(timeout);
     }
-    Ok(found.into_iter().map(|topic| described(topic, cluster.as_deref())).collect())
+    Ok(found
+        .into_iter()
+        .map(|topic| described(topic, cluster.as_deref()))
+        .collect())
 }
 
 fn described(description: TopicDescription, cluster: Option<&str>) -> Described {
-    let TopicDescription { name, error, id, partitions, authorized_operations } = description;
+    let TopicDescription {
+        name,
+        error,
+        id,
+        partitions,
+        authorized_operations,
+    } = description;
     let identity = id.map_or(TopicIdentity::Name(&name), TopicIdentity::Id);
     let log_id = cluster.map(|cluster| LogId::new(cluster, identity));
     let may_read = authorized_operations.is_none_or(|granted| granted.contains(&Operation::Read));
-    let partitions: Vec<_> = partitions.iter().map(|of| (Partition(of.number), of.has_leader)).collect();
+    let partitions: Vec<_> = partitions
+        .iter()
+        .map(|of| (Partition(of.number), of.has_leader))
+        .collect();
     let trouble = match error {
         Some(error) => Some(trouble_of(error)),
         None if !may_read => Some(TopicTrouble::NotAuthorized),
-        None if partitions.iter().any(|(_, has_leader)| !has_leader) => Some(TopicTrouble::NoLeader),
+        None if partitions.iter().any(|(_, has_leader)| !has_leader) => {
+            Some(TopicTrouble::NoLeader)
+        }
         None => None,
     };
-    Described { topic: name.into(), log_id, topic_id: id, partitions, trouble }
+    Described {
+        topic: name.into(),
+        log_id,
+        topic_id: id,
+        partitions,
+        trouble,
+    }
 }
 
 /// What an error of Kafka means for a topic.
 pub(super) fn trouble_of(error: RDKafkaErrorCode) -> TopicTrouble {
     match error {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition => {
-            TopicTrouble::DoesNotExist
-        }
+        RDKafkaErrorCode::UnknownTopicOrPartition
+        | RDKafkaErrorCode::UnknownTopic
+        | RDKafkaErrorCode::UnknownPartition => TopicTrouble::DoesNotExist,
         RDKafkaErrorCode::TopicAuthorizationFailed => TopicTrouble::NotAuthorized,
-        RDKafkaErrorCode::LeaderNotAvailable | RDKafkaErrorCode::NotLeaderForPartition => TopicTrouble::NoLeader,
+        RDKafkaErrorCode::LeaderNotAvailable | RDKafkaErrorCode::NotLeaderForPartition => {
+            TopicTrouble::NoLeader
+        }
         _ => TopicTrouble::Failing,
     }
 }
@@ -85,7 +107,10 @@ pub(super) fn trouble_of(error: RDKafkaErrorCode) -> TopicTrouble {
 /// The name of an existing topic that is nearest to `topic`, for a name that may be misspelt.
 pub(super) fn nearest(consumer: &Consumer, topic: &Topic) -> Option<String> {
     let metadata = consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT).ok()?;
-    let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+    let names = metadata
+        .topics()
+        .iter()
+        .map(|topic| topic.name().to_owned());
     let score = |name: &str| strsim::jaro_winkler(name, topic.as_str());
     let best = names.max_by(|a, b| score(a).total_cmp(&score(b)))?;
     (score(&best) > 0.8).then_some(best)

@@ -22,21 +22,38 @@ fn memory(root: &Path, machine: usize) -> usize {
 fn cgroup(root: &Path) -> Option<usize> {
     let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let version_2 = groups.lines().find_map(|line| line.strip_prefix("0::"));
-    let version_1 = groups.lines().find_map(|line| line.split_once(":memory:").map(|(_, path)| path));
-    let limits = [(version_1, "sys/fs/cgroup/memory", "memory.limit_in_bytes"), (version_2, "sys/fs/cgroup", "memory.max")];
-    limits.into_iter().filter_map(|(path, mount, file)| limit_at(&root.join(mount), path?, file)).min()
+    let version_1 = groups
+        .lines()
+        .find_map(|line| line.split_once(":memory:").map(|(_, path)| path));
+    let limits = [
+        (version_1, "sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        (version_2, "sys/fs/cgroup", "memory.max"),
+    ];
+    limits
+        .into_iter()
+        .filter_map(|(path, mount, file)| limit_at(&root.join(mount), path?, file))
+        .min()
 }
 
 /// The smallest limit on the way from the group at `path` to the root of its hierarchy. In a container the path may be one
 /// that only the host sees: then the root is the container's own.
 fn limit_at(mount: &Path, path: &str, file: &str) -> Option<usize> {
     let group = Path::new(path.trim_start_matches('/'));
-    let read = |group: &Path| std::fs::read_to_string(mount.join(group).join(file)).ok()?.trim().parse::<usize>().ok();
+    let read = |group: &Path| {
+        std::fs::read_to_string(mount.join(group).join(file))
+            .ok()?
+            .trim()
+            .parse::<usize>()
+            .ok()
+    };
     group.ancestors().filter_map(read).min()
 }
 
 /// What the kernel says by itself: a service may not see `/proc/meminfo`.
-#[allow(clippy::useless_conversion, reason = "the kernel's words have another size on other machines")]
+#[allow(
+    clippy::useless_conversion,
+    reason = "the kernel's words have another size on other machines"
+)]
 fn machine() -> usize {
     let info = rustix::system::sysinfo();
     let bytes = u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit));
@@ -60,24 +77,40 @@ mod tests {
     #[test]
     fn a_containers_limit_is_what_there_is() {
         let own = ("proc/self/cgroup", "0::/\n");
-        assert_eq!(memory_with(&[own, ("sys/fs/cgroup/memory.max", "1073741824\n")]), 1 << 30);
-        assert_eq!(memory_with(&[own, ("sys/fs/cgroup/memory.max", "max\n")]), 8 << 30);
+        assert_eq!(
+            memory_with(&[own, ("sys/fs/cgroup/memory.max", "1073741824\n")]),
+            1 << 30
+        );
+        assert_eq!(
+            memory_with(&[own, ("sys/fs/cgroup/memory.max", "max\n")]),
+            8 << 30
+        );
         let hosts = ("proc/self/cgroup", "0::/kubepods/pod1/c1\n");
-        assert_eq!(memory_with(&[hosts, ("sys/fs/cgroup/memory.max", "1073741824\n")]), 1 << 30);
+        assert_eq!(
+            memory_with(&[hosts, ("sys/fs/cgroup/memory.max", "1073741824\n")]),
+            1 << 30
+        );
     }
 
     #[test]
     fn the_smallest_limit_on_the_way_up_counts() {
         let own = ("proc/self/cgroup", "0::/a/b\n");
-        let (upper, lower) = (("sys/fs/cgroup/a/memory.max", "1000\n"), ("sys/fs/cgroup/a/b/memory.max", "2000\n"));
+        let (upper, lower) = (
+            ("sys/fs/cgroup/a/memory.max", "1000\n"),
+            ("sys/fs/cgroup/a/b/memory.max", "2000\n"),
+        );
         assert_eq!(memory_with(&[own, upper, lower]), 1000);
     }
 
     #[test]
     fn version_1_is_read_too() {
         let own = ("proc/self/cgroup", "5:cpu:/x\n4:memory:/docker/1\n0::/\n");
-        let limit = |text| memory_with(&[own, ("sys/fs/cgroup/memory/memory.limit_in_bytes", text)]);
-        assert_eq!((limit("536870912\n"), limit("9223372036854771712\n")), (1 << 29, 8 << 30));
+        let limit =
+            |text| memory_with(&[own, ("sys/fs/cgroup/memory/memory.limit_in_bytes", text)]);
+        assert_eq!(
+            (limit("536870912\n"), limit("9223372036854771712\n")),
+            (1 << 29, 8 << 30)
+        );
     }
 
     #[test]

@@ -41,7 +41,13 @@ pub enum Use {
 
 impl Use {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Feeds, Self::Replays, Self::Unwritten, Self::Coders, Self::Streams];
+    pub const ALL: [Self; 5] = [
+        Self::Feeds,
+        Self::Replays,
+        Self::Unwritten,
+        Self::Coders,
+        Self::Streams,
+    ];
 
     /// Its label in metrics.
     #[must_use]
@@ -79,7 +85,12 @@ impl MemoryBudget {
     /// A budget of `max` bytes of which nothing is used.
     #[must_use]
     pub fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, held: Default::default(), wanted: AtomicUsize::new(0), stalled: Stalled::default() })
+        Arc::new(Self {
+            max,
+            held: Default::default(),
+            wanted: AtomicUsize::new(0),
+            stalled: Stalled::default(),
+        })
     }
 
     /// Its bytes.
@@ -120,7 +131,11 @@ impl MemoryBudget {
     #[must_use]
     pub fn excess(&self) -> usize {
         let (held, wanted) = (self.held(), self.wanted.load(Ordering::Relaxed));
-        let unmet = if wanted > 0 { (held + wanted).saturating_sub(self.share(REFUSE_FROM)) } else { 0 };
+        let unmet = if wanted > 0 {
+            (held + wanted).saturating_sub(self.share(REFUSE_FROM))
+        } else {
+            0
+        };
         held.saturating_sub(self.share(YIELD_FROM)).max(unmet)
     }
 
@@ -151,7 +166,11 @@ impl MemoryBudget {
     #[must_use]
     pub fn hold(self: &Arc<Self>, of: Use, bytes: usize) -> Held {
         self.held[of as usize].fetch_add(bytes, Ordering::Relaxed);
-        Held { budget: Arc::clone(self), of, bytes }
+        Held {
+            budget: Arc::clone(self),
+            of,
+            bytes,
+        }
     }
 
     /// The same bytes, counted once until the last of those that share them drops them.
@@ -222,7 +241,10 @@ mod tests {
         let budget = MemoryBudget::new(1600);
         let bytes = budget.keep(Use::Unwritten, Bytes::from(vec![7; 100]));
         let part = bytes.slice(90..);
-        assert_eq!((budget.held(), budget.held_for(Use::Unwritten), &part[..]), (100, 100, &[7; 10][..]));
+        assert_eq!(
+            (budget.held(), budget.held_for(Use::Unwritten), &part[..]),
+            (100, 100, &[7; 10][..])
+        );
         drop(bytes);
         assert_eq!(budget.held(), 100, "a part of it keeps all of it");
         drop(part);
@@ -266,6 +288,9 @@ mod tests {
     #[test]
     fn feeds_have_half_of_it_among_them() {
         let budget = MemoryBudget::new(1600);
-        assert_eq!([0, 1, 2, 8, 80].map(|feeds| budget.of_each_feed(feeds, 500)), [500, 500, 400, 100, 10]);
+        assert_eq!(
+            [0, 1, 2, 8, 80].map(|feeds| budget.of_each_feed(feeds, 500)),
+            [500, 500, 400, 100, 10]
+        );
     }
 }

@@ -45,8 +45,19 @@ impl Stalled {
         let mut waiting = self.waiting.lock();
         waiting.next += 1;
         let number = waiting.next;
-        waiting.clients.insert(number, Client { bytes, since: Instant::now(), _stay: sender });
-        MemoryIsNeeded { waiting: Arc::clone(&self.waiting), number, stay }
+        waiting.clients.insert(
+            number,
+            Client {
+                bytes,
+                since: Instant::now(),
+                _stay: sender,
+            },
+        );
+        MemoryIsNeeded {
+            waiting: Arc::clone(&self.waiting),
+            number,
+            stay,
+        }
     }
 
     /// Sends clients away that have taken nothing for [`limits::MEMORY_STALL`], the one with the most first, until `excess`
@@ -54,8 +65,12 @@ impl Stalled {
     pub fn yield_bytes(&self, excess: usize) -> usize {
         let mut waiting = self.waiting.lock();
         let long = |client: &Client| client.since.elapsed() >= limits::MEMORY_STALL;
-        let mut stalled: Vec<(usize, u64)> =
-            waiting.clients.iter().filter(|(_, client)| long(client)).map(|(number, client)| (client.bytes, *number)).collect();
+        let mut stalled: Vec<(usize, u64)> = waiting
+            .clients
+            .iter()
+            .filter(|(_, client)| long(client))
+            .map(|(number, client)| (client.bytes, *number))
+            .collect();
         stalled.sort_unstable_by(|one, other| other.cmp(one));
         let (mut freed, mut gone) = (0, 0);
         for (bytes, number) in stalled {
@@ -94,7 +109,11 @@ mod tests {
     async fn the_client_with_the_most_bytes_goes_first_and_only_as_many_as_needed() {
         let stalled = Stalled::default();
         let mut waits = [300, 100, 200].map(|bytes| stalled.wait(bytes));
-        assert_eq!(stalled.yield_bytes(1000), 0, "they have only just begun to wait");
+        assert_eq!(
+            stalled.yield_bytes(1000),
+            0,
+            "they have only just begun to wait"
+        );
         tokio::time::sleep(limits::MEMORY_STALL).await;
         let mut late = stalled.wait(1000);
         assert_eq!(stalled.yield_bytes(400), 2);

@@ -39,14 +39,23 @@ impl Collector for KafkaClientStatistics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let reports = self.reports.lock();
         let mut families: BTreeMap<&str, Vec<(&str, &Sample)>> = BTreeMap::new();
-        for (handle, sample) in reports.iter().flat_map(|(handle, samples)| samples.iter().map(move |sample| (handle, sample))) {
-            families.entry(sample.name).or_default().push((handle, sample));
+        for (handle, sample) in reports
+            .iter()
+            .flat_map(|(handle, samples)| samples.iter().map(move |sample| (handle, sample)))
+        {
+            families
+                .entry(sample.name)
+                .or_default()
+                .push((handle, sample));
         }
         for (name, samples) in families {
             let help = samples.first().map_or("", |(_, sample)| sample.help);
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (handle, sample) in samples {
-                let mut labels = vec![("handle", handle.to_owned()), ("type", "consumer".to_owned())];
+                let mut labels = vec![
+                    ("handle", handle.to_owned()),
+                    ("type", "consumer".to_owned()),
+                ];
                 labels.extend(sample.labels.iter().cloned());
                 ConstGauge::new(sample.value).encode(family.encode_family(&labels)?)?;
             }

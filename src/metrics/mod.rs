@@ -29,8 +29,8 @@ use serde_json::Value;
 
 pub use kafka_client::{KafkaClientStatistics, Sample};
 pub use labels::{
-    BuildLabel, DeliverySeconds, KindLabel, ReasonLabel, StreamLabel, StreamOwnerLabel, StreamTopicLabel, TopicLabel,
-    TopicReasonLabel,
+    BuildLabel, DeliverySeconds, KindLabel, ReasonLabel, StreamLabel, StreamOwnerLabel,
+    StreamTopicLabel, TopicLabel, TopicReasonLabel,
 };
 
 use crate::cursor::MovedReason;
@@ -162,7 +162,8 @@ impl Metrics {
     pub fn render(&self) -> String {
         self.update_ages();
         let mut openmetrics = String::new();
-        prometheus_client::encoding::text::encode(&mut openmetrics, &self.registry).expect("writing to a String does not fail");
+        prometheus_client::encoding::text::encode(&mut openmetrics, &self.registry)
+            .expect("writing to a String does not fail");
         text::prometheus(&openmetrics)
     }
 
@@ -170,12 +171,19 @@ impl Metrics {
     fn update_ages(&self) {
         let now = now_seconds();
         for topic in self.topics.lock().iter() {
-            let label = TopicLabel { topic: topic.clone() };
-            let newest = self.newest_record_seconds.get(&label).map(|newest| newest.clone());
+            let label = TopicLabel {
+                topic: topic.clone(),
+            };
+            let newest = self
+                .newest_record_seconds
+                .get(&label)
+                .map(|newest| newest.clone());
             if let Some(newest) = newest {
                 // One from the future counts as one of now: else its topic would look alive until that time comes.
                 newest.set(newest.get().min(now));
-                self.newest_record_age_seconds.get_or_create(&label).set(now - newest.get());
+                self.newest_record_age_seconds
+                    .get_or_create(&label)
+                    .set(now - newest.get());
             }
         }
     }
@@ -187,12 +195,20 @@ impl Metrics {
 
     /// A subscriber was told that it goes on elsewhere.
     pub fn count_moved(&self, reason: MovedReason) {
-        self.moved.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+        self.moved
+            .get_or_create(&ReasonLabel {
+                reason: reason.as_str(),
+            })
+            .inc();
     }
 
     /// The same for all subscribers of a feed.
     pub fn count_moved_all(&self, reason: MovedReason, subscribers: usize) {
-        self.moved.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc_by(subscribers as u64);
+        self.moved
+            .get_or_create(&ReasonLabel {
+                reason: reason.as_str(),
+            })
+            .inc_by(subscribers as u64);
     }
 
     /// Says which streams there are and what their configuration promises, for alerts to lean on: `owner`,
@@ -207,30 +223,60 @@ impl Metrics {
         for stream in catalog.streams() {
             let name = stream.name.to_string();
             let setting = |key: &str| stream.settings.get(key);
-            let owner = setting("owner").and_then(Value::as_str).unwrap_or_default().to_owned();
-            self.stream_info.get_or_create(&StreamOwnerLabel { stream: name.clone(), owner }).set(1);
+            let owner = setting("owner")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            self.stream_info
+                .get_or_create(&StreamOwnerLabel {
+                    stream: name.clone(),
+                    owner,
+                })
+                .set(1);
             for topic in &stream.topics {
-                self.stream_topic_info.get_or_create(&StreamTopicLabel { stream: name.clone(), topic: topic.to_string() }).set(1);
+                self.stream_topic_info
+                    .get_or_create(&StreamTopicLabel {
+                        stream: name.clone(),
+                        topic: topic.to_string(),
+                    })
+                    .set(1);
             }
-            let has_canaries = setting("canary_events_enabled").and_then(Value::as_bool).unwrap_or(false);
-            let silence_max = setting("silence_max_seconds").and_then(Value::as_f64).or(has_canaries.then_some(7200.0));
+            let has_canaries = setting("canary_events_enabled")
+                .and_then(Value::as_bool)
+                .unwrap_or(false);
+            let silence_max = setting("silence_max_seconds")
+                .and_then(Value::as_f64)
+                .or(has_canaries.then_some(7200.0));
             if let Some(seconds) = silence_max {
-                self.stream_silence_max_seconds.get_or_create(&StreamLabel { stream: name.clone() }).set(seconds);
+                self.stream_silence_max_seconds
+                    .get_or_create(&StreamLabel {
+                        stream: name.clone(),
+                    })
+                    .set(seconds);
             }
             if let Some(rate) = setting("events_per_second_max").and_then(Value::as_f64) {
-                self.stream_events_per_second_max.get_or_create(&StreamLabel { stream: name }).set(rate);
+                self.stream_events_per_second_max
+                    .get_or_create(&StreamLabel { stream: name })
+                    .set(rate);
             }
         }
     }
 
     /// A record was not delivered.
     pub fn count_skip(&self, reason: SkipReason) {
-        self.records_skipped.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+        self.records_skipped
+            .get_or_create(&ReasonLabel {
+                reason: reason.as_str(),
+            })
+            .inc();
     }
 }
 
 fn now_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
 }
 
 #[cfg(test)]
@@ -240,9 +286,17 @@ mod tests {
     #[test]
     fn a_record_from_the_future_counts_as_one_of_now() {
         let metrics = Metrics::default();
-        let config = crate::config::Config::parse("stream_config_defaults: {a: {}}", std::iter::empty()).expect("a file");
-        metrics.describe_streams(&Catalog::build(&Value::Null, &config.streams).expect("a catalog"));
-        let newest = metrics.newest_record_seconds.get_or_create(&TopicLabel { topic: "a".to_owned() }).clone();
+        let config =
+            crate::config::Config::parse("stream_config_defaults: {a: {}}", std::iter::empty())
+                .expect("a file");
+        metrics
+            .describe_streams(&Catalog::build(&Value::Null, &config.streams).expect("a catalog"));
+        let newest = metrics
+            .newest_record_seconds
+            .get_or_create(&TopicLabel {
+                topic: "a".to_owned(),
+            })
+            .clone();
         let before = now_seconds();
         // A year ahead, and microseconds taken for milliseconds.
         for from_the_future in [before + 31_536_000.0, before * 1000.0] {
@@ -251,24 +305,40 @@ mod tests {
             let counted = newest.get();
             assert!((before..=now_seconds()).contains(&counted), "{counted}");
             let _ = metrics.render();
-            assert!((newest.get() - counted).abs() < 1e-9, "it grows older from then on");
+            assert!(
+                (newest.get() - counted).abs() < 1e-9,
+                "it grows older from then on"
+            );
         }
     }
 
     #[test]
     fn the_names_of_the_node_service_are_kept() {
         let metrics = Metrics::default();
-        metrics.connected_clients.get_or_create(&StreamLabel { stream: "a".into() }).set(1);
-        metrics.client_connections.get_or_create(&StreamLabel { stream: "a".into() }).inc();
+        metrics
+            .connected_clients
+            .get_or_create(&StreamLabel { stream: "a".into() })
+            .set(1);
+        metrics
+            .client_connections
+            .get_or_create(&StreamLabel { stream: "a".into() })
+            .inc();
         let text = metrics.render();
-        assert!(text.contains("eventstreams_connected_clients{stream=\"a\"} 1\n"), "{text}");
-        assert!(text.contains("eventstreams_client_connections_total{stream=\"a\"} 1\n"), "{text}");
+        assert!(
+            text.contains("eventstreams_connected_clients{stream=\"a\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("eventstreams_client_connections_total{stream=\"a\"} 1\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn streams_are_described_as_they_are_configured_now() {
         let catalog = |yaml: &str| {
-            let config = crate::config::Config::parse(yaml, std::iter::empty()).expect("a configuration");
+            let config =
+                crate::config::Config::parse(yaml, std::iter::empty()).expect("a configuration");
             Catalog::build(&Value::Null, &config.streams).expect("a catalog")
         };
         let metrics = Metrics::default();
@@ -276,12 +346,26 @@ mod tests {
             "stream_config_defaults: {a: {owner: team, canary_events_enabled: true}, b: {topics: [x.b]}}",
         ));
         let text = metrics.render();
-        assert!(text.contains("eventstreams_stream_info{stream=\"a\",owner=\"team\"} 1\n"), "{text}");
-        assert!(text.contains("eventstreams_stream_topic_info{stream=\"b\",topic=\"x.b\"} 1\n"), "{text}");
-        assert!(text.contains("eventstreams_stream_silence_max_seconds{stream=\"a\"} 7200.0\n"), "{text}");
-        metrics.describe_streams(&catalog("stream_config_defaults: {b: {events_per_second_max: 50}}"));
+        assert!(
+            text.contains("eventstreams_stream_info{stream=\"a\",owner=\"team\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("eventstreams_stream_topic_info{stream=\"b\",topic=\"x.b\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("eventstreams_stream_silence_max_seconds{stream=\"a\"} 7200.0\n"),
+            "{text}"
+        );
+        metrics.describe_streams(&catalog(
+            "stream_config_defaults: {b: {events_per_second_max: 50}}",
+        ));
         let text = metrics.render();
         assert!(!text.contains("stream=\"a\""), "{text}");
-        assert!(text.contains("eventstreams_stream_events_per_second_max{stream=\"b\"} 50.0\n"), "{text}");
+        assert!(
+            text.contains("eventstreams_stream_events_per_second_max{stream=\"b\"} 50.0\n"),
+            "{text}"
+        );
     }
 }

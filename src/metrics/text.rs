@@ -21,8 +21,23 @@ pub(super) fn prometheus(openmetrics: &str) -> String {
         };
         let (name, kind) = described.split_once(' ').unwrap_or((described, "untyped"));
         let suffix = if kind == "counter" { "_total" } else { "" };
-        let help = help.take().and_then(|help: &str| help.split_once(' ')).map_or("", |(_, help)| help);
-        text.extend(["# HELP ", name, suffix, " ", help, "\n# TYPE ", name, suffix, " ", kind, "\n"]);
+        let help = help
+            .take()
+            .and_then(|help: &str| help.split_once(' '))
+            .map_or("", |(_, help)| help);
+        text.extend([
+            "# HELP ",
+            name,
+            suffix,
+            " ",
+            help,
+            "\n# TYPE ",
+            name,
+            suffix,
+            " ",
+            kind,
+            "\n",
+        ]);
     }
     text
 }
@@ -33,10 +48,8 @@ mod tests {
 
     #[test]
     fn counters_are_described_by_the_name_of_their_samples() {
-        let openmetrics =
-            "# HELP a A thing.\n# TYPE a counter\na_total{b=\"# EOF\"} 1\n# HELP g Now.\n# TYPE g gauge\ng 2\n# EOF\n";
-        let expected =
-            "# HELP a_total A thing.\n# TYPE a_total counter\na_total{b=\"# EOF\"} 1\n# HELP g Now.\n# TYPE g gauge\ng 2\n";
+        let openmetrics = "# HELP a A thing.\n# TYPE a counter\na_total{b=\"# EOF\"} 1\n# HELP g Now.\n# TYPE g gauge\ng 2\n# EOF\n";
+        let expected = "# HELP a_total A thing.\n# TYPE a_total counter\na_total{b=\"# EOF\"} 1\n# HELP g Now.\n# TYPE g gauge\ng 2\n";
         assert_eq!(prometheus(openmetrics), expected);
     }
 }

@@ -22,12 +22,18 @@ pub(super) fn collect(
             } else if streams.contains_key(alias.as_str()) {
                 StreamProblem::AliasIsStream { alias }
             } else if let Some(other) = aliases.get(&alias) {
-                StreamProblem::AliasTwice { alias, other: other.name.clone() }
+                StreamProblem::AliasTwice {
+                    alias,
+                    other: other.name.clone(),
+                }
             } else {
                 aliases.insert(alias, Arc::clone(stream));
                 continue;
             };
-            errors.push(StreamError { stream: stream.name.to_string(), problem });
+            errors.push(StreamError {
+                stream: stream.name.to_string(),
+                problem,
+            });
         }
     }
     aliases

@@ -30,13 +30,22 @@ pub(super) fn is_pattern(name: &str) -> bool {
 impl Configured<'_> {
     /// The names in document, defaults and overrides; patterns too; a name may come more than once.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        self.document.keys().chain(self.defaults.keys()).chain(self.overrides.keys())
+        self.document
+            .keys()
+            .chain(self.defaults.keys())
+            .chain(self.overrides.keys())
     }
 
     /// The stream `name`, when it is configured itself or a pattern matches it.
     pub(super) fn find(&self, name: &str) -> Result<Option<Allowed>, StreamError> {
-        let pattern = if self.document.contains_key(name) { None } else { self.matching_pattern(name)? };
-        let given = [self.document, self.defaults, self.overrides].iter().any(|map| map.contains_key(name));
+        let pattern = if self.document.contains_key(name) {
+            None
+        } else {
+            self.matching_pattern(name)?
+        };
+        let given = [self.document, self.defaults, self.overrides]
+            .iter()
+            .any(|map| map.contains_key(name));
         if !given && pattern.is_none() {
             return Ok(None);
         }
@@ -51,17 +60,22 @@ impl Configured<'_> {
         }
         lay(&mut settings, self.document, name)?;
         lay(&mut settings, self.overrides, name)?;
-        Ok(Some(Allowed { name: StreamName::from(name), settings, of_pattern }))
+        Ok(Some(Allowed {
+            name: StreamName::from(name),
+            settings,
+            of_pattern,
+        }))
     }
 
     /// The first pattern, in the order of the document, that matches `name`.
     fn matching_pattern(&self, name: &str) -> Result<Option<&str>, StreamError> {
         for pattern in self.names().filter(|name| is_pattern(name)) {
             // Not anchored, as in JavaScript: patterns that mean a whole name say `^` and `$`.
-            let regex = Regex::new(&pattern[1..pattern.len() - 1]).map_err(|error| StreamError {
-                stream: pattern.clone(),
-                problem: StreamProblem::Pattern(last_line(&error.to_string())),
-            })?;
+            let regex =
+                Regex::new(&pattern[1..pattern.len() - 1]).map_err(|error| StreamError {
+                    stream: pattern.clone(),
+                    problem: StreamProblem::Pattern(last_line(&error.to_string())),
+                })?;
             if regex.is_match(name) {
                 return Ok(Some(pattern));
             }
@@ -70,18 +84,29 @@ impl Configured<'_> {
     }
 }
 
-fn lay(settings: &mut Map<String, Value>, map: &Map<String, Value>, name: &str) -> Result<(), StreamError> {
+fn lay(
+    settings: &mut Map<String, Value>,
+    map: &Map<String, Value>,
+    name: &str,
+) -> Result<(), StreamError> {
     match map.get(name) {
         None => Ok(()),
         Some(Value::Object(over)) => {
             merge(settings, over);
             Ok(())
         }
-        Some(_) => Err(StreamError { stream: name.to_owned(), problem: StreamProblem::NoMap }),
+        Some(_) => Err(StreamError {
+            stream: name.to_owned(),
+            problem: StreamProblem::NoMap,
+        }),
     }
 }
 
 /// The regex crate draws the place over several lines; its last one says what is wrong.
 fn last_line(text: &str) -> String {
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    text.lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
 }

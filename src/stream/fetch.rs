@@ -52,7 +52,9 @@ impl FetchError {
     fn is_passing(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
-            Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Status(status) => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Request(_) | Self::Redirects | Self::TooLarge => false,
         }
     }
@@ -62,7 +64,11 @@ impl FetchError {
 ///
 /// # Errors
 /// The last attempt's; at worst after four attempts of `options.timeout` (5 s) each and 2.6 s of pauses.
-pub(super) async fn fetch(url: &str, options: &UriOptions, user_agent: &str) -> Result<Vec<u8>, FetchError> {
+pub(super) async fn fetch(
+    url: &str,
+    options: &UriOptions,
+    user_agent: &str,
+) -> Result<Vec<u8>, FetchError> {
     fetch_with_pauses(url, options, user_agent, FIRST_PAUSE).await
 }
 
@@ -72,8 +78,14 @@ async fn fetch_with_pauses(
     user_agent: &str,
     first_pause: Duration,
 ) -> Result<Vec<u8>, FetchError> {
-    let timeout = options.timeout_ms.map_or(ATTEMPT_TIMEOUT, Duration::from_millis);
-    let client = Client::builder().user_agent(user_agent).timeout(timeout).redirect(Policy::none()).build();
+    let timeout = options
+        .timeout_ms
+        .map_or(ATTEMPT_TIMEOUT, Duration::from_millis);
+    let client = Client::builder()
+        .user_agent(user_agent)
+        .timeout(timeout)
+        .redirect(Policy::none())
+        .build();
     let client = client.map_err(|error| FetchError::Request(told(error)))?;
     let mut pause = first_pause;
     for _ in 1..ATTEMPTS {
@@ -99,8 +111,13 @@ async fn attempt(client: &Client, url: &str, options: &UriOptions) -> Result<Vec
                 request = request.header(name, value);
             }
         }
-        let request = request.build().map_err(|error| FetchError::Request(told(error)))?;
-        let response = client.execute(request).await.map_err(|error| FetchError::NoAnswer(told(error)))?;
+        let request = request
+            .build()
+            .map_err(|error| FetchError::Request(told(error)))?;
+        let response = client
+            .execute(request)
+            .await
+            .map_err(|error| FetchError::NoAnswer(told(error)))?;
         match response.status() {
             StatusCode::OK => return body(response).await,
             status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
@@ -114,7 +131,9 @@ async fn attempt(client: &Client, url: &str, options: &UriOptions) -> Result<Vec
 
 /// Where a redirect leads, with the name and password of the `first` URL only on its own host.
 fn redirected(first: &Url, at: &Url, response: &Response) -> Option<Url> {
-    let mut to = at.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;
+    let mut to = at
+        .join(response.headers().get(LOCATION)?.to_str().ok()?)
+        .ok()?;
     if to.origin() == first.origin() {
         to.set_username(first.username()).ok()?;
         to.set_password(first.password()).ok()?;
@@ -124,7 +143,11 @@ fn redirected(first: &Url, at: &Url, response: &Response) -> Option<Url> {
 
 async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| FetchError::NoAnswer(told(error)))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| FetchError::NoAnswer(told(error)))?
+    {
         if body.len() + chunk.len() > limits::STREAM_CONFIG_BYTES_MAX {
             return Err(FetchError::TooLarge);
         }
@@ -171,7 +194,11 @@ mod tests {
         let asked = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&asked);
         let handler = move || async move {
-            let status = if counted.fetch_add(1, Ordering::SeqCst) < failures { status } else { StatusCode::OK };
+            let status = if counted.fetch_add(1, Ordering::SeqCst) < failures {
+                status
+            } else {
+                StatusCode::OK
+            };
             (status, "{}")
         };
         (serve(Router::new().route("/", get(handler))).await, asked)
@@ -180,77 +207,147 @@ mod tests {
     #[tokio::test]
     async fn the_operators_headers_are_sent_and_host_is_replaced() {
         let handler = |headers: HeaderMap| async move {
-            let sent =
-                |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>();
-            format!("{:?} {:?} {:?}", sent("host"), sent("user-agent"), sent("x-own"))
+            let sent = |name: &str| {
+                headers
+                    .get_all(name)
+                    .iter()
+                    .map(|value| value.to_str().unwrap().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            format!(
+                "{:?} {:?} {:?}",
+                sent("host"),
+                sent("user-agent"),
+                sent("x-own")
+            )
         };
         let url = serve(Router::new().route("/", get(handler))).await;
-        let headers = [("Host", "meta.example.org"), ("X-Own", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let options = UriOptions { headers: headers.into(), timeout_ms: None };
+        let headers = [("Host", "meta.example.org"), ("X-Own", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let options = UriOptions {
+            headers: headers.into(),
+            timeout_ms: None,
+        };
         let body = fetch(&url, &options, "eventstreams-test").await.unwrap();
-        assert_eq!(String::from_utf8(body).unwrap(), r#"["meta.example.org"] ["eventstreams-test"] ["1"]"#);
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"["meta.example.org"] ["eventstreams-test"] ["1"]"#
+        );
     }
 
     #[tokio::test]
     async fn a_server_in_trouble_is_asked_again() {
         let (url, asked) = serve_after(3, StatusCode::SERVICE_UNAVAILABLE).await;
-        assert_eq!(fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE).await.unwrap(), b"{}");
+        assert_eq!(
+            fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE)
+                .await
+                .unwrap(),
+            b"{}"
+        );
         assert_eq!(asked.load(Ordering::SeqCst), 4);
     }
 
     #[tokio::test]
     async fn a_server_that_stays_in_trouble_is_given_up_after_four_attempts() {
         let (url, asked) = serve_after(9, StatusCode::BAD_GATEWAY).await;
-        let error = fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE).await.unwrap_err();
-        assert_eq!((error.to_string(), asked.load(Ordering::SeqCst)), ("answered 502 Bad Gateway".to_owned(), 4));
+        let error = fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.to_string(), asked.load(Ordering::SeqCst)),
+            ("answered 502 Bad Gateway".to_owned(), 4)
+        );
     }
 
     #[tokio::test]
     async fn a_page_that_is_not_there_is_asked_for_once() {
         let (url, asked) = serve_after(9, StatusCode::NOT_FOUND).await;
-        let error = fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE).await.unwrap_err();
-        assert_eq!((error.to_string(), asked.load(Ordering::SeqCst)), ("answered 404 Not Found".to_owned(), 1));
+        let error = fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.to_string(), asked.load(Ordering::SeqCst)),
+            ("answered 404 Not Found".to_owned(), 1)
+        );
     }
 
     #[tokio::test]
     async fn an_answer_that_never_comes_ends_at_the_timeout() {
         let url = serve(Router::new().route("/", get(std::future::pending::<()>))).await;
-        let options = UriOptions { timeout_ms: Some(20), ..UriOptions::default() };
-        let error = fetch_with_pauses(&url, &options, "t", NO_PAUSE).await.unwrap_err();
+        let options = UriOptions {
+            timeout_ms: Some(20),
+            ..UriOptions::default()
+        };
+        let error = fetch_with_pauses(&url, &options, "t", NO_PAUSE)
+            .await
+            .unwrap_err();
         assert!(matches!(error, FetchError::NoAnswer(_)), "{error}");
     }
 
     #[tokio::test]
     async fn a_text_that_is_no_url_is_an_error_at_once() {
-        let error = fetch("http://", &UriOptions::default(), "t").await.unwrap_err();
+        let error = fetch("http://", &UriOptions::default(), "t")
+            .await
+            .unwrap_err();
         assert!(matches!(error, FetchError::Request(_)), "{error}");
     }
 
     /// What a server is sent, by header; the names are in lower case.
     fn seen(headers: &HeaderMap) -> String {
-        let of = |name: &str| headers.get(name).map_or("-", |value| value.to_str().unwrap()).to_owned();
+        let of = |name: &str| {
+            headers
+                .get(name)
+                .map_or("-", |value| value.to_str().unwrap())
+                .to_owned()
+        };
         ["host", "x-own", "authorization"].map(of).join(" ")
     }
 
     #[tokio::test]
     async fn a_redirect_takes_headers_and_password_to_the_same_host_only() {
-        let other = serve(Router::new().route("/", get(|headers: HeaderMap| async move { seen(&headers) }))).await;
+        let other = serve(
+            Router::new().route("/", get(|headers: HeaderMap| async move { seen(&headers) })),
+        )
+        .await;
         let away = other.clone();
         let router = Router::new()
-            .route("/away", get(|| async move { axum::response::Redirect::temporary(&away) }))
-            .route("/moved", get(|| async { axum::response::Redirect::permanent("/here") }))
-            .route("/round", get(|| async { axum::response::Redirect::permanent("/round") }))
-            .route("/here", get(|headers: HeaderMap| async move { seen(&headers) }));
-        let base = serve(router).await.replace("http://", "http://user:hunter2@");
-        let headers = [("Host", "meta.example.org"), ("X-Own", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let options = UriOptions { headers: headers.into(), timeout_ms: None };
+            .route(
+                "/away",
+                get(|| async move { axum::response::Redirect::temporary(&away) }),
+            )
+            .route(
+                "/moved",
+                get(|| async { axum::response::Redirect::permanent("/here") }),
+            )
+            .route(
+                "/round",
+                get(|| async { axum::response::Redirect::permanent("/round") }),
+            )
+            .route(
+                "/here",
+                get(|headers: HeaderMap| async move { seen(&headers) }),
+            );
+        let base = serve(router)
+            .await
+            .replace("http://", "http://user:hunter2@");
+        let headers = [("Host", "meta.example.org"), ("X-Own", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let options = UriOptions {
+            headers: headers.into(),
+            timeout_ms: None,
+        };
         let fetched = async |path: &str| {
             let url = format!("{base}{path}");
-            fetch_with_pauses(&url, &options, "t", NO_PAUSE).await.map(|body| String::from_utf8(body).unwrap())
+            fetch_with_pauses(&url, &options, "t", NO_PAUSE)
+                .await
+                .map(|body| String::from_utf8(body).unwrap())
         };
         let host = other.trim_start_matches("http://").trim_end_matches('/');
         assert_eq!(fetched("away").await.unwrap(), format!("{host} - -"));
-        assert_eq!(fetched("moved").await.unwrap(), "meta.example.org 1 Basic dXNlcjpodW50ZXIy");
+        assert_eq!(
+            fetched("moved").await.unwrap(),
+            "meta.example.org 1 Basic dXNlcjpodW50ZXIy"
+        );
         assert!(matches!(fetched("round").await, Err(FetchError::Redirects)));
     }
 }

@@ -30,13 +30,19 @@ mod tests {
     fn maps_are_merged_deep_and_keep_what_only_one_has() {
         let under = json!({"a": {"b": 1, "c": {"d": 2}}, "e": 3});
         let over = json!({"a": {"c": {"f": 4}, "b": 5}, "g": 6});
-        assert_eq!(merged(&under, &over), json!({"a": {"b": 5, "c": {"d": 2, "f": 4}}, "e": 3, "g": 6}));
+        assert_eq!(
+            merged(&under, &over),
+            json!({"a": {"b": 5, "c": {"d": 2, "f": 4}}, "e": 3, "g": 6})
+        );
     }
 
     #[test]
     fn lists_and_scalars_are_replaced_whole() {
         let under = json!({"topics": ["eqiad.a", "codfw.a"], "prefixes": ["x"], "map": {"a": 1}});
         let over = json!({"topics": ["eqiad.a"], "prefixes": null, "map": 5});
-        assert_eq!(merged(&under, &over), json!({"topics": ["eqiad.a"], "prefixes": null, "map": 5}));
+        assert_eq!(
+            merged(&under, &over),
+            json!({"topics": ["eqiad.a"], "prefixes": null, "map": 5})
+        );
     }
 }

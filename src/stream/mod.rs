@@ -37,4 +37,6 @@ pub use catalog::{Catalog, CatalogError, Warning};
 pub use fetch::FetchError;
 pub use name::{StreamName, Topic};
 pub use settings::{Stream, StreamError, StreamProblem};
-pub use source::{LoadError, Loaded, SourceError, is_fetched, load, load_catalog, shown_uri, source_file};
+pub use source::{
+    LoadError, Loaded, SourceError, is_fetched, load, load_catalog, shown_uri, source_file,
+};

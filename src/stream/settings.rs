@@ -40,7 +40,9 @@ pub struct StreamError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamProblem {
     /// Clients ask for streams in a URL, separated by commas.
-    #[error("a public stream's name must not be empty or hold `,`, `/`, spaces or control characters")]
+    #[error(
+        "a public stream's name must not be empty or hold `,`, `/`, spaces or control characters"
+    )]
     Name,
     /// A setting has another shape than it should.
     #[error("{setting} must be {expected}")]
@@ -51,13 +53,17 @@ pub enum StreamProblem {
         expected: &'static str,
     },
     /// `topics` is there and empty.
-    #[error("topics is an empty list; name topics, or leave it out for each of topic_prefixes + name")]
+    #[error(
+        "topics is an empty list; name topics, or leave it out for each of topic_prefixes + name"
+    )]
     NoTopics,
     /// A topic that Kafka cannot have.
     #[error("{0:?} is no name of a Kafka topic (1 to 249 of a-z A-Z 0-9 . _ -)")]
     TopicName(String),
     /// A pattern's regular expression is not one of ours.
-    #[error("the pattern cannot be used: {0}; look-around and back-references of JavaScript are not supported")]
+    #[error(
+        "the pattern cannot be used: {0}; look-around and back-references of JavaScript are not supported"
+    )]
     Pattern(String),
     /// The map of settings is no map.
     #[error("its settings are no map")]
@@ -86,7 +92,11 @@ pub enum StreamProblem {
 
 impl Stream {
     /// Reads the stream `name` out of its merged settings. A stream that a pattern matched (`of_pattern`) has topics of its own.
-    pub(super) fn read(name: &StreamName, mut settings: Map<String, Value>, of_pattern: bool) -> Result<Self, StreamProblem> {
+    pub(super) fn read(
+        name: &StreamName,
+        mut settings: Map<String, Value>,
+        of_pattern: bool,
+    ) -> Result<Self, StreamProblem> {
         if !can_be_asked_for(name.as_str()) {
             return Err(StreamProblem::Name);
         }
@@ -114,7 +124,10 @@ impl Stream {
 
 /// A name that stands in a URL's list of streams as it is.
 pub(super) fn can_be_asked_for(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(|c| c == ',' || c == '/' || c.is_whitespace() || c.is_control())
+    !name.is_empty()
+        && !name
+            .chars()
+            .any(|c| c == ',' || c == '/' || c.is_whitespace() || c.is_control())
 }
 
 fn topics_of(settings: &Map<String, Value>, of_pattern: bool) -> Result<Vec<Topic>, StreamProblem> {
@@ -122,15 +135,25 @@ fn topics_of(settings: &Map<String, Value>, of_pattern: bool) -> Result<Vec<Topi
 }
 
 /// The setting as topics. Those of a pattern are patterns themselves and say nothing about the one stream: `None` when there are only such.
-fn topics(settings: &Map<String, Value>, setting: &'static str, of_pattern: bool) -> Result<Option<Vec<Topic>>, StreamProblem> {
-    let Some(mut given) = names(settings, setting)? else { return Ok(None) };
+fn topics(
+    settings: &Map<String, Value>,
+    setting: &'static str,
+    of_pattern: bool,
+) -> Result<Option<Vec<Topic>>, StreamProblem> {
+    let Some(mut given) = names(settings, setting)? else {
+        return Ok(None);
+    };
     if of_pattern {
         given.retain(|topic| !topic.starts_with('/'));
         if given.is_empty() {
             return Ok(None);
         }
     }
-    given.into_iter().map(topic).collect::<Result<_, _>>().map(Some)
+    given
+        .into_iter()
+        .map(topic)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// Each prefix + name, or the name alone without prefixes (protocol §6).
@@ -139,7 +162,10 @@ fn prefixed(name: &StreamName, settings: &Map<String, Value>) -> Result<Vec<Topi
     if prefixes.is_empty() {
         return Ok(vec![topic(name.as_str().to_owned())?]);
     }
-    prefixes.into_iter().map(|prefix| topic(prefix + name.as_str())).collect()
+    prefixes
+        .into_iter()
+        .map(|prefix| topic(prefix + name.as_str()))
+        .collect()
 }
 
 /// Kafka's own rule (org.apache.kafka.common.internals.Topic).
@@ -152,23 +178,38 @@ fn topic(name: String) -> Result<Topic, StreamProblem> {
     }
 }
 
-fn names(settings: &Map<String, Value>, setting: &'static str) -> Result<Option<Vec<String>>, StreamProblem> {
-    let wrong = StreamProblem::Shape { setting, expected: "a list of names" };
+fn names(
+    settings: &Map<String, Value>,
+    setting: &'static str,
+) -> Result<Option<Vec<String>>, StreamProblem> {
+    let wrong = StreamProblem::Shape {
+        setting,
+        expected: "a list of names",
+    };
     match settings.get(setting) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(names)) => {
-            let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+            let names: Option<Vec<_>> = names
+                .iter()
+                .map(|name| name.as_str().map(str::to_owned))
+                .collect();
             names.map(Some).ok_or(wrong)
         }
         Some(_) => Err(wrong),
     }
 }
 
-fn text(settings: &Map<String, Value>, setting: &'static str) -> Result<Option<String>, StreamProblem> {
+fn text(
+    settings: &Map<String, Value>,
+    setting: &'static str,
+) -> Result<Option<String>, StreamProblem> {
     match settings.get(setting) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(StreamProblem::Shape { setting, expected: "text" }),
+        Some(_) => Err(StreamProblem::Shape {
+            setting,
+            expected: "text",
+        }),
     }
 }
 

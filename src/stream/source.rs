@@ -70,7 +70,10 @@ impl LoadError {
     /// Whether it may come from keys that were wrong and left out.
     #[must_use]
     pub fn may_be_a_consequence(&self) -> bool {
-        matches!(self, Self::Catalog(CatalogError::NoStreams | CatalogError::NothingConfigured { .. }))
+        matches!(
+            self,
+            Self::Catalog(CatalogError::NoStreams | CatalogError::NothingConfigured { .. })
+        )
     }
 
     /// Each thing that is wrong, with the key of the operator's file that it belongs to; an empty one where there is none.
@@ -80,11 +83,14 @@ impl LoadError {
         match self {
             Self::Source(_) => of("stream_config_uri"),
             Self::Catalog(CatalogError::Document(_)) => of("stream_config_object_path"),
-            Self::Catalog(CatalogError::NothingConfigured { .. } | CatalogError::TooMany { .. }) => of("allowed_streams"),
+            Self::Catalog(
+                CatalogError::NothingConfigured { .. } | CatalogError::TooMany { .. },
+            ) => of("allowed_streams"),
             Self::Catalog(CatalogError::NoStreams) => of(""),
-            Self::Catalog(CatalogError::Streams(errors)) => {
-                errors.iter().map(|error| (String::new(), error.to_string())).collect()
-            }
+            Self::Catalog(CatalogError::Streams(errors)) => errors
+                .iter()
+                .map(|error| (String::new(), error.to_string()))
+                .collect(),
         }
     }
 }
@@ -112,15 +118,25 @@ pub async fn load_catalog(config: &StreamsConfig, user_agent: &str) -> Result<Lo
         Ok(document) => match Catalog::build(&document, config) {
             Ok(catalog) => {
                 keep(config, &document).await;
-                return Ok(Loaded { catalog, document, stale: None });
+                return Ok(Loaded {
+                    catalog,
+                    document,
+                    stale: None,
+                });
             }
             Err(error) => LoadError::from(error),
         },
         Err(error) => LoadError::from(error),
     };
-    let last_good = kept(config).await.and_then(|document| Some((Catalog::build(&document, config).ok()?, document)));
+    let last_good = kept(config)
+        .await
+        .and_then(|document| Some((Catalog::build(&document, config).ok()?, document)));
     match last_good {
-        Some((catalog, document)) => Ok(Loaded { catalog, document, stale: Some(error) }),
+        Some((catalog, document)) => Ok(Loaded {
+            catalog,
+            document,
+            stale: Some(error),
+        }),
         None => Err(error),
     }
 }
@@ -129,10 +145,15 @@ pub async fn load_catalog(config: &StreamsConfig, user_agent: &str) -> Result<Lo
 ///
 /// A path is as [`crate::config::Config::read`] left it.
 pub async fn load(config: &StreamsConfig, user_agent: &str) -> Result<Value, SourceError> {
-    let Some(uri) = config.uri.as_deref() else { return Ok(Value::Null) };
+    let Some(uri) = config.uri.as_deref() else {
+        return Ok(Value::Null);
+    };
     if !is_url(uri) {
         let path = file_path(uri);
-        let bytes = read(&path).await.map_err(|cause| SourceError::File { path: path.clone(), cause })?;
+        let bytes = read(&path).await.map_err(|cause| SourceError::File {
+            path: path.clone(),
+            cause,
+        })?;
         if bytes.len() > limits::STREAM_CONFIG_BYTES_MAX {
             return Err(SourceError::TooLarge { path });
         }
@@ -140,26 +161,42 @@ pub async fn load(config: &StreamsConfig, user_agent: &str) -> Result<Value, Sou
     }
     let place = shown_uri(uri);
     let fetched = fetch(uri, &config.uri_options, user_agent).await;
-    decode(&fetched.map_err(|cause| SourceError::Url { url: place.clone(), cause })?, &place)
+    decode(
+        &fetched.map_err(|cause| SourceError::Url {
+            url: place.clone(),
+            cause,
+        })?,
+        &place,
+    )
 }
 
 /// All of a file, or so much of it that it is seen to be too large.
 async fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = limits::STREAM_CONFIG_BYTES_MAX as u64 + 1;
-    tokio::fs::File::open(path).await?.take(most).read_to_end(&mut bytes).await?;
+    tokio::fs::File::open(path)
+        .await?
+        .take(most)
+        .read_to_end(&mut bytes)
+        .await?;
     Ok(bytes)
 }
 
 /// The file that stream configuration is read from, when it is a file: for those who watch it.
 pub fn source_file(config: &StreamsConfig) -> Option<PathBuf> {
-    config.uri.as_deref().filter(|uri| !is_url(uri)).map(file_path)
+    config
+        .uri
+        .as_deref()
+        .filter(|uri| !is_url(uri))
+        .map(file_path)
 }
 
 /// A URL as it may be shown, without name, password and query, which may be secrets; a path as it is.
 #[must_use]
 pub fn shown_uri(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://").filter(|_| is_url(uri)) else { return uri.to_owned() };
+    let Some((scheme, rest)) = uri.split_once("://").filter(|_| is_url(uri)) else {
+        return uri.to_owned();
+    };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -172,21 +209,36 @@ pub fn is_fetched(config: &StreamsConfig) -> bool {
 }
 
 fn is_url(uri: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+    ["http://", "https://"].iter().any(|scheme| {
+        uri.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
 }
 
 /// `file:///path` (RFC 8089) and `file:path` are paths too.
 fn file_path(uri: &str) -> PathBuf {
-    let path = uri.strip_prefix("file://localhost/").map(|path| format!("/{path}"));
-    match path.as_deref().or_else(|| uri.strip_prefix("file://")).or_else(|| uri.strip_prefix("file:")) {
-        Some(path) => percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned().into(),
+    let path = uri
+        .strip_prefix("file://localhost/")
+        .map(|path| format!("/{path}"));
+    match path
+        .as_deref()
+        .or_else(|| uri.strip_prefix("file://"))
+        .or_else(|| uri.strip_prefix("file:"))
+    {
+        Some(path) => percent_encoding::percent_decode_str(path)
+            .decode_utf8_lossy()
+            .into_owned()
+            .into(),
         None => PathBuf::from(uri),
     }
 }
 
 /// JSON, and YAML for everything that is no JSON.
 fn decode(bytes: &[u8], place: &str) -> Result<Value, SourceError> {
-    let syntax = |what: String| SourceError::Syntax { place: place.to_owned(), what };
+    let syntax = |what: String| SourceError::Syntax {
+        place: place.to_owned(),
+        what,
+    };
     // JSON is YAML too, but its own parser is faster, and has no budget for size.
     if let Ok(document) = serde_json::from_slice(bytes) {
         return Ok(document);
@@ -197,7 +249,9 @@ fn decode(bytes: &[u8], place: &str) -> Result<Value, SourceError> {
 
 /// Keeps the last good answer of a URL. A file that cannot be written is worth a warning and no more: the service has what it needs.
 async fn keep(config: &StreamsConfig, document: &Value) {
-    let (Some(file), true) = (&config.cache_file, is_fetched(config)) else { return };
+    let (Some(file), true) = (&config.cache_file, is_fetched(config)) else {
+        return;
+    };
     if let Err(error) = write_whole(Path::new(file), document.to_string().as_bytes()).await {
         tracing::warn!(file, %error, "cannot keep the stream configuration in stream_config_cache_file");
     }
@@ -212,7 +266,10 @@ async fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 async fn kept(config: &StreamsConfig) -> Option<Value> {
-    let file = config.cache_file.as_deref().filter(|_| is_fetched(config))?;
+    let file = config
+        .cache_file
+        .as_deref()
+        .filter(|_| is_fetched(config))?;
     let bytes = tokio::fs::read(file).await.ok()?;
     serde_json::from_slice(&bytes).ok()
 }
@@ -224,32 +281,50 @@ mod tests {
     use super::*;
 
     fn from(uri: impl Into<String>) -> StreamsConfig {
-        StreamsConfig { uri: Some(uri.into()), ..StreamsConfig::default() }
+        StreamsConfig {
+            uri: Some(uri.into()),
+            ..StreamsConfig::default()
+        }
     }
 
     #[tokio::test]
     async fn json_and_yaml_files_are_read_by_path_and_by_file_url() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("a.json", r#"{"streams": {"a": {}}}"#), ("a b.yaml", "streams:\n  a: {}\n")] {
+        for (name, text) in [
+            ("a.json", r#"{"streams": {"a": {}}}"#),
+            ("a b.yaml", "streams:\n  a: {}\n"),
+        ] {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             let path = path.to_str().unwrap();
             let url = format!("file://{}", path.replace(' ', "%20"));
             for uri in [path, &url] {
-                assert_eq!(load(&from(uri), "t").await.unwrap(), json!({"streams": {"a": {}}}), "{uri}");
+                assert_eq!(
+                    load(&from(uri), "t").await.unwrap(),
+                    json!({"streams": {"a": {}}}),
+                    "{uri}"
+                );
             }
         }
     }
 
     #[tokio::test]
     async fn without_a_uri_there_is_no_document_and_no_error() {
-        assert_eq!(load(&StreamsConfig::default(), "t").await.unwrap(), Value::Null);
+        assert_eq!(
+            load(&StreamsConfig::default(), "t").await.unwrap(),
+            Value::Null
+        );
     }
 
     #[tokio::test]
     async fn a_file_that_is_not_there_is_an_error_with_its_path() {
-        let error = load(&from("/nonexistent/streams.yaml"), "t").await.unwrap_err();
-        assert!(error.to_string().contains("/nonexistent/streams.yaml"), "{error}");
+        let error = load(&from("/nonexistent/streams.yaml"), "t")
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("/nonexistent/streams.yaml"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
@@ -264,11 +339,24 @@ mod tests {
     /// A server that answers what the test says, one answer after the other; 404 when there is none left.
     async fn serve(answers: &[&str]) -> String {
         let answers = std::sync::Arc::new(std::sync::Mutex::new(
-            answers.iter().rev().map(|answer| (*answer).to_owned()).collect::<Vec<_>>(),
+            answers
+                .iter()
+                .rev()
+                .map(|answer| (*answer).to_owned())
+                .collect::<Vec<_>>(),
         ));
-        let handler = move || async move { answers.lock().unwrap().pop().ok_or(axum::http::StatusCode::NOT_FOUND) };
+        let handler = move || async move {
+            answers
+                .lock()
+                .unwrap()
+                .pop()
+                .ok_or(axum::http::StatusCode::NOT_FOUND)
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/api.php?action=streamconfigs", listener.local_addr().unwrap());
+        let url = format!(
+            "http://{}/api.php?action=streamconfigs",
+            listener.local_addr().unwrap()
+        );
         let router = axum::Router::new().route("/api.php", axum::routing::get(handler));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         url
@@ -280,17 +368,35 @@ mod tests {
         let cache_file = folder.path().join("kept.json").to_str().unwrap().to_owned();
         // A good answer, one that is JSON and no configuration, and a URL that is gone.
         let url = serve(&[r#"{"streams": {"a": {}}}"#, r#"{"error": "internal"}"#]).await;
-        let config = StreamsConfig { object_path: Some("streams".to_owned()), cache_file: Some(cache_file), ..from(url) };
+        let config = StreamsConfig {
+            object_path: Some("streams".to_owned()),
+            cache_file: Some(cache_file),
+            ..from(url)
+        };
 
         let fresh = load_catalog(&config, "t").await.unwrap();
         assert!(fresh.stale.is_none());
         let unusable = load_catalog(&config, "t").await.unwrap();
-        assert!(matches!(unusable.stale, Some(LoadError::Catalog(_))), "{:?}", unusable.stale);
+        assert!(
+            matches!(unusable.stale, Some(LoadError::Catalog(_))),
+            "{:?}",
+            unusable.stale
+        );
         let gone = load_catalog(&config, "t").await.unwrap();
-        assert!(matches!(gone.stale, Some(LoadError::Source(SourceError::Url { .. }))), "{:?}", gone.stale);
-        assert_eq!((&unusable.catalog, &gone.catalog), (&fresh.catalog, &fresh.catalog));
+        assert!(
+            matches!(gone.stale, Some(LoadError::Source(SourceError::Url { .. }))),
+            "{:?}",
+            gone.stale
+        );
+        assert_eq!(
+            (&unusable.catalog, &gone.catalog),
+            (&fresh.catalog, &fresh.catalog)
+        );
 
-        let nothing_kept = StreamsConfig { cache_file: None, ..config };
+        let nothing_kept = StreamsConfig {
+            cache_file: None,
+            ..config
+        };
         assert!(load_catalog(&nothing_kept, "t").await.is_err());
     }
 
@@ -299,17 +405,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large.json");
         let file = std::fs::File::create(&path).unwrap();
-        file.set_len(limits::STREAM_CONFIG_BYTES_MAX as u64 + 1).unwrap();
+        file.set_len(limits::STREAM_CONFIG_BYTES_MAX as u64 + 1)
+            .unwrap();
         let error = load(&from(path.to_str().unwrap()), "t").await.unwrap_err();
-        assert!(matches!(error, SourceError::TooLarge { .. }) && error.to_string().contains("8388608"), "{error}");
+        assert!(
+            matches!(error, SourceError::TooLarge { .. }) && error.to_string().contains("8388608"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn an_error_repeats_neither_query_nor_credentials_of_the_url() {
-        let url = serve(&["[", "["]).await.replace("http://", "http://user:hunter2@") + "&token=hunter3";
-        for end in ["/api.php: neither JSON nor YAML: ", "/api.php: answered 404 Not Found"] {
+        let url = serve(&["[", "["])
+            .await
+            .replace("http://", "http://user:hunter2@")
+            + "&token=hunter3";
+        for end in [
+            "/api.php: neither JSON nor YAML: ",
+            "/api.php: answered 404 Not Found",
+        ] {
             let error = load(&from(&url), "t").await.unwrap_err().to_string();
-            assert!(error.contains(end) && !error.contains("hunter") && !error.contains("user"), "{error}");
+            assert!(
+                error.contains(end) && !error.contains("hunter") && !error.contains("user"),
+                "{error}"
+            );
             let _ = load(&from(&url), "t").await;
         }
     }
@@ -317,7 +436,10 @@ mod tests {
     #[test]
     fn what_is_shown_of_a_uri_has_no_secrets() {
         for (uri, shown) in [
-            ("https://user:p@ss@example.org:8443/a?token=x#y", "https://example.org:8443/a"),
+            (
+                "https://user:p@ss@example.org:8443/a?token=x#y",
+                "https://example.org:8443/a",
+            ),
             ("HTTP://token@example.org", "HTTP://example.org"),
             ("https://example.org/a@b", "https://example.org/a@b"),
             ("/etc/a?b@c", "/etc/a?b@c"),

@@ -19,7 +19,10 @@ fn all() -> StreamsConfig {
 }
 
 fn allowing(names: &[&str]) -> StreamsConfig {
-    StreamsConfig { allowed_streams: Some(names.iter().map(|name| (*name).to_owned()).collect()), ..all() }
+    StreamsConfig {
+        allowed_streams: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        ..all()
+    }
 }
 
 fn build(document: &Value, config: &StreamsConfig) -> Catalog {
@@ -27,11 +30,16 @@ fn build(document: &Value, config: &StreamsConfig) -> Catalog {
 }
 
 fn error(document: &Value, config: &StreamsConfig) -> String {
-    Catalog::build(document, config).expect_err("cannot be built").to_string()
+    Catalog::build(document, config)
+        .expect_err("cannot be built")
+        .to_string()
 }
 
 fn names(catalog: &Catalog) -> Vec<&str> {
-    catalog.streams().map(|stream| stream.name.as_str()).collect()
+    catalog
+        .streams()
+        .map(|stream| stream.name.as_str())
+        .collect()
 }
 
 fn topics(topics: &[Topic]) -> Vec<&str> {
@@ -57,7 +65,11 @@ fn topics_are_those_configured_or_each_prefix_and_the_name() {
         ("empty", vec!["empty"]),
         ("none", vec!["none"]),
     ] {
-        assert_eq!(topics(&catalog.resolve(name).unwrap().topics), expected, "{name}");
+        assert_eq!(
+            topics(&catalog.resolve(name).unwrap().topics),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -69,7 +81,10 @@ fn an_id_may_name_the_topics_and_those_allowed_beside_them() {
     });
     let catalog = build(&document, &all());
     let twice = catalog.resolve("twice").unwrap();
-    assert_eq!((topics(&twice.topics), topics(&twice.topics_allowed)), (vec!["eqiad.t"], vec!["eqiad.t", "codfw.t"]));
+    assert_eq!(
+        (topics(&twice.topics), topics(&twice.topics_allowed)),
+        (vec!["eqiad.t"], vec!["eqiad.t", "codfw.t"])
+    );
     let plain = catalog.resolve("plain").unwrap();
     assert_eq!(plain.topics, plain.topics_allowed);
     let read: Vec<_> = catalog.topics().into_iter().collect();
@@ -78,21 +93,29 @@ fn an_id_may_name_the_topics_and_those_allowed_beside_them() {
 
 #[test]
 fn a_topic_knows_its_public_streams() {
-    let document = json!({"a": {"topics": ["t"]}, "b": {"topics": ["t", "u"]}, "c": {"topics": ["t"]}});
+    let document =
+        json!({"a": {"topics": ["t"]}, "b": {"topics": ["t", "u"]}, "c": {"topics": ["t"]}});
     let catalog = build(&document, &allowing(&["b", "a"]));
-    assert_eq!(catalog.streams_of_topic(&"t".into()), ["a".into(), "b".into()]);
+    assert_eq!(
+        catalog.streams_of_topic(&"t".into()),
+        ["a".into(), "b".into()]
+    );
     assert_eq!(catalog.streams_of_topic(&"other".into()), []);
 }
 
 #[test]
 fn only_allowed_streams_resolve_and_nothing_else_is_read() {
-    let document = json!({"a": {}, "b": {"stream_aliases": ["c"]}, "secret": {"topics": "not even a list"}});
+    let document =
+        json!({"a": {}, "b": {"stream_aliases": ["c"]}, "secret": {"topics": "not even a list"}});
     let catalog = build(&document, &allowing(&["a"]));
     assert_eq!(names(&catalog), ["a"]);
     for name in ["b", "c", "secret", "A", "", "nope"] {
         assert!(catalog.resolve(name).is_none(), "{name}");
     }
-    assert_eq!(topics(&catalog.topics().into_iter().collect::<Vec<_>>()), ["a"]);
+    assert_eq!(
+        topics(&catalog.topics().into_iter().collect::<Vec<_>>()),
+        ["a"]
+    );
 }
 
 #[test]
@@ -104,7 +127,10 @@ fn without_an_allowlist_all_configured_streams_but_patterns_are_public() {
 #[test]
 fn an_empty_allowlist_makes_nothing_public_and_says_so() {
     let catalog = build(&json!({"a": {}}), &allowing(&[]));
-    assert_eq!((names(&catalog).len(), catalog.warnings()), (0, [Warning::NothingAllowed].as_slice()));
+    assert_eq!(
+        (names(&catalog).len(), catalog.warnings()),
+        (0, [Warning::NothingAllowed].as_slice())
+    );
 }
 
 #[test]
@@ -112,13 +138,18 @@ fn an_allowed_stream_without_configuration_is_left_out_and_named() {
     let catalog = build(&json!({"a": {}}), &allowing(&["a", "gone"]));
     assert_eq!(names(&catalog), ["a"]);
     assert_eq!(catalog.warnings(), [Warning::Unconfigured("gone".into())]);
-    assert!(catalog.is_unconfigured("gone") && !catalog.is_unconfigured("a") && !catalog.is_unconfigured("never"));
+    assert!(
+        catalog.is_unconfigured("gone")
+            && !catalog.is_unconfigured("a")
+            && !catalog.is_unconfigured("never")
+    );
 }
 
 #[test]
 fn an_allowlist_of_which_nothing_is_configured_is_an_error() {
     assert!(
-        error(&json!({"a": {}}), &allowing(&["b", "c"])).starts_with("none of the 2 streams in allowed_streams is configured")
+        error(&json!({"a": {}}), &allowing(&["b", "c"]))
+            .starts_with("none of the 2 streams in allowed_streams is configured")
     );
     assert!(error(&Value::Null, &all()).starts_with("no stream is configured"));
 }
@@ -127,7 +158,9 @@ fn an_allowlist_of_which_nothing_is_configured_is_an_error() {
 fn defaults_lie_under_the_document_and_overrides_over_it() {
     let document = json!({"s": {"topics": ["eqiad.s", "codfw.s"], "description": "of the document", "x": {"a": 1}}});
     let config = StreamsConfig {
-        defaults: map(json!({"s": {"description": "of the defaults", "stream_aliases": ["alias"], "x": {"a": 0, "b": 2}}})),
+        defaults: map(
+            json!({"s": {"description": "of the defaults", "stream_aliases": ["alias"], "x": {"a": 0, "b": 2}}}),
+        ),
         overrides: map(json!({"s": {"topics": ["eqiad.s"], "x": {"c": 3}}})),
         ..all()
     };
@@ -148,7 +181,10 @@ fn streams_can_be_configured_in_defaults_and_overrides_alone() {
         ..all()
     };
     let catalog = build(&Value::Null, &config);
-    assert_eq!((names(&catalog), catalog.warnings()), (vec!["a", "b"], [].as_slice()));
+    assert_eq!(
+        (names(&catalog), catalog.warnings()),
+        (vec!["a", "b"], [].as_slice())
+    );
     let beside_a_document = build(&json!({"streams": {"c": {}}}), &config);
     let expected = ["a", "b"].map(|name| Warning::OnlyInDefaults(name.into()));
     assert_eq!(beside_a_document.warnings(), expected);
@@ -165,15 +201,34 @@ fn a_name_that_a_pattern_matches_becomes_a_stream_with_its_settings_and_prefixes
         },
         "mediawiki.job.own": {"topic_prefixes": ["x."]},
     });
-    let catalog = build(&document, &allowing(&["mediawiki.job.refresh", "mediawiki.job.own", "mediawiki.job."]));
-    assert_eq!(names(&catalog), ["mediawiki.job.own", "mediawiki.job.refresh"]);
+    let catalog = build(
+        &document,
+        &allowing(&[
+            "mediawiki.job.refresh",
+            "mediawiki.job.own",
+            "mediawiki.job.",
+        ]),
+    );
+    assert_eq!(
+        names(&catalog),
+        ["mediawiki.job.own", "mediawiki.job.refresh"]
+    );
     let stream = catalog.resolve("mediawiki.job.refresh").unwrap();
-    assert_eq!(topics(&stream.topics), ["eqiad.mediawiki.job.refresh", "codfw.mediawiki.job.refresh"]);
+    assert_eq!(
+        topics(&stream.topics),
+        ["eqiad.mediawiki.job.refresh", "codfw.mediawiki.job.refresh"]
+    );
     assert_eq!(stream.schema_title.as_deref(), Some("mediawiki/job"));
     assert_eq!(stream.settings["stream"], "mediawiki.job.refresh");
     let own = catalog.resolve("mediawiki.job.own").unwrap();
-    assert_eq!((topics(&own.topics), own.schema_title.as_deref()), (vec!["x.mediawiki.job.own"], None));
-    assert_eq!(catalog.warnings(), [Warning::Unconfigured("mediawiki.job.".into())]);
+    assert_eq!(
+        (topics(&own.topics), own.schema_title.as_deref()),
+        (vec!["x.mediawiki.job.own"], None)
+    );
+    assert_eq!(
+        catalog.warnings(),
+        [Warning::Unconfigured("mediawiki.job.".into())]
+    );
 }
 
 #[test]
@@ -183,10 +238,19 @@ fn what_defaults_and_overrides_say_of_a_matched_stream_goes_with_its_pattern() {
         overrides: map(json!({"job.a": {"topic_prefixes": ["eqiad."]}})),
         ..allowing(&["job.a"])
     };
-    let catalog = build(&json!({"/^job\\./": {"topic_prefixes": ["p."], "schema_title": "job"}}), &config);
+    let catalog = build(
+        &json!({"/^job\\./": {"topic_prefixes": ["p."], "schema_title": "job"}}),
+        &config,
+    );
     let stream = catalog.resolve("job.a").unwrap();
     assert_eq!(topics(&stream.topics), ["eqiad.job.a"]);
-    assert_eq!((stream.description.as_deref(), stream.schema_title.as_deref()), (Some("one"), Some("job")));
+    assert_eq!(
+        (
+            stream.description.as_deref(),
+            stream.schema_title.as_deref()
+        ),
+        (Some("one"), Some("job"))
+    );
     assert_eq!(catalog.warnings(), []);
 }
 
@@ -194,50 +258,98 @@ fn what_defaults_and_overrides_say_of_a_matched_stream_goes_with_its_pattern() {
 fn a_pattern_is_never_public_itself() {
     let document = json!({"/^x.*$/": {}, "a": {}});
     let catalog = build(&document, &allowing(&["/^x.*$/", "a"]));
-    assert_eq!((names(&catalog), catalog.warnings()), (vec!["a"], [Warning::PatternAllowed("/^x.*$/".to_owned())].as_slice()));
+    assert_eq!(
+        (names(&catalog), catalog.warnings()),
+        (
+            vec!["a"],
+            [Warning::PatternAllowed("/^x.*$/".to_owned())].as_slice()
+        )
+    );
     assert!(catalog.resolve("/^x.*$/").is_none() && catalog.resolve("xy").is_none());
 }
 
 #[test]
 fn a_pattern_that_only_javascript_knows_is_an_error_that_names_it() {
     let told = error(&json!({"/^(?!a).*$/": {}}), &allowing(&["b"]));
-    assert!(told.starts_with("stream /^(?!a).*$/: the pattern cannot be used: look-around"), "{told}");
+    assert!(
+        told.starts_with("stream /^(?!a).*$/: the pattern cannot be used: look-around"),
+        "{told}"
+    );
 }
 
 #[test]
 fn an_alias_resolves_to_its_stream_and_does_not_count_when_it_is_the_own_name() {
-    let catalog =
-        build(&json!({"mediawiki.recentchange": {"stream_aliases": ["recentchange", "mediawiki.recentchange"]}}), &all());
+    let catalog = build(
+        &json!({"mediawiki.recentchange": {"stream_aliases": ["recentchange", "mediawiki.recentchange"]}}),
+        &all(),
+    );
     let stream = catalog.resolve("recentchange").unwrap();
     assert_eq!(
         (stream.name.as_str(), stream.aliases.as_slice()),
-        ("mediawiki.recentchange", ["recentchange".to_owned()].as_slice())
+        (
+            "mediawiki.recentchange",
+            ["recentchange".to_owned()].as_slice()
+        )
     );
     assert_eq!(
-        catalog.aliases().map(|(alias, stream)| (alias, stream.name.as_str())).collect::<Vec<_>>(),
+        catalog
+            .aliases()
+            .map(|(alias, stream)| (alias, stream.name.as_str()))
+            .collect::<Vec<_>>(),
         [("recentchange", "mediawiki.recentchange")]
     );
 }
 
 #[test]
 fn names_and_topics_are_bounded_and_the_error_says_what_to_do() {
-    let streams = |count: usize| -> Value { (0..count).map(|number| (format!("s{number}"), json!({}))).collect() };
+    let streams = |count: usize| -> Value {
+        (0..count)
+            .map(|number| (format!("s{number}"), json!({})))
+            .collect()
+    };
     let told = error(&streams(limits::STREAM_NAMES_MAX + 1), &all());
-    assert!(told.contains("10001 public streams are configured, at most 10000") && told.contains("allowed_streams"), "{told}");
-    assert_eq!(names(&build(&streams(limits::STREAM_NAMES_MAX + 1), &allowing(&["s1"]))), ["s1"], "others do not count");
-    let many = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
-    let told = error(&json!({"a": {"stream_aliases": many(limits::STREAM_NAMES_MAX)}}), &all());
+    assert!(
+        told.contains("10001 public streams are configured, at most 10000")
+            && told.contains("allowed_streams"),
+        "{told}"
+    );
+    assert_eq!(
+        names(&build(
+            &streams(limits::STREAM_NAMES_MAX + 1),
+            &allowing(&["s1"])
+        )),
+        ["s1"],
+        "others do not count"
+    );
+    let many = |count: usize| {
+        (0..count)
+            .map(|number| format!("n{number}"))
+            .collect::<Vec<_>>()
+    };
+    let told = error(
+        &json!({"a": {"stream_aliases": many(limits::STREAM_NAMES_MAX)}}),
+        &all(),
+    );
     assert!(told.contains("10001 public streams and aliases"), "{told}");
-    let told = error(&json!({"a": {"topics": many(limits::STREAM_TOPICS_MAX + 1)}}), &all());
+    let told = error(
+        &json!({"a": {"topics": many(limits::STREAM_TOPICS_MAX + 1)}}),
+        &all(),
+    );
     assert!(told.contains("20001 topics of public streams"), "{told}");
 }
 
 #[test]
 fn an_alias_that_clashes_is_an_error_that_names_both() {
     let with_stream = json!({"a": {"stream_aliases": ["b"]}, "b": {}});
-    assert_eq!(error(&with_stream, &all()), "stream a: its alias b is also the name of a stream");
+    assert_eq!(
+        error(&with_stream, &all()),
+        "stream a: its alias b is also the name of a stream"
+    );
     let with_alias = json!({"a": {"stream_aliases": ["x"]}, "b": {"stream_aliases": ["x"]}});
-    assert_eq!(error(&with_alias, &all()), "stream b: its alias x is also an alias of stream a");
+    assert_eq!(
+        error(&with_alias, &all()),
+        "stream b: its alias x is also an alias of stream a"
+    );
     // A stream that nobody may ask for takes no name away.
     assert_eq!(names(&build(&with_stream, &allowing(&["a"]))), ["a"]);
 }
@@ -268,40 +380,70 @@ fn every_stream_that_cannot_be_used_is_told() {
 #[test]
 fn a_configuration_that_names_another_stream_is_told() {
     let catalog = build(&json!({"a": {"stream": "b"}}), &all());
-    assert_eq!(catalog.warnings(), [Warning::NamedOtherwise("a".into(), "b".to_owned())]);
+    assert_eq!(
+        catalog.warnings(),
+        [Warning::NamedOtherwise("a".into(), "b".to_owned())]
+    );
     assert_eq!(catalog.resolve("a").unwrap().settings["stream"], "a");
 }
 
 #[test]
 fn the_object_path_leads_to_the_map_of_streams() {
-    let at = |path: &str| StreamsConfig { object_path: Some(path.to_owned()), ..all() };
+    let at = |path: &str| StreamsConfig {
+        object_path: Some(path.to_owned()),
+        ..all()
+    };
     let document = json!({"result": {"streams": {"a": {}}, "count": 1}});
     assert_eq!(names(&build(&document, &at("result.streams"))), ["a"]);
-    let expected =
-        "stream configuration: stream_config_object_path result.stream does not exist, at `stream` there are: streams, count";
+    let expected = "stream configuration: stream_config_object_path result.stream does not exist, at `stream` there are: streams, count";
     assert_eq!(error(&document, &at("result.stream")), expected);
     assert_eq!(
         error(&document, &at("result.count")),
         "stream configuration: what is at stream_config_object_path result.count is no map of streams"
     );
-    assert_eq!(error(&json!([1]), &all()), "stream configuration: the document is no map of streams");
+    assert_eq!(
+        error(&json!([1]), &all()),
+        "stream configuration: the document is no map of streams"
+    );
 }
 
 #[test]
 fn our_own_example_is_what_production_yaml_serves() {
-    let config = crate::config::Config::parse(include_str!("../../config/production.yaml"), std::iter::empty()).unwrap();
-    let document = crate::config::parse_yaml(include_str!("../../config/stream-config.yaml")).unwrap();
+    let config = crate::config::Config::parse(
+        include_str!("../../config/production.yaml"),
+        std::iter::empty(),
+    )
+    .unwrap();
+    let document =
+        crate::config::parse_yaml(include_str!("../../config/stream-config.yaml")).unwrap();
     let catalog = build(&document, &config.streams);
     assert_eq!(
         (names(&catalog), catalog.warnings()),
-        (vec!["mediawiki.page-create", "mediawiki.recentchange", "test.event"], [].as_slice())
+        (
+            vec![
+                "mediawiki.page-create",
+                "mediawiki.recentchange",
+                "test.event"
+            ],
+            [].as_slice()
+        )
     );
-    assert_eq!(catalog.resolve("test").unwrap().topics, ["test.event".into()]);
+    assert_eq!(
+        catalog.resolve("test").unwrap().topics,
+        ["test.event".into()]
+    );
 }
 
 fn settings() -> impl Strategy<Value = Value> {
-    let list = proptest::collection::vec(prop_oneof![4 => "[a-c.]{0,3}", 1 => ".{0,3}"].prop_map(Value::from), 0..3);
-    let odd = prop_oneof![Just(Value::Null), any::<i8>().prop_map(Value::from), ".{0,3}".prop_map(Value::from)];
+    let list = proptest::collection::vec(
+        prop_oneof![4 => "[a-c.]{0,3}", 1 => ".{0,3}"].prop_map(Value::from),
+        0..3,
+    );
+    let odd = prop_oneof![
+        Just(Value::Null),
+        any::<i8>().prop_map(Value::from),
+        ".{0,3}".prop_map(Value::from)
+    ];
     let setting = prop_oneof![4 => list.prop_map(Value::from), 1 => odd.clone()];
     let name = proptest::sample::select(vec![
         "topics",
@@ -318,7 +460,8 @@ fn settings() -> impl Strategy<Value = Value> {
 
 fn documents() -> impl Strategy<Value = Map<String, Value>> {
     let name = prop_oneof![6 => "[a-c]{1,2}", 1 => "/[\\^a-c.*+()\\[$?]{0,5}/", 1 => ".{0,3}"];
-    proptest::collection::vec((name, settings()), 0..5).prop_map(|entries| entries.into_iter().collect())
+    proptest::collection::vec((name, settings()), 0..5)
+        .prop_map(|entries| entries.into_iter().collect())
 }
 
 proptest! {
@@ -352,7 +495,10 @@ proptest! {
 
 #[test]
 fn a_setting_that_nearly_is_one_is_kept_and_named() {
-    let catalog = build(&json!({"a": {"topcs": ["x"], "consumers": {}, "ownr": "o"}}), &all());
+    let catalog = build(
+        &json!({"a": {"topcs": ["x"], "consumers": {}, "ownr": "o"}}),
+        &all(),
+    );
     let warnings: Vec<String> = catalog.warnings().iter().map(ToString::to_string).collect();
     let expected = [
         "stream a has a setting topcs, which means nothing here; topics does",
@@ -360,5 +506,8 @@ fn a_setting_that_nearly_is_one_is_kept_and_named() {
     ];
     assert_eq!(warnings, expected);
     let stream = catalog.resolve("a").expect("it is served");
-    assert_eq!((topics(&stream.topics), &stream.settings["topcs"]), (vec!["a"], &json!(["x"])));
+    assert_eq!(
+        (topics(&stream.topics), &stream.settings["topcs"]),
+        (vec!["a"], &json!(["x"]))
+    );
 }

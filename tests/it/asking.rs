@@ -21,8 +21,13 @@ async fn serve(cluster: &Cluster) -> (String, TestServer) {
 
 /// All that comes back to a client that sends its request and at once closes its side.
 async fn half_closed(address: SocketAddr, request: &Request) -> String {
-    let mut stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
-    stream.write_all(request.head().as_bytes()).await.expect("the request is written");
+    let mut stream = within("a connection", TcpStream::connect(address))
+        .await
+        .expect("the server accepts");
+    stream
+        .write_all(request.head().as_bytes())
+        .await
+        .expect("the request is written");
     stream.shutdown().await.expect("one side is closed");
     let mut answer = Vec::new();
     // A reset connection keeps what came before.

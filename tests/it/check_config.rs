@@ -14,9 +14,17 @@ fn run(arguments: &[&str], text: &str, env: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("config.yaml");
     std::fs::write(&file, text).expect("the file is written");
-    std::fs::write(folder.path().join("streams.yaml"), "b: {topics: [], topcs: [x]}\n").expect("the file is written");
+    std::fs::write(
+        folder.path().join("streams.yaml"),
+        "b: {topics: [], topcs: [x]}\n",
+    )
+    .expect("the file is written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_eventstreams"));
-    command.args(arguments).arg(&file).env_remove("RUST_LOG").envs(env.iter().copied());
+    command
+        .args(arguments)
+        .arg(&file)
+        .env_remove("RUST_LOG")
+        .envs(env.iter().copied());
     command.output().expect("the program is there")
 }
 
@@ -44,7 +52,10 @@ fn a_file_that_can_be_used_is_described_without_its_secrets() {
     let output = check_config(FILE, &[]);
     let told = String::from_utf8(output.stdout).expect("text");
     assert_eq!(output.status.code(), Some(0), "{told}");
-    assert!(told.contains("security.protocol = sasl_ssl") && !told.contains("hunter2"), "{told}");
+    assert!(
+        told.contains("security.protocol = sasl_ssl") && !told.contains("hunter2"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -57,7 +68,10 @@ fn a_property_that_librdkafka_does_not_know_is_told_with_its_line_and_the_neares
     assert_eq!(output.status.code(), Some(64), "{told}");
     let expected = "line 5, services[0].conf.kafka.securty.protocol: librdkafka has no such property; the nearest is `security.protocol`\n\
                     kafka.fetch.wait.max.ms: librdkafka does not take it: ";
-    assert!(told.contains(expected) && !told.contains("hunter2"), "{told}");
+    assert!(
+        told.contains(expected) && !told.contains("hunter2"),
+        "{told}"
+    );
 }
 
 /// One thing of each kind that only a client, a file or the streams show.
@@ -94,53 +108,104 @@ fn everything_that_is_wrong_is_told_at_once_with_key_line_and_path() {
 #[test]
 fn serve_refuses_what_check_config_refuses_with_a_line_of_the_log_in_its_form() {
     for (format, is_json) in [("json", true), ("text", false), ("auto", true)] {
-        let file = FILE.replace("sasl.mechanisms: PLAIN", "sasl.mechanisms: GSSAPI") + "    log_format: " + format + "\n";
-        let told = refused(run(&["serve", "--port", "0", "--admin-port", "0", "-c"], &file, &[]));
+        let file = FILE.replace("sasl.mechanisms: PLAIN", "sasl.mechanisms: GSSAPI")
+            + "    log_format: "
+            + format
+            + "\n";
+        let told = refused(run(
+            &["serve", "--port", "0", "--admin-port", "0", "-c"],
+            &file,
+            &[],
+        ));
         let message = match serde_json::from_str::<serde_json::Value>(&told) {
             Ok(line) => {
-                assert_eq!((&line["log.level"], told.lines().count(), is_json), (&"error".into(), 1, true), "{told}");
+                assert_eq!(
+                    (&line["log.level"], told.lines().count(), is_json),
+                    (&"error".into(), 1, true),
+                    "{told}"
+                );
                 line["message"].as_str().expect("text").to_owned()
             }
             Err(_) => told.clone(),
         };
         assert_eq!(message == told, !is_json, "{told}");
-        assert!(message.contains("line 6, services[0].conf.kafka.sasl.mechanisms: this build cannot do GSSAPI"), "{told}");
-        assert!(!told.contains('\u{1b}') && !told.contains("hunter2"), "{told}");
+        assert!(
+            message.contains(
+                "line 6, services[0].conf.kafka.sasl.mechanisms: this build cannot do GSSAPI"
+            ),
+            "{told}"
+        );
+        assert!(
+            !told.contains('\u{1b}') && !told.contains("hunter2"),
+            "{told}"
+        );
     }
 }
 
 #[test]
 fn serve_says_in_its_log_what_is_wrong_with_a_file_that_cannot_be_understood() {
     for text in ["a: [", "port: x"] {
-        let told = refused(run(&["serve", "-c"], text, &[("EVENTSTREAMS__LOG_FORMAT", "json")]));
+        let told = refused(run(
+            &["serve", "-c"],
+            text,
+            &[("EVENTSTREAMS__LOG_FORMAT", "json")],
+        ));
         let line: serde_json::Value = serde_json::from_str(&told).expect("a JSON object");
-        assert!(line["message"].as_str().is_some_and(|message| message.contains("line 1")), "{told}");
+        assert!(
+            line["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("line 1")),
+            "{told}"
+        );
     }
 }
 
 #[test]
 fn a_url_that_does_not_answer_may_answer_the_next_start() {
     let file = "{kafka: {metadata.broker.list: 'k:1'}, stream_config_uri: 'http://user:hunter2@127.0.0.1:9/a?token=hunter3'}";
-    let output = run(&["serve", "--port", "0", "--admin-port", "0", "-c"], file, &[]);
+    let output = run(
+        &["serve", "--port", "0", "--admin-port", "0", "-c"],
+        file,
+        &[],
+    );
     let told = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("http://127.0.0.1:9/a: no answer") && !told.contains("hunter"), "{told}");
+    assert!(
+        told.contains("http://127.0.0.1:9/a: no answer") && !told.contains("hunter"),
+        "{told}"
+    );
 }
 
 #[test]
 fn a_log_in_text_form_has_no_colours_where_it_is_no_terminal() {
-    let file = "{kafka: {metadata.broker.list: 'k:1'}, log_format: text, stream_config_uri: streams.yaml}";
-    let output = run(&["serve", "--port", "0", "--admin-port", "0", "-c"], file, &[]);
+    let file =
+        "{kafka: {metadata.broker.list: 'k:1'}, log_format: text, stream_config_uri: streams.yaml}";
+    let output = run(
+        &["serve", "--port", "0", "--admin-port", "0", "-c"],
+        file,
+        &[],
+    );
     let told = String::from_utf8(output.stderr).expect("text");
-    assert!(told.contains("listening address=") && !told.contains('\u{1b}'), "{told}");
+    assert!(
+        told.contains("listening address=") && !told.contains('\u{1b}'),
+        "{told}"
+    );
 }
 
 /// Exit code, standard output and standard error of `check-config --connect` for a stream of these topics.
 async fn connect(cluster: &Cluster, topics: &str) -> (Option<i32>, String, String) {
     let brokers = &cluster.brokers;
-    let file = format!("{{kafka: {{metadata.broker.list: '{brokers}'}}, stream_config_defaults: {{s: {{topics: [{topics}]}}}}}}");
-    let ran = tokio::task::spawn_blocking(move || run(&["check-config", "--connect"], &file, &[])).await.expect("no panic");
-    (ran.status.code(), String::from_utf8(ran.stdout).expect("text"), String::from_utf8(ran.stderr).expect("text"))
+    let file = format!(
+        "{{kafka: {{metadata.broker.list: '{brokers}'}}, stream_config_defaults: {{s: {{topics: [{topics}]}}}}}}"
+    );
+    let ran = tokio::task::spawn_blocking(move || run(&["check-config", "--connect"], &file, &[]))
+        .await
+        .expect("no panic");
+    (
+        ran.status.code(),
+        String::from_utf8(ran.stdout).expect("text"),
+        String::from_utf8(ran.stderr).expect("text"),
+    )
 }
 
 on_both_brokers! {
@@ -170,8 +235,13 @@ on_both_brokers! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_config_connect_says_why_kafka_does_not_answer() {
-    let file = "{kafka: {metadata.broker.list: 'nowhere.invalid:9092'}, stream_config_defaults: {s: {}}}";
+    let file =
+        "{kafka: {metadata.broker.list: 'nowhere.invalid:9092'}, stream_config_defaults: {s: {}}}";
     let output = run(&["check-config", "--connect"], file, &[]);
     let told = String::from_utf8(output.stderr).expect("text");
-    assert!(output.status.code() == Some(1) && told.contains("Failed to resolve 'nowhere.invalid:9092'"), "{told}");
+    assert!(
+        output.status.code() == Some(1)
+            && told.contains("Failed to resolve 'nowhere.invalid:9092'"),
+        "{told}"
+    );
 }

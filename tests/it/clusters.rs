@@ -14,7 +14,12 @@ const FILLER: usize = 1_000_000;
 /// The records of both clusters: bursts of ten of one millisecond, a second apart, alternating between two topics of two partitions.
 fn burst(topics: &[String; 2], n: usize) -> NewRecord {
     let second = i64::try_from(n / 10 * 1000).expect("few");
-    record(&topics[n / 10 % 2], i32::from(!(n / 20).is_multiple_of(2)), TIME + second, n)
+    record(
+        &topics[n / 10 % 2],
+        i32::from(!(n / 20).is_multiple_of(2)),
+        TIME + second,
+        n,
+    )
 }
 
 /// Makes the topics with `fillers` older records in each partition, and the first `count` records.
@@ -22,23 +27,39 @@ async fn fill(cluster: &Cluster, topics: &[String; 2], fillers: usize, count: us
     for topic in topics {
         cluster.create_topic(topic, 2).await;
         let older = |partition| (0..fillers).map(move |n| (partition, n));
-        let records = older(0).chain(older(1)).map(|(partition, n)| record(topic, partition, TIME - 100_000, FILLER + n));
+        let records = older(0)
+            .chain(older(1))
+            .map(|(partition, n)| record(topic, partition, TIME - 100_000, FILLER + n));
         cluster.produce_many("none", records).await;
     }
-    cluster.produce_many("none", (0..count).map(|n| burst(topics, n))).await;
+    cluster
+        .produce_many("none", (0..count).map(|n| burst(topics, n)))
+        .await;
 }
 
 /// Fails unless the events go on from `have` with nothing missing, and repeat at most what is of the last record's millisecond.
 fn assert_goes_on(have: &[Frame], rest: &[Frame], count: usize) {
     let mut all: Vec<usize> = numbers(have).into_iter().chain(numbers(rest)).collect();
-    let repeated: Vec<usize> = numbers(rest).into_iter().filter(|n| numbers(have).contains(n)).collect();
+    let repeated: Vec<usize> = numbers(rest)
+        .into_iter()
+        .filter(|n| numbers(have).contains(n))
+        .collect();
     all.sort_unstable();
     all.dedup();
     assert_eq!(all, (0..count).collect::<Vec<_>>(), "nothing is missing");
     for n in repeated {
         // Each partition has one burst in four.
-        let later = have.iter().map(number).filter(|other| other / 10 % 4 == n / 10 % 4).max().expect("the burst itself");
-        assert_eq!(n / 10, later / 10, "{n} is of an older burst than {later}, the last of its partition");
+        let later = have
+            .iter()
+            .map(number)
+            .filter(|other| other / 10 % 4 == n / 10 % 4)
+            .max()
+            .expect("the burst itself");
+        assert_eq!(
+            n / 10,
+            later / 10,
+            "{n} is of an older burst than {later}, the last of its partition"
+        );
     }
 }
 
@@ -47,17 +68,30 @@ async fn move_over(from: &TestServer, to: &TestServer, have: usize, count: usize
     let request = Request::get(format!("/v2/stream/moved?since={TIME}"));
     let had = request.subscribe(from.address).await.events(have).await;
     let id = had[have - 1].id.clone().expect("an id");
-    let mut subscriber = Request::get("/v2/stream/moved").last_event_id(id).subscribe(to.address).await;
-    let rest = subscriber.events_until(|frame| number(frame) == count - 1).await;
+    let mut subscriber = Request::get("/v2/stream/moved")
+        .last_event_id(id)
+        .subscribe(to.address)
+        .await;
+    let rest = subscriber
+        .events_until(|frame| number(frame) == count - 1)
+        .await;
     assert_goes_on(&had, &rest, count);
 }
 
-async fn two_servers(first: &Cluster, second: &Cluster, fillers: [usize; 2], count: usize) -> ([String; 2], [TestServer; 2]) {
+async fn two_servers(
+    first: &Cluster,
+    second: &Cluster,
+    fillers: [usize; 2],
+    count: usize,
+) -> ([String; 2], [TestServer; 2]) {
     let topics = [unique("eqiad.moved"), unique("codfw.moved")];
     fill(first, &topics, fillers[0], count).await;
     fill(second, &topics, fillers[1], count).await;
     let settings = Settings::default().stream("moved", &[&topics[0], &topics[1]]);
-    let servers = [TestServer::start(first, &settings).await, TestServer::start(second, &settings).await];
+    let servers = [
+        TestServer::start(first, &settings).await,
+        TestServer::start(second, &settings).await,
+    ];
     (topics, servers)
 }
 

@@ -33,7 +33,9 @@ async fn coded(cluster: &Cluster) -> (String, Settings) {
     let topic = unique("eqiad.coded");
     cluster.create_topic(&topic, 1).await;
     // Far off: nothing but events is ever written.
-    let settings = Settings::default().stream("coded", &[&topic]).key("heartbeat_ms", "3600000");
+    let settings = Settings::default()
+        .stream("coded", &[&topic])
+        .key("heartbeat_ms", "3600000");
     (topic, settings)
 }
 
@@ -51,7 +53,16 @@ async fn subscribe(server: &TestServer, coding: &str, request: &Request) -> Subs
 
 /// What frames say, without where they ended.
 fn said(frames: &[Frame]) -> Vec<(Option<&str>, Option<&str>, Option<&str>)> {
-    frames.iter().map(|frame| (frame.event.as_deref(), frame.id.as_deref(), frame.data.as_deref())).collect()
+    frames
+        .iter()
+        .map(|frame| {
+            (
+                frame.event.as_deref(),
+                frame.id.as_deref(),
+                frame.data.as_deref(),
+            )
+        })
+        .collect()
 }
 
 /// A record that hardly any compressor makes smaller than half its size.
@@ -65,11 +76,20 @@ fn dense(topic: &str, n: usize, bytes: usize) -> NewRecord {
         format!("{:016x}", mixed ^ (mixed >> 31))
     };
     let padding: String = (0..bytes / 16).map(|_| word()).collect();
-    NewRecord::new(topic, 0, TIME, format!(r#"{{"n":{n},"padding":"{padding}"}}"#))
+    NewRecord::new(
+        topic,
+        0,
+        TIME,
+        format!(r#"{{"n":{n},"padding":"{padding}"}}"#),
+    )
 }
 
 /// Clients of both codings, that have come one after the other while events came.
-async fn one_after_the_other(server: &TestServer, cluster: &Cluster, topic: &str) -> Vec<Subscriber> {
+async fn one_after_the_other(
+    server: &TestServer,
+    cluster: &Cluster,
+    topic: &str,
+) -> Vec<Subscriber> {
     let producer = cluster.producer("none");
     let mut all = Vec::new();
     for n in 0..8 {

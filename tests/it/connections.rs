@@ -17,7 +17,9 @@ use crate::support::wire::Request;
 /// A server without Kafka: it answers, and has no streams.
 fn server(keys: &[(&str, &str)]) -> TestServer {
     let settings = Settings::default().stream("s", &["s"]);
-    let settings = keys.iter().fold(settings, |settings, (key, value)| settings.key(key, value));
+    let settings = keys
+        .iter()
+        .fold(settings, |settings, (key, value)| settings.key(key, value));
     TestServer::start_unready("127.0.0.1:1", &settings)
 }
 
@@ -29,16 +31,35 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_sends_no_whole_request_is_disconnected_whatever_it_has_sent() {
-    let server = server(&[("request_head_timeout_ms", "200"), ("write_timeout_ms", "3600000")]);
+    let server = server(&[
+        ("request_head_timeout_ms", "200"),
+        ("write_timeout_ms", "3600000"),
+    ]);
     let half = [PREFACE, SETTINGS, HALF_A_HEAD].concat();
     let whole_preface = [PREFACE, SETTINGS].concat();
-    for sent in [&b""[..], b"P", b"PRI ", b"G", b"GET / HTTP/1.1\r\nHost:", &PREFACE[..20], PREFACE, &whole_preface, &half] {
-        let mut socket = TcpStream::connect(server.address).await.expect("it accepts");
+    for sent in [
+        &b""[..],
+        b"P",
+        b"PRI ",
+        b"G",
+        b"GET / HTTP/1.1\r\nHost:",
+        &PREFACE[..20],
+        PREFACE,
+        &whole_preface,
+        &half,
+    ] {
+        let mut socket = TcpStream::connect(server.address)
+            .await
+            .expect("it accepts");
         socket.write_all(sent).await.expect("it is written");
         let mut answer = Vec::new();
         let what = String::from_utf8_lossy(sent);
         // A reset ends a connection too.
-        let _ = within(format!("the end of a connection that sent {what:?}"), socket.read_to_end(&mut answer)).await;
+        let _ = within(
+            format!("the end of a connection that sent {what:?}"),
+            socket.read_to_end(&mut answer),
+        )
+        .await;
     }
     assert_eq!(server.metric("eventstreams_connections").await, 0);
 }
@@ -46,28 +67,51 @@ async fn whoever_sends_no_whole_request_is_disconnected_whatever_it_has_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http2_connection_without_requests_is_told_to_go_and_one_with_a_request_stays() {
     let server = server(&[("request_head_timeout_ms", "200")]);
-    let socket = TcpStream::connect(server.address).await.expect("it accepts");
-    let (mut requests, connection) = h2::client::handshake(socket).await.expect("it speaks HTTP/2");
+    let socket = TcpStream::connect(server.address)
+        .await
+        .expect("it accepts");
+    let (mut requests, connection) = h2::client::handshake(socket)
+        .await
+        .expect("it speaks HTTP/2");
     let connection = tokio::spawn(connection);
-    let request = http::Request::get("http://localhost/_info/name").body(()).expect("a request");
+    let request = http::Request::get("http://localhost/_info/name")
+        .body(())
+        .expect("a request");
     let (response, _) = requests.send_request(request, true).expect("it is sent");
-    assert_eq!(within("the answer", response).await.expect("an answer").status(), 200);
+    assert_eq!(
+        within("the answer", response)
+            .await
+            .expect("an answer")
+            .status(),
+        200
+    );
     // In order: GOAWAY without an error.
-    within("the end", connection).await.expect("no panic").expect("no error");
+    within("the end", connection)
+        .await
+        .expect("no panic")
+        .expect("no error");
 }
 
 async fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind(format!("{source}:0").parse().expect("an address")).expect("an address of loopback");
-    within("a connection", socket.connect(address)).await.expect("it accepts")
+    socket
+        .bind(format!("{source}:0").parse().expect("an address"))
+        .expect("an address of loopback");
+    within("a connection", socket.connect(address))
+        .await
+        .expect("it accepts")
 }
 
 /// Status and body of an answer on a connection that is open already.
 async fn ask(socket: &mut TcpStream) -> String {
-    let _ = socket.write_all(Request::get("/_info/name").head().as_bytes()).await;
+    let _ = socket
+        .write_all(Request::get("/_info/name").head().as_bytes())
+        .await;
     let mut answer = Vec::new();
     loop {
-        let read = within("an answer", socket.read_buf(&mut answer)).await.expect("an answer");
+        let read = within("an answer", socket.read_buf(&mut answer))
+            .await
+            .expect("an answer");
         let text = String::from_utf8_lossy(&answer);
         if read == 0 || text.ends_with('}') {
             return text.into_owned();
@@ -78,19 +122,43 @@ async fn ask(socket: &mut TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_cannot_take_all_connections() {
     let server = server(&[("connections_per_address_max", "2")]);
-    let mut held = [connect_from("127.0.0.2", server.address).await, connect_from("127.0.0.2", server.address).await];
-    eventually("two connections", async || (server.metric("eventstreams_connections").await == 2).then_some(())).await;
+    let mut held = [
+        connect_from("127.0.0.2", server.address).await,
+        connect_from("127.0.0.2", server.address).await,
+    ];
+    eventually("two connections", async || {
+        (server.metric("eventstreams_connections").await == 2).then_some(())
+    })
+    .await;
     let mut refused = connect_from("127.0.0.2", server.address).await;
     let mut answer = Vec::new();
-    within("the refusal", refused.read_to_end(&mut answer)).await.expect("an end in order");
+    within("the refusal", refused.read_to_end(&mut answer))
+        .await
+        .expect("an end in order");
     let answer = String::from_utf8(answer).expect("text");
-    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: 5\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: 5\r\n"),
+        "{answer}"
+    );
     assert!(answer.contains("at most 2 are allowed"), "{answer}");
-    assert!(ask(&mut connect_from("127.0.0.3", server.address).await).await.starts_with("HTTP/1.1 200"), "another address");
-    assert_eq!(server.metric("eventstreams_connections_refused_total").await, 1);
+    assert!(
+        ask(&mut connect_from("127.0.0.3", server.address).await)
+            .await
+            .starts_with("HTTP/1.1 200"),
+        "another address"
+    );
+    assert_eq!(
+        server
+            .metric("eventstreams_connections_refused_total")
+            .await,
+        1
+    );
 
     let [gone, kept] = &mut held;
-    assert!(ask(kept).await.starts_with("HTTP/1.1 200"), "a connection that was there before");
+    assert!(
+        ask(kept).await.starts_with("HTTP/1.1 200"),
+        "a connection that was there before"
+    );
     gone.shutdown().await.expect("it is closed");
     eventually("a place that was given back", async || {
         let answer = ask(&mut connect_from("127.0.0.2", server.address).await).await;
@@ -101,7 +169,10 @@ async fn one_address_cannot_take_all_connections() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trusted_proxy_has_no_bound_of_its_own() {
-    let server = server(&[("connections_per_address_max", "1"), ("trusted_proxies", "[127.0.0.2]")]);
+    let server = server(&[
+        ("connections_per_address_max", "1"),
+        ("trusted_proxies", "[127.0.0.2]"),
+    ]);
     let mut held = Vec::new();
     for _ in 0..3 {
         let mut socket = connect_from("127.0.0.2", server.address).await;
@@ -135,11 +206,18 @@ on_both_brokers! {
 /// Streams may keep every thread of the server busy: health is answered by a thread of its own.
 #[test]
 fn health_is_answered_while_all_threads_of_streams_are_busy() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let server = runtime.block_on(async {
         let server = server(&[]);
         // It serves.
-        assert_eq!(Request::get("/healthz").send(server.admin).await.status, 200);
+        assert_eq!(
+            Request::get("/healthz").send(server.admin).await.status,
+            200
+        );
         server
     });
     let (release, released) = mpsc::channel::<()>();
@@ -151,8 +229,12 @@ fn health_is_answered_while_all_threads_of_streams_are_busy() {
     is_busy.recv().expect("the thread is busy");
     let mut socket = std::net::TcpStream::connect(server.admin).expect("it accepts");
     socket.set_read_timeout(Some(PATIENCE)).expect("an option");
-    socket.set_write_timeout(Some(Duration::from_secs(1))).expect("an option");
-    socket.write_all(Request::get("/healthz").head().as_bytes()).expect("it is written");
+    socket
+        .set_write_timeout(Some(Duration::from_secs(1)))
+        .expect("an option");
+    socket
+        .write_all(Request::get("/healthz").head().as_bytes())
+        .expect("it is written");
     let mut answer = [0; 15];
     socket.read_exact(&mut answer).expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 200 OK");

@@ -20,17 +20,25 @@ const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const PAST: &str = "?since=0";
 
 async fn skipped(server: &TestServer, reason: &str) -> u64 {
-    server.metric(&format!("eventstreams_records_skipped_total{{reason=\"{reason}\"}}")).await
+    server
+        .metric(&format!(
+            "eventstreams_records_skipped_total{{reason=\"{reason}\"}}"
+        ))
+        .await
 }
 
 fn data(frames: &[Frame]) -> Vec<&str> {
-    frames.iter().map(|frame| frame.data.as_deref().expect("data")).collect()
+    frames
+        .iter()
+        .map(|frame| frame.data.as_deref().expect("data"))
+        .collect()
 }
 
 /// Records that are no events, each with the reason why.
 fn bad_values() -> Vec<(&'static str, Option<Vec<u8>>)> {
     let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(2048));
-    let mut bad: Vec<(&str, Option<Vec<u8>>)> = vec![("empty", None), ("too_large", Some(large.into()))];
+    let mut bad: Vec<(&str, Option<Vec<u8>>)> =
+        vec![("empty", None), ("too_large", Some(large.into()))];
     let texts: [(&str, &[u8]); 17] = [
         ("empty", b""),
         ("empty", b" \n\t "),
@@ -64,23 +72,44 @@ const KEPT: [(&str, &str); 10] = [
         r#"{"z":"caf\u00e9 \/ \ud83c\udf0a \ud800","a":"Идел 🌊","m":"\u0000\u2028"}"#,
         r#"{"z":"caf\u00e9 \/ \ud83c\udf0a \ud800","a":"Идел 🌊","m":"\u0000\u2028","meta":{META}}"#,
     ),
-    (r#"{"twice":1,"twice":2, "yes":"no" ,"null":null}"#, r#"{"twice":1,"twice":2, "yes":"no" ,"null":null,"meta":{META}}"#),
-    (r#"{"b":1,"meta":{"dt":"2026","id":1.0},"a":2}"#, r#"{"b":1,"meta":{"dt":"2026","id":1.0,META},"a":2}"#),
-    (r#"{"meta":{"offset":"mine","dt":"2026","topic":5},"a":2}"#, r#"{"meta":{"dt":"2026",META},"a":2}"#),
+    (
+        r#"{"twice":1,"twice":2, "yes":"no" ,"null":null}"#,
+        r#"{"twice":1,"twice":2, "yes":"no" ,"null":null,"meta":{META}}"#,
+    ),
+    (
+        r#"{"b":1,"meta":{"dt":"2026","id":1.0},"a":2}"#,
+        r#"{"b":1,"meta":{"dt":"2026","id":1.0,META},"a":2}"#,
+    ),
+    (
+        r#"{"meta":{"offset":"mine","dt":"2026","topic":5},"a":2}"#,
+        r#"{"meta":{"dt":"2026",META},"a":2}"#,
+    ),
     (r#"{"meta":null,"a":2}"#, r#"{"meta":{META},"a":2}"#),
     (r#"{"meta":{},"a":2}"#, r#"{"meta":{META},"a":2}"#),
     ("{}", r#"{"meta":{META}}"#),
-    ("\u{feff}{\r\n  \"a\": [\n    1,\n    2\n  ],\r  \"b\": {}\n}\n", r#"{"a": [1,2],"b": {},"meta":{META}}"#),
-    ("{\"event\":\"data: x\\n\\nid: 1\"}", r#"{"event":"data: x\n\nid: 1","meta":{META}}"#),
+    (
+        "\u{feff}{\r\n  \"a\": [\n    1,\n    2\n  ],\r  \"b\": {}\n}\n",
+        r#"{"a": [1,2],"b": {},"meta":{META}}"#,
+    ),
+    (
+        "{\"event\":\"data: x\\n\\nid: 1\"}",
+        r#"{"event":"data: x\n\nid: 1","meta":{META}}"#,
+    ),
 ];
 
 const SECRET_PAGE: &str = "{ru.wikipedia.org: [' Secret Page', 'Another']}";
 
 /// Streams of each kind of redaction, and their topics.
 async fn redacted_streams(cluster: &Cluster) -> (Settings, [String; 3]) {
-    let streams = ["mediawiki.page_change.v1", "mediawiki.recentchange", "mediawiki.page-move"];
+    let streams = [
+        "mediawiki.page_change.v1",
+        "mediawiki.recentchange",
+        "mediawiki.page-move",
+    ];
     let topics = streams.map(|stream| unique(&format!("eqiad.{stream}")));
-    let mut settings = Settings::default().key("mediawiki_redacted_pages", SECRET_PAGE).key("memory_log_bytes_max", "1048576");
+    let mut settings = Settings::default()
+        .key("mediawiki_redacted_pages", SECRET_PAGE)
+        .key("memory_log_bytes_max", "1048576");
     for (stream, topic) in streams.iter().zip(&topics) {
         cluster.create_topic(topic, 1).await;
         settings = settings.stream(stream, &[topic]);
@@ -93,7 +122,12 @@ fn secrets(topics: &[String; 3]) -> Vec<NewRecord> {
     let [page_change, recentchange, page_move] = topics;
     let editor = r#"{"user_text":"Hidden"}"#;
     let event = |topic: &str, ms: i64, domain: &str, rest: String| {
-        NewRecord::new(topic, 0, TIME + ms, format!(r#"{{"meta":{{"domain":"{domain}"}},{rest}}}"#))
+        NewRecord::new(
+            topic,
+            0,
+            TIME + ms,
+            format!(r#"{{"meta":{{"domain":"{domain}"}},{rest}}}"#),
+        )
     };
     let change = |title: &str, editor: &str| {
         format!(
@@ -104,10 +138,30 @@ fn secrets(topics: &[String; 3]) -> Vec<NewRecord> {
     vec![
         event(page_change, 1, ru, change("secret_page", editor)),
         event(page_change, 2, ru, change("Public_page", shown)),
-        event(recentchange, 3, ru, r#""title":"Secret Page","user":"Hidden","bot":false"#.to_owned()),
-        event(recentchange, 4, "tt.wikipedia.org", r#""title":"Secret Page","user":"Shown","bot":false"#.to_owned()),
-        event(page_move, 5, ru, format!(r#""page_title":"Another","performer":{editor},"page_id":7"#)),
-        event(page_move, 6, ru, format!(r#""page_title":"Another one","performer":{shown},"page_id":8"#)),
+        event(
+            recentchange,
+            3,
+            ru,
+            r#""title":"Secret Page","user":"Hidden","bot":false"#.to_owned(),
+        ),
+        event(
+            recentchange,
+            4,
+            "tt.wikipedia.org",
+            r#""title":"Secret Page","user":"Shown","bot":false"#.to_owned(),
+        ),
+        event(
+            page_move,
+            5,
+            ru,
+            format!(r#""page_title":"Another","performer":{editor},"page_id":7"#),
+        ),
+        event(
+            page_move,
+            6,
+            ru,
+            format!(r#""page_title":"Another one","performer":{shown},"page_id":8"#),
+        ),
     ]
 }
 
@@ -155,7 +209,8 @@ fn assert_redacted(way: &str, topics: &[String; 3], events: impl IntoIterator<It
     assert_eq!(seen, redacted(topics), "{way}");
 }
 
-const THREE: &str = "/v2/stream/mediawiki.page_change.v1,mediawiki.recentchange,mediawiki.page-move";
+const THREE: &str =
+    "/v2/stream/mediawiki.page_change.v1,mediawiki.recentchange,mediawiki.page-move";
 
 on_both_brokers! {
     async fn what_is_no_event_is_left_out_and_counted_by_reason(cluster: Cluster) {

@@ -20,8 +20,13 @@ struct Dev(Child);
 impl Dev {
     fn start(args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_eventstreams"));
-        command.args(["dev", "--port", "0", "--admin-port", "0"]).args(args);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["dev", "--port", "0", "--admin-port", "0"])
+            .args(args);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Self(child.spawn().expect("the program is there"))
     }
 
@@ -29,8 +34,12 @@ impl Dev {
     async fn cluster(&mut self) -> Cluster {
         let stdout = self.0.stdout.take().expect("standard output is a pipe");
         let address = tokio::task::spawn_blocking(move || {
-            let mut lines = BufReader::new(stdout).lines().map(|line| line.expect("a line of text"));
-            let greeting = lines.find(|line| line.contains("embedded Kafka broker")).expect("a greeting");
+            let mut lines = BufReader::new(stdout)
+                .lines()
+                .map(|line| line.expect("a line of text"));
+            let greeting = lines
+                .find(|line| line.contains("embedded Kafka broker"))
+                .expect("a greeting");
             let (_, address) = greeting.rsplit_once(' ').expect("words");
             // Whoever closes the pipe ends a program that prints.
             std::thread::spawn(move || lines.count());
@@ -40,12 +49,18 @@ impl Dev {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let pid = i32::try_from(self.0.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
         kill_process(pid, signal).expect("it is there");
     }
 
     async fn ended(&mut self) -> ExitStatus {
-        eventually("the program to end", async || self.0.try_wait().expect("it can be waited for")).await
+        eventually("the program to end", async || {
+            self.0.try_wait().expect("it can be waited for")
+        })
+        .await
     }
 }
 
@@ -60,8 +75,15 @@ impl Drop for Dev {
 const TOPIC: &str = "eqiad.mediawiki.recentchange";
 
 fn ids(records: &[LogRecord]) -> BTreeSet<String> {
-    let value = |record: &LogRecord| serde_json::from_slice::<serde_json::Value>(record.value.as_deref().expect("a value"));
-    let id = |record| value(record).expect("an event")["meta"]["id"].as_str().expect("an id").to_owned();
+    let value = |record: &LogRecord| {
+        serde_json::from_slice::<serde_json::Value>(record.value.as_deref().expect("a value"))
+    };
+    let id = |record| {
+        value(record).expect("an event")["meta"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
+    };
     records.iter().map(id).collect()
 }
 
@@ -90,7 +112,12 @@ async fn a_folder_that_is_kept_is_gone_on_from() {
     let after = log_of(&cluster, kept + 20).await;
     assert_eq!(before[..], after[..before.len()], "what was there is there");
     assert_eq!(ids(&after).len(), after.len(), "every id once");
-    assert!(after.windows(2).all(|pair| pair[0].timestamp <= pair[1].timestamp), "time does not go back");
+    assert!(
+        after
+            .windows(2)
+            .all(|pair| pair[0].timestamp <= pair[1].timestamp),
+        "time does not go back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,10 +136,15 @@ async fn a_signal_ends_it_at_once_also_while_it_makes_the_past() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_that_no_machine_makes_is_refused_in_words() {
     for rate in ["100000", "0", "many"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_eventstreams")).args(["dev", "--rate", rate]).output();
+        let output = Command::new(env!("CARGO_BIN_EXE_eventstreams"))
+            .args(["dev", "--rate", rate])
+            .output();
         let output = output.expect("the program is there");
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{words}");
-        assert!(words.contains("--rate") && words.contains("events a second"), "{words}");
+        assert!(
+            words.contains("--rate") && words.contains("events a second"),
+            "{words}"
+        );
     }
 }

@@ -32,30 +32,52 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
     let mut broker = KafkaBroker::start("killed under a hundred subscribers").await;
     let cluster = broker.cluster();
     topic(&cluster, "eqiad.live", 2).await;
-    let server = TestServer::start(&cluster, &settings("live", "eqiad.live").key("heartbeat_ms", "1000")).await;
-    let crowd = Crowd::start(server.address, &Request::get("/v2/stream/live"), vec![None; 100], &[0, 1]);
+    let server = TestServer::start(
+        &cluster,
+        &settings("live", "eqiad.live").key("heartbeat_ms", "1000"),
+    )
+    .await;
+    let crowd = Crowd::start(
+        server.address,
+        &Request::get("/v2/stream/live"),
+        vec![None; 100],
+        &[0, 1],
+    );
     crowd.all_opened(1).await;
-    cluster.produce_many("none", numbered_for("eqiad.live", 2, 0..100)).await;
+    cluster
+        .produce_many("none", numbered_for("eqiad.live", 2, 0..100))
+        .await;
     crowd.all_have(100).await;
     broker.kill();
     let before = crowd.sum(|client| &client.comments);
     tokio::time::sleep(Duration::from_secs(20)).await;
     // One each second is due to each of them; half of that shows that they went on.
     let heartbeats = crowd.sum(|client| &client.comments) - before;
-    eventually("ten heartbeats for each", async || (crowd.sum(|client| &client.comments) >= before + 1000).then_some(())).await;
+    eventually("ten heartbeats for each", async || {
+        (crowd.sum(|client| &client.comments) >= before + 1000).then_some(())
+    })
+    .await;
     let begun = Instant::now();
     broker.restart().await;
     let (up, begun) = (begun.elapsed(), Instant::now());
-    cluster.produce_many("none", numbered_for("eqiad.live", 2, 100..200)).await;
+    cluster
+        .produce_many("none", numbered_for("eqiad.live", 2, 100..200))
+        .await;
     crowd.all_have(200).await;
     println!(
         "broker killed for 20 s under 100 subscribers: {heartbeats} heartbeats meanwhile; broker up after {} ms, all events {} ms later",
         up.as_millis(),
         begun.elapsed().as_millis()
     );
-    assert_eq!(crowd.sum(|client| &client.opened), 100, "nobody had to come back");
+    assert_eq!(
+        crowd.sum(|client| &client.opened),
+        100,
+        "nobody had to come back"
+    );
     // Who comes now is served too, out of Kafka as well.
-    let mut past = Request::get("/v2/stream/live?since=0").subscribe(server.address).await;
+    let mut past = Request::get("/v2/stream/live?since=0")
+        .subscribe(server.address)
+        .await;
     past.events(200).await;
 }
 
@@ -66,12 +88,18 @@ async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
     }
     let mut broker = KafkaBroker::start("absent at start").await;
     topic(&broker.cluster(), "eqiad.late", 1).await;
-    broker.cluster().produce(record("eqiad.late", 0, TIME, 0)).await;
+    broker
+        .cluster()
+        .produce(record("eqiad.late", 0, TIME, 0))
+        .await;
     broker.stop();
     let server = TestServer::start_unready(&broker.bootstrap, &settings("late", "eqiad.late"));
     let refused = async || {
         let mut refused = Request::get("/v2/stream/late").send(server.address).await;
-        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (503, Some("5"))
+        );
         assert_eq!(refused.json().await["type"], "unavailable");
         assert_eq!(Request::get("/readyz").send(server.admin).await.status, 503);
     };
@@ -81,9 +109,17 @@ async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
     let begun = Instant::now();
     broker.restart().await;
     server.ready().await;
-    println!("broker absent at start: ready {} ms after the broker was started", begun.elapsed().as_millis());
-    let mut subscriber = Request::get("/v2/stream/late?since=0").subscribe(server.address).await;
-    broker.cluster().produce(record("eqiad.late", 0, TIME, 1)).await;
+    println!(
+        "broker absent at start: ready {} ms after the broker was started",
+        begun.elapsed().as_millis()
+    );
+    let mut subscriber = Request::get("/v2/stream/late?since=0")
+        .subscribe(server.address)
+        .await;
+    broker
+        .cluster()
+        .produce(record("eqiad.late", 0, TIME, 1))
+        .await;
     assert_eq!(numbers(&subscriber.events(2).await), [0, 1]);
 }
 
@@ -99,12 +135,29 @@ async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
     topic(&cluster, "eqiad.large", 1).await;
     let settings = settings("large", "eqiad.large");
     let server = TestServer::start(&cluster, &settings).await;
-    let mut live = Request::get("/v2/stream/large").subscribe(server.address).await;
+    let mut live = Request::get("/v2/stream/large")
+        .subscribe(server.address)
+        .await;
     let sized = |n: usize, bytes: usize| {
         let empty = format!(r#"{{"n":{n},"padding":""}}"#);
-        NewRecord::new("eqiad.large", 0, TIME, empty.replace(r#""""#, &format!(r#""{}""#, "x".repeat(bytes - empty.len()))))
+        NewRecord::new(
+            "eqiad.large",
+            0,
+            TIME,
+            empty.replace(
+                r#""""#,
+                &format!(r#""{}""#, "x".repeat(bytes - empty.len())),
+            ),
+        )
     };
-    let records = [sized(0, 100), sized(1, LARGEST), sized(2, LARGEST + 1), sized(3, 100), sized(4, 11_000_000), sized(5, 100)];
+    let records = [
+        sized(0, 100),
+        sized(1, LARGEST),
+        sized(2, LARGEST + 1),
+        sized(3, 100),
+        sized(4, 11_000_000),
+        sized(5, 100),
+    ];
     cluster.produce_many("none", records).await;
     let expect = async |subscriber: &mut Subscriber| {
         let mut found = Vec::new();
@@ -119,8 +172,14 @@ async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
     expect(&mut live).await;
     let skipped = "eventstreams_records_skipped_total{reason=\"too_large\"}";
     assert_eq!(server.metric(skipped).await, 2);
-    let forgetful = TestServer::start(&cluster, &settings.key("memory_log_bytes_max", "1048576")).await;
-    expect(&mut Request::get("/v2/stream/large?since=0").subscribe(forgetful.address).await).await;
+    let forgetful =
+        TestServer::start(&cluster, &settings.key("memory_log_bytes_max", "1048576")).await;
+    expect(
+        &mut Request::get("/v2/stream/large?since=0")
+            .subscribe(forgetful.address)
+            .await,
+    )
+    .await;
     assert!(forgetful.metric("eventstreams_replay_reads_total").await > 0);
     assert!(forgetful.metric(skipped).await >= 2);
 }
@@ -136,10 +195,14 @@ async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
     for (topic_name, more) in [("eqiad.shorter", 3), ("eqiad.longer", 9)] {
         topic(&cluster, topic_name, 1).await;
         let server = TestServer::start(&cluster, &settings("cut", topic_name)).await;
-        let mut live = Request::get("/v2/stream/cut").subscribe(server.address).await;
+        let mut live = Request::get("/v2/stream/cut")
+            .subscribe(server.address)
+            .await;
         let now = now_ms();
         let records = |numbers: std::ops::Range<usize>| {
-            numbers.map(|n| record(topic_name, 0, now + i64::try_from(n).expect("few"), n)).collect::<Vec<_>>()
+            numbers
+                .map(|n| record(topic_name, 0, now + i64::try_from(n).expect("few"), n))
+                .collect::<Vec<_>>()
         };
         cluster.produce_many("none", records(0..5)).await;
         let segment = broker.segment(topic_name, 0);
@@ -147,17 +210,33 @@ async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
         cluster.produce_many("none", records(5..10)).await;
         let id = live.events(10).await[9].id.clone().expect("an id");
         broker.kill();
-        let file = std::fs::File::options().write(true).open(&segment).expect("the segment opens");
+        let file = std::fs::File::options()
+            .write(true)
+            .open(&segment)
+            .expect("the segment opens");
         file.set_len(kept).expect("it is cut");
         broker.restart().await;
         assert_eq!(cluster.watermarks(topic_name, 0).await, (0, 5));
         cluster.produce_many("none", records(10..10 + more)).await;
         let expected: Vec<_> = (10..10 + more).collect();
         assert_eq!(numbers(&live.events(more).await), expected, "{topic_name}");
-        let mut resumed = Request::get("/v2/stream/cut").last_event_id(id).subscribe(server.address).await;
-        assert_eq!(numbers(&resumed.events(more).await), expected, "{topic_name}, come back");
-        let moved = resumed.response.header("x-eventstreams-moved").unwrap_or_default();
-        assert!(moved.contains("asked=10; actual=5; reason=log_truncated"), "{topic_name}: {moved}");
+        let mut resumed = Request::get("/v2/stream/cut")
+            .last_event_id(id)
+            .subscribe(server.address)
+            .await;
+        assert_eq!(
+            numbers(&resumed.events(more).await),
+            expected,
+            "{topic_name}, come back"
+        );
+        let moved = resumed
+            .response
+            .header("x-eventstreams-moved")
+            .unwrap_or_default();
+        assert!(
+            moved.contains("asked=10; actual=5; reason=log_truncated"),
+            "{topic_name}: {moved}"
+        );
     }
 }
 
@@ -171,11 +250,19 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
     let broker = KafkaBroker::start("behind a server that is killed").await;
     let cluster = broker.cluster();
     topic(&cluster, "eqiad.killed", 3).await;
-    let mut server = ServerProcess::start(&broker.bootstrap, &settings("killed", "eqiad.killed")).await;
-    let crowd = Crowd::start(server.address, &Request::get("/v2/stream/killed"), vec![None; CLIENTS], &[0, 1, 2]);
+    let mut server =
+        ServerProcess::start(&broker.bootstrap, &settings("killed", "eqiad.killed")).await;
+    let crowd = Crowd::start(
+        server.address,
+        &Request::get("/v2/stream/killed"),
+        vec![None; CLIENTS],
+        &[0, 1, 2],
+    );
     crowd.all_opened(1).await;
     let producer = cluster.producer("none");
-    producer.produce_many(numbered_for("eqiad.killed", 3, 0..30)).await;
+    producer
+        .produce_many(numbered_for("eqiad.killed", 3, 0..30))
+        .await;
     crowd.all_have(30).await;
     let mut total = 30;
     for death in 1..=2 {
@@ -192,7 +279,9 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
             server.kill();
         };
         tokio::join!(during, killed);
-        producer.produce_many(numbered_for("eqiad.killed", 3, total + 90..total + 120)).await;
+        producer
+            .produce_many(numbered_for("eqiad.killed", 3, total + 90..total + 120))
+            .await;
         total += 120;
         let begun = Instant::now();
         server.restart().await;
@@ -204,5 +293,11 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
             begun.elapsed().as_millis()
         );
     }
-    assert!(crowd.clients.iter().all(|client| client.opened.load(Ordering::Relaxed) >= 3), "everybody came back twice");
+    assert!(
+        crowd
+            .clients
+            .iter()
+            .all(|client| client.opened.load(Ordering::Relaxed) >= 3),
+        "everybody came back twice"
+    );
 }

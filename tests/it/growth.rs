@@ -17,8 +17,16 @@ fn records(topic: &str, partition: i32, first: usize, count: usize) -> Vec<NewRe
 }
 
 /// The same from another time on.
-fn records_since(time: i64, topic: &str, partition: i32, first: usize, count: usize) -> Vec<NewRecord> {
-    (first..first + count).map(|n| record(topic, partition, time + i64::try_from(n).expect("few"), n)).collect()
+fn records_since(
+    time: i64,
+    topic: &str,
+    partition: i32,
+    first: usize,
+    count: usize,
+) -> Vec<NewRecord> {
+    (first..first + count)
+        .map(|n| record(topic, partition, time + i64::try_from(n).expect("few"), n))
+        .collect()
 }
 
 fn sorted(mut numbers: Vec<usize>) -> Vec<usize> {
@@ -27,11 +35,16 @@ fn sorted(mut numbers: Vec<usize>) -> Vec<usize> {
 }
 
 fn settings(topics: &[&str]) -> Settings {
-    Settings::default().stream("grown", topics).key("metadata_refresh_ms", "200")
+    Settings::default()
+        .stream("grown", topics)
+        .key("metadata_refresh_ms", "200")
 }
 
 async fn resume(server: &TestServer, id: &str) -> Subscriber {
-    Request::get("/v2/stream/grown").last_event_id(id).subscribe(server.address).await
+    Request::get("/v2/stream/grown")
+        .last_event_id(id)
+        .subscribe(server.address)
+        .await
 }
 
 /// Another log with more records takes the place of the one that was read, between two fetches of the live consumer: a broker is
@@ -40,40 +53,76 @@ async fn resume(server: &TestServer, id: &str) -> Subscriber {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_log_whose_offsets_fit_is_noticed_and_read_whole() {
     let folder = tempfile::tempdir().expect("a folder");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_millis();
     let now = i64::try_from(now).expect("milliseconds of this age");
     let topic = unique("eqiad.grown");
-    let config = BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() };
-    let other = BrokerConfig { data: Some(folder.path().to_owned()), ..config.clone() };
+    let config = BrokerConfig {
+        auto_create_topics: false,
+        ..BrokerConfig::default()
+    };
+    let other = BrokerConfig {
+        data: Some(folder.path().to_owned()),
+        ..config.clone()
+    };
     let broker = DevBroker::start(other.clone()).await.expect("a broker");
     let cluster = Cluster::new(&broker.address().to_string());
     cluster.create_topic(&topic, 1).await;
-    cluster.produce_many("none", records_since(now, &topic, 0, 3, 9)).await;
+    cluster
+        .produce_many("none", records_since(now, &topic, 0, 3, 9))
+        .await;
     broker.stop().await;
     let broker = DevBroker::start(config).await.expect("a broker");
     let address = broker.address();
     let cluster = Cluster::new(&address.to_string());
     cluster.create_topic(&topic, 1).await;
-    let rarely = Settings::default().stream("grown", &[&topic]).key("metadata_refresh_ms", "600000");
+    let rarely = Settings::default()
+        .stream("grown", &[&topic])
+        .key("metadata_refresh_ms", "600000");
     let server = TestServer::start(&cluster, &rarely).await;
-    let mut subscriber = Request::get("/v2/stream/grown").subscribe(server.address).await;
-    cluster.produce_many("none", records_since(now, &topic, 0, 0, 3)).await;
+    let mut subscriber = Request::get("/v2/stream/grown")
+        .subscribe(server.address)
+        .await;
+    cluster
+        .produce_many("none", records_since(now, &topic, 0, 0, 3))
+        .await;
     subscriber.events(3).await;
     look_for_topics(&server, &topic).await;
     broker.stop().await;
-    let _broker =
-        DevBroker::start(BrokerConfig { listen: address, ..other }).await.expect("the other broker at the same address");
+    let _broker = DevBroker::start(BrokerConfig {
+        listen: address,
+        ..other
+    })
+    .await
+    .expect("the other broker at the same address");
     let is_last = |frame: &Frame| numbers(std::slice::from_ref(frame)) == [11];
     let read_on = numbers(&subscriber.events_until(is_last).await);
-    assert_eq!(read_on, (6..12).collect::<Vec<_>>(), "it reads on as if nothing had happened");
+    assert_eq!(
+        read_on,
+        (6..12).collect::<Vec<_>>(),
+        "it reads on as if nothing had happened"
+    );
     look_for_topics(&server, &topic).await;
-    assert_eq!(numbers(&subscriber.events_until(is_last).await), (3..12).collect::<Vec<_>>(), "and then the new log");
+    assert_eq!(
+        numbers(&subscriber.events_until(is_last).await),
+        (3..12).collect::<Vec<_>>(),
+        "and then the new log"
+    );
 }
 
 /// An id that names a partition which is not there makes a server look for it now.
 async fn look_for_topics(server: &TestServer, topic: &str) {
     let id = format!(r#"[{{"topic":"{topic}","partition":7,"offset":0}}]"#);
-    assert_eq!(Request::get("/v2/stream/grown").last_event_id(id).send(server.address).await.status, 400);
+    assert_eq!(
+        Request::get("/v2/stream/grown")
+            .last_event_id(id)
+            .send(server.address)
+            .await
+            .status,
+        400
+    );
 }
 
 on_both_brokers! {

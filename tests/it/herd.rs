@@ -47,22 +47,42 @@ async fn come_back(clients: usize) {
     let broker = KafkaBroker::start("behind a herd").await;
     let cluster = broker.cluster();
     cluster.create_topic("eqiad.herd", 1).await;
-    let server = ServerProcess::start(&broker.bootstrap, &Settings::default().stream("herd", &["eqiad.herd"])).await;
-    let mut first = Request::get("/v2/stream/herd").subscribe(server.address).await;
+    let server = ServerProcess::start(
+        &broker.bootstrap,
+        &Settings::default().stream("herd", &["eqiad.herd"]),
+    )
+    .await;
+    let mut first = Request::get("/v2/stream/herd")
+        .subscribe(server.address)
+        .await;
     let past = now_ms() - 120_000;
     let padding = "x".repeat(1300);
     let records = (0..EVENTS).map(|n| {
         let value = format!(r#"{{"n":{n},"ms":{TIME},"padding":"{padding}"}}"#);
-        NewRecord::new("eqiad.herd", 0, past + i64::try_from(n).expect("few") * 1000, value)
+        NewRecord::new(
+            "eqiad.herd",
+            0,
+            past + i64::try_from(n).expect("few") * 1000,
+            value,
+        )
     });
     cluster.produce_many("none", records).await;
     let id = first.event().await.id;
     first.events(EVENTS - 1).await;
     let begun = Instant::now();
-    let herd = Crowd::start(server.address, &Request::get("/v2/stream/herd"), vec![id; clients], &[1]);
+    let herd = Crowd::start(
+        server.address,
+        &Request::get("/v2/stream/herd"),
+        vec![id; clients],
+        &[1],
+    );
     herd.all_have(EVENTS - 1).await;
     let took = begun.elapsed();
-    let [reads, lookups] = ["eventstreams_replay_reads_total", "eventstreams_lookups_total"].map(|name| server.metric(name));
+    let [reads, lookups] = [
+        "eventstreams_replay_reads_total",
+        "eventstreams_lookups_total",
+    ]
+    .map(|name| server.metric(name));
     assert_eq!((reads.await, lookups.await), (0, 0), "Kafka was asked");
     println!(
         "{clients} clients come back at once, {} events of 1.3 kB behind: all caught up after {} ms; process {} MiB",
@@ -70,8 +90,22 @@ async fn come_back(clients: usize) {
         took.as_millis(),
         server.memory() >> 20
     );
-    assert_eq!(herd.sum(|client| &client.opened), clients, "nobody had to come twice");
-    cluster.produce_many("none", [NewRecord::new("eqiad.herd", 0, now_ms(), format!(r#"{{"n":{EVENTS},"ms":{TIME}}}"#))]).await;
+    assert_eq!(
+        herd.sum(|client| &client.opened),
+        clients,
+        "nobody had to come twice"
+    );
+    cluster
+        .produce_many(
+            "none",
+            [NewRecord::new(
+                "eqiad.herd",
+                0,
+                now_ms(),
+                format!(r#"{{"n":{EVENTS},"ms":{TIME}}}"#),
+            )],
+        )
+        .await;
     herd.all_have(EVENTS).await;
 }
 
@@ -89,19 +123,35 @@ async fn read_backlog(records: usize) {
     for from in (0..records).step_by(50_000) {
         let record = |n: usize| {
             let value = format!(r#"{{"n":{n},"ms":{TIME},"padding":"{}"}}"#, "x".repeat(100));
-            NewRecord::new("eqiad.backlog", 0, TIME + i64::try_from(n).expect("few"), value)
+            NewRecord::new(
+                "eqiad.backlog",
+                0,
+                TIME + i64::try_from(n).expect("few"),
+                value,
+            )
         };
-        producer.produce_many((from..records.min(from + 50_000)).map(record)).await;
+        producer
+            .produce_many((from..records.min(from + 50_000)).map(record))
+            .await;
     }
-    let settings = Settings::default().stream("backlog", &["eqiad.backlog"]).stream("now", &["eqiad.now"]);
+    let settings = Settings::default()
+        .stream("backlog", &["eqiad.backlog"])
+        .stream("now", &["eqiad.now"]);
     let settings = settings.key("memory_log_bytes_max", "1048576");
     let server = ServerProcess::start(&broker.bootstrap, &settings).await;
-    let live = Crowd::start(server.address, &Request::get("/v2/stream/now"), vec![None; 500], &[0]);
+    let live = Crowd::start(
+        server.address,
+        &Request::get("/v2/stream/now"),
+        vec![None; 500],
+        &[0],
+    );
     live.all_opened(1).await;
     let mut count = 0;
     let mut tick = async || {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        producer.produce_many(numbered_for("eqiad.now", 1, std::iter::once(count))).await;
+        producer
+            .produce_many(numbered_for("eqiad.now", 1, std::iter::once(count)))
+            .await;
         count += 1;
         count
     };
@@ -111,7 +161,12 @@ async fn read_backlog(records: usize) {
     live.all_have(100).await;
     let before = live.delays();
     let begun = Instant::now();
-    let past = Crowd::start(server.address, &Request::get("/v2/stream/backlog?since=0"), vec![None; 20], &[0]);
+    let past = Crowd::start(
+        server.address,
+        &Request::get("/v2/stream/backlog?since=0"),
+        vec![None; 20],
+        &[0],
+    );
     let complete = past.all_have(records);
     tokio::pin!(complete);
     let mut last = 100;
@@ -132,7 +187,12 @@ async fn read_backlog(records: usize) {
         during
     );
     assert!(server.metric("eventstreams_replay_reads_total").await > 0);
-    assert_eq!(live.sum(|client| &client.opened) + past.sum(|client| &client.opened), 520, "nobody had to come twice");
+    assert_eq!(
+        live.sum(|client| &client.opened) + past.sum(|client| &client.opened),
+        520,
+        "nobody had to come twice"
+    );
     let end = cluster.watermarks("eqiad.now", 0).await.1;
-    live.all_have(usize::try_from(end).expect("an offset")).await;
+    live.all_have(usize::try_from(end).expect("an offset"))
+        .await;
 }

@@ -28,7 +28,9 @@ async fn open(cluster: &Cluster) -> (String, Settings) {
 
 /// Connects and goes away, in one of the ways in which that can be done.
 async fn come_and_go(address: SocketAddr, way: usize) {
-    let Ok(mut stream) = TcpStream::connect(address).await else { return };
+    let Ok(mut stream) = TcpStream::connect(address).await else {
+        return;
+    };
     let head = Request::get("/v2/stream/open").head();
     let sent = match way % 5 {
         0 => "",

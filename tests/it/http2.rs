@@ -27,7 +27,10 @@ async fn connect(address: SocketAddr) -> SendRequest<bytes::Bytes> {
     connect_as(address, &h2::client::Builder::new()).await
 }
 
-async fn connect_as(address: SocketAddr, builder: &h2::client::Builder) -> SendRequest<bytes::Bytes> {
+async fn connect_as(
+    address: SocketAddr,
+    builder: &h2::client::Builder,
+) -> SendRequest<bytes::Bytes> {
     let socket = TcpStream::connect(address).await.expect("it accepts");
     let (requests, connection) = builder.handshake(socket).await.expect("it speaks HTTP/2");
     tokio::spawn(connection);
@@ -38,8 +41,13 @@ async fn get(requests: &mut SendRequest<bytes::Bytes>, path: &str) -> http::Resp
     get_coded(requests, path, "identity").await
 }
 
-async fn get_coded(requests: &mut SendRequest<bytes::Bytes>, path: &str, coding: &str) -> http::Response<RecvStream> {
-    let request = http::Request::get(format!("http://localhost{path}")).header("accept-encoding", coding);
+async fn get_coded(
+    requests: &mut SendRequest<bytes::Bytes>,
+    path: &str,
+    coding: &str,
+) -> http::Response<RecvStream> {
+    let request =
+        http::Request::get(format!("http://localhost{path}")).header("accept-encoding", coding);
     let request = request.body(()).expect("a request");
     let (response, _) = requests.send_request(request, true).expect("it is sent");
     within("the head", response).await.expect("a response")
@@ -49,8 +57,13 @@ async fn get_coded(requests: &mut SendRequest<bytes::Bytes>, path: &str, coding:
 async fn read_until(body: &mut RecvStream, expected: &str) -> String {
     let mut text = String::new();
     while !text.contains(expected) {
-        let bytes = within(format!("{expected:?}"), body.data()).await.expect("the stream goes on").expect("no error");
-        body.flow_control().release_capacity(bytes.len()).expect("it was taken");
+        let bytes = within(format!("{expected:?}"), body.data())
+            .await
+            .expect("the stream goes on")
+            .expect("no error");
+        body.flow_control()
+            .release_capacity(bytes.len())
+            .expect("it was taken");
         text.push_str(str::from_utf8(&bytes).expect("UTF-8"));
     }
     text
@@ -65,16 +78,27 @@ struct Coded {
 
 impl Coded {
     fn new(coding: &str, body: RecvStream) -> Self {
-        Self { body, decoder: (coding != "identity").then(|| Decoder::new(coding)), read: Vec::new() }
+        Self {
+            body,
+            decoder: (coding != "identity").then(|| Decoder::new(coding)),
+            read: Vec::new(),
+        }
     }
 
     /// Whether there was more.
     async fn read_more(&mut self) -> bool {
-        let Some(bytes) = within("more, or the end", self.body.data()).await else { return false };
+        let Some(bytes) = within("more, or the end", self.body.data()).await else {
+            return false;
+        };
         let bytes = bytes.expect("no error");
-        self.body.flow_control().release_capacity(bytes.len()).expect("it was taken");
+        self.body
+            .flow_control()
+            .release_capacity(bytes.len())
+            .expect("it was taken");
         match &mut self.decoder {
-            Some(decoder) => decoder.feed(&bytes, &mut self.read).expect("it is of its coding"),
+            Some(decoder) => decoder
+                .feed(&bytes, &mut self.read)
+                .expect("it is of its coding"),
             None => self.read.extend_from_slice(&bytes),
         }
         true

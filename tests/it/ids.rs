@@ -12,13 +12,21 @@ use crate::support::wire::Request;
 async fn filled(cluster: &Cluster, count: usize) -> (String, TestServer) {
     let topic = unique("eqiad.ids");
     cluster.create_topic(&topic, 1).await;
-    cluster.produce_many("none", (0..count).map(|n| record(&topic, 0, TIME + i64::try_from(n).expect("few"), n))).await;
+    cluster
+        .produce_many(
+            "none",
+            (0..count).map(|n| record(&topic, 0, TIME + i64::try_from(n).expect("few"), n)),
+        )
+        .await;
     let server = TestServer::start(cluster, &Settings::default().stream("ids", &[&topic])).await;
     (topic, server)
 }
 
 async fn subscribe(server: &TestServer, id: &str) -> Subscriber {
-    Request::get("/v2/stream/ids").last_event_id(id).subscribe(server.address).await
+    Request::get("/v2/stream/ids")
+        .last_event_id(id)
+        .subscribe(server.address)
+        .await
 }
 
 /// As a browser's query parameter, which is percent-encoded.

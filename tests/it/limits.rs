@@ -39,19 +39,35 @@ impl Opened {
 /// Asks for the stream as the `attempt`-th host of a client: every third client is an IPv6 network, whose hosts have addresses of their own.
 async fn open(address: SocketAddr, client: u64, attempt: u64) -> Opened {
     let client = match client % 3 {
-        0 => format!("2001:db8:{:x}:{:x}::{attempt:x}", client >> 16, client & 0xffff),
+        0 => format!(
+            "2001:db8:{:x}:{:x}::{attempt:x}",
+            client >> 16,
+            client & 0xffff
+        ),
         1 => format!("::ffff:10.1.{}.{}", client >> 8, client & 0xff),
         _ => format!("10.2.{}.{}", client >> 8, client & 0xff),
     };
-    let head = Request::get("/v2/stream/s").header("X-Client-IP", client).head();
-    let mut socket = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
-    socket.write_all(head.as_bytes()).await.expect("the request is written");
+    let head = Request::get("/v2/stream/s")
+        .header("X-Client-IP", client)
+        .head();
+    let mut socket = within("a connection", TcpStream::connect(address))
+        .await
+        .expect("the server accepts");
+    socket
+        .write_all(head.as_bytes())
+        .await
+        .expect("the request is written");
     let mut bytes = Vec::new();
     let (head, body) = loop {
-        within("an answer", socket.read_buf(&mut bytes)).await.expect("an answer");
+        within("an answer", socket.read_buf(&mut bytes))
+            .await
+            .expect("an answer");
         let text = str::from_utf8(&bytes).expect("text");
         // The opening of a stream, or the end of a problem.
-        if let Some((head, body)) = text.split_once("\r\n\r\n").filter(|(_, body)| body.contains(":ok") || body.ends_with('}')) {
+        if let Some((head, body)) = text
+            .split_once("\r\n\r\n")
+            .filter(|(_, body)| body.contains(":ok") || body.ends_with('}'))
+        {
             break (head.to_owned(), body.to_owned());
         }
     };
@@ -59,7 +75,11 @@ async fn open(address: SocketAddr, client: u64, attempt: u64) -> Opened {
 }
 
 /// Every client's `attempts`, opened some at a time; whoever is refused hangs up.
-async fn wave(address: SocketAddr, clients: std::ops::Range<u64>, attempts: u64) -> (Vec<TcpStream>, Vec<String>) {
+async fn wave(
+    address: SocketAddr,
+    clients: std::ops::Range<u64>,
+    attempts: u64,
+) -> (Vec<TcpStream>, Vec<String>) {
     let (mut open_sockets, mut refusals) = (Vec::new(), Vec::new());
     let mut begun = JoinSet::new();
     let mut take = |opened: Opened| match opened.status() {
@@ -70,10 +90,18 @@ async fn wave(address: SocketAddr, clients: std::ops::Range<u64>, attempts: u64)
         }
         _ => panic!("{} {}", opened.head, opened.body),
     };
-    for (client, attempt) in clients.flat_map(|client| (0..attempts).map(move |attempt| (client, attempt))) {
+    for (client, attempt) in
+        clients.flat_map(|client| (0..attempts).map(move |attempt| (client, attempt)))
+    {
         begun.spawn(open(address, client, attempt));
         if begun.len() as u64 >= WIDTH {
-            take(begun.join_next().await.expect("one has begun").expect("no panic"));
+            take(
+                begun
+                    .join_next()
+                    .await
+                    .expect("one has begun")
+                    .expect("no panic"),
+            );
         }
     }
     while let Some(opened) = begun.join_next().await {
@@ -87,7 +115,9 @@ async fn close(sockets: Vec<TcpStream>) {
     for (number, mut socket) in sockets.into_iter().enumerate() {
         match number % 3 {
             0 => drop(socket),
-            1 => SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO)).expect("a socket's option"),
+            1 => SockRef::from(&socket)
+                .set_linger(Some(std::time::Duration::ZERO))
+                .expect("a socket's option"),
             _ => socket.shutdown().await.expect("the half is closed"),
         }
     }
@@ -96,12 +126,25 @@ async fn close(sockets: Vec<TcpStream>) {
 /// How many streams this process can hold open, its limit raised as far as it may be.
 fn affordable() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("up to the maximum");
-    STREAMS.min(limit.maximum.map_or(STREAMS, |files| files.saturating_sub(OTHER_FILES)))
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    )
+    .expect("up to the maximum");
+    STREAMS.min(
+        limit
+            .maximum
+            .map_or(STREAMS, |files| files.saturating_sub(OTHER_FILES)),
+    )
 }
 
 async fn connected(process: &Program) -> u64 {
-    process.metric("eventstreams_connected_clients{stream=\"s\"}").await
+    process
+        .metric("eventstreams_connected_clients{stream=\"s\"}")
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,15 +165,36 @@ async fn ten_thousand_streams_keep_to_the_limits_and_leave_no_slot_behind() {
 
     for round in 0..2 {
         let (held, refusals) = wave(process.address, 0..clients, OF_CLIENT + 1).await;
-        assert_eq!((held.len() as u64, refusals.len() as u64), (streams, clients), "round {round}");
-        assert!(refusals.iter().all(|body| body.contains("at most 2 are allowed")), "{}", refusals[0]);
+        assert_eq!(
+            (held.len() as u64, refusals.len() as u64),
+            (streams, clients),
+            "round {round}"
+        );
+        assert!(
+            refusals
+                .iter()
+                .all(|body| body.contains("at most 2 are allowed")),
+            "{}",
+            refusals[0]
+        );
         assert_eq!(connected(&process).await, streams);
         let (none, refusals) = wave(process.address, clients..clients + 10, 1).await;
-        assert!(none.is_empty() && refusals.iter().all(|body| body.contains(&format!("the {streams} streams"))), "{refusals:?}");
+        assert!(
+            none.is_empty()
+                && refusals
+                    .iter()
+                    .all(|body| body.contains(&format!("the {streams} streams"))),
+            "{refusals:?}"
+        );
         close(held).await;
-        eventually("all streams to end", async || (connected(&process).await == 0).then_some(())).await;
+        eventually("all streams to end", async || {
+            (connected(&process).await == 0).then_some(())
+        })
+        .await;
     }
-    let ended = process.metric("eventstreams_streams_closed_total{reason=\"client_gone\"}").await;
+    let ended = process
+        .metric("eventstreams_streams_closed_total{reason=\"client_gone\"}")
+        .await;
     assert_eq!(ended, 2 * streams);
     assert!(process.stop().await.success());
 }

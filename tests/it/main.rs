@@ -3,7 +3,10 @@
 //! `cargo test --test it` runs it; `embedded::` and `kafka::` in a test's name say which broker it runs against, so
 //! `cargo test --test it embedded::` needs no Java.
 
-#![allow(unreachable_pub, reason = "a test binary exports nothing; `pub` marks the vocabulary")]
+#![allow(
+    unreachable_pub,
+    reason = "a test binary exports nothing; `pub` marks the vocabulary"
+)]
 
 #[macro_use]
 mod support;

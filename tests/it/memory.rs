@@ -18,9 +18,14 @@ async fn server(cluster: &Cluster, topics: &[String], keys: &[(&str, &str)]) -> 
     for (number, topic) in topics.iter().enumerate() {
         settings = settings.stream(&format!("s{number}"), &[topic]);
     }
-    let budget = [("memory_bytes_max", "16777216"), ("event_bytes_max", "1048576")];
+    let budget = [
+        ("memory_bytes_max", "16777216"),
+        ("event_bytes_max", "1048576"),
+    ];
     let is_given = |wanted: &str| keys.iter().any(|(key, _)| *key == wanted);
-    let keys = keys.iter().chain(budget.iter().filter(|(key, _)| !is_given(key)));
+    let keys = keys
+        .iter()
+        .chain(budget.iter().filter(|(key, _)| !is_given(key)));
     let settings = keys.fold(settings, |settings, (key, value)| settings.key(key, value));
     TestServer::start(cluster, &settings).await
 }
@@ -34,19 +39,28 @@ async fn topics<const N: usize>(cluster: &Cluster) -> [String; N] {
 }
 
 async fn used(server: &TestServer, kind: &str) -> u64 {
-    server.metric(&format!("eventstreams_memory_used_bytes{{kind=\"{kind}\"}}")).await
+    server
+        .metric(&format!(
+            "eventstreams_memory_used_bytes{{kind=\"{kind}\"}}"
+        ))
+        .await
 }
 
 /// A set of streams of its own for each number.
 fn set(number: usize, streams: usize) -> String {
-    let names = (0..streams).filter(|stream| number >> stream & 1 == 1).map(|stream| format!("s{stream}"));
+    let names = (0..streams)
+        .filter(|stream| number >> stream & 1 == 1)
+        .map(|stream| format!("s{stream}"));
     format!("/v2/stream/{}", names.collect::<Vec<_>>().join(","))
 }
 
 /// Opens a stream from its log's start on and reads nothing of it but its head.
 async fn stalled(address: SocketAddr, topic: &str) -> Option<Response> {
     let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":-2}}]"#);
-    Request::get("/v2/stream/s0").last_event_id(id).try_send(address, 4096).await
+    Request::get("/v2/stream/s0")
+        .last_event_id(id)
+        .try_send(address, 4096)
+        .await
 }
 
 on_both_brokers! {

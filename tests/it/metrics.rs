@@ -10,7 +10,9 @@ use crate::support::wire::Request;
 const TIME: i64 = 1_700_000_000_000;
 
 fn event(topic: &str, partition: i32, n: i64, title: &str) -> NewRecord {
-    let value = format!(r#"{{"n":{n},"meta":{{"domain":"x.org"}},"page_title":"{title}","performer":{{"user_text":"S"}}}}"#);
+    let value = format!(
+        r#"{{"n":{n},"meta":{{"domain":"x.org"}},"page_title":"{title}","performer":{{"user_text":"S"}}}}"#
+    );
     NewRecord::new(topic, partition, TIME + n, value)
 }
 
@@ -19,12 +21,18 @@ async fn hold(server: &TestServer, samples: &[(String, &str)]) {
     for (sample, expected) in samples {
         let sample = format!("eventstreams_{sample}");
         let what = format!("{sample} to be {expected}");
-        eventually(what, async || (sample_in(&server.metrics().await, &sample)? == *expected).then_some(())).await;
+        eventually(what, async || {
+            (sample_in(&server.metrics().await, &sample)? == *expected).then_some(())
+        })
+        .await;
     }
 }
 
 fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs_f64()
 }
 
 fn number(metrics: &str, sample: &str) -> f64 {
@@ -38,7 +46,10 @@ async fn two_streams(cluster: &Cluster) -> (String, String, Settings) {
     cluster.create_topic(&loud, 2).await;
     cluster.create_topic(&calm, 1).await;
     let settings = Settings::default()
-        .stream_with("loud", &format!("{{topics: [{loud}], owner: somebody, silence_max_seconds: 60}}"))
+        .stream_with(
+            "loud",
+            &format!("{{topics: [{loud}], owner: somebody, silence_max_seconds: 60}}"),
+        )
         .stream("calm", &[&calm])
         .key("mediawiki_redacted_pages", "{x.org: [Named]}")
         .kafka("statistics.interval.ms", "100");
@@ -208,5 +219,9 @@ on_both_brokers! {
 
 /// Where `.ci/run` has promtool look at them.
 fn write_for_promtool(metrics: &str) {
-    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.txt"), metrics).expect("target/tmp can be written to");
+    std::fs::write(
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.txt"),
+        metrics,
+    )
+    .expect("target/tmp can be written to");
 }

@@ -37,7 +37,11 @@ const PARTITIONS: i32 = 2;
 
 /// Plays the runs that the environment asks for, or some.
 async fn play_runs(clusters: &[Cluster]) {
-    let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let variable = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect("a number"))
+    };
     let random: u64 = rand::random();
     let seeds: Vec<u64> = match (variable("SEED"), variable("ORACLE_RUNS")) {
         (Some(seed), _) => vec![seed],
@@ -50,7 +54,11 @@ async fn play_runs(clusters: &[Cluster]) {
         events += play(clusters, *seed).await;
         drop(said);
     }
-    println!("{} runs, {events} events, the last SEED={}", seeds.len(), seeds[seeds.len() - 1]);
+    println!(
+        "{} runs, {events} events, the last SEED={}",
+        seeds.len(),
+        seeds[seeds.len() - 1]
+    );
 }
 
 /// Says, when a run fails, which it was.
@@ -67,18 +75,33 @@ impl Drop for SaySeed {
 /// Plays one run, and returns how many events were judged.
 async fn play(clusters: &[Cluster], seed: u64) -> usize {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    let topics: Vec<[String; 2]> =
-        STREAMS.iter().map(|stream| [unique(&format!("eqiad.{stream}")), unique(&format!("codfw.{stream}"))]).collect();
-    let mut publisher = Publisher::new(clusters, topics.concat(), ChaCha8Rng::from_rng(&mut dice)).await;
+    let topics: Vec<[String; 2]> = STREAMS
+        .iter()
+        .map(|stream| {
+            [
+                unique(&format!("eqiad.{stream}")),
+                unique(&format!("codfw.{stream}")),
+            ]
+        })
+        .collect();
+    let mut publisher =
+        Publisher::new(clusters, topics.concat(), ChaCha8Rng::from_rng(&mut dice)).await;
     let acknowledged = publisher.publish(40, |_| ()).await;
     let settings = settings(&topics, &mut dice);
     let mut servers = Vec::new();
     for number in 0..2 {
         let cluster = number % clusters.len();
-        servers.push((cluster, TestServer::start(&clusters[cluster], &settings).await));
+        servers.push((
+            cluster,
+            TestServer::start(&clusters[cluster], &settings).await,
+        ));
     }
-    let addresses =
-        |servers: &[(usize, TestServer)]| servers.iter().map(|(cluster, server)| (*cluster, server.address)).collect();
+    let addresses = |servers: &[(usize, TestServer)]| {
+        servers
+            .iter()
+            .map(|(cluster, server)| (*cluster, server.address))
+            .collect()
+    };
     let world = Arc::new(World::new(addresses(&servers), acknowledged));
     let mut subscribers = Vec::new();
     for _ in 0..dice.random_range(24..37) {
@@ -87,13 +110,20 @@ async fn play(clusters: &[Cluster], seed: u64) -> usize {
     }
     for _ in 0..dice.random_range(8..16) {
         let count = dice.random_range(5..60);
-        world.set_acknowledged(publisher.publish(count, |counts| world.set_sent(counts.clone())).await);
+        world.set_acknowledged(
+            publisher
+                .publish(count, |counts| world.set_sent(counts.clone()))
+                .await,
+        );
         tokio::time::sleep(Duration::from_millis(dice.random_range(0..60))).await;
         if dice.random_range(0..5) == 0 {
             let number = dice.random_range(0..servers.len());
             let (cluster, old) = servers.swap_remove(number);
             old.stop().await;
-            servers.push((cluster, TestServer::start(&clusters[cluster], &settings).await));
+            servers.push((
+                cluster,
+                TestServer::start(&clusters[cluster], &settings).await,
+            ));
             world.set_servers(addresses(&servers));
         }
     }
@@ -111,9 +141,15 @@ async fn play(clusters: &[Cluster], seed: u64) -> usize {
 fn settings(topics: &[[String; 2]], dice: &mut ChaCha8Rng) -> Settings {
     let mut settings = Settings::default()
         .key("memory_log_bytes_max", "1048576")
-        .key("feed_bytes_max", &(65_536 * dice.random_range(1..4)).to_string())
+        .key(
+            "feed_bytes_max",
+            &(65_536 * dice.random_range(1..4)).to_string(),
+        )
         .key("replay_places_max", &dice.random_range(1..6).to_string())
-        .key("mediawiki_redacted_pages", "{en.wikipedia.org: [Secret page]}");
+        .key(
+            "mediawiki_redacted_pages",
+            "{en.wikipedia.org: [Secret page]}",
+        );
     for (stream, topics) in STREAMS.iter().zip(topics) {
         settings = settings.stream(stream, &[&topics[0], &topics[1]]);
     }

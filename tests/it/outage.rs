@@ -24,8 +24,19 @@ async fn readyz(process: &Program) -> (u16, Value) {
 
 /// All lines about Kafka, and that none has a level under `info`.
 fn about_kafka(process: &Program) -> Vec<Value> {
-    let lines: Vec<Value> = process.log_text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    lines.into_iter().filter(|line| line["message"].as_str().is_some_and(|message| message.contains("Kafka"))).collect()
+    let lines: Vec<Value> = process
+        .log_text()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    lines
+        .into_iter()
+        .filter(|line| {
+            line["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("Kafka"))
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,41 +51,92 @@ async fn an_outage_is_a_line_at_its_begin_and_one_at_its_end_and_streams_go_on()
     process.ready().await;
     let connected = async |wanted: u64| {
         let what = format!("eventstreams_kafka_connected to be {wanted}");
-        eventually(what, async || (process.metric("eventstreams_kafka_connected").await == wanted).then_some(())).await;
+        eventually(what, async || {
+            (process.metric("eventstreams_kafka_connected").await == wanted).then_some(())
+        })
+        .await;
     };
     connected(1).await;
-    let mut subscriber = Request::get("/v2/stream/s").subscribe(process.address).await;
+    let mut subscriber = Request::get("/v2/stream/s")
+        .subscribe(process.address)
+        .await;
     let before = process.log_text().lines().count();
     broker.kill();
     connected(0).await;
-    process.logged("that Kafka is away", |line| line["message"] == "Kafka cannot be reached").await;
+    process
+        .logged("that Kafka is away", |line| {
+            line["message"] == "Kafka cannot be reached"
+        })
+        .await;
     // Time for hundreds of attempts to connect.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let (status, body) = readyz(&process).await;
-    assert_eq!((status, &body["status"], &body["kafka"]), (200, &"ready".into(), &"not connected".into()));
-    assert!(body["kafka_fault"].as_str().is_some_and(|fault| fault.contains("Connection refused")), "{body}");
+    assert_eq!(
+        (status, &body["status"], &body["kafka"]),
+        (200, &"ready".into(), &"not connected".into())
+    );
+    assert!(
+        body["kafka_fault"]
+            .as_str()
+            .is_some_and(|fault| fault.contains("Connection refused")),
+        "{body}"
+    );
     broker.restart().await;
-    let back = process.logged("that Kafka is back", |line| line["message"] == "Kafka answers again").await;
-    assert!(back["labels"]["duration_s"].as_u64().is_some_and(|seconds| seconds >= 5), "{back}");
+    let back = process
+        .logged("that Kafka is back", |line| {
+            line["message"] == "Kafka answers again"
+        })
+        .await;
+    assert!(
+        back["labels"]["duration_s"]
+            .as_u64()
+            .is_some_and(|seconds| seconds >= 5),
+        "{back}"
+    );
     connected(1).await;
     assert_eq!(readyz(&process).await.1["kafka"], "connected");
-    broker.cluster().produce(NewRecord::new(&topic, 0, 1, r#"{"n":1}"#)).await;
+    broker
+        .cluster()
+        .produce(NewRecord::new(&topic, 0, 1, r#"{"n":1}"#))
+        .await;
     assert_eq!(subscriber.event().await.json()["n"], 1);
     let lines = about_kafka(&process);
-    let lost = lines.iter().filter(|line| line["message"] == "Kafka cannot be reached").count();
+    let lost = lines
+        .iter()
+        .filter(|line| line["message"] == "Kafka cannot be reached")
+        .count();
     let added = process.log_text().lines().count() - before;
     assert!(lost == 1 && added < 12, "{}", process.log_text());
-    let cause = &lines.iter().find(|line| line["message"] == "Kafka cannot be reached").expect("a line")["labels"]["cause"];
-    assert!(cause.as_str().is_some_and(|cause| cause.contains(&broker.bootstrap)), "{cause}");
+    let cause = &lines
+        .iter()
+        .find(|line| line["message"] == "Kafka cannot be reached")
+        .expect("a line")["labels"]["cause"];
+    assert!(
+        cause
+            .as_str()
+            .is_some_and(|cause| cause.contains(&broker.bootstrap)),
+        "{cause}"
+    );
 }
 
 /// One name that does not resolve, beside a broker that is down: neither hides the other, however long it lasts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_does_not_resolve_stays_the_reason_of_readyz() {
     // librdkafka warns of this property for each client that is made.
-    let process = Program::start(&file("nowhere.invalid:9092", "t"), &[("KAFKA__QUEUE_BUFFERING_MAX_MS", "5")]).await;
-    let says_why = |body: &Value| body["reason"].as_str().is_some_and(|reason| reason.contains("Failed to resolve"));
-    eventually("the cause in /readyz", async || says_why(&readyz(&process).await.1).then_some(())).await;
+    let process = Program::start(
+        &file("nowhere.invalid:9092", "t"),
+        &[("KAFKA__QUEUE_BUFFERING_MAX_MS", "5")],
+    )
+    .await;
+    let says_why = |body: &Value| {
+        body["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("Failed to resolve"))
+    };
+    eventually("the cause in /readyz", async || {
+        says_why(&readyz(&process).await.1).then_some(())
+    })
+    .await;
     for _ in 0..20 {
         let (status, body) = readyz(&process).await;
         assert!(status == 503 && says_why(&body), "{body}");
@@ -82,11 +144,21 @@ async fn a_name_that_does_not_resolve_stays_the_reason_of_readyz() {
     }
     process
         .logged("the cause in the log", |line| {
-            line["labels"]["cause"].as_str().is_some_and(|cause| cause.contains("Failed to resolve 'nowhere.invalid:9092'"))
+            line["labels"]["cause"]
+                .as_str()
+                .is_some_and(|cause| cause.contains("Failed to resolve 'nowhere.invalid:9092'"))
         })
         .await;
     let warned = |line: &&Value| {
-        line["message"] == "Kafka property without effect" && line["labels"].to_string().contains("queue.buffering.max.ms")
+        line["message"] == "Kafka property without effect"
+            && line["labels"]
+                .to_string()
+                .contains("queue.buffering.max.ms")
     };
-    assert_eq!(about_kafka(&process).iter().filter(warned).count(), 1, "{}", process.log_text());
+    assert_eq!(
+        about_kafka(&process).iter().filter(warned).count(),
+        1,
+        "{}",
+        process.log_text()
+    );
 }

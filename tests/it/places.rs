@@ -17,7 +17,9 @@ const COUNT: usize = 3000;
 async fn past(cluster: &Cluster, places: usize, per_client: usize, queue: usize) -> TestServer {
     let topic = unique("eqiad.past");
     cluster.create_topic(&topic, 1).await;
-    cluster.produce_many("lz4", (0..COUNT).map(|n| padded(&topic, TIME, n, 8000))).await;
+    cluster
+        .produce_many("lz4", (0..COUNT).map(|n| padded(&topic, TIME, n, 8000)))
+        .await;
     let settings = Settings::default()
         .stream("past", &[&topic])
         .key("memory_log_bytes_max", "1048576")
@@ -33,17 +35,26 @@ fn from(client: &str) -> Request {
 
 /// Begins to read the past, and does not go on: its socket takes little.
 async fn stall(server: &TestServer, client: &str) -> Response {
-    let response = from(client).try_send(server.address, 4096).await.expect("a response");
+    let response = from(client)
+        .try_send(server.address, 4096)
+        .await
+        .expect("a response");
     assert_eq!(response.status, 200, "{}", response.received());
     response
 }
 
 async fn at_last(server: &TestServer, metric: &str, value: u64) {
-    eventually(format!("{metric} to be {value}"), async || (server.metric(metric).await == value).then_some(())).await;
+    eventually(format!("{metric} to be {value}"), async || {
+        (server.metric(metric).await == value).then_some(())
+    })
+    .await;
 }
 
 async fn all(mut subscriber: Subscriber) {
-    assert_eq!(numbers(&subscriber.events(COUNT).await), (0..COUNT).collect::<Vec<_>>());
+    assert_eq!(
+        numbers(&subscriber.events(COUNT).await),
+        (0..COUNT).collect::<Vec<_>>()
+    );
 }
 
 on_both_brokers! {

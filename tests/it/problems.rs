@@ -42,7 +42,13 @@ fn get(target: impl Into<String>, answer: (u16, &'static str, &'static str), say
     let target = target.into();
     let uri = target.split('?').next().unwrap_or_default().to_owned();
     let says = says.iter().map(|&text| text.to_owned()).collect();
-    Row { request: Request::get(target), method: "GET", uri, answer, says }
+    Row {
+        request: Request::get(target),
+        method: "GET",
+        uri,
+        answer,
+        says,
+    }
 }
 
 impl Row {
@@ -62,16 +68,47 @@ impl Row {
         assert_eq!(response.status, status, "{} {}", self.method, self.uri);
         let body = response.text().await;
         let row = format!("{} {} answered {body}", self.method, self.uri);
-        assert_eq!(response.header("content-type"), Some("application/problem+json"), "{row}");
-        assert_eq!(response.header("access-control-allow-origin"), Some("*"), "{row}");
+        assert_eq!(
+            response.header("content-type"),
+            Some("application/problem+json"),
+            "{row}"
+        );
+        assert_eq!(
+            response.header("access-control-allow-origin"),
+            Some("*"),
+            "{row}"
+        );
         assert_eq!(response.header("cache-control"), Some("no-cache"), "{row}");
-        let retry_after = response.header("retry-after").map(|value| value.parse::<u32>().expect("seconds"));
-        assert_eq!(retry_after.is_some_and(|seconds| seconds > 0), matches!(status, 429 | 503), "{row}");
+        let retry_after = response
+            .header("retry-after")
+            .map(|value| value.parse::<u32>().expect("seconds"));
+        assert_eq!(
+            retry_after.is_some_and(|seconds| seconds > 0),
+            matches!(status, 429 | 503),
+            "{row}"
+        );
         let body: Value = serde_json::from_str(&body).expect("a body of JSON");
-        let members: Vec<_> = body.as_object().expect("an object").keys().map(String::as_str).collect();
-        assert_eq!(members, ["status", "type", "title", "detail", "method", "uri"], "{row}");
-        assert_eq!((&body["status"], &body["type"], &body["title"]), (&status.into(), &kind.into(), &title.into()), "{row}");
-        assert_eq!((&body["method"], &body["uri"]), (&self.method.into(), &self.uri.into()), "{row}");
+        let members: Vec<_> = body
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            members,
+            ["status", "type", "title", "detail", "method", "uri"],
+            "{row}"
+        );
+        assert_eq!(
+            (&body["status"], &body["type"], &body["title"]),
+            (&status.into(), &kind.into(), &title.into()),
+            "{row}"
+        );
+        assert_eq!(
+            (&body["method"], &body["uri"]),
+            (&self.method.into(), &self.uri.into()),
+            "{row}"
+        );
         let detail = body["detail"].as_str().expect("a detail of text");
         assert!(!detail.is_empty(), "{row}");
         for text in &self.says {
@@ -99,7 +136,10 @@ async fn known(cluster: &Cluster) -> (String, Settings) {
 
 /// Opens the stream again until it is not refused: places are given back when the server sees that a client has gone.
 async fn opens_at_last(request: &Request, address: SocketAddr) {
-    eventually("a place for the stream", async || (request.send(address).await.status == 200).then_some(())).await;
+    eventually("a place for the stream", async || {
+        (request.send(address).await.status == 200).then_some(())
+    })
+    .await;
 }
 
 on_both_brokers! {
@@ -383,20 +423,38 @@ impl Row {
     async fn without_uri(self, server: &TestServer) {
         let mut response = self.request.send(server.address).await;
         let body = response.json().await;
-        assert_eq!((response.status, &body["type"]), (self.answer.0, &self.answer.1.into()));
-        assert!(self.says.iter().all(|text| body["detail"].as_str().is_some_and(|detail| detail.contains(text))), "{body}");
+        assert_eq!(
+            (response.status, &body["type"]),
+            (self.answer.0, &self.answer.1.into())
+        );
+        assert!(
+            self.says.iter().all(|text| body["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.contains(text))),
+            "{body}"
+        );
         let uri = body["uri"].as_str().expect("a path");
-        assert!(uri.len() < 9 * 1024 && uri.ends_with('…'), "{} bytes of the path", uri.len());
+        assert!(
+            uri.len() < 9 * 1024 && uri.ends_with('…'),
+            "{} bytes of the path",
+            uri.len()
+        );
     }
 }
 
 fn assert_status(answer: &str, status: u16) {
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "not {status}: {answer:?}");
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status} ")),
+        "not {status}: {answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_kafka_that_is_not_reachable() {
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address");
     let settings = Settings::default().stream("known", &["eqiad.known", "codfw.known"]);
     let server = TestServer::start_unready(&closed.to_string(), &settings);
     check_all(
@@ -414,10 +472,25 @@ async fn a_kafka_that_is_not_reachable() {
     .await;
     let mut refused = Request::get("/v2/stream/known").send(server.address).await;
     let body = refused.text().await;
-    assert!(!body.contains("127.0.0.1") && !body.to_lowercase().contains("broker"), "no inner cause: {body}");
+    assert!(
+        !body.contains("127.0.0.1") && !body.to_lowercase().contains("broker"),
+        "no inner cause: {body}"
+    );
     let mut ready = Request::get("/readyz").send(server.admin).await;
-    assert_eq!((ready.status, ready.json().await["status"].as_str()), (503, Some("not ready")));
-    assert_eq!(Request::get("/healthz").send(server.admin).await.status, 200);
-    assert_eq!(Request::get("/_info/name").send(server.address).await.status, 200);
+    assert_eq!(
+        (ready.status, ready.json().await["status"].as_str()),
+        (503, Some("not ready"))
+    );
+    assert_eq!(
+        Request::get("/healthz").send(server.admin).await.status,
+        200
+    );
+    assert_eq!(
+        Request::get("/_info/name")
+            .send(server.address)
+            .await
+            .status,
+        200
+    );
     server.stop().await;
 }

@@ -100,20 +100,35 @@ impl StreamConfigs {
         let answer = Arc::new(Mutex::new(answer(streams)));
         let asked = Arc::new(AtomicUsize::new(0));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let uri = format!("http://{}/w/api.php?format=json&action=streamconfigs", listener.local_addr().expect("an address"));
+        let uri = format!(
+            "http://{}/w/api.php?format=json&action=streamconfigs",
+            listener.local_addr().expect("an address")
+        );
         let (answered, counted) = (Arc::clone(&answer), Arc::clone(&asked));
         let handler = move |headers: HeaderMap| async move {
             counted.fetch_add(1, Ordering::SeqCst);
-            let right = headers.get("host").is_some_and(|host| host == "meta.wikimedia.org");
+            let right = headers
+                .get("host")
+                .is_some_and(|host| host == "meta.wikimedia.org");
             let answer = answered.lock().expect("no panic").clone();
             if answer.is_null() {
                 std::future::pending::<()>().await;
             }
-            if right { Ok(answer.to_string()) } else { Err(StatusCode::NOT_FOUND) }
+            if right {
+                Ok(answer.to_string())
+            } else {
+                Err(StatusCode::NOT_FOUND)
+            }
         };
         let router = Router::new().route("/w/api.php", get(handler));
-        let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        Self { uri, answer, asked, serving }
+        let serving =
+            tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        Self {
+            uri,
+            answer,
+            asked,
+            serving,
+        }
     }
 
     fn now_answers_nothing(&self) {
@@ -134,7 +149,10 @@ impl Drop for StreamConfigs {
 fn answer(streams: &[&str]) -> Value {
     let configured = |name: &&str| {
         let topics = [format!("eqiad.{name}"), format!("codfw.{name}")];
-        ((*name).to_owned(), json!({"stream": name, "topics": topics, "topic_prefixes": ["eqiad.", "codfw."]}))
+        (
+            (*name).to_owned(),
+            json!({"stream": name, "topics": topics, "topic_prefixes": ["eqiad.", "codfw."]}),
+        )
     };
     json!({"streams": streams.iter().map(configured).collect::<serde_json::Map<_, _>>()})
 }
@@ -159,7 +177,9 @@ impl Production {
         let names = ["first", "second", "third"].map(|name| format!("{name}.{suffix}"));
         for name in &names {
             for datacenter in ["eqiad", "codfw"] {
-                cluster.create_topic(&format!("{datacenter}.{name}"), 1).await;
+                cluster
+                    .create_topic(&format!("{datacenter}.{name}"), 1)
+                    .await;
             }
         }
         let configs = StreamConfigs::serve(&names.each_ref().map(String::as_str)).await;
@@ -171,15 +191,25 @@ impl Production {
         ];
         let process = Program::start(&text, &[&env[..], more].concat()).await;
         process.ready().await;
-        Self { cluster, process, configs, text, names }
+        Self {
+            cluster,
+            process,
+            configs,
+            text,
+            names,
+        }
     }
 
     async fn subscribe(&self, stream: &str, client: &str) -> Subscriber {
-        Request::get(format!("/v2/stream/{stream}")).header("X-Client-IP", client).subscribe(self.process.address).await
+        Request::get(format!("/v2/stream/{stream}"))
+            .header("X-Client-IP", client)
+            .subscribe(self.process.address)
+            .await
     }
 
     async fn status(&self, stream: &str) -> u16 {
-        let request = Request::get(format!("/v2/stream/{stream}")).header("X-Client-IP", "192.0.2.99");
+        let request =
+            Request::get(format!("/v2/stream/{stream}")).header("X-Client-IP", "192.0.2.99");
         request.send(self.process.address).await.status
     }
 
@@ -188,7 +218,9 @@ impl Production {
             r#"{{"n":{n},"meta":{{"domain":"ru.wikipedia.org"}},"page_title":"{title}","performer":{{"user_text":"Somebody"}}}}"#
         );
         let topic = format!("eqiad.{}", self.names[stream]);
-        self.cluster.produce(NewRecord::new(&topic, 0, 1_700_000_000_000 + n, value)).await;
+        self.cluster
+            .produce(NewRecord::new(&topic, 0, 1_700_000_000_000 + n, value))
+            .await;
     }
 
     /// Writes the file with this instead of that, and waits until it was read.
@@ -199,7 +231,11 @@ impl Production {
         self.text = self.text.replacen(from, to, 1);
         std::fs::write(self.process.file(), &self.text).expect("the file is written");
         let edited = async || (self.process.metric(reloads).await > before).then_some(());
-        crate::support::deadline::eventually(format!("the edit to be read; {}", self.process.log_text()), edited).await;
+        crate::support::deadline::eventually(
+            format!("the edit to be read; {}", self.process.log_text()),
+            edited,
+        )
+        .await;
     }
 
     async fn reads(&self, subscriber: &mut Subscriber, n: i64, title: &str) -> Value {

@@ -12,18 +12,29 @@ fn records(topic: &str, partition: i32, numbers: impl Iterator<Item = usize>) ->
     let padding = "x".repeat(2000);
     let record = |n: usize| {
         let timestamp = TIME + i64::try_from(n / 10).expect("few");
-        NewRecord::new(topic, partition, timestamp, format!(r#"{{"n":{n},"padding":"{padding}"}}"#))
+        NewRecord::new(
+            topic,
+            partition,
+            timestamp,
+            format!(r#"{{"n":{n},"padding":"{padding}"}}"#),
+        )
     };
     numbers.map(record).collect()
 }
 
 /// The smallest memory and the smallest feeds there can be.
 fn forgetful(topics: &[&str]) -> Settings {
-    Settings::default().stream("past", topics).key("memory_log_bytes_max", "1048576").key("feed_bytes_max", "65536")
+    Settings::default()
+        .stream("past", topics)
+        .key("memory_log_bytes_max", "1048576")
+        .key("feed_bytes_max", "65536")
 }
 
 async fn resume(server: &TestServer, id: &str) -> Subscriber {
-    Request::get("/v2/stream/past").last_event_id(id).subscribe(server.address).await
+    Request::get("/v2/stream/past")
+        .last_event_id(id)
+        .subscribe(server.address)
+        .await
 }
 
 on_both_brokers! {

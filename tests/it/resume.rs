@@ -10,7 +10,10 @@ async fn three_streams(cluster: &Cluster) -> (Settings, Vec<(String, i32)>) {
     let mut settings = Settings::default();
     let mut topics = Vec::new();
     for (partitions, stream) in (1..).zip(["first", "second", "third"]) {
-        let own = [unique(&format!("eqiad.{stream}")), unique(&format!("codfw.{stream}"))];
+        let own = [
+            unique(&format!("eqiad.{stream}")),
+            unique(&format!("codfw.{stream}")),
+        ];
         for topic in &own {
             cluster.create_topic(topic, partitions).await;
             topics.push((topic.clone(), partitions));
@@ -22,10 +25,18 @@ async fn three_streams(cluster: &Cluster) -> (Settings, Vec<(String, i32)>) {
 
 /// Produces `count` records over all partitions, four to a millisecond, numbered from `first` on.
 async fn produce(cluster: &Cluster, topics: &[(String, i32)], first: usize, count: usize) {
-    let places: Vec<_> = topics.iter().flat_map(|(topic, partitions)| (0..*partitions).map(move |p| (topic, p))).collect();
+    let places: Vec<_> = topics
+        .iter()
+        .flat_map(|(topic, partitions)| (0..*partitions).map(move |p| (topic, p)))
+        .collect();
     let records = (first..first + count).map(|n| {
         let (topic, partition) = places[n * 7 % places.len()];
-        record(topic, partition, TIME + i64::try_from(n / 4).expect("few"), n)
+        record(
+            topic,
+            partition,
+            TIME + i64::try_from(n / 4).expect("few"),
+            n,
+        )
     });
     cluster.produce_many("none", records).await;
 }

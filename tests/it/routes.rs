@@ -28,7 +28,11 @@ async fn start(cluster: &Cluster) -> TestServer {
 
 async fn json_of(server: &TestServer, path: &str) -> Value {
     let mut response = Request::get(path).send(server.address).await;
-    assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")), "{path}");
+    assert_eq!(
+        (response.status, response.header("content-type")),
+        (200, Some("application/json")),
+        "{path}"
+    );
     response.json().await
 }
 

@@ -9,7 +9,9 @@ use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
     i64::try_from(since.as_millis()).expect("before the year 292 million")
 }
 
@@ -24,12 +26,23 @@ async fn filled(cluster: &Cluster, begin: i64, count: usize) -> ([String; 2], Te
         let topics = topics.clone();
         range.map(move |n| {
             let partition = i32::from(n % 4 > 1);
-            record(&topics[n % 2], partition, begin + i64::try_from(n).expect("few"), n)
+            record(
+                &topics[n % 2],
+                partition,
+                begin + i64::try_from(n).expect("few"),
+                n,
+            )
         })
     };
     cluster.produce_many("none", records(0..count / 2)).await;
-    let server = TestServer::start(cluster, &Settings::default().stream("since", &[&topics[0], &topics[1]])).await;
-    cluster.produce_many("none", records(count / 2..count)).await;
+    let server = TestServer::start(
+        cluster,
+        &Settings::default().stream("since", &[&topics[0], &topics[1]]),
+    )
+    .await;
+    cluster
+        .produce_many("none", records(count / 2..count))
+        .await;
     (topics, server)
 }
 

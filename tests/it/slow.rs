@@ -29,13 +29,19 @@ async fn slow(cluster: &Cluster) -> (String, Settings) {
 
 /// Opens the stream and reads nothing of it but its head: the kernel of this side keeps next to nothing.
 async fn stalled(address: SocketAddr) -> Response {
-    let response = Request::get("/v2/stream/slow").try_send(address, 4096).await.expect("a response");
+    let response = Request::get("/v2/stream/slow")
+        .try_send(address, 4096)
+        .await
+        .expect("a response");
     assert_eq!(response.status, 200);
     response
 }
 
 async fn all_gone(admin: SocketAddr) {
-    eventually("no stream to be left", async || (metric(admin, CONNECTED).await == 0).then_some(())).await;
+    eventually("no stream to be left", async || {
+        (metric(admin, CONNECTED).await == 0).then_some(())
+    })
+    .await;
 }
 
 /// Bytes that the kernel keeps to be sent, or acknowledged, in each socket of the port (proc(5), /proc/net/tcp).
@@ -149,8 +155,13 @@ on_both_brokers! {
 async fn drip_read(address: SocketAddr) -> tokio::task::JoinHandle<()> {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a size");
-    let mut stream = within("a connection", socket.connect(address)).await.expect("the server accepts");
-    stream.write_all(Request::get("/v2/stream/slow").head().as_bytes()).await.expect("the request is written");
+    let mut stream = within("a connection", socket.connect(address))
+        .await
+        .expect("the server accepts");
+    stream
+        .write_all(Request::get("/v2/stream/slow").head().as_bytes())
+        .await
+        .expect("the request is written");
     tokio::spawn(async move {
         while let Ok(1..) = stream.read(&mut [0]).await {
             tokio::time::sleep(Duration::from_secs(1)).await;

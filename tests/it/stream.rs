@@ -17,7 +17,10 @@ fn record(topic: &str, partition: i32, timestamp: i64, n: usize) -> NewRecord {
 }
 
 fn numbers(frames: &[Frame]) -> Vec<u64> {
-    frames.iter().map(|frame| frame.json()["n"].as_u64().expect("a number")).collect()
+    frames
+        .iter()
+        .map(|frame| frame.json()["n"].as_u64().expect("a number"))
+        .collect()
 }
 
 /// The frames of the fixtures are of this topic.
@@ -27,15 +30,23 @@ fn fixture(text: &str, topic: &str) -> String {
 
 /// One entry of an id, as the server writes it.
 fn entry(topic: &str, partition: i32, offset: i64, timestamp: i64) -> String {
-    format!(r#"{{"topic":"{topic}","partition":{partition},"offset":{offset},"timestamp":{timestamp}}}"#)
+    format!(
+        r#"{{"topic":"{topic}","partition":{partition},"offset":{offset},"timestamp":{timestamp}}}"#
+    )
 }
 
 /// The headers that protocol §1 names, with the values of a server that is configured by defaults.
 const HEADERS: [(&str, &str); 9] = [
     ("content-type", "text/event-stream; charset=utf-8"),
     ("access-control-allow-origin", "*"),
-    ("access-control-allow-headers", "accept, x-requested-with, content-type, last-event-id"),
-    ("access-control-expose-headers", "etag, retry-after, x-request-id, x-eventstreams-moved"),
+    (
+        "access-control-allow-headers",
+        "accept, x-requested-with, content-type, last-event-id",
+    ),
+    (
+        "access-control-expose-headers",
+        "etag, retry-after, x-request-id, x-eventstreams-moved",
+    ),
     ("cache-control", "no-cache"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "SAMEORIGIN"),
@@ -48,7 +59,11 @@ const HEADERS: [(&str, &str); 9] = [
 
 fn assert_headers(response: &Response) {
     for (name, value) in HEADERS {
-        let sent: Vec<_> = response.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).collect();
+        let sent: Vec<_> = response
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .collect();
         assert_eq!(sent.len(), 1, "{name} is sent once: {:?}", response.headers);
         assert_eq!(sent[0].1, value, "{name}");
     }
@@ -58,12 +73,20 @@ fn assert_headers(response: &Response) {
 async fn golden(cluster: &Cluster, settings: Settings, accept: &str, expected: &str) {
     let topic = unique("eqiad.mediawiki.recentchange");
     cluster.create_topic(&topic, 1).await;
-    cluster.produce_many("none", (0..42).map(|n| record(&topic, 0, TIME, n))).await;
-    let server = TestServer::start(cluster, &settings.stream("mediawiki.recentchange", &[&topic])).await;
+    cluster
+        .produce_many("none", (0..42).map(|n| record(&topic, 0, TIME, n)))
+        .await;
+    let server = TestServer::start(
+        cluster,
+        &settings.stream("mediawiki.recentchange", &[&topic]),
+    )
+    .await;
     let request = Request::get("/v2/stream/mediawiki.recentchange").header("Accept", accept);
     let response = request.send(server.address).await;
     let value = include_bytes!("../fixtures/frames/recentchange.value.json");
-    cluster.produce(NewRecord::new(&topic, 0, 1_700_000_100_011, value).key("ttwiki")).await;
+    cluster
+        .produce(NewRecord::new(&topic, 0, 1_700_000_100_011, value).key("ttwiki"))
+        .await;
     let expected = fixture(expected, &topic);
     let logs = usize::from(expected.contains("id: ["));
     let received = response.cut_at(expected.len() + logs * LOG_BYTES).await;
@@ -74,7 +97,10 @@ async fn golden(cluster: &Cluster, settings: Settings, accept: &str, expected: &
 
 async fn frees_its_place(server: &TestServer, stream: &str) {
     let sample = format!("eventstreams_connected_clients{{stream=\"{stream}\"}}");
-    eventually(format!("{sample} to be 0"), async || (server.metric(&sample).await == 0).then_some(())).await;
+    eventually(format!("{sample} to be 0"), async || {
+        (server.metric(&sample).await == 0).then_some(())
+    })
+    .await;
 }
 
 on_both_brokers! {

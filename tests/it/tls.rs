@@ -70,7 +70,8 @@ fn file(port: u16, protocol: &str, authority: &NamedTempFile, topic: &str, more:
 
 fn written(authority: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
-    file.write_all(authority.as_bytes()).expect("the authority is written");
+    file.write_all(authority.as_bytes())
+        .expect("the authority is written");
     file
 }
 
@@ -79,11 +80,18 @@ async fn delivers(broker: &KafkaBroker, topic: &str, file: &str, env: &[(&str, &
     broker.cluster().create_topic(topic, 1).await;
     let process = Program::start(file, env).await;
     process.ready().await;
-    let mut subscriber = Request::get("/v2/stream/s").subscribe(process.address).await;
-    broker.cluster().produce(NewRecord::new(topic, 0, 1, r#"{"n":1}"#)).await;
+    let mut subscriber = Request::get("/v2/stream/s")
+        .subscribe(process.address)
+        .await;
+    broker
+        .cluster()
+        .produce(NewRecord::new(topic, 0, 1, r#"{"n":1}"#))
+        .await;
     assert_eq!(subscriber.event().await.json()["n"], 1);
     // The past is read by clients of its own.
-    let mut past = Request::get("/v2/stream/s?since=1").subscribe(process.address).await;
+    let mut past = Request::get("/v2/stream/s?since=1")
+        .subscribe(process.address)
+        .await;
     assert_eq!(past.event().await.json()["n"], 1);
     assert!(process.stop().await.success());
 }
@@ -101,17 +109,25 @@ async fn says_why(file: &str, env: &[(&str, &str)], why: &[&str]) {
     let line = |line: &Value| line["log.level"] == "warn" && says(&line["labels"].to_string());
     process.logged("a warning that says why", line).await;
     let mut refused = Request::get("/v2/stream/s").send(process.address).await;
-    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (503, Some("5"))
+    );
     let body = refused.text().await;
     assert!(!says(&body), "no inner cause to clients: {body}");
-    assert_eq!(Request::get("/healthz").send(process.admin).await.status, 200);
+    assert_eq!(
+        Request::get("/healthz").send(process.admin).await.status,
+        200
+    );
     assert!(process.lives());
     assert!(process.stop().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_are_read_over_tls_as_production_is_configured() {
-    let Some((broker, authority)) = broker().await else { return };
+    let Some((broker, authority)) = broker().await else {
+        return;
+    };
     let authority = written(authority);
     let topic = unique("eqiad.tls");
     let file = file(broker.extra_port, "ssl", &authority, &topic, PRODUCTION);
@@ -120,19 +136,32 @@ async fn streams_are_read_over_tls_as_production_is_configured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_are_read_with_a_password_out_of_the_environment() {
-    let Some((broker, authority)) = broker().await else { return };
+    let Some((broker, authority)) = broker().await else {
+        return;
+    };
     let authority = written(authority);
-    for (mechanism, user, password) in [("PLAIN", "reader", "secret"), ("SCRAM-SHA-512", "scrambled", "hidden")] {
+    for (mechanism, user, password) in [
+        ("PLAIN", "reader", "secret"),
+        ("SCRAM-SHA-512", "scrambled", "hidden"),
+    ] {
         let topic = unique("eqiad.sasl");
         let more = format!("\n  sasl.mechanisms: {mechanism}\n  sasl.username: {user}");
-        let file = file(broker.second_extra_port, "sasl_ssl", &authority, &topic, &more);
+        let file = file(
+            broker.second_extra_port,
+            "sasl_ssl",
+            &authority,
+            &topic,
+            &more,
+        );
         delivers(broker, &topic, &file, &[("KAFKA__SASL_PASSWORD", password)]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_an_authority_that_is_not_known_is_told() {
-    let Some((broker, authority)) = broker().await else { return };
+    let Some((broker, authority)) = broker().await else {
+        return;
+    };
     let other = written(&Certificates::make().authority());
     assert_ne!(std::fs::read_to_string(&other).expect("a file"), *authority);
     let file = file(broker.extra_port, "ssl", &other, "t", PRODUCTION);
@@ -141,10 +170,14 @@ async fn a_certificate_of_an_authority_that_is_not_known_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told() {
-    let Some((broker, authority)) = broker().await else { return };
+    let Some((broker, authority)) = broker().await else {
+        return;
+    };
     let authority = written(authority);
     for (mechanism, user) in [("PLAIN", "reader"), ("SCRAM-SHA-512", "scrambled")] {
-        let more = format!("\n  sasl.mechanisms: {mechanism}\n  sasl.username: {user}\n  sasl.password: hunter2");
+        let more = format!(
+            "\n  sasl.mechanisms: {mechanism}\n  sasl.username: {user}\n  sasl.password: hunter2"
+        );
         let file = file(broker.second_extra_port, "sasl_ssl", &authority, "t", &more);
         says_why(&file, &[], &["uthentication failed"]).await;
     }
@@ -152,7 +185,9 @@ async fn a_wrong_password_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_that_speaks_tls_to_a_client_that_does_not_is_told() {
-    let Some((broker, authority)) = broker().await else { return };
+    let Some((broker, authority)) = broker().await else {
+        return;
+    };
     let authority = written(authority);
     let file = file(broker.extra_port, "plaintext", &authority, "t", "");
     says_why(&file, &[], &["security.protocol"]).await;

@@ -34,9 +34,17 @@ impl Collector {
             assert_eq!(headers["content-type"], "application/x-protobuf");
             let request = ExportTraceServiceRequest::decode(body).expect("protobuf");
             for resource in request.resource_spans {
-                let service = attribute(&resource.resource.expect("a resource").attributes, "service.name");
-                let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-                kept.lock().expect("no panic").extend(spans.map(|span| (service.clone(), span)));
+                let service = attribute(
+                    &resource.resource.expect("a resource").attributes,
+                    "service.name",
+                );
+                let spans = resource
+                    .scope_spans
+                    .into_iter()
+                    .flat_map(|scope| scope.spans);
+                kept.lock()
+                    .expect("no panic")
+                    .extend(spans.map(|span| (service.clone(), span)));
             }
         };
         let router = Router::new().route("/v1/traces", post(handler));
@@ -48,7 +56,10 @@ impl Collector {
     async fn span(&self, name: &str, status: &str) -> (String, Span) {
         eventually(format!("a span {name} with status {status}"), async || {
             let spans = self.spans.lock().expect("no panic");
-            let wanted = |span: &Span| span.name == name && attribute(&span.attributes, "http.response.status_code") == status;
+            let wanted = |span: &Span| {
+                span.name == name
+                    && attribute(&span.attributes, "http.response.status_code") == status
+            };
             spans.iter().find(|(_, span)| wanted(span)).cloned()
         })
         .await
@@ -56,7 +67,10 @@ impl Collector {
 }
 
 /// An attribute as text; empty when it is not there.
-fn attribute(attributes: &[opentelemetry_proto::tonic::common::v1::KeyValue], name: &str) -> String {
+fn attribute(
+    attributes: &[opentelemetry_proto::tonic::common::v1::KeyValue],
+    name: &str,
+) -> String {
     let found = attributes.iter().find(|attribute| attribute.key == name);
     let value = found.and_then(|attribute| attribute.value.as_ref()?.value.as_ref());
     value.map(text).unwrap_or_default()
@@ -66,9 +80,13 @@ fn text(value: &Value) -> String {
     match value {
         Value::StringValue(text) => text.clone(),
         Value::IntValue(number) => number.to_string(),
-        Value::ArrayValue(array) => {
-            array.values.iter().filter_map(|value| value.value.as_ref()).map(text).collect::<Vec<_>>().join(" ")
-        }
+        Value::ArrayValue(array) => array
+            .values
+            .iter()
+            .filter_map(|value| value.value.as_ref())
+            .map(text)
+            .collect::<Vec<_>>()
+            .join(" "),
         other => format!("{other:?}"),
     }
 }
@@ -139,11 +157,16 @@ on_both_brokers! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_nothing_but_spans() {
-    let file =
-        "kafka: {metadata.broker.list: '127.0.0.1:9'}\nstream_config_defaults: {s: {}}\notlp_endpoint: http://127.0.0.1:9\n";
+    let file = "kafka: {metadata.broker.list: '127.0.0.1:9'}\nstream_config_defaults: {s: {}}\notlp_endpoint: http://127.0.0.1:9\n";
     let mut process = Program::start(file, &[]).await;
     for _ in 0..100 {
-        assert_eq!(Request::get("/robots.txt").send(process.address).await.status, 200);
+        assert_eq!(
+            Request::get("/robots.txt")
+                .send(process.address)
+                .await
+                .status,
+            200
+        );
     }
     assert!(process.lives());
     assert!(process.stop().await.success());

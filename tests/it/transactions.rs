@@ -9,11 +9,15 @@ use crate::support::transactions::Ending;
 use crate::support::wire::Request;
 
 fn settings(topic: &str) -> Settings {
-    Settings::default().stream("marked", &[topic]).key("metadata_refresh_ms", "200")
+    Settings::default()
+        .stream("marked", &[topic])
+        .key("metadata_refresh_ms", "200")
 }
 
 fn now() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
     i64::try_from(now.as_millis()).expect("milliseconds of this age")
 }
 

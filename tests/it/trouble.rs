@@ -27,7 +27,9 @@ fn busy(cluster: &Cluster, topic: &str) -> tokio::task::JoinHandle<()> {
 /// Asks until the stream's problem names the reason.
 async fn problem_with(server: &TestServer, stream: &str, reason: &str) {
     eventually(&format!("{stream} says {reason}"), async || {
-        let mut response = Request::get(format!("/v2/stream/{stream}")).send(server.address).await;
+        let mut response = Request::get(format!("/v2/stream/{stream}"))
+            .send(server.address)
+            .await;
         if response.status != 503 {
             return None;
         }
@@ -157,6 +159,8 @@ on_both_brokers! {
 }
 
 fn now() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
     i64::try_from(now.as_millis()).expect("milliseconds of this age")
 }

@@ -30,9 +30,15 @@ impl Project {
         let mut project = Self::default();
         for (file, text) in files {
             let folders = file.match_indices('/').map(|(at, _)| &file[..at]);
-            project.paths.extend(folders.chain([file.as_str()]).map(str::to_owned));
+            project
+                .paths
+                .extend(folders.chain([file.as_str()]).map(str::to_owned));
             if is_document(file) {
-                project.anchors.extend(markdown::anchors(text).into_iter().map(|anchor| format!("{file}#{anchor}")));
+                project.anchors.extend(
+                    markdown::anchors(text)
+                        .into_iter()
+                        .map(|anchor| format!("{file}#{anchor}")),
+                );
             } else if !file.starts_with("tests/tidy/") || file.ends_with("/main.rs") {
                 // The tests of the rules here name what is not there.
                 project.words.extend(words(text).map(str::to_owned));
@@ -46,7 +52,10 @@ impl Project {
         let path = path.trim_end_matches('/');
         match path.split_once('*') {
             None => self.paths.contains(path),
-            Some((start, end)) => self.paths.iter().any(|there| there.starts_with(start) && there.ends_with(end)),
+            Some((start, end)) => self
+                .paths
+                .iter()
+                .any(|there| there.starts_with(start) && there.ends_with(end)),
         }
     }
 
@@ -56,13 +65,18 @@ impl Project {
     }
 
     fn has_folder(&self, name: &str) -> bool {
-        self.paths.iter().any(|path| path.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')))
+        self.paths.iter().any(|path| {
+            path.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('/'))
+        })
     }
 }
 
 /// Whether a file is a document that is checked.
 pub fn is_document(file: &str) -> bool {
-    Path::new(file).extension().is_some_and(|extension| extension == "md")
+    Path::new(file)
+        .extension()
+        .is_some_and(|extension| extension == "md")
 }
 
 /// Says what the document mentions that is not there. History (`CHANGELOG.md`) may name what is gone.
@@ -71,15 +85,26 @@ pub fn check(file: &str, text: &str, project: &Project) -> Vec<String> {
     // A document may explain what its own blocks of code show.
     let shown: BTreeSet<&str> = markdown::blocks(text).into_iter().flat_map(words).collect();
     for (number, line) in markdown::prose(text) {
-        let links = markdown::links(line).into_iter().filter_map(|target| link(file, target, project));
+        let links = markdown::links(line)
+            .into_iter()
+            .filter_map(|target| link(file, target, project));
         found.extend(links.map(|what| (number, what)));
         if file == "CHANGELOG.md" {
             continue;
         }
         let plain = line.split(|c: char| c.is_whitespace() || "()`,;:\"[]".contains(c));
-        found.extend(plain.filter_map(|word| path(word, project)).map(|what| (number, what)));
+        found.extend(
+            plain
+                .filter_map(|word| path(word, project))
+                .map(|what| (number, what)),
+        );
         match markdown::spans(line) {
-            Ok(spans) => found.extend(spans.iter().filter_map(|span| code(span, project, &shown)).map(|what| (number, what))),
+            Ok(spans) => found.extend(
+                spans
+                    .iter()
+                    .filter_map(|span| code(span, project, &shown))
+                    .map(|what| (number, what)),
+            ),
             Err(what) => found.push((number, what)),
         }
     }
@@ -90,7 +115,10 @@ pub fn check(file: &str, text: &str, project: &Project) -> Vec<String> {
     }
     found.sort();
     found.dedup();
-    found.into_iter().map(|(number, what)| format!("{file}:{number}: {what}")).collect()
+    found
+        .into_iter()
+        .map(|(number, what)| format!("{file}:{number}: {what}"))
+        .collect()
 }
 
 /// A link to a file of the project, or to a heading.
@@ -107,8 +135,13 @@ fn link(file: &str, target: &str, project: &Project) -> Option<String> {
             _ => folders.push(part),
         }
     }
-    let linked = if path.is_empty() { file.to_owned() } else { folders.join("/") };
-    let is_there = project.has(&linked) && (anchor.is_empty() || project.anchors.contains(&format!("{linked}#{anchor}")));
+    let linked = if path.is_empty() {
+        file.to_owned()
+    } else {
+        folders.join("/")
+    };
+    let is_there = project.has(&linked)
+        && (anchor.is_empty() || project.anchors.contains(&format!("{linked}#{anchor}")));
     (!is_there).then(|| format!("links to {target}, which is not there"))
 }
 
@@ -127,7 +160,16 @@ fn not_there(path: &str) -> String {
 
 /// A code span: a module, a file, a command, or a name of the code.
 fn code(span: &str, project: &Project, shown: &BTreeSet<&str>) -> Option<String> {
-    if ["cargo ", "eventstreams ", ".ci/run", "mutants/run", "fuzz/run"].iter().any(|start| span.starts_with(start)) {
+    if [
+        "cargo ",
+        "eventstreams ",
+        ".ci/run",
+        "mutants/run",
+        "fuzz/run",
+    ]
+    .iter()
+    .any(|start| span.starts_with(start))
+    {
         return command(span, project).next();
     }
     let is_path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_./-".contains(c);
@@ -135,42 +177,63 @@ fn code(span: &str, project: &Project, shown: &BTreeSet<&str>) -> Option<String>
         && span.chars().all(is_path)
     {
         let ours = project.has_folder(folder) || project.has_folder(&format!("src/{folder}"));
-        return (ours && folder != BUILD_OUTPUT && !project.has_module(span)).then(|| not_there(span));
+        return (ours && folder != BUILD_OUTPUT && !project.has_module(span))
+            .then(|| not_there(span));
     }
     if let Some((_, "rs" | "md" | "toml" | "svg" | "patch" | "service")) = span.rsplit_once('.') {
-        let there = project.paths.iter().any(|path| path.rsplit('/').next() == Some(span));
+        let there = project
+            .paths
+            .iter()
+            .any(|path| path.rsplit('/').next() == Some(span));
         return (!there).then(|| not_there(span));
     }
-    let name = span.split(['{', '(', ':', '=', '<', ' ']).next().filter(|_| !span.contains("::")).unwrap_or(span);
-    let unknown = |part: &&str| is_name(part) && !project.words.contains(*part) && !shown.contains(part);
+    let name = span
+        .split(['{', '(', ':', '=', '<', ' '])
+        .next()
+        .filter(|_| !span.contains("::"))
+        .unwrap_or(span);
+    let unknown =
+        |part: &&str| is_name(part) && !project.words.contains(*part) && !shown.contains(part);
     let unknown = name.split("::").find(unknown)?;
     Some(format!("names {unknown}, which no file of the code holds"))
 }
 
 /// `heartbeat_ms` and `EventSource` are names, `topic`, `RUST_LOG` and `fetch.min.bytes` are none that can be told.
 fn is_name(word: &str) -> bool {
-    let is_word =
-        word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && word.starts_with(|c: char| c.is_ascii_alphabetic());
     let lower = word.chars().any(|c| c.is_ascii_lowercase());
     let humps = word.chars().skip(1).any(|c| c.is_ascii_uppercase());
     is_word && lower && (humps || word.contains('_')) && !word.ends_with('_')
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
 }
 
 /// What is wrong with a command of the project. Of other programs only the paths are looked at.
 fn command(line: &str, project: &Project) -> impl Iterator<Item = String> {
-    let mut words: Vec<&str> = line.split_whitespace().map(|word| word.trim_matches(['[', ']', '\'', '"'])).collect();
-    let assigned = words.iter().take_while(|word| word.contains('=') && !word.starts_with('-')).count();
+    let mut words: Vec<&str> = line
+        .split_whitespace()
+        .map(|word| word.trim_matches(['[', ']', '\'', '"']))
+        .collect();
+    let assigned = words
+        .iter()
+        .take_while(|word| word.contains('=') && !word.starts_with('-'))
+        .count();
     words.drain(..assigned);
-    let mut found: Vec<String> = words.iter().filter_map(|word| path(word, project)).collect();
+    let mut found: Vec<String> = words
+        .iter()
+        .filter_map(|word| path(word, project))
+        .collect();
     match words.split_first() {
         Some((&"cargo", rest)) => found.extend(cargo(rest, project)),
         Some((&"eventstreams", rest)) => found.extend(program(rest)),
         Some((&".ci/run", checks)) => {
-            let gone = checks.iter().filter(|check| !project.words.contains(&format!("check_{check}")));
+            let gone = checks
+                .iter()
+                .filter(|check| !project.words.contains(&format!("check_{check}")));
             found.extend(gone.map(|check| format!(".ci/run has no check {check}")));
         }
         _ => {}
@@ -180,8 +243,13 @@ fn command(line: &str, project: &Project) -> impl Iterator<Item = String> {
 
 /// `cargo test --test it embedded::`, `cargo bench --bench fanout -- CASE`, `cargo run -- serve -c FILE`.
 fn cargo(words: &[&str], project: &Project) -> Vec<String> {
-    let (own, given) = words.iter().position(|word| *word == "--").map_or((words, &[][..]), |at| words.split_at(at));
-    let Some((subcommand, own)) = own.split_first() else { return Vec::new() };
+    let (own, given) = words
+        .iter()
+        .position(|word| *word == "--")
+        .map_or((words, &[][..]), |at| words.split_at(at));
+    let Some((subcommand, own)) = own.split_first() else {
+        return Vec::new();
+    };
     if !["bench", "build", "run", "test"].contains(subcommand) {
         return Vec::new();
     }
@@ -190,7 +258,9 @@ fn cargo(words: &[&str], project: &Project) -> Vec<String> {
     while let Some(word) = own.next() {
         let is_there = match (*word, word.starts_with('-')) {
             ("--test" | "--bench", _) => own.next().is_none_or(|name| target(word, name, project)),
-            ("--features", _) => own.next().is_none_or(|name| MANIFEST.contains(&format!("\n{name} = ["))),
+            ("--features", _) => own
+                .next()
+                .is_none_or(|name| MANIFEST.contains(&format!("\n{name} = ["))),
             ("--manifest-path", _) => own.next().is_none_or(|path| project.has(path)),
             (_, true) => true,
             (filter, false) => {
@@ -204,9 +274,16 @@ fn cargo(words: &[&str], project: &Project) -> Vec<String> {
     }
     match *subcommand {
         "run" => found.extend(program(given.get(1..).unwrap_or_default())),
-        _ => filters.extend(given.iter().skip(1).filter(|word| !word.starts_with('-') && !word.contains(['.', '/']))),
+        _ => filters.extend(
+            given
+                .iter()
+                .skip(1)
+                .filter(|word| !word.starts_with('-') && !word.contains(['.', '/'])),
+        ),
     }
-    let unknown = |part: &&str| !part.is_empty() && part.chars().any(char::is_lowercase) && !project.words.contains(*part);
+    let unknown = |part: &&str| {
+        !part.is_empty() && part.chars().any(char::is_lowercase) && !project.words.contains(*part)
+    };
     found.extend(
         filters
             .iter()
@@ -220,7 +297,12 @@ fn cargo(words: &[&str], project: &Project) -> Vec<String> {
 /// Whether there is a test or a benchmark of this name.
 fn target(kind: &str, name: &str, project: &Project) -> bool {
     let folder = if kind == "--test" { "tests" } else { "benches" };
-    [format!("{folder}/{name}.rs"), format!("{folder}/{name}/main.rs")].iter().any(|path| project.has(path))
+    [
+        format!("{folder}/{name}.rs"),
+        format!("{folder}/{name}/main.rs"),
+    ]
+    .iter()
+    .any(|path| project.has(path))
 }
 
 /// Whether the program has these subcommands and options; of their values nothing can be told.
@@ -238,12 +320,26 @@ fn program(words: &[&str]) -> Vec<String> {
         _ => words,
     };
     let known = |option: &str| {
-        let by_name = |arg: &clap::Arg| arg.get_long().is_some_and(|long| option == format!("--{long}"));
-        let by_letter = |arg: &clap::Arg| arg.get_short().is_some_and(|short| option == format!("-{short}"));
-        ["--help", "-h", "--version", "-V"].contains(&option) || command.get_arguments().any(|arg| by_name(arg) || by_letter(arg))
+        let by_name = |arg: &clap::Arg| {
+            arg.get_long()
+                .is_some_and(|long| option == format!("--{long}"))
+        };
+        let by_letter = |arg: &clap::Arg| {
+            arg.get_short()
+                .is_some_and(|short| option == format!("-{short}"))
+        };
+        ["--help", "-h", "--version", "-V"].contains(&option)
+            || command
+                .get_arguments()
+                .any(|arg| by_name(arg) || by_letter(arg))
     };
-    let options = words.iter().filter_map(|word| word.split('=').next()).filter(|word| word.starts_with('-') && !known(word));
-    options.map(|option| format!("eventstreams {} has no option {option}", command.get_name())).collect()
+    let options = words
+        .iter()
+        .filter_map(|word| word.split('=').next())
+        .filter(|word| word.starts_with('-') && !known(word));
+    options
+        .map(|option| format!("eventstreams {} has no option {option}", command.get_name()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -254,7 +350,10 @@ mod tests {
         let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
         let project = Project::new(&[
             file("docs/a.md", "# One\n\n## Two words\n"),
-            file("src/http/stream.rs", "fn heartbeat_ms() { \"idle_20000\" } struct PublicEvent; mod faults;"),
+            file(
+                "src/http/stream.rs",
+                "fn heartbeat_ms() { \"idle_20000\" } struct PublicEvent; mod faults;",
+            ),
             file("tests/it/main.rs", ""),
             file("benches/fanout/main.rs", ""),
             file(".ci/run", "check_format() {"),
@@ -290,13 +389,28 @@ mod tests {
         refuses("`http::PrivateEvent`", "names PrivateEvent,");
         refuses("`a\nb", "goes on over the end of the line");
         for (command, why) in [
-            ("cargo test --test that", "cargo test --test names what is not there"),
-            ("cargo bench --bench parts", "cargo bench --bench names what is not there"),
+            (
+                "cargo test --test that",
+                "cargo test --test names what is not there",
+            ),
+            (
+                "cargo bench --bench parts",
+                "cargo bench --bench names what is not there",
+            ),
             ("cargo test faulty::", "no test or case is named faulty"),
-            ("cargo bench --bench fanout -- idle_30000", "no test or case is named idle_30000"),
-            ("cargo build --features tls-none", "cargo build --features names what is not there"),
+            (
+                "cargo bench --bench fanout -- idle_30000",
+                "no test or case is named idle_30000",
+            ),
+            (
+                "cargo build --features tls-none",
+                "cargo build --features names what is not there",
+            ),
             ("cargo run -- serv", "the program has no subcommand serv"),
-            ("A=1 eventstreams serve --prt 1", "eventstreams serve has no option --prt"),
+            (
+                "A=1 eventstreams serve --prt 1",
+                "eventstreams serve has no option --prt",
+            ),
             (".ci/run formats", ".ci/run has no check formats"),
             ("mutants/walk", "names mutants/walk"),
         ] {

@@ -30,17 +30,29 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
 fn every_rust_file_is_in_style_and_in_its_layer() {
-    let sources: Vec<Source> =
-        text_files("").iter().filter(|(file, _)| is_rust(file)).map(|(file, text)| Source::new(file, text)).collect();
-    assert!(sources.iter().any(|source| source.file == "src/lib.rs"), "the walk starts in the wrong folder");
+    let sources: Vec<Source> = text_files("")
+        .iter()
+        .filter(|(file, _)| is_rust(file))
+        .map(|(file, text)| Source::new(file, text))
+        .collect();
+    assert!(
+        sources.iter().any(|source| source.file == "src/lib.rs"),
+        "the walk starts in the wrong folder"
+    );
     // The rules' own tests hold what the rules forbid.
-    let judged = sources.iter().filter(|source| !source.file.starts_with("tests/tidy/"));
+    let judged = sources
+        .iter()
+        .filter(|source| !source.file.starts_with("tests/tidy/"));
     report(judged.flat_map(|source| [style::check(source), layers::check(source)].concat()));
 }
 
 #[test]
 fn no_file_names_a_path_of_some_machine() {
-    report(text_files("").iter().flat_map(|(file, text)| project::check_machine_paths(file, text)));
+    report(
+        text_files("")
+            .iter()
+            .flat_map(|(file, text)| project::check_machine_paths(file, text)),
+    );
 }
 
 #[test]
@@ -51,31 +63,54 @@ fn ci_names_no_host() {
 #[test]
 fn every_folder_of_src_has_a_map() {
     let files = text_files("src");
-    let maps = files.iter().filter(|(file, _)| file.ends_with("/mod.rs") || file == "src/lib.rs");
+    let maps = files
+        .iter()
+        .filter(|(file, _)| file.ends_with("/mod.rs") || file == "src/lib.rs");
     report(maps.flat_map(|(map, text)| {
         let folder = map.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let inside = files.iter().filter_map(|(file, _)| file.strip_prefix(folder)?.strip_prefix('/'));
+        let inside = files
+            .iter()
+            .filter_map(|(file, _)| file.strip_prefix(folder)?.strip_prefix('/'));
         let entries: BTreeSet<&str> = inside.filter_map(|entry| entry.split('/').next()).collect();
         // Unit tests stand where every reader looks for them.
         let own = ["mod.rs", "lib.rs", "tests.rs", "tests"];
-        let entries: Vec<&str> =
-            entries.into_iter().filter(|entry| !own.contains(entry) && (is_rust(entry) || !entry.contains('.'))).collect();
+        let entries: Vec<&str> = entries
+            .into_iter()
+            .filter(|entry| !own.contains(entry) && (is_rust(entry) || !entry.contains('.')))
+            .collect();
         project::check_map(map, text, &entries)
     }));
 }
 
 #[test]
 fn every_test_that_is_named_exists() {
-    let files: Vec<Source> =
-        text_files("").iter().filter(|(file, _)| is_rust(file)).map(|(file, text)| Source::new(file, text)).collect();
-    let functions = files.iter().flat_map(Source::functions).map(|function| function.name).collect();
-    let architecture = project::check_tests_named("ARCHITECTURE.md", &read("ARCHITECTURE.md"), &functions);
-    let comments = files.iter().filter(|source| !source.file.starts_with("tests/tidy/")).flat_map(|source| {
-        let comments = source.comments().into_iter();
-        comments
-            .flat_map(|(line, comment)| project::check_tests_named(&format!("{}:{line}", source.file), comment, &functions))
-            .collect::<Vec<_>>()
-    });
+    let files: Vec<Source> = text_files("")
+        .iter()
+        .filter(|(file, _)| is_rust(file))
+        .map(|(file, text)| Source::new(file, text))
+        .collect();
+    let functions = files
+        .iter()
+        .flat_map(Source::functions)
+        .map(|function| function.name)
+        .collect();
+    let architecture =
+        project::check_tests_named("ARCHITECTURE.md", &read("ARCHITECTURE.md"), &functions);
+    let comments = files
+        .iter()
+        .filter(|source| !source.file.starts_with("tests/tidy/"))
+        .flat_map(|source| {
+            let comments = source.comments().into_iter();
+            comments
+                .flat_map(|(line, comment)| {
+                    project::check_tests_named(
+                        &format!("{}:{line}", source.file),
+                        comment,
+                        &functions,
+                    )
+                })
+                .collect::<Vec<_>>()
+        });
     report(architecture.into_iter().chain(comments));
 }
 
@@ -83,13 +118,18 @@ fn every_test_that_is_named_exists() {
 fn what_the_documents_mention_is_there() {
     let files = text_files("");
     let project = documents::Project::new(&files);
-    let documents = files.iter().filter(|(file, _)| documents::is_document(file));
+    let documents = files
+        .iter()
+        .filter(|(file, _)| documents::is_document(file));
     report(documents.flat_map(|(file, text)| documents::check(file, text, &project)));
 }
 
 #[test]
 fn the_charts_readme_lists_its_values() {
-    report(chart::check_values(&read("helm/eventstreams/README.md"), &read("helm/eventstreams/values.yaml")));
+    report(chart::check_values(
+        &read("helm/eventstreams/README.md"),
+        &read("helm/eventstreams/values.yaml"),
+    ));
 }
 
 #[test]
@@ -99,19 +139,28 @@ fn every_invariant_names_the_test_that_holds_it() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    report(project::check_dependencies(&read("ARCHITECTURE.md"), &read("Cargo.toml")));
+    report(project::check_dependencies(
+        &read("ARCHITECTURE.md"),
+        &read("Cargo.toml"),
+    ));
 }
 
 #[test]
 fn the_containerfile_names_what_is_there() {
     let keys = read("src/config/keys.rs");
     for (key, port) in [("port", "8092"), ("admin_port", "9102")] {
-        let has_default =
-            keys.lines().any(|line| line.contains(&format!("conf(\"{key}\"")) && line.contains(&format!("\"{port}\"")));
+        let has_default = keys.lines().any(|line| {
+            line.contains(&format!("conf(\"{key}\"")) && line.contains(&format!("\"{port}\""))
+        });
         assert!(has_default, "{key} is not {port} by default");
     }
     let is_there = |path: &str| Path::new(ROOT).join(path).exists();
-    report(container::check_containerfile(&read("Containerfile"), "eventstreams", &["8092", "9102"], is_there));
+    report(container::check_containerfile(
+        &read("Containerfile"),
+        "eventstreams",
+        &["8092", "9102"],
+        is_there,
+    ));
 }
 
 fn read(file: &str) -> String {
@@ -119,30 +168,51 @@ fn read(file: &str) -> String {
 }
 
 fn is_rust(file: &str) -> bool {
-    Path::new(file).extension().is_some_and(|extension| extension == "rs")
+    Path::new(file)
+        .extension()
+        .is_some_and(|extension| extension == "rs")
 }
 
 fn report(told: impl IntoIterator<Item = String>) {
     let told: Vec<String> = told.into_iter().collect();
-    assert!(told.is_empty(), "{} places are not tidy:\n{}", told.len(), told.join("\n"));
+    assert!(
+        told.is_empty(),
+        "{} places are not tidy:\n{}",
+        told.len(),
+        told.join("\n")
+    );
 }
 
 /// The text files below a folder of the project, by path from the project's folder, sorted. Build output and what begins with a dot
 /// (`.ci` aside) is no part of it.
 fn text_files(folder: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
-    let mut entries: Vec<_> =
-        fs::read_dir(Path::new(ROOT).join(folder)).expect("a folder").map(|entry| entry.expect("an entry")).collect();
+    let mut entries: Vec<_> = fs::read_dir(Path::new(ROOT).join(folder))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry"))
+        .collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let name = entry.file_name().into_string().expect("file names are text");
-        let file = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        let skipped = name == "target" || name == "node_modules" || (name.starts_with('.') && name != ".ci");
+        let name = entry
+            .file_name()
+            .into_string()
+            .expect("file names are text");
+        let file = if folder.is_empty() {
+            name.clone()
+        } else {
+            format!("{folder}/{name}")
+        };
+        let skipped =
+            name == "target" || name == "node_modules" || (name.starts_with('.') && name != ".ci");
         let kind = entry.file_type().expect("a kind of file");
         if kind.is_dir() && !skipped {
             files.extend(text_files(&file));
         } else if kind.is_file() && !skipped {
-            files.extend(fs::read_to_string(entry.path()).ok().map(|text| (file, text)));
+            files.extend(
+                fs::read_to_string(entry.path())
+                    .ok()
+                    .map(|text| (file, text)),
+            );
         }
     }
     files

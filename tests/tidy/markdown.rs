@@ -5,12 +5,20 @@ pub type Numbered<'a> = (usize, &'a str);
 
 /// The lines outside fenced code.
 pub fn prose(text: &str) -> Vec<Numbered<'_>> {
-    fenced(text).into_iter().filter(|(_, language, _)| language.is_none()).map(|(number, _, line)| (number, line)).collect()
+    fenced(text)
+        .into_iter()
+        .filter(|(_, language, _)| language.is_none())
+        .map(|(number, _, line)| (number, line))
+        .collect()
 }
 
 /// The lines of fenced code.
 pub fn blocks(text: &str) -> Vec<&str> {
-    fenced(text).into_iter().filter(|(_, language, _)| language.is_some()).map(|(_, _, line)| line).collect()
+    fenced(text)
+        .into_iter()
+        .filter(|(_, language, _)| language.is_some())
+        .map(|(_, _, line)| line)
+        .collect()
 }
 
 /// What stands in backquotes in a line of prose. A span must end on the line on which it begins.
@@ -24,7 +32,10 @@ pub fn spans(line: &str) -> Result<Vec<&str>, String> {
 
 /// The targets of the links in a line of prose: `](target)`.
 pub fn links(line: &str) -> Vec<&str> {
-    line.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect()
+    line.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .collect()
 }
 
 /// The commands in blocks of `sh`, without comments, continued lines joined.
@@ -51,14 +62,20 @@ pub fn commands(text: &str) -> Vec<(usize, String)> {
 pub fn anchors(text: &str) -> Vec<String> {
     let headings = prose(text).into_iter().filter_map(|(_, line)| {
         let title = line.trim_start_matches('#');
-        (title.len() < line.len()).then(|| title.strip_prefix(' ')).flatten()
+        (title.len() < line.len())
+            .then(|| title.strip_prefix(' '))
+            .flatten()
     });
     headings.map(anchor).collect()
 }
 
 fn anchor(title: &str) -> String {
-    let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+    let kept = title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase)
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }
 
 /// Every line but the fences themselves, with the language of the block it is in (empty: none was given).
@@ -83,12 +100,21 @@ mod tests {
 
     #[test]
     fn prose_is_what_stands_outside_fences() {
-        assert_eq!(prose(TEXT).into_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2, 3, 4, 11, 15]);
+        assert_eq!(
+            prose(TEXT)
+                .into_iter()
+                .map(|(number, _)| number)
+                .collect::<Vec<_>>(),
+            [1, 2, 3, 4, 11, 15]
+        );
     }
 
     #[test]
     fn commands_are_joined_and_have_no_comments() {
-        assert_eq!(commands(TEXT), [(6, "cargo test".to_owned()), (8, "a b".to_owned())]);
+        assert_eq!(
+            commands(TEXT),
+            [(6, "cargo test".to_owned()), (8, "a b".to_owned())]
+        );
     }
 
     #[test]

@@ -3,57 +3,96 @@
 use std::collections::BTreeSet;
 
 /// Where some machine keeps its files: never ours to name. (Written apart, so that this file does not hold them.)
-const MACHINE_PATHS: [[&str; 2]; 4] = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"], ["/Us", "ers/"]];
+const MACHINE_PATHS: [[&str; 2]; 4] = [
+    ["/wo", "rk/"],
+    ["/ro", "ot/"],
+    ["/ho", "me/"],
+    ["/Us", "ers/"],
+];
 
 /// Says every line of a text file that names a path of some machine.
 pub fn check_machine_paths(file: &str, text: &str) -> Vec<String> {
     let paths = MACHINE_PATHS.map(|parts| parts.concat());
     let machine_path = |line: &str| paths.iter().find(|path| begins_in(line, path)).cloned();
-    let found = (1..).zip(text.lines()).filter_map(|(number, line)| Some((number, machine_path(line)?)));
-    found.map(|(number, path)| format!("{file}:{number}: names {path}, a path of some machine")).collect()
+    let found = (1..)
+        .zip(text.lines())
+        .filter_map(|(number, line)| Some((number, machine_path(line)?)));
+    found
+        .map(|(number, path)| format!("{file}:{number}: names {path}, a path of some machine"))
+        .collect()
 }
 
 /// Whether `path` begins in the line as an absolute path: `example.org/home/` and `$dir/work/` are none.
 fn begins_in(line: &str, path: &str) -> bool {
-    line.match_indices(path)
-        .any(|(at, _)| !line[..at].ends_with(|before: char| before.is_alphanumeric() || "}_-.*".contains(before)))
+    line.match_indices(path).any(|(at, _)| {
+        !line[..at].ends_with(|before: char| before.is_alphanumeric() || "}_-.*".contains(before))
+    })
 }
 
 /// `.ci/run` leaves it to cargo, apt and Maven where things come from.
 pub fn check_ci(text: &str) -> Vec<String> {
-    let found = (1..).zip(text.lines()).filter(|(_, line)| line.contains("://"));
-    found.map(|(number, _): (usize, _)| format!(".ci/run:{number}: names a host")).collect()
+    let found = (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| line.contains("://"));
+    found
+        .map(|(number, _): (usize, _)| format!(".ci/run:{number}: names a host"))
+        .collect()
 }
 
 /// A folder's mod.rs (for src, lib.rs) is its map: its opening comment names every file and folder beside it.
 pub fn check_map(file: &str, text: &str, entries: &[&str]) -> Vec<String> {
-    let opening: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
-    let words: BTreeSet<&str> = opening.iter().flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
+    let opening: Vec<&str> = text
+        .lines()
+        .take_while(|line| line.starts_with("//!"))
+        .collect();
+    let words: BTreeSet<&str> = opening
+        .iter()
+        .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect();
     let name = |entry: &str| entry.strip_suffix(".rs").unwrap_or(entry).to_owned();
-    let missing = entries.iter().map(|entry| name(entry)).filter(|name| !words.contains(name.as_str()));
-    missing.map(|name| format!("{file}: its opening comment does not say what {name} is")).collect()
+    let missing = entries
+        .iter()
+        .map(|entry| name(entry))
+        .filter(|name| !words.contains(name.as_str()));
+    missing
+        .map(|name| format!("{file}: its opening comment does not say what {name} is"))
+        .collect()
 }
 
 /// Every test that a text names: what stands in backquotes and has the words of a sentence, five or more. Shorter names are those of
 /// keys, functions and metrics.
 pub fn tests_named(text: &str) -> Vec<(usize, &str)> {
     let is_sentence = |name: &&str| {
-        let plain = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let plain = |word: &str| {
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
         name.split('_').count() >= 5 && name.split('_').all(plain)
     };
     let quoted = |line| str::split(line, '`').skip(1).step_by(2).filter(is_sentence);
-    (1..).zip(text.lines()).flat_map(|(number, line)| quoted(line).map(move |name| (number, name))).collect()
+    (1..)
+        .zip(text.lines())
+        .flat_map(|(number, line)| quoted(line).map(move |name| (number, name)))
+        .collect()
 }
 
 /// Every test that a text names is there.
 pub fn check_tests_named(file: &str, text: &str, functions: &BTreeSet<String>) -> Vec<String> {
-    let gone = tests_named(text).into_iter().filter(|(_, name)| !functions.contains(*name));
-    gone.map(|(number, name)| format!("{file}:{number}: no test is named {name}")).collect()
+    let gone = tests_named(text)
+        .into_iter()
+        .filter(|(_, name)| !functions.contains(*name));
+    gone.map(|(number, name)| format!("{file}:{number}: no test is named {name}"))
+        .collect()
 }
 
 /// Every invariant in ARCHITECTURE.md, a numbered item, names a test that holds it.
 pub fn check_invariants(architecture: &str) -> Vec<String> {
-    let begins = |line: &str| line.split_once(". ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    let begins = |line: &str| {
+        line.split_once(". ")
+            .is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+    };
     let mut items: Vec<String> = Vec::new();
     for line in section(architecture, "Invariants").lines() {
         match items.last_mut() {
@@ -66,18 +105,37 @@ pub fn check_invariants(architecture: &str) -> Vec<String> {
         return vec!["ARCHITECTURE.md: has no numbered invariants".to_owned()];
     }
     let untested = items.iter().filter(|item| tests_named(item).is_empty());
-    untested.map(|item| format!("ARCHITECTURE.md: no test is named for: {}", item.lines().next().unwrap_or_default())).collect()
+    untested
+        .map(|item| {
+            format!(
+                "ARCHITECTURE.md: no test is named for: {}",
+                item.lines().next().unwrap_or_default()
+            )
+        })
+        .collect()
 }
 
 /// ARCHITECTURE.md gives a reason for every dependency of Cargo.toml, and for nothing else.
 pub fn check_dependencies(architecture: &str, manifest: &str) -> Vec<String> {
     let listed = section(architecture, "Dependencies");
-    let told: Vec<&str> =
-        listed.lines().filter_map(|line| line.strip_prefix("- `")?.split_once('`')).map(|(name, _)| name).collect();
+    let told: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("- `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
     let there = dependencies(manifest);
-    let missing = there.iter().filter(|name| !told.contains(name)).map(|name| format!("gives no reason for {name}"));
-    let gone = told.iter().filter(|name| !there.contains(name)).map(|name| format!("{name} is no dependency"));
-    missing.chain(gone).map(|what| format!("ARCHITECTURE.md: {what}")).collect()
+    let missing = there
+        .iter()
+        .filter(|name| !told.contains(name))
+        .map(|name| format!("gives no reason for {name}"));
+    let gone = told
+        .iter()
+        .filter(|name| !there.contains(name))
+        .map(|name| format!("{name} is no dependency"));
+    missing
+        .chain(gone)
+        .map(|what| format!("ARCHITECTURE.md: {what}"))
+        .collect()
 }
 
 /// The names in `[dependencies]` and `[dev-dependencies]`, one a line.
@@ -96,15 +154,21 @@ fn dependencies(manifest: &str) -> Vec<&str> {
 
 /// What stands under a `## ` heading, up to the next one.
 fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
-    let (_, rest) = markdown.split_once(&format!("\n## {heading}\n")).unwrap_or_default();
-    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
+    let (_, rest) = markdown
+        .split_once(&format!("\n## {heading}\n"))
+        .unwrap_or_default();
+    rest.split_once("\n## ")
+        .map_or(rest, |(section, _)| section)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{check_ci, check_dependencies, check_invariants, check_machine_paths, check_map, check_tests_named};
+    use super::{
+        check_ci, check_dependencies, check_invariants, check_machine_paths, check_map,
+        check_tests_named,
+    };
 
     #[test]
     fn paths_of_machines_are_found() {
@@ -116,7 +180,10 @@ mod tests {
             );
         }
         assert_eq!(
-            check_machine_paths("a", "GET /_info/home 301 https://example.org/home/\n$folder/work/x"),
+            check_machine_paths(
+                "a",
+                "GET /_info/home 301 https://example.org/home/\n$folder/work/x"
+            ),
             Vec::<String>::new()
         );
     }
@@ -130,16 +197,25 @@ mod tests {
     #[test]
     fn files_missing_on_the_map_are_found() {
         let text = "//! * `replay`: reads.\n\n// offsets\nmod offsets;\n";
-        assert_eq!(check_map("src/kafka/mod.rs", text, &["replay.rs"]), Vec::<String>::new());
+        assert_eq!(
+            check_map("src/kafka/mod.rs", text, &["replay.rs"]),
+            Vec::<String>::new()
+        );
         let gone = ["src/kafka/mod.rs: its opening comment does not say what offsets is"];
-        assert_eq!(check_map("src/kafka/mod.rs", text, &["replay.rs", "offsets"]), gone);
+        assert_eq!(
+            check_map("src/kafka/mod.rs", text, &["replay.rs", "offsets"]),
+            gone
+        );
     }
 
     #[test]
     fn tests_that_are_named_and_do_not_exist_are_found() {
         let functions = BTreeSet::from(["a_cursor_is_what_is_sent".to_owned()]);
         let text = "`stream_config_uri_options`, `MY_NAME_IS_A_CONSTANT`, held by\n`a_cursor_is_what_is_sent` and `a_test_that_is_gone`.";
-        assert_eq!(check_tests_named("A.md", text, &functions), ["A.md:2: no test is named a_test_that_is_gone"]);
+        assert_eq!(
+            check_tests_named("A.md", text, &functions),
+            ["A.md:2: no test is named a_test_that_is_gone"]
+        );
     }
 
     #[test]
@@ -147,17 +223,22 @@ mod tests {
         let good = "\n## Invariants\n\n1. All is well:\n   `a_cursor_is_what_is_sent`.\n\n## Next\n\n2. Not one.\n";
         assert_eq!(check_invariants(good), Vec::<String>::new());
         let bad = "\n## Invariants\n\n1. `a_cursor_is_what_is_sent`.\n2. Nothing `is_ever` lost.\n";
-        assert_eq!(check_invariants(bad), ["ARCHITECTURE.md: no test is named for: 2. Nothing `is_ever` lost."]);
+        assert_eq!(
+            check_invariants(bad),
+            ["ARCHITECTURE.md: no test is named for: 2. Nothing `is_ever` lost."]
+        );
         assert_eq!(check_invariants("\n## Layers\n").len(), 1);
     }
 
     #[test]
     fn dependencies_without_a_reason_are_found() {
         let manifest = "[package]\nname = \"a\"\n[dependencies]\nserde = \"1\"\nuuid = \"1\"\n[profile.dev]\ndebug = 1\n";
-        let good = "\n## Dependencies\n\n- `serde`: reads.\n- `uuid`: names.\n\n## Traps\n\n- `none`\n";
+        let good =
+            "\n## Dependencies\n\n- `serde`: reads.\n- `uuid`: names.\n\n## Traps\n\n- `none`\n";
         assert_eq!(check_dependencies(good, manifest), Vec::<String>::new());
         let bad = "\n## Dependencies\n\n- `serde`: reads.\n- `rand`: chance.\n";
-        let told = ["gives no reason for uuid", "rand is no dependency"].map(|what| format!("ARCHITECTURE.md: {what}"));
+        let told = ["gives no reason for uuid", "rand is no dependency"]
+            .map(|what| format!("ARCHITECTURE.md: {what}"));
         assert_eq!(check_dependencies(bad, manifest), told);
     }
 }

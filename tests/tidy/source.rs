@@ -33,8 +33,14 @@ pub struct Function {
 impl Source {
     /// Takes a file apart; fails when it is not Rust.
     pub fn new(file: &str, text: &str) -> Self {
-        let tokens = text.parse().unwrap_or_else(|err| panic!("{file} is not Rust: {err}"));
-        Self { file: file.to_owned(), text: text.to_owned(), tokens }
+        let tokens = text
+            .parse()
+            .unwrap_or_else(|err| panic!("{file} is not Rust: {err}"));
+        Self {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            tokens,
+        }
     }
 
     /// Every path of two segments or more, and every name after `use`.
@@ -47,7 +53,9 @@ impl Source {
     /// Every function with a body, those inside others and inside macros' arguments too.
     pub fn functions(&self) -> Vec<Function> {
         let mut functions = Vec::new();
-        walk(self.tokens.clone(), &mut |trees| functions.extend(function_at(trees)));
+        walk(self.tokens.clone(), &mut |trees| {
+            functions.extend(function_at(trees))
+        });
         functions
     }
 
@@ -64,7 +72,12 @@ impl Source {
     pub fn macros(&self) -> Vec<(usize, String)> {
         let mut macros = Vec::new();
         walk(self.tokens.clone(), &mut |trees| {
-            if let [TokenTree::Ident(name), TokenTree::Punct(mark), TokenTree::Group(_), ..] = trees
+            if let [
+                TokenTree::Ident(name),
+                TokenTree::Punct(mark),
+                TokenTree::Group(_),
+                ..,
+            ] = trees
                 && mark.as_char() == '!'
             {
                 macros.push((line(name), name.to_string()));
@@ -75,9 +88,17 @@ impl Source {
 
     /// Every comment with its line. A `//` after code needs a space before it to be seen; one inside a string, too.
     pub fn comments(&self) -> Vec<(usize, &str)> {
-        let found = |line: &str| if line.trim_start().starts_with("//") { line.find("//") } else { line.find(" // ") };
+        let found = |line: &str| {
+            if line.trim_start().starts_with("//") {
+                line.find("//")
+            } else {
+                line.find(" // ")
+            }
+        };
         let numbered = (1..).zip(self.text.lines());
-        numbered.filter_map(|(number, line)| Some((number, &line[found(line)?..]))).collect()
+        numbered
+            .filter_map(|(number, line)| Some((number, &line[found(line)?..])))
+            .collect()
     }
 }
 
@@ -94,9 +115,15 @@ fn walk(tokens: TokenStream, visit: &mut impl FnMut(&[TokenTree])) {
 
 /// `src/kafka/replay.rs` is the module `kafka::replay`, `src/kafka/mod.rs` is `kafka`, `src/lib.rs` is the crate.
 fn module_of(file: &str) -> Vec<String> {
-    let path = file.strip_prefix("src/").unwrap_or(file).trim_end_matches(".rs");
+    let path = file
+        .strip_prefix("src/")
+        .unwrap_or(file)
+        .trim_end_matches(".rs");
     let mut module: Vec<String> = path.split('/').map(str::to_owned).collect();
-    if module.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
+    if module
+        .last()
+        .is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main"))
+    {
         module.pop();
     }
     module
@@ -107,7 +134,12 @@ fn collect_paths(tokens: TokenStream, module: &[String], paths: &mut Vec<NamedPa
     let mut at = 0;
     while at < trees.len() {
         match &trees[at..] {
-            [TokenTree::Ident(keyword), TokenTree::Ident(name), TokenTree::Group(body), ..] if keyword == "mod" => {
+            [
+                TokenTree::Ident(keyword),
+                TokenTree::Ident(name),
+                TokenTree::Group(body),
+                ..,
+            ] if keyword == "mod" => {
                 let inner = [module, &[name.to_string()]].concat();
                 collect_paths(body.stream(), &inner, paths);
                 at += 3;
@@ -117,7 +149,9 @@ fn collect_paths(tokens: TokenStream, module: &[String], paths: &mut Vec<NamedPa
                 at += 1;
             }
             [TokenTree::Ident(_), ..] => {
-                let in_use = at > 0 && ident(trees.get(at - 1)).is_some_and(|before| before == "use" || before == "crate");
+                let in_use = at > 0
+                    && ident(trees.get(at - 1))
+                        .is_some_and(|before| before == "use" || before == "crate");
                 at += collect_path(&trees[at..], &[], in_use, module, paths);
             }
             _ => at += 1,
@@ -126,8 +160,16 @@ fn collect_paths(tokens: TokenStream, module: &[String], paths: &mut Vec<NamedPa
 }
 
 /// Takes the path at the start of `trees`, a `use` tree's branches included; the number of tokens it took.
-fn collect_path(trees: &[TokenTree], prefix: &[String], in_use: bool, module: &[String], paths: &mut Vec<NamedPath>) -> usize {
-    let Some(first) = ident(trees.first()) else { return 1 };
+fn collect_path(
+    trees: &[TokenTree],
+    prefix: &[String],
+    in_use: bool,
+    module: &[String],
+    paths: &mut Vec<NamedPath>,
+) -> usize {
+    let Some(first) = ident(trees.first()) else {
+        return 1;
+    };
     let mut segments = [prefix, &[first.to_string()]].concat();
     let mut at = 1;
     while is_colon(trees.get(at)) && is_colon(trees.get(at + 1)) {
@@ -142,15 +184,26 @@ fn collect_path(trees: &[TokenTree], prefix: &[String], in_use: bool, module: &[
         at += 3;
     }
     if in_use || segments.len() > 1 {
-        paths.push(NamedPath { line: line(first), module: module.to_vec(), segments: resolved(&segments, module) });
+        paths.push(NamedPath {
+            line: line(first),
+            module: module.to_vec(),
+            segments: resolved(&segments, module),
+        });
     }
     at
 }
 
 /// The branches of `use prefix::{a, b::c, d as e}`.
-fn collect_branches(group: &Group, prefix: &[String], module: &[String], paths: &mut Vec<NamedPath>) {
+fn collect_branches(
+    group: &Group,
+    prefix: &[String],
+    module: &[String],
+    paths: &mut Vec<NamedPath>,
+) {
     let trees: Vec<TokenTree> = group.stream().into_iter().collect();
-    for branch in trees.split(|tree| matches!(tree, TokenTree::Punct(punct) if punct.as_char() == ',')) {
+    for branch in
+        trees.split(|tree| matches!(tree, TokenTree::Punct(punct) if punct.as_char() == ','))
+    {
         if !branch.is_empty() {
             collect_path(branch, prefix, true, module, paths);
         }
@@ -159,9 +212,16 @@ fn collect_branches(group: &Group, prefix: &[String], module: &[String], paths: 
 
 fn resolved(segments: &[String], module: &[String]) -> Vec<String> {
     let at_crate = |module: &[String]| [&["crate".to_owned()], module].concat();
-    let supers = segments.iter().take_while(|segment| *segment == "super").count();
+    let supers = segments
+        .iter()
+        .take_while(|segment| *segment == "super")
+        .count();
     match segments[0].as_str() {
-        "super" => [at_crate(&module[..module.len().saturating_sub(supers)]), segments[supers..].to_vec()].concat(),
+        "super" => [
+            at_crate(&module[..module.len().saturating_sub(supers)]),
+            segments[supers..].to_vec(),
+        ]
+        .concat(),
         // `self::super::x` is not resolved further: nobody writes it.
         "self" => [at_crate(module), segments[1..].to_vec()].concat(),
         "eventstreams" => at_crate(&segments[1..]),
@@ -170,7 +230,9 @@ fn resolved(segments: &[String], module: &[String]) -> Vec<String> {
 }
 
 fn function_at(trees: &[TokenTree]) -> Option<Function> {
-    let [TokenTree::Ident(keyword), TokenTree::Ident(name), rest @ ..] = trees else { return None };
+    let [TokenTree::Ident(keyword), TokenTree::Ident(name), rest @ ..] = trees else {
+        return None;
+    };
     if keyword != "fn" {
         return None;
     }
@@ -180,13 +242,23 @@ fn function_at(trees: &[TokenTree]) -> Option<Function> {
         TokenTree::Punct(punct) => punct.as_char() == ';',
         _ => false,
     })?;
-    let TokenTree::Group(body) = body else { return None };
+    let TokenTree::Group(body) = body else {
+        return None;
+    };
     let lines = body.span_close().end().line + 1 - line(keyword);
-    Some(Function { name: name.to_string(), line: line(keyword), lines })
+    Some(Function {
+        name: name.to_string(),
+        line: line(keyword),
+        lines,
+    })
 }
 
 fn ident(tree: Option<&TokenTree>) -> Option<&Ident> {
-    if let Some(TokenTree::Ident(ident)) = tree { Some(ident) } else { None }
+    if let Some(TokenTree::Ident(ident)) = tree {
+        Some(ident)
+    } else {
+        None
+    }
 }
 
 fn is_colon(tree: Option<&TokenTree>) -> bool {

@@ -19,7 +19,9 @@ impl TopicNames {
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         // SAFETY: `pointers` has the given length, and each is a C string that `names` keeps alive.
         // librdkafka copies the strings. An empty list is never read.
-        let made = unsafe { sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()) };
+        let made = unsafe {
+            sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len())
+        };
         Self(NonNull::new(made).expect("librdkafka ends the process rather than fail to allocate"))
     }
 
@@ -39,20 +41,38 @@ impl Drop for TopicNames {
 pub(crate) struct Options(NonNull<sys::rd_kafka_AdminOptions_t>);
 
 impl Options {
-    pub(crate) fn new(client: *mut RDKafka, rights: bool, timeout: Duration) -> Result<Self, KafkaError> {
+    pub(crate) fn new(
+        client: *mut RDKafka,
+        rights: bool,
+        timeout: Duration,
+    ) -> Result<Self, KafkaError> {
         let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
         // SAFETY: the caller's client is alive, and the operation is one that librdkafka knows.
         let made = unsafe { sys::rd_kafka_AdminOptions_new(client, operation) };
-        let options = Self(NonNull::new(made).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument))?);
+        let options =
+            Self(NonNull::new(made).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument))?);
         let timeout_ms = milliseconds(timeout);
         // SAFETY: the options are alive; without a buffer for words librdkafka writes none.
-        let code = unsafe { sys::rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), timeout_ms, ptr::null_mut(), 0) };
+        let code = unsafe {
+            sys::rd_kafka_AdminOptions_set_request_timeout(
+                options.0.as_ptr(),
+                timeout_ms,
+                ptr::null_mut(),
+                0,
+            )
+        };
         if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Err(KafkaError::AdminOpCreation(format!("a time-out of {timeout_ms} ms: {code:?}")));
+            return Err(KafkaError::AdminOpCreation(format!(
+                "a time-out of {timeout_ms} ms: {code:?}"
+            )));
         }
         // SAFETY: the options are alive.
-        let refused =
-            unsafe { sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.0.as_ptr(), i32::from(rights)) };
+        let refused = unsafe {
+            sys::rd_kafka_AdminOptions_set_include_authorized_operations(
+                options.0.as_ptr(),
+                i32::from(rights),
+            )
+        };
         match NonNull::new(refused) {
             None => Ok(options),
             Some(error) => Err(KafkaError::AdminOpCreation(Refusal(error).words())),
@@ -79,7 +99,9 @@ impl Refusal {
         // SAFETY: the error is alive.
         let words = unsafe { sys::rd_kafka_error_string(self.0.as_ptr()) };
         // SAFETY: librdkafka gives a C string, never NULL, which lives as long as the error.
-        unsafe { CStr::from_ptr(words) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(words) }
+            .to_string_lossy()
+            .into_owned()
     }
 }
 
@@ -95,7 +117,15 @@ impl Drop for Refusal {
 pub(crate) fn look_up_nodes(client: *mut RDKafka, timeout: Duration) {
     let mut metadata: *const sys::rd_kafka_metadata = ptr::null();
     // SAFETY: the caller's client is alive; no topic is named; the pointer is ours to write to.
-    unsafe { sys::rd_kafka_metadata(client, 0, ptr::null_mut(), &raw mut metadata, milliseconds(timeout)) };
+    unsafe {
+        sys::rd_kafka_metadata(
+            client,
+            0,
+            ptr::null_mut(),
+            &raw mut metadata,
+            milliseconds(timeout),
+        )
+    };
     if !metadata.is_null() {
         // SAFETY: made by librdkafka for us, and freed here only.
         unsafe { sys::rd_kafka_metadata_destroy(metadata) };
@@ -104,7 +134,9 @@ pub(crate) fn look_up_nodes(client: *mut RDKafka, timeout: Duration) {
 
 /// A time-out as librdkafka takes it.
 fn milliseconds(timeout: Duration) -> i32 {
-    let in_range = timeout.as_millis().clamp(*TIMEOUT_MS.start(), *TIMEOUT_MS.end());
+    let in_range = timeout
+        .as_millis()
+        .clamp(*TIMEOUT_MS.start(), *TIMEOUT_MS.end());
     i32::try_from(in_range).unwrap_or(i32::MAX)
 }
 

@@ -98,12 +98,19 @@ pub fn describe_topics<C: ClientContext>(
     // librdkafka refuses a whole request in which a name stands twice.
     let mut seen = HashSet::new();
     let unique = topics.iter().filter(|topic| seen.insert(**topic));
-    let names = unique.map(|topic| CString::new(*topic)).collect::<Result<Vec<_>, _>>()?;
+    let names = unique
+        .map(|topic| CString::new(*topic))
+        .collect::<Result<Vec<_>, _>>()?;
     let deadline = Instant::now() + timeout;
     let mut patience = FIRST_PATIENCE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match ask(client, &names, include_authorized_operations, patience.min(left)) {
+        match ask(
+            client,
+            &names,
+            include_authorized_operations,
+            patience.min(left),
+        ) {
             Err(KafkaError::AdminOp(error)) if is_of_the_node(error) && !left.is_zero() => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 handles::look_up_nodes(client.native_ptr(), left);
@@ -116,7 +123,10 @@ pub fn describe_topics<C: ClientContext>(
 
 /// Whether another node may answer.
 fn is_of_the_node(error: RDKafkaErrorCode) -> bool {
-    matches!(error, RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)
+    matches!(
+        error,
+        RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure
+    )
 }
 
 fn ask<C: ClientContext>(
@@ -133,6 +143,8 @@ fn ask<C: ClientContext>(
     // librdkafka copies names and options, and holds a reference of its own to the queue for as long
     // as an answer may come.
     unsafe { sys::rd_kafka_DescribeTopics(native, names.ptr(), options.ptr(), queue.ptr()) };
-    let event = queue.wait(timeout).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut))?;
+    let event = queue
+        .wait(timeout)
+        .ok_or(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut))?;
     read::descriptions(&event)
 }

@@ -30,7 +30,9 @@ pub(crate) fn descriptions(event: &Event) -> Result<Vec<TopicDescription>, Kafka
     let topics = unsafe { elements(topics, count) };
     let described = topics.iter().filter(|topic| !topic.is_null());
     // SAFETY: not NULL, so a description in the event, which is alive.
-    Ok(described.map(|topic| unsafe { description(*topic) }).collect())
+    Ok(described
+        .map(|topic| unsafe { description(*topic) })
+        .collect())
 }
 
 /// # Safety
@@ -39,7 +41,9 @@ unsafe fn description(topic: *const sys::rd_kafka_TopicDescription_t) -> TopicDe
     // SAFETY: the description is alive.
     let name = unsafe { sys::rd_kafka_TopicDescription_name(topic) };
     // SAFETY: every description has a name, a C string that lives as long as it.
-    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+    let name = unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned();
     // SAFETY: the description is alive.
     let error = unsafe { sys::rd_kafka_TopicDescription_error(topic) };
     // SAFETY: NULL, which stands for no error, or an error in the description, which is alive.
@@ -82,22 +86,31 @@ unsafe fn partitions(topic: *const sys::rd_kafka_TopicDescription_t) -> Vec<Part
     let partitions = unsafe { sys::rd_kafka_TopicDescription_partitions(topic, &raw mut count) };
     // SAFETY: librdkafka's array of `count` pointers, which lives as long as the description.
     let partitions = unsafe { elements(partitions, count) };
-    let described = partitions.iter().filter(|partition| !partition.is_null()).map(|&partition| {
-        // SAFETY: not NULL, so a partition in the description, which is alive.
-        let number = unsafe { sys::rd_kafka_TopicPartitionInfo_partition(partition) };
-        // SAFETY: as above. The leader is not read, only held against NULL.
-        let leader = unsafe { sys::rd_kafka_TopicPartitionInfo_leader(partition) };
-        PartitionDescription { number, has_leader: !leader.is_null() }
-    });
+    let described = partitions
+        .iter()
+        .filter(|partition| !partition.is_null())
+        .map(|&partition| {
+            // SAFETY: not NULL, so a partition in the description, which is alive.
+            let number = unsafe { sys::rd_kafka_TopicPartitionInfo_partition(partition) };
+            // SAFETY: as above. The leader is not read, only held against NULL.
+            let leader = unsafe { sys::rd_kafka_TopicPartitionInfo_leader(partition) };
+            PartitionDescription {
+                number,
+                has_leader: !leader.is_null(),
+            }
+        });
     described.collect()
 }
 
 /// # Safety
 /// `topic` points to a description that lives during the call.
-unsafe fn authorized_operations(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<Vec<Operation>> {
+unsafe fn authorized_operations(
+    topic: *const sys::rd_kafka_TopicDescription_t,
+) -> Option<Vec<Operation>> {
     let mut count = 0;
     // SAFETY: the description is alive; the count is ours to write to.
-    let operations = unsafe { sys::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count) };
+    let operations =
+        unsafe { sys::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count) };
     if operations.is_null() {
         return None;
     }

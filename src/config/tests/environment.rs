@@ -7,15 +7,28 @@ fn any_key_can_be_set_and_is_named() {
     let env = [
         ("EVENTSTREAMS__PORT", "8094"),
         ("EVENTSTREAMS__ALLOWED_STREAMS", r#"["a", b]"#),
-        ("EVENTSTREAMS__STREAM_CONFIG_OVERRIDES", "{a: {topics: [x]}}"),
+        (
+            "EVENTSTREAMS__STREAM_CONFIG_OVERRIDES",
+            "{a: {topics: [x]}}",
+        ),
         ("EVENTSTREAMS__LOGGING__LEVEL", "debug"),
         ("EVENTSTREAMS__REQUIRE_USER_AGENT", "true"),
         ("EVENTSTREAMS_SERVICE_HOST", "10.0.0.1"),
     ];
     let config = parse_with(RENDERED, &env).unwrap();
-    assert_eq!((config.http.port, config.logging.level, config.http.require_user_agent), (8094, Level::Debug, true));
+    assert_eq!(
+        (
+            config.http.port,
+            config.logging.level,
+            config.http.require_user_agent
+        ),
+        (8094, Level::Debug, true)
+    );
     assert_eq!(config.streams.allowed_streams.unwrap(), ["a", "b"]);
-    assert_eq!(Value::from(config.streams.overrides), json!({"a": {"topics": ["x"]}}));
+    assert_eq!(
+        Value::from(config.streams.overrides),
+        json!({"a": {"topics": ["x"]}})
+    );
     assert_eq!(config.env_overrides.len(), 5);
 }
 
@@ -23,7 +36,10 @@ fn any_key_can_be_set_and_is_named() {
 fn underscores_of_a_kafka_variable_are_dots() {
     let env = [
         ("EVENTSTREAMS__KAFKA__METADATA_BROKER_LIST", "other:9092"),
-        ("EVENTSTREAMS__KAFKA__ENABLE_SSL_CERTIFICATE_VERIFICATION", "false"),
+        (
+            "EVENTSTREAMS__KAFKA__ENABLE_SSL_CERTIFICATE_VERIFICATION",
+            "false",
+        ),
         ("EVENTSTREAMS__KAFKA__SASL_PASSWORD", "{0123: "),
     ];
     let properties = parse_with(RENDERED, &env).unwrap().kafka.properties;
@@ -36,9 +52,15 @@ fn underscores_of_a_kafka_variable_are_dots() {
 
 #[test]
 fn a_whole_map_is_replaced_before_its_entries_are_set() {
-    let env = [("EVENTSTREAMS__KAFKA__CLIENT_ID", "c"), ("EVENTSTREAMS__KAFKA", "{metadata.broker.list: 'x:1'}")];
+    let env = [
+        ("EVENTSTREAMS__KAFKA__CLIENT_ID", "c"),
+        ("EVENTSTREAMS__KAFKA", "{metadata.broker.list: 'x:1'}"),
+    ];
     let kafka = parse_with(RENDERED, &env).unwrap().kafka;
-    assert_eq!((kafka.brokers(), kafka.properties["client.id"].as_str()), (Some("x:1"), "c"));
+    assert_eq!(
+        (kafka.brokers(), kafka.properties["client.id"].as_str()),
+        (Some("x:1"), "c")
+    );
     assert!(!kafka.properties.contains_key("security.protocol"));
 }
 
@@ -50,8 +72,21 @@ fn of_two_with_one_name_the_last_wins() {
 
 #[test]
 fn text_is_taken_verbatim() {
-    let config = parse_with("", &[("EVENTSTREAMS__USER_AGENT", "yes: [no"), ("EVENTSTREAMS__SERVICE_NAME", "007")]).unwrap();
-    assert_eq!((config.http.user_agent.as_str(), config.service_name.as_str()), ("yes: [no", "007"));
+    let config = parse_with(
+        "",
+        &[
+            ("EVENTSTREAMS__USER_AGENT", "yes: [no"),
+            ("EVENTSTREAMS__SERVICE_NAME", "007"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(
+        (
+            config.http.user_agent.as_str(),
+            config.service_name.as_str()
+        ),
+        ("yes: [no", "007")
+    );
 }
 
 #[test]
@@ -63,10 +98,26 @@ fn a_null_takes_a_value_of_the_file_back() {
 #[test]
 fn what_is_wrong_names_the_variable() {
     for (variable, value, expected) in [
-        ("EVENTSTREAMS__PROT", "1", "unknown key; the nearest valid key is `port`"),
-        ("EVENTSTREAMS__PORT", "many", "must be a whole number from 0 to 65535, is \"many\""),
-        ("EVENTSTREAMS__LOGGING__LEVEL", "loud", "must be one of trace, debug, info, warn, error, fatal; is \"loud\""),
-        ("EVENTSTREAMS__KAFKA__A__B", "1", "must be EVENTSTREAMS__KAFKA__ and a property's name with `_` for each dot"),
+        (
+            "EVENTSTREAMS__PROT",
+            "1",
+            "unknown key; the nearest valid key is `port`",
+        ),
+        (
+            "EVENTSTREAMS__PORT",
+            "many",
+            "must be a whole number from 0 to 65535, is \"many\"",
+        ),
+        (
+            "EVENTSTREAMS__LOGGING__LEVEL",
+            "loud",
+            "must be one of trace, debug, info, warn, error, fatal; is \"loud\"",
+        ),
+        (
+            "EVENTSTREAMS__KAFKA__A__B",
+            "1",
+            "must be EVENTSTREAMS__KAFKA__ and a property's name with `_` for each dot",
+        ),
         (
             "EVENTSTREAMS__STREAM_CONFIG_OVERRIDES__A",
             "1",
@@ -76,6 +127,11 @@ fn what_is_wrong_names_the_variable() {
         let error = parse_with("", &[(variable, value)]).unwrap_err();
         assert_eq!(error.to_string(), format!("{variable}: {expected}"));
     }
-    let error = parse_with("", &[("EVENTSTREAMS__ALLOWED_STREAMS", "[a")]).unwrap_err().to_string();
-    assert!(error.starts_with("EVENTSTREAMS__ALLOWED_STREAMS: is no JSON or YAML value: "), "{error}");
+    let error = parse_with("", &[("EVENTSTREAMS__ALLOWED_STREAMS", "[a")])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("EVENTSTREAMS__ALLOWED_STREAMS: is no JSON or YAML value: "),
+        "{error}"
+    );
 }

@@ -5,8 +5,12 @@ use std::path::Path;
 use super::*;
 
 fn read_in(folder: &str, text: &str, env: &[(&str, &str)]) -> Config {
-    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Config::read(text, Some(Path::new(folder)), env).usable().unwrap_or_else(|error| panic!("{error}"))
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::read(text, Some(Path::new(folder)), env)
+        .usable()
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -18,25 +22,60 @@ fn relative_paths_are_relative_to_the_file() {
     ";
     let config = read_in("/etc/es", text, &[]);
     assert_eq!(config.streams.uri.as_deref(), Some("/etc/es/streams.yaml"));
-    assert_eq!(config.streams.cache_file.as_deref(), Some("/etc/es/../cache/kept.json"));
+    assert_eq!(
+        config.streams.cache_file.as_deref(),
+        Some("/etc/es/../cache/kept.json")
+    );
     let properties = &config.kafka.properties;
     let of = |name: &str| properties[name].as_str();
-    assert_eq!((of("ssl.ca.location"), of("ssl.key.location")), ("/etc/es/certs/ca.pem", "/etc/key.pem"));
+    assert_eq!(
+        (of("ssl.ca.location"), of("ssl.key.location")),
+        ("/etc/es/certs/ca.pem", "/etc/key.pem")
+    );
     assert_eq!(of("client.id"), "name");
 }
 
 #[test]
 fn what_is_no_relative_path_stays() {
     for uri in ["http://h/a", "https://h/a", "/a", "file:///a", "file:/a"] {
-        let config = read_in("/etc/es", &format!("{{stream_config_uri: '{uri}', kafka: {{ssl.ca.location: probe}}}}"), &[]);
+        let config = read_in(
+            "/etc/es",
+            &format!("{{stream_config_uri: '{uri}', kafka: {{ssl.ca.location: probe}}}}"),
+            &[],
+        );
         assert_eq!(config.streams.uri.as_deref(), Some(uri));
         assert_eq!(config.kafka.properties["ssl.ca.location"], "probe");
     }
-    assert_eq!(read_in("/etc/es", "stream_config_uri: file:a", &[]).streams.uri.as_deref(), Some("/etc/es/a"));
-    assert_eq!(read_in("", "stream_config_uri: a", &[]).streams.uri.as_deref(), Some("a"));
-    let env = [("EVENTSTREAMS__STREAM_CONFIG_URI", "a"), ("EVENTSTREAMS__KAFKA__SSL_CA_LOCATION", "b")];
-    let config = read_in("/etc/es", "{stream_config_uri: x, kafka: {ssl.ca.location: x}}", &env);
-    assert_eq!((config.streams.uri.as_deref(), &*config.kafka.properties["ssl.ca.location"]), (Some("a"), "b"));
+    assert_eq!(
+        read_in("/etc/es", "stream_config_uri: file:a", &[])
+            .streams
+            .uri
+            .as_deref(),
+        Some("/etc/es/a")
+    );
+    assert_eq!(
+        read_in("", "stream_config_uri: a", &[])
+            .streams
+            .uri
+            .as_deref(),
+        Some("a")
+    );
+    let env = [
+        ("EVENTSTREAMS__STREAM_CONFIG_URI", "a"),
+        ("EVENTSTREAMS__KAFKA__SSL_CA_LOCATION", "b"),
+    ];
+    let config = read_in(
+        "/etc/es",
+        "{stream_config_uri: x, kafka: {ssl.ca.location: x}}",
+        &env,
+    );
+    assert_eq!(
+        (
+            config.streams.uri.as_deref(),
+            &*config.kafka.properties["ssl.ca.location"]
+        ),
+        (Some("a"), "b")
+    );
 }
 
 #[test]
@@ -48,10 +87,18 @@ fn a_misspelt_setting_of_a_stream_is_an_error_with_its_line() {
 
 #[test]
 fn everything_that_is_wrong_comes_with_what_can_be_understood() {
-    let text = "prot: 1\nkafka: {metadata.broker.list: 'k:1'}\nlog_format: json\nheartbeat_ms: soon\n";
+    let text =
+        "prot: 1\nkafka: {metadata.broker.list: 'k:1'}\nlog_format: json\nheartbeat_ms: soon\n";
     let Reading { config, problems } = Config::read(text, None, std::iter::empty());
     let config = config.expect("the rest can be understood");
-    assert_eq!((problems.len(), config.kafka.brokers(), config.logging.format), (2, Some("k:1"), LogFormat::Json));
+    assert_eq!(
+        (
+            problems.len(),
+            config.kafka.brokers(),
+            config.logging.format
+        ),
+        (2, Some("k:1"), LogFormat::Json)
+    );
     let Reading { config, problems } = Config::read("a: [", None, std::iter::empty());
     assert!(problems.len() == 1 && config.is_some_and(|config| config.kafka.brokers().is_none()));
 }
@@ -59,20 +106,45 @@ fn everything_that_is_wrong_comes_with_what_can_be_understood() {
 #[test]
 fn all_streams_can_be_asked_for_in_so_many_words() {
     let all = parse("allowed_streams: all").unwrap();
-    assert_eq!((all.streams.allowed_streams, all.opened.all_streams), (None, true));
+    assert_eq!(
+        (all.streams.allowed_streams, all.opened.all_streams),
+        (None, true)
+    );
     let silent = parse("allowed_streams:").unwrap();
-    assert_eq!((silent.streams.allowed_streams, silent.opened.all_streams), (None, false));
+    assert_eq!(
+        (silent.streams.allowed_streams, silent.opened.all_streams),
+        (None, false)
+    );
     assert!(told("allowed_streams: some").contains("must be a list"));
-    assert!(parse("mediawiki_redacted_pages: {}").unwrap().opened.no_redaction);
-    assert!(!parse("mediawiki_redacted_pages: {a: []}").unwrap().opened.no_redaction);
+    assert!(
+        parse("mediawiki_redacted_pages: {}")
+            .unwrap()
+            .opened
+            .no_redaction
+    );
+    assert!(
+        !parse("mediawiki_redacted_pages: {a: []}")
+            .unwrap()
+            .opened
+            .no_redaction
+    );
 }
 
 #[test]
 fn problems_that_are_found_later_are_placed_in_the_file() {
-    let text = "services:\n- conf:\n    kafka:\n      ssl.ca.location: x\n    stream_config_uri: y\n";
-    let problems = [("kafka.ssl.ca.location", "one"), ("stream_config_uri", "two"), ("kafka.from.env", "three"), ("", "four")];
+    let text =
+        "services:\n- conf:\n    kafka:\n      ssl.ca.location: x\n    stream_config_uri: y\n";
+    let problems = [
+        ("kafka.ssl.ca.location", "one"),
+        ("stream_config_uri", "two"),
+        ("kafka.from.env", "three"),
+        ("", "four"),
+    ];
     let problems = problems.map(|(name, what)| (name.to_owned(), what.to_owned()));
-    let placed = place_problems(text, problems.into()).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let placed = place_problems(text, problems.into())
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
     let expected = [
         "line 4, services[0].conf.kafka.ssl.ca.location: one",
         "line 5, services[0].conf.stream_config_uri: two",

@@ -8,7 +8,8 @@ const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 const CHART_SCHEMA: &str = include_str!("../../../helm/eventstreams/values.schema.json");
 
 fn documented() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
+    KEYS.iter()
+        .filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
 }
 
 #[test]
@@ -21,15 +22,25 @@ fn every_default_is_yaml_and_passes_its_own_check() {
 #[test]
 fn every_key_has_one_row() {
     for (index, key) in KEYS.iter().enumerate() {
-        assert!(KEYS[..index].iter().all(|other| other.name != key.name), "{} is there twice", key.name);
+        assert!(
+            KEYS[..index].iter().all(|other| other.name != key.name),
+            "{} is there twice",
+            key.name
+        );
     }
 }
 
 #[test]
 fn production_yaml_shows_every_key_with_its_line_of_documentation_and_its_default_or_example() {
-    let Value::Object(shown) = yaml::parse(PRODUCTION).unwrap() else { panic!("not a map") };
+    let Value::Object(shown) = yaml::parse(PRODUCTION).unwrap() else {
+        panic!("not a map")
+    };
     let expected: Vec<_> = documented().map(|key| key.name).collect();
-    assert_eq!(shown.keys().collect::<Vec<_>>(), expected, "the same keys in the same order as the table");
+    assert_eq!(
+        shown.keys().collect::<Vec<_>>(),
+        expected,
+        "the same keys in the same order as the table"
+    );
     for key in documented() {
         let value = yaml::parse(key.example.unwrap_or(key.default)).unwrap();
         assert_eq!(shown[key.name], value, "{}", key.name);
@@ -54,14 +65,22 @@ fn production_yaml_can_be_used_and_is_the_defaults_but_for_its_examples() {
 #[test]
 fn the_documented_table_of_keys_is_this_one() {
     let expected = documented().map(|key| {
-        let default = if key.default == "null" { "none".to_owned() } else { format!("`{}`", key.default) };
+        let default = if key.default == "null" {
+            "none".to_owned()
+        } else {
+            format!("`{}`", key.default)
+        };
         format!("| `{}` | {default} | {} |", key.name, key.doc)
     });
     let (_, after_head) = DOCUMENT
         .split_once("\n| key | default | meaning |\n|---|---|---|\n")
         .expect("docs/configuration.md has the table of keys");
     let rows = after_head.lines().take_while(|line| line.starts_with('|'));
-    assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "the same rows in the same order as the table");
+    assert_eq!(
+        rows.collect::<Vec<_>>(),
+        expected.collect::<Vec<_>>(),
+        "the same rows in the same order as the table"
+    );
 }
 
 /// The chart refuses unknown keys when it is rendered, so its schema must have all of them.
@@ -70,15 +89,35 @@ fn the_charts_schema_names_every_key() {
     let schema: Value = serde_json::from_str(CHART_SCHEMA).unwrap();
     // The chart itself sets these, from values of its own.
     let set_by_the_chart = ["service_name", "logging", "metrics"];
-    for (place, of) in [(Place::Conf, "conf"), (Place::Top, "extra_service_runner_conf")] {
+    for (place, of) in [
+        (Place::Conf, "conf"),
+        (Place::Top, "extra_service_runner_conf"),
+    ] {
         let map = &schema["properties"]["config"]["properties"][of];
-        assert_eq!(map["additionalProperties"], false, "config.{of} takes keys that the program refuses");
+        assert_eq!(
+            map["additionalProperties"], false,
+            "config.{of} takes keys that the program refuses"
+        );
         let named = map["properties"].as_object().unwrap();
-        let keys = KEYS.iter().filter(|key| key.place == place && !set_by_the_chart.contains(&key.name));
+        let keys = KEYS
+            .iter()
+            .filter(|key| key.place == place && !set_by_the_chart.contains(&key.name));
         let keys: Vec<_> = keys.map(|key| key.name).collect();
-        let missing: Vec<_> = keys.iter().filter(|key| !named.contains_key(**key)).collect();
-        assert!(missing.is_empty(), "values.schema.json: add to config.{of}'s properties: {missing:?}");
-        let gone: Vec<_> = named.keys().filter(|name| !keys.contains(&name.as_str())).collect();
-        assert!(gone.is_empty(), "values.schema.json: config.{of} has what is no key: {gone:?}");
+        let missing: Vec<_> = keys
+            .iter()
+            .filter(|key| !named.contains_key(**key))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "values.schema.json: add to config.{of}'s properties: {missing:?}"
+        );
+        let gone: Vec<_> = named
+            .keys()
+            .filter(|name| !keys.contains(&name.as_str()))
+            .collect();
+        assert!(
+            gone.is_empty(),
+            "values.schema.json: config.{of} has what is no key: {gone:?}"
+        );
     }
 }

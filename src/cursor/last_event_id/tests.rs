@@ -4,15 +4,26 @@ use super::*;
 use crate::cursor::TopicIdentity;
 
 fn entry(partition: Option<i32>, position: AskedPosition) -> AskedEntry {
-    AskedEntry { topic: "a".into(), partition: partition.map(Partition), position }
+    AskedEntry {
+        topic: "a".into(),
+        partition: partition.map(Partition),
+        position,
+    }
 }
 
 fn entries(text: &str) -> Vec<AskedEntry> {
-    LastEventId::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).entries().to_vec()
+    LastEventId::parse(text)
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+        .entries()
+        .to_vec()
 }
 
 fn both(next: i64, timestamp: i64) -> AskedPosition {
-    AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(timestamp), log: None }
+    AskedPosition::Both {
+        next: Offset(next),
+        timestamp: TimestampMs(timestamp),
+        log: None,
+    }
 }
 
 #[test]
@@ -20,16 +31,46 @@ fn every_form_of_an_entry_is_read() {
     for (text, expected) in [
         (r#""a""#, entry(None, AskedPosition::Unset)),
         (r#"{"topic":"a"}"#, entry(None, AskedPosition::Unset)),
-        (r#"{"topic":"a","partition":0}"#, entry(Some(0), AskedPosition::Unset)),
-        (r#"{"topic":"a","partition":0,"offset":42}"#, entry(Some(0), AskedPosition::Offset(Offset(42)))),
-        (r#"{"topic":"a","partition":2,"timestamp":7}"#, entry(Some(2), AskedPosition::Timestamp(TimestampMs(7)))),
-        (r#"{"topic":"a","partition":0,"offset":42,"timestamp":7}"#, entry(Some(0), both(42, 7))),
-        (r#"{"timestamp":7,"x":[{}],"offset":0,"partition":0,"topic":"\u0061"}"#, entry(Some(0), both(0, 7))),
-        (r#"{"topic":"a","partition":0,"offset":-1}"#, entry(Some(0), AskedPosition::Live)),
-        (r#"{"topic":"a","partition":0,"offset":-2}"#, entry(Some(0), AskedPosition::Earliest)),
-        (r#"{"topic":"a","partition":0,"offset":null,"timestamp":null}"#, entry(Some(0), AskedPosition::Unset)),
-        (r#"{"topic":"a","partition":null}"#, entry(None, AskedPosition::Unset)),
-        (r#"{"topic":"a","partition":0.0,"offset":42.0,"timestamp":1.7e12}"#, entry(Some(0), both(42, 1_700_000_000_000))),
+        (
+            r#"{"topic":"a","partition":0}"#,
+            entry(Some(0), AskedPosition::Unset),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":42}"#,
+            entry(Some(0), AskedPosition::Offset(Offset(42))),
+        ),
+        (
+            r#"{"topic":"a","partition":2,"timestamp":7}"#,
+            entry(Some(2), AskedPosition::Timestamp(TimestampMs(7))),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":42,"timestamp":7}"#,
+            entry(Some(0), both(42, 7)),
+        ),
+        (
+            r#"{"timestamp":7,"x":[{}],"offset":0,"partition":0,"topic":"\u0061"}"#,
+            entry(Some(0), both(0, 7)),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":-1}"#,
+            entry(Some(0), AskedPosition::Live),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":-2}"#,
+            entry(Some(0), AskedPosition::Earliest),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":null,"timestamp":null}"#,
+            entry(Some(0), AskedPosition::Unset),
+        ),
+        (
+            r#"{"topic":"a","partition":null}"#,
+            entry(None, AskedPosition::Unset),
+        ),
+        (
+            r#"{"topic":"a","partition":0.0,"offset":42.0,"timestamp":1.7e12}"#,
+            entry(Some(0), both(42, 1_700_000_000_000)),
+        ),
     ] {
         assert_eq!(entries(&format!("[{text}]")), [expected], "{text}");
     }
@@ -44,16 +85,28 @@ fn the_log_of_an_offset_is_read_and_any_other_text_names_another_log() {
         (r#""k7Qx2f""#.to_owned(), Some(LogId::UNKNOWN)),
         ("7".to_owned(), Some(LogId::UNKNOWN)),
     ] {
-        let id = format!(r#"[{{"topic":"a","partition":0,"offset":42,"timestamp":7,"log":{text}}}]"#);
-        let position = AskedPosition::Both { next: Offset(42), timestamp: TimestampMs(7), log };
+        let id =
+            format!(r#"[{{"topic":"a","partition":0,"offset":42,"timestamp":7,"log":{text}}}]"#);
+        let position = AskedPosition::Both {
+            next: Offset(42),
+            timestamp: TimestampMs(7),
+            log,
+        };
         assert_eq!(entries(&id), [entry(Some(0), position)], "{id}");
     }
 }
 
 #[test]
 fn a_timestamp_beside_live_counts_and_beside_the_earliest_does_not() {
-    let beside = |offset| entries(&format!(r#"[{{"topic":"a","partition":0,"offset":{offset},"timestamp":7}}]"#));
-    assert_eq!(beside(-1), [entry(Some(0), AskedPosition::Timestamp(TimestampMs(7)))]);
+    let beside = |offset| {
+        entries(&format!(
+            r#"[{{"topic":"a","partition":0,"offset":{offset},"timestamp":7}}]"#
+        ))
+    };
+    assert_eq!(
+        beside(-1),
+        [entry(Some(0), AskedPosition::Timestamp(TimestampMs(7)))]
+    );
     assert_eq!(beside(-2), [entry(Some(0), AskedPosition::Earliest)]);
 }
 
@@ -61,12 +114,23 @@ fn a_timestamp_beside_live_counts_and_beside_the_earliest_does_not() {
 fn an_id_of_the_node_service_is_read() {
     let text = include_str!("../../../tests/fixtures/event_ids/node_service.json");
     let topic = |prefix: &str| Topic::from(format!("{prefix}.mediawiki.recentchange"));
-    let (live, time) = (AskedPosition::Live, AskedPosition::Timestamp(TimestampMs(1_700_000_100_012)));
+    let (live, time) = (
+        AskedPosition::Live,
+        AskedPosition::Timestamp(TimestampMs(1_700_000_100_012)),
+    );
     assert_eq!(
         entries(text),
         [
-            AskedEntry { topic: topic("codfw"), partition: Some(Partition(0)), position: live },
-            AskedEntry { topic: topic("eqiad"), partition: Some(Partition(0)), position: time },
+            AskedEntry {
+                topic: topic("codfw"),
+                partition: Some(Partition(0)),
+                position: live
+            },
+            AskedEntry {
+                topic: topic("eqiad"),
+                partition: Some(Partition(0)),
+                position: time
+            },
         ]
     );
 }
@@ -84,19 +148,36 @@ fn no_text_is_no_id_and_an_empty_array_is_refused() {
 #[test]
 fn the_same_partition_twice_is_an_error_unless_both_say_the_same() {
     let same = r#"["a",{"topic":"a","partition":0,"offset":1},{"offset":1,"topic":"a","partition":0},"a"]"#;
-    assert_eq!(entries(same), [entry(None, AskedPosition::Unset), entry(Some(0), AskedPosition::Offset(Offset(1)))]);
-    let other = r#"["b",{"topic":"a","partition":0,"offset":1},{"topic":"a","partition":0,"offset":2}]"#;
+    assert_eq!(
+        entries(same),
+        [
+            entry(None, AskedPosition::Unset),
+            entry(Some(0), AskedPosition::Offset(Offset(1)))
+        ]
+    );
+    let other =
+        r#"["b",{"topic":"a","partition":0,"offset":1},{"topic":"a","partition":0,"offset":2}]"#;
     let error = EntryError::Conflict { first: 1 };
-    assert_eq!(LastEventId::parse(other), Err(LastEventIdError::Entry { index: 2, error }));
+    assert_eq!(
+        LastEventId::parse(other),
+        Err(LastEventIdError::Entry { index: 2, error })
+    );
 }
 
 #[test]
 fn what_is_no_array_is_refused() {
     for text in ["{}", "null", "42", "\"a\""] {
-        assert_eq!(LastEventId::parse(text), Err(LastEventIdError::NotArray), "{text}");
+        assert_eq!(
+            LastEventId::parse(text),
+            Err(LastEventIdError::NotArray),
+            "{text}"
+        );
     }
     for text in ["a", "[", "[}", "[\"a\",]", "[] []", "['a']", "\u{feff}[]"] {
-        assert!(matches!(LastEventId::parse(text), Err(LastEventIdError::NotJson(_))), "{text}");
+        assert!(
+            matches!(LastEventId::parse(text), Err(LastEventIdError::NotJson(_))),
+            "{text}"
+        );
     }
 }
 
@@ -113,26 +194,72 @@ fn faulty_entries_are_refused_with_their_index() {
         (r#"{"topic":"","partition":0}"#, Error::NoTopic),
         (r#"{"topic":1,"partition":0}"#, Error::NoTopic),
         (r#"{"topic":null,"partition":0}"#, Error::NoTopic),
-        (r#"{"topic":"a","partition":"0"}"#, Error::NotInteger("partition")),
-        (r#"{"topic":"a","partition":0.5}"#, Error::NotInteger("partition")),
-        (r#"{"topic":"a","partition":2147483648}"#, Error::NotInteger("partition")),
+        (
+            r#"{"topic":"a","partition":"0"}"#,
+            Error::NotInteger("partition"),
+        ),
+        (
+            r#"{"topic":"a","partition":0.5}"#,
+            Error::NotInteger("partition"),
+        ),
+        (
+            r#"{"topic":"a","partition":2147483648}"#,
+            Error::NotInteger("partition"),
+        ),
         (r#"{"topic":"a","partition":-1}"#, Error::NegativePartition),
-        (r#"{"topic":"a","partition":0,"offset":"1"}"#, Error::NotInteger("offset")),
-        (r#"{"topic":"a","partition":0,"offset":1.5}"#, Error::NotInteger("offset")),
-        (r#"{"topic":"a","partition":0,"offset":9223372036854775808}"#, Error::NotInteger("offset")),
-        (r#"{"topic":"a","partition":0,"offset":true}"#, Error::NotInteger("offset")),
-        (r#"{"topic":"a","partition":0,"offset":-3}"#, Error::NegativeOffset),
-        (r#"{"topic":"a","partition":0,"offset":-9223372036854775808,"timestamp":1}"#, Error::NegativeOffset),
-        (r#"{"topic":"a","partition":0,"timestamp":"2026-11-23"}"#, Error::NotInteger("timestamp")),
-        (r#"{"topic":"a","partition":0,"timestamp":-1}"#, Error::NegativeTimestamp),
+        (
+            r#"{"topic":"a","partition":0,"offset":"1"}"#,
+            Error::NotInteger("offset"),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":1.5}"#,
+            Error::NotInteger("offset"),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":9223372036854775808}"#,
+            Error::NotInteger("offset"),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":true}"#,
+            Error::NotInteger("offset"),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":-3}"#,
+            Error::NegativeOffset,
+        ),
+        (
+            r#"{"topic":"a","partition":0,"offset":-9223372036854775808,"timestamp":1}"#,
+            Error::NegativeOffset,
+        ),
+        (
+            r#"{"topic":"a","partition":0,"timestamp":"2026-11-23"}"#,
+            Error::NotInteger("timestamp"),
+        ),
+        (
+            r#"{"topic":"a","partition":0,"timestamp":-1}"#,
+            Error::NegativeTimestamp,
+        ),
         (r#"{"topic":"a","offset":1}"#, Error::NoPartition),
         (r#"{"topic":"a","timestamp":1}"#, Error::NoPartition),
     ] {
         let error = LastEventId::parse(&format!(r#"["b",{text}]"#));
-        assert_eq!(error, Err(LastEventIdError::Entry { index: 1, error: expected }), "{text}");
+        assert_eq!(
+            error,
+            Err(LastEventIdError::Entry {
+                index: 1,
+                error: expected
+            }),
+            "{text}"
+        );
     }
     let twice = LastEventId::parse(r#"[{"topic":"a","topic":"b"}]"#);
-    assert!(matches!(twice, Err(LastEventIdError::Entry { index: 0, error: Error::Malformed(_) })));
+    assert!(matches!(
+        twice,
+        Err(LastEventIdError::Entry {
+            index: 0,
+            error: Error::Malformed(_)
+        })
+    ));
 }
 
 #[test]
@@ -147,15 +274,32 @@ fn the_detail_says_what_is_wrong_and_where() {
 
 #[test]
 fn ids_are_bounded_in_bytes_and_entries() {
-    let names = |count: usize| format!("[{}]", (0..count).map(|n| format!("\"{n:x}\"")).collect::<Vec<_>>().join(","));
+    let names = |count: usize| {
+        format!(
+            "[{}]",
+            (0..count)
+                .map(|n| format!("\"{n:x}\""))
+                .collect::<Vec<_>>()
+                .join(",")
+        )
+    };
     assert_eq!(entries(&names(ID_ENTRIES_MAX)).len(), ID_ENTRIES_MAX);
     let entries = ID_ENTRIES_MAX + 1;
-    assert_eq!(LastEventId::parse(&names(entries)), Err(LastEventIdError::TooManyEntries { entries }));
+    assert_eq!(
+        LastEventId::parse(&names(entries)),
+        Err(LastEventIdError::TooManyEntries { entries })
+    );
     let long = |bytes: usize| format!("[\"{}\"]", "a".repeat(bytes - 4));
     assert!(LastEventId::parse(&long(ID_BYTES_MAX)).is_ok());
     let bytes = ID_BYTES_MAX + 1;
-    assert_eq!(LastEventId::parse(&long(bytes)), Err(LastEventIdError::TooLong { bytes }));
-    assert!(matches!(LastEventId::parse(&"[".repeat(ID_BYTES_MAX)), Err(LastEventIdError::NotJson(_))));
+    assert_eq!(
+        LastEventId::parse(&long(bytes)),
+        Err(LastEventIdError::TooLong { bytes })
+    );
+    assert!(matches!(
+        LastEventId::parse(&"[".repeat(ID_BYTES_MAX)),
+        Err(LastEventIdError::NotJson(_))
+    ));
 }
 
 proptest! {

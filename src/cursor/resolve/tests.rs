@@ -1,14 +1,27 @@
 use super::*;
 use crate::cursor::TopicIdentity;
 
-const LIVE: Position = Position { next: Offset(100), timestamp: TimestampMs(5_000) };
+const LIVE: Position = Position {
+    next: Offset(100),
+    timestamp: TimestampMs(5_000),
+};
 
 fn answer() -> LogAnswer {
-    LogAnswer { low: Offset(10), high: Offset(100), before: None, after: None, by_time: None, last: None }
+    LogAnswer {
+        low: Offset(10),
+        high: Offset(100),
+        before: None,
+        after: None,
+        by_time: None,
+        last: None,
+    }
 }
 
 fn found(offset: i64) -> FoundByTime {
-    FoundByTime { offset: Offset(offset), may_lack_older: false }
+    FoundByTime {
+        offset: Offset(offset),
+        may_lack_older: false,
+    }
 }
 
 fn log(cluster: &str, topic: u8) -> LogId {
@@ -16,7 +29,11 @@ fn log(cluster: &str, topic: u8) -> LogId {
 }
 
 fn both(next: i64, timestamp: i64, log: Option<LogId>) -> AskedPosition {
-    AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(timestamp), log }
+    AskedPosition::Both {
+        next: Offset(next),
+        timestamp: TimestampMs(timestamp),
+        log,
+    }
 }
 
 fn target(asked: AskedPosition) -> Target {
@@ -39,24 +56,46 @@ fn moved(offset: i64, reason: MovedReason) -> (Requested, MovedReason) {
 fn in_the_same_log_the_offset_counts_whatever_lies_around_it() {
     let at = Decision::at(Offset(50), TimestampMs(777));
     for before in [None, Some(TimestampMs(3)), Some(TimestampMs(9_999))] {
-        let answer = LogAnswer { before, by_time: Some(found(30)), ..answer() };
+        let answer = LogAnswer {
+            before,
+            by_time: Some(found(30)),
+            ..answer()
+        };
         assert_eq!(decide(same(50, 777), &answer, LIVE), at);
     }
-    assert_eq!(same(50, 777).question(), Some(LogQuestion::default()), "no record is read");
+    assert_eq!(
+        same(50, 777).question(),
+        Some(LogQuestion::default()),
+        "no record is read"
+    );
 }
 
 #[test]
 fn in_another_clusters_log_the_timestamp_counts_alone() {
     let target = target(both(50, 777, Some(log("there", 1))));
     assert_eq!(target, Target::Time(TimestampMs(777)));
-    let answer = LogAnswer { by_time: Some(found(30)), before: Some(TimestampMs(777)), ..answer() };
-    assert_eq!(decide(target, &answer, LIVE), Decision::at(Offset(30), TimestampMs(777)));
+    let answer = LogAnswer {
+        by_time: Some(found(30)),
+        before: Some(TimestampMs(777)),
+        ..answer()
+    };
+    assert_eq!(
+        decide(target, &answer, LIVE),
+        Decision::at(Offset(30), TimestampMs(777))
+    );
 }
 
 #[test]
 fn a_topic_made_anew_is_read_from_its_start_with_notice() {
     let target = target(both(50, 777, Some(log("here", 2))));
-    let decision = decide(target, &LogAnswer { by_time: Some(found(30)), ..answer() }, LIVE);
+    let decision = decide(
+        target,
+        &LogAnswer {
+            by_time: Some(found(30)),
+            ..answer()
+        },
+        LIVE,
+    );
     assert_eq!(decision.position.next, Offset(10));
     assert_eq!(decision.moved, Some(moved(50, MovedReason::TopicRecreated)));
 }
@@ -65,17 +104,33 @@ fn a_topic_made_anew_is_read_from_its_start_with_notice() {
 fn without_a_log_the_offset_counts_where_the_record_before_agrees_or_cannot_be_had() {
     let at_offset = Decision::at(Offset(50), TimestampMs(777));
     let at_time = Decision::at(Offset(30), TimestampMs(777));
-    for (before, expected) in [(Some(777), at_offset), (None, at_offset), (Some(776), at_time), (Some(778), at_time)] {
+    for (before, expected) in [
+        (Some(777), at_offset),
+        (None, at_offset),
+        (Some(776), at_time),
+        (Some(778), at_time),
+    ] {
         let before = before.map(TimestampMs);
-        let answer = LogAnswer { before, by_time: Some(found(30)), ..answer() };
-        assert_eq!(decide(unverified(50, 777), &answer, LIVE), expected, "{before:?}");
+        let answer = LogAnswer {
+            before,
+            by_time: Some(found(30)),
+            ..answer()
+        };
+        assert_eq!(
+            decide(unverified(50, 777), &answer, LIVE),
+            expected,
+            "{before:?}"
+        );
     }
 }
 
 #[test]
 fn a_broker_without_ids_is_judged_as_an_id_without_log() {
     let asked = both(50, 777, Some(log("here", 1)));
-    let unverified = Target::Unverified { next: Offset(50), timestamp: TimestampMs(777) };
+    let unverified = Target::Unverified {
+        next: Offset(50),
+        timestamp: TimestampMs(777),
+    };
     assert_eq!(Target::new(asked, None), unverified);
 }
 
@@ -84,16 +139,34 @@ fn below_the_log_start_begins_there_and_says_so() {
     let told = Some(moved(3, MovedReason::BelowLogStart));
     for target in [target(AskedPosition::Offset(Offset(3))), same(3, 777)] {
         let decision = decide(target, &answer(), LIVE);
-        assert_eq!((decision.position.next, decision.moved), (Offset(10), told), "{target:?}");
+        assert_eq!(
+            (decision.position.next, decision.moved),
+            (Offset(10), told),
+            "{target:?}"
+        );
     }
-    let first = Some(FoundByTime { offset: Offset(12), may_lack_older: true });
-    let decision = decide(unverified(3, 777), &LogAnswer { by_time: first, ..answer() }, LIVE);
+    let first = Some(FoundByTime {
+        offset: Offset(12),
+        may_lack_older: true,
+    });
+    let decision = decide(
+        unverified(3, 777),
+        &LogAnswer {
+            by_time: first,
+            ..answer()
+        },
+        LIVE,
+    );
     assert_eq!((decision.position.next, decision.moved), (Offset(10), told));
 }
 
 #[test]
 fn below_a_log_start_that_is_ahead_of_live_begins_at_that_start() {
-    let log = LogAnswer { low: Offset(120), high: Offset(120), ..answer() };
+    let log = LogAnswer {
+        low: Offset(120),
+        high: Offset(120),
+        ..answer()
+    };
     for target in [same(110, 777), unverified(110, 777)] {
         let decision = decide(target, &log, LIVE);
         assert_eq!(decision.position.next, Offset(120));
@@ -105,23 +178,44 @@ fn below_a_log_start_that_is_ahead_of_live_begins_at_that_start() {
 fn below_the_log_start_with_nothing_as_late_is_live_and_told() {
     let decision = decide(unverified(3, 777), &answer(), LIVE);
     let told = Some(moved(3, MovedReason::BelowLogStart));
-    assert_eq!(decision, Decision { position: LIVE, moved: told });
+    assert_eq!(
+        decision,
+        Decision {
+            position: LIVE,
+            moved: told
+        }
+    );
 }
 
 #[test]
 fn below_the_log_start_but_known_by_time_is_another_cluster_and_no_gap() {
-    let log = LogAnswer { by_time: Some(found(40)), ..answer() };
-    assert_eq!(decide(unverified(3, 777), &log, LIVE), Decision::at(Offset(40), TimestampMs(777)));
+    let log = LogAnswer {
+        by_time: Some(found(40)),
+        ..answer()
+    };
+    assert_eq!(
+        decide(unverified(3, 777), &log, LIVE),
+        Decision::at(Offset(40), TimestampMs(777))
+    );
 }
 
 #[test]
 fn above_the_log_end_goes_by_time_else_live_and_says_so() {
     let told = Some(moved(101, MovedReason::AboveLogEnd));
-    let live = Decision { position: LIVE, moved: told };
-    assert_eq!(decide(target(AskedPosition::Offset(Offset(101))), &answer(), LIVE), live);
+    let live = Decision {
+        position: LIVE,
+        moved: told,
+    };
+    assert_eq!(
+        decide(target(AskedPosition::Offset(Offset(101))), &answer(), LIVE),
+        live
+    );
     for target in [same(101, 777), unverified(101, 777)] {
         assert_eq!(decide(target, &answer(), LIVE), live);
-        let log = LogAnswer { by_time: Some(found(60)), ..answer() };
+        let log = LogAnswer {
+            by_time: Some(found(60)),
+            ..answer()
+        };
         let decision = decide(target, &log, LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(60), told));
     }
@@ -131,8 +225,14 @@ fn above_the_log_end_goes_by_time_else_live_and_says_so() {
 
 #[test]
 fn a_time_before_a_log_that_lost_older_records_says_so() {
-    let first = Some(FoundByTime { offset: Offset(12), may_lack_older: true });
-    let log = LogAnswer { by_time: first, ..answer() };
+    let first = Some(FoundByTime {
+        offset: Offset(12),
+        may_lack_older: true,
+    });
+    let log = LogAnswer {
+        by_time: first,
+        ..answer()
+    };
     let decision = decide(Target::Time(TimestampMs(5)), &log, LIVE);
     assert_eq!(decision.position.next, Offset(12));
     let asked = Requested::Time(TimestampMs(5));
@@ -141,16 +241,30 @@ fn a_time_before_a_log_that_lost_older_records_says_so() {
 
 #[test]
 fn a_time_after_every_record_is_live() {
-    assert_eq!(decide(Target::Time(TimestampMs(9_999)), &answer(), LIVE).position, LIVE);
+    assert_eq!(
+        decide(Target::Time(TimestampMs(9_999)), &answer(), LIVE).position,
+        LIVE
+    );
 }
 
 #[test]
 fn a_time_after_every_record_begins_behind_records_that_are_not_read_here_yet() {
-    let log = LogAnswer { high: Offset(103), last: Some(TimestampMs(5_007)), ..answer() };
+    let log = LogAnswer {
+        high: Offset(103),
+        last: Some(TimestampMs(5_007)),
+        ..answer()
+    };
     let decision = decide(Target::Time(TimestampMs(9_999)), &log, LIVE);
     assert_eq!(decision, Decision::at(Offset(103), TimestampMs(5_007)));
-    let decision = decide(Target::Time(TimestampMs(9_999)), &LogAnswer { last: None, ..log }, LIVE);
-    assert_eq!(decision.position, LIVE, "without the time of the last one no id could be told");
+    let decision = decide(
+        Target::Time(TimestampMs(9_999)),
+        &LogAnswer { last: None, ..log },
+        LIVE,
+    );
+    assert_eq!(
+        decision.position, LIVE,
+        "without the time of the last one no id could be told"
+    );
 }
 
 #[test]
@@ -158,9 +272,23 @@ fn the_timestamp_of_an_offset_is_that_of_a_record_beside_it() {
     let target = target(AskedPosition::Offset(Offset(50)));
     let timestamp = |before: Option<i64>, after: Option<i64>| {
         let (before, after) = (before.map(TimestampMs), after.map(TimestampMs));
-        decide(target, &LogAnswer { before, after, ..answer() }, LIVE).position.timestamp
+        decide(
+            target,
+            &LogAnswer {
+                before,
+                after,
+                ..answer()
+            },
+            LIVE,
+        )
+        .position
+        .timestamp
     };
     assert_eq!(timestamp(Some(7), None), TimestampMs(7));
     assert_eq!(timestamp(None, Some(8)), TimestampMs(8));
-    assert_eq!(timestamp(None, None), LIVE.timestamp, "only holes lie behind it");
+    assert_eq!(
+        timestamp(None, None),
+        LIVE.timestamp,
+        "only holes lie behind it"
+    );
 }

@@ -5,8 +5,12 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::create_acls_response::AclCreationResult;
-use kafka_protocol::messages::delete_acls_response::{DeleteAclsFilterResult, DeleteAclsMatchingAcl};
-use kafka_protocol::messages::{CreateAclsRequest, CreateAclsResponse, DeleteAclsRequest, DeleteAclsResponse};
+use kafka_protocol::messages::delete_acls_response::{
+    DeleteAclsFilterResult, DeleteAclsMatchingAcl,
+};
+use kafka_protocol::messages::{
+    CreateAclsRequest, CreateAclsResponse, DeleteAclsRequest, DeleteAclsResponse,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use super::super::acls::ALL;
@@ -35,7 +39,12 @@ pub(super) fn create(broker: &Broker, request: CreateAclsRequest) -> CreateAclsR
 }
 
 fn create_one(broker: &Broker, acl: &AclCreation) -> Result<(), ResponseError> {
-    let resource = (acl.resource_type, acl.resource_pattern_type, &acl.principal[..], &acl.host[..]);
+    let resource = (
+        acl.resource_type,
+        acl.resource_pattern_type,
+        &acl.principal[..],
+        &acl.host[..],
+    );
     match acl.permission_type {
         _ if resource != (TOPIC, LITERAL, "User:*", "*") => Err(ResponseError::InvalidRequest),
         DENY => broker.acls.deny(&acl.resource_name, acl.operation),
@@ -47,7 +56,9 @@ fn create_one(broker: &Broker, acl: &AclCreation) -> Result<(), ResponseError> {
 /// `DeleteAcls`: filters by name and operation; the others' kinds are not looked at, for there is one only.
 pub(super) fn delete(broker: &Broker, request: DeleteAclsRequest) -> DeleteAclsResponse {
     let results = request.filters.into_iter().map(|filter| {
-        let taken = broker.acls.allow(filter.resource_name_filter.as_deref(), filter.operation);
+        let taken = broker
+            .acls
+            .allow(filter.resource_name_filter.as_deref(), filter.operation);
         let matching = taken.into_iter().map(|(topic, operation)| {
             DeleteAclsMatchingAcl::default()
                 .with_resource_type(TOPIC)

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::fetch_response::{
+    AbortedTransaction, FetchableTopicResponse, PartitionData,
+};
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -38,7 +40,13 @@ struct Look {
 
 impl Look {
     fn refused(error: ResponseError) -> Self {
-        Self { found: Err(error), start: -1, end: -1, last_stable: -1, aborted: None }
+        Self {
+            found: Err(error),
+            start: -1,
+            end: -1,
+            last_stable: -1,
+            aborted: None,
+        }
     }
 }
 
@@ -46,16 +54,22 @@ impl Look {
 pub(super) async fn fetch(broker: &Broker, version: i16, request: FetchRequest) -> FetchResponse {
     // Sessions (KIP-227) are never given out, so whoever names one is mistaken.
     if request.session_id != 0 {
-        return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
+        return FetchResponse::default()
+            .with_error_code(ResponseError::FetchSessionIdNotFound.code());
     }
-    let wait = Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into()).min(WAIT_MAX);
+    let wait =
+        Duration::from_millis(request.max_wait_ms.max(0).unsigned_abs().into()).min(WAIT_MAX);
     let deadline = Instant::now() + wait;
     let wanted = usize::try_from(request.min_bytes).unwrap_or(0);
     let mut changes = broker.changes();
     loop {
         changes.mark_unchanged();
         let looks = look(broker, version, &request);
-        let bytes: usize = looks.iter().flatten().map(|look| look.found.as_ref().map_or(0, |batches| batches.bytes)).sum();
+        let bytes: usize = looks
+            .iter()
+            .flatten()
+            .map(|look| look.found.as_ref().map_or(0, |batches| batches.bytes))
+            .sum();
         let settled = bytes >= wanted || looks.iter().flatten().any(|look| look.found.is_err());
         // A timeout comes as `Err(Elapsed)`; the sender lives as long as the broker, so `Ok(Err(_))` cannot come.
         if settled || timeout_at(deadline, changes.changed()).await.is_err() {
@@ -65,14 +79,22 @@ pub(super) async fn fetch(broker: &Broker, version: i16, request: FetchRequest) 
 }
 
 fn look(broker: &Broker, version: i16, request: &FetchRequest) -> Vec<Vec<Look>> {
-    let mut room = usize::try_from(request.max_bytes).unwrap_or(0).min(ANSWER_BYTES_MAX);
+    let mut room = usize::try_from(request.max_bytes)
+        .unwrap_or(0)
+        .min(ANSWER_BYTES_MAX);
     let mut is_first = true;
     let mut looks = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let look = match log(broker, version, topic, partition) {
-                Ok(log) => look_at(&log.lock(), request.isolation_level == READ_COMMITTED, partition, room, is_first),
+                Ok(log) => look_at(
+                    &log.lock(),
+                    request.isolation_level == READ_COMMITTED,
+                    partition,
+                    room,
+                    is_first,
+                ),
                 Err(error) => Look::refused(error),
             };
             if let Ok(batches) = &look.found {
@@ -93,27 +115,49 @@ fn log(
     partition: &FetchPartition,
 ) -> Result<Arc<Mutex<PartitionLog>>, ResponseError> {
     let found = if version >= BY_ID {
-        broker.topics.get_by_id(topic.topic_id).ok_or(ResponseError::UnknownTopicId)
+        broker
+            .topics
+            .get_by_id(topic.topic_id)
+            .ok_or(ResponseError::UnknownTopicId)
     } else {
-        broker.topics.get(&topic.topic).ok_or(ResponseError::UnknownTopicOrPartition)
+        broker
+            .topics
+            .get(&topic.topic)
+            .ok_or(ResponseError::UnknownTopicOrPartition)
     };
     let found = found?;
     broker.acls.check(&found.name, READ)?;
     found.partition(partition.partition)
 }
 
-fn look_at(log: &PartitionLog, committed: bool, partition: &FetchPartition, room: usize, is_first: bool) -> Look {
+fn look_at(
+    log: &PartitionLog,
+    committed: bool,
+    partition: &FetchPartition,
+    room: usize,
+    is_first: bool,
+) -> Look {
     if let Err(error) = check_leader(log, partition.current_leader_epoch) {
         return Look::refused(error);
     }
     let room = room.min(usize::try_from(partition.partition_max_bytes).unwrap_or(0));
-    let until = if committed { log.last_stable() } else { log.end() };
+    let until = if committed {
+        log.last_stable()
+    } else {
+        log.end()
+    };
     let found = log.read_before(until, partition.fetch_offset, room, is_first);
     let aborted = found.as_ref().ok().filter(|_| committed).map(|batches| {
         let after = batches.next_offset.unwrap_or(partition.fetch_offset);
         log.transactions().aborted_in(partition.fetch_offset, after)
     });
-    Look { found, start: log.start(), end: log.end(), last_stable: log.last_stable(), aborted }
+    Look {
+        found,
+        start: log.start(),
+        end: log.end(),
+        last_stable: log.last_stable(),
+        aborted,
+    }
 }
 
 fn answer(request: FetchRequest, looks: Vec<Vec<Look>>) -> FetchResponse {
@@ -124,20 +168,30 @@ fn answer(request: FetchRequest, looks: Vec<Vec<Look>>) -> FetchResponse {
                 .with_high_watermark(look.end)
                 .with_last_stable_offset(look.last_stable)
                 .with_log_start_offset(look.start)
-                .with_aborted_transactions(look.aborted.map(|aborted| aborted.into_iter().map(aborted_transaction).collect()));
+                .with_aborted_transactions(
+                    look.aborted
+                        .map(|aborted| aborted.into_iter().map(aborted_transaction).collect()),
+                );
             match look.found {
                 Ok(batches) => data.with_records(Some(join(batches))),
-                Err(error) => data.with_error_code(error.code()).with_records(Some(Bytes::new())),
+                Err(error) => data
+                    .with_error_code(error.code())
+                    .with_records(Some(Bytes::new())),
             }
         });
         let partitions = partitions.collect();
-        FetchableTopicResponse::default().with_topic(topic.topic).with_topic_id(topic.topic_id).with_partitions(partitions)
+        FetchableTopicResponse::default()
+            .with_topic(topic.topic)
+            .with_topic_id(topic.topic_id)
+            .with_partitions(partitions)
     });
     FetchResponse::default().with_responses(topics.collect())
 }
 
 fn aborted_transaction(aborted: Aborted) -> AbortedTransaction {
-    AbortedTransaction::default().with_producer_id(aborted.producer_id.into()).with_first_offset(aborted.first_offset)
+    AbortedTransaction::default()
+        .with_producer_id(aborted.producer_id.into())
+        .with_first_offset(aborted.first_offset)
 }
 
 fn join(mut batches: Batches) -> Bytes {
@@ -145,6 +199,9 @@ fn join(mut batches: Batches) -> Bytes {
         return batches.batches.remove(0);
     }
     let mut joined = BytesMut::with_capacity(batches.bytes);
-    batches.batches.iter().for_each(|batch| joined.extend_from_slice(batch));
+    batches
+        .batches
+        .iter()
+        .for_each(|batch| joined.extend_from_slice(batch));
     joined.freeze()
 }

@@ -7,8 +7,9 @@ use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{
-    ConsumerGroupHeartbeatResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    LeaveGroupResponse, RequestHeader, SyncGroupRequest, SyncGroupResponse,
+    ConsumerGroupHeartbeatResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest,
+    JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, RequestHeader, SyncGroupRequest,
+    SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -32,20 +33,35 @@ pub(super) async fn join(
         client_host: format!("/{}", peer.client.ip()),
         instance_id: request.group_instance_id.as_ref().map(text),
         protocol_type: text(&request.protocol_type),
-        protocols: request.protocols.into_iter().map(|protocol| (text(&protocol.name), protocol.metadata)).collect(),
+        protocols: request
+            .protocols
+            .into_iter()
+            .map(|protocol| (text(&protocol.name), protocol.metadata))
+            .collect(),
         session_timeout,
         // Version 0 has no timeout of its own for this.
-        rebalance_timeout: if version == 0 { session_timeout } else { milliseconds(request.rebalance_timeout_ms) },
+        rebalance_timeout: if version == 0 {
+            session_timeout
+        } else {
+            milliseconds(request.rebalance_timeout_ms)
+        },
     };
     let nameless = (version < 7).then(StrBytes::new);
-    match broker.groups.join(&request.group_id, &request.member_id, spec).await {
+    match broker
+        .groups
+        .join(&request.group_id, &request.member_id, spec)
+        .await
+    {
         Ok(joined) => {
-            let members = joined.members.into_iter().map(|(id, instance_id, metadata)| {
-                JoinGroupResponseMember::default()
-                    .with_member_id(StrBytes::from_string(id))
-                    .with_group_instance_id(instance_id.map(StrBytes::from_string))
-                    .with_metadata(metadata)
-            });
+            let members = joined
+                .members
+                .into_iter()
+                .map(|(id, instance_id, metadata)| {
+                    JoinGroupResponseMember::default()
+                        .with_member_id(StrBytes::from_string(id))
+                        .with_group_instance_id(instance_id.map(StrBytes::from_string))
+                        .with_metadata(metadata)
+                });
             JoinGroupResponse::default()
                 .with_generation_id(joined.generation)
                 .with_protocol_type(Some(StrBytes::from_string(joined.protocol_type)))
@@ -68,10 +84,23 @@ fn milliseconds(count: i32) -> Duration {
 
 /// `SyncGroup`.
 pub(super) async fn sync(broker: &Broker, request: SyncGroupRequest) -> SyncGroupResponse {
-    let assignments = request.assignments.into_iter().map(|given| (given.member_id.to_string(), given.assignment)).collect();
-    let synced = broker.groups.sync(&request.group_id, request.generation_id, &request.member_id, assignments).await;
-    let response =
-        SyncGroupResponse::default().with_protocol_type(request.protocol_type).with_protocol_name(request.protocol_name);
+    let assignments = request
+        .assignments
+        .into_iter()
+        .map(|given| (given.member_id.to_string(), given.assignment))
+        .collect();
+    let synced = broker
+        .groups
+        .sync(
+            &request.group_id,
+            request.generation_id,
+            &request.member_id,
+            assignments,
+        )
+        .await;
+    let response = SyncGroupResponse::default()
+        .with_protocol_type(request.protocol_type)
+        .with_protocol_name(request.protocol_name);
     match synced {
         Ok(assignment) => response.with_assignment(assignment),
         Err(error) => response.with_error_code(error.code()),
@@ -80,15 +109,27 @@ pub(super) async fn sync(broker: &Broker, request: SyncGroupRequest) -> SyncGrou
 
 /// `Heartbeat`.
 pub(super) fn heartbeat(broker: &Broker, request: &HeartbeatRequest) -> HeartbeatResponse {
-    let error = broker.groups.heartbeat(&request.group_id, request.generation_id, &request.member_id).err();
+    let error = broker
+        .groups
+        .heartbeat(&request.group_id, request.generation_id, &request.member_id)
+        .err();
     HeartbeatResponse::default().with_error_code(code(error))
 }
 
 /// `LeaveGroup`: one member, or (from version 3 on) several.
-pub(super) fn leave(broker: &Broker, version: i16, request: &LeaveGroupRequest) -> LeaveGroupResponse {
+pub(super) fn leave(
+    broker: &Broker,
+    version: i16,
+    request: &LeaveGroupRequest,
+) -> LeaveGroupResponse {
     let leave = |member: &MemberIdentity| {
         let instance_id = member.group_instance_id.as_deref();
-        code(broker.groups.leave(&request.group_id, &member.member_id, instance_id).err())
+        code(
+            broker
+                .groups
+                .leave(&request.group_id, &member.member_id, instance_id)
+                .err(),
+        )
     };
     if version < 3 {
         let member = MemberIdentity::default().with_member_id(request.member_id.clone());

@@ -25,7 +25,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsResponse, FetchRequest, ListOffsetsRequest, MetadataRequest, RequestHeader, ResponseHeader,
+    ApiKey, ApiVersionsResponse, FetchRequest, ListOffsetsRequest, MetadataRequest, RequestHeader,
+    ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
 
@@ -93,9 +94,17 @@ pub(super) enum RequestError {
     #[error("{api:?} version {version} is not one of those advertised")]
     UnsupportedVersion { api: ApiKey, version: i16 },
     #[error("malformed {api:?} version {version}: {source}")]
-    Malformed { api: ApiKey, version: i16, source: anyhow::Error },
+    Malformed {
+        api: ApiKey,
+        version: i16,
+        source: anyhow::Error,
+    },
     #[error("cannot encode the answer to {api:?} version {version}: {source}")]
-    Encode { api: ApiKey, version: i16, source: anyhow::Error },
+    Encode {
+        api: ApiKey,
+        version: i16,
+        source: anyhow::Error,
+    },
     #[error(
         "{api:?} of {bytes} bytes: here requests without records have {REQUEST_BYTES_MAX} at most; name fewer topics in each"
     )]
@@ -115,7 +124,11 @@ struct Envelope {
 }
 
 /// Answers the request in `frame`; the answer carries its length. `None`: no answer is wanted (Produce with acks=0).
-pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result<Option<BytesMut>, RequestError> {
+pub(super) async fn answer(
+    broker: &Broker,
+    peer: &Peer,
+    frame: Bytes,
+) -> Result<Option<BytesMut>, RequestError> {
     let envelope = match open(frame)? {
         Ok(envelope) => envelope,
         Err(refusal) => return Ok(Some(refusal)),
@@ -124,7 +137,9 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
     match e.api {
         ApiKey::ApiVersions => e.seal(&api_versions(None)),
         ApiKey::Metadata => {
-            let request = e.read_bounded(|request: &MetadataRequest| request.topics.as_ref().map_or(0, Vec::len))?;
+            let request = e.read_bounded(|request: &MetadataRequest| {
+                request.topics.as_ref().map_or(0, Vec::len)
+            })?;
             e.seal(&cluster::metadata(broker, peer, e.version, request))
         }
         ApiKey::DescribeCluster => e.seal(&cluster::describe_cluster(broker, peer, &e.read()?)),
@@ -138,21 +153,41 @@ pub(super) async fn answer(broker: &Broker, peer: &Peer, frame: Bytes) -> Result
             None => Ok(None),
         },
         ApiKey::Fetch => {
-            let count = |request: &FetchRequest| request.topics.iter().map(|topic| topic.partitions.len()).sum();
+            let count = |request: &FetchRequest| {
+                request
+                    .topics
+                    .iter()
+                    .map(|topic| topic.partitions.len())
+                    .sum()
+            };
             e.seal(&fetch::fetch(broker, e.version, e.read_bounded(count)?).await)
         }
         ApiKey::ListOffsets => {
-            let count = |request: &ListOffsetsRequest| request.topics.iter().map(|topic| topic.partitions.len()).sum();
-            e.seal(&offsets::list_offsets(broker, e.version, e.read_bounded(count)?))
+            let count = |request: &ListOffsetsRequest| {
+                request
+                    .topics
+                    .iter()
+                    .map(|topic| topic.partitions.len())
+                    .sum()
+            };
+            e.seal(&offsets::list_offsets(
+                broker,
+                e.version,
+                e.read_bounded(count)?,
+            ))
         }
-        ApiKey::OffsetForLeaderEpoch => e.seal(&offsets::offset_for_leader_epoch(broker, e.read()?)),
+        ApiKey::OffsetForLeaderEpoch => {
+            e.seal(&offsets::offset_for_leader_epoch(broker, e.read()?))
+        }
         ApiKey::CreateTopics => e.seal(&topics::create_topics(broker, e.read()?)),
         ApiKey::DeleteTopics => e.seal(&topics::delete_topics(broker, e.version, e.read()?)),
         ApiKey::CreatePartitions => e.seal(&topics::create_partitions(broker, e.read()?)),
         ApiKey::DeleteRecords => e.seal(&topics::delete_records(broker, e.read()?)),
         ApiKey::CreateAcls => e.seal(&acls::create(broker, e.read()?)),
         ApiKey::DeleteAcls => e.seal(&acls::delete(broker, e.read()?)),
-        ApiKey::JoinGroup => e.seal(&groups::join(broker, peer, e.version, &e.header, e.read()?).await),
+        ApiKey::JoinGroup => {
+            e.seal(&groups::join(broker, peer, e.version, &e.header, e.read()?).await)
+        }
         ApiKey::SyncGroup => e.seal(&groups::sync(broker, e.read()?).await),
         ApiKey::Heartbeat => e.seal(&groups::heartbeat(broker, &e.read()?)),
         ApiKey::LeaveGroup => e.seal(&groups::leave(broker, e.version, &e.read()?)),
@@ -172,27 +207,54 @@ fn open(mut frame: Bytes) -> Result<Result<Envelope, BytesMut>, RequestError> {
     let mut start = frame.get(..8).ok_or(RequestError::TooShort(frame.len()))?;
     let (key, version, correlation_id) = (start.get_i16(), start.get_i16(), start.get_i32());
     let api = ApiKey::try_from(key).map_err(|()| RequestError::UnknownApi(key))?;
-    let &(_, min, max) = APIS.iter().find(|(known, ..)| *known == api).ok_or(RequestError::UnknownApi(key))?;
+    let &(_, min, max) = APIS
+        .iter()
+        .find(|(known, ..)| *known == api)
+        .ok_or(RequestError::UnknownApi(key))?;
     if !(min..=max).contains(&version) {
         if api != ApiKey::ApiVersions {
             return Err(RequestError::UnsupportedVersion { api, version });
         }
         let header = RequestHeader::default().with_correlation_id(correlation_id);
-        let refusal = Envelope { api, version: 0, header, body: Bytes::new() };
-        return Ok(Err(refusal.seal(&api_versions(Some(ResponseError::UnsupportedVersion)))?.unwrap_or_default()));
+        let refusal = Envelope {
+            api,
+            version: 0,
+            header,
+            body: Bytes::new(),
+        };
+        return Ok(Err(refusal
+            .seal(&api_versions(Some(ResponseError::UnsupportedVersion)))?
+            .unwrap_or_default()));
     }
-    let malformed = |source| RequestError::Malformed { api, version, source };
+    let malformed = |source| RequestError::Malformed {
+        api,
+        version,
+        source,
+    };
     if api != ApiKey::Produce && frame.len() > REQUEST_BYTES_MAX {
-        return Err(RequestError::TooLarge { api, bytes: frame.len() });
+        return Err(RequestError::TooLarge {
+            api,
+            bytes: frame.len(),
+        });
     }
-    let header = RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(malformed)?;
-    Ok(Ok(Envelope { api, version, header, body: frame }))
+    let header = RequestHeader::decode(&mut frame, api.request_header_version(version))
+        .map_err(malformed)?;
+    Ok(Ok(Envelope {
+        api,
+        version,
+        header,
+        body: frame,
+    }))
 }
 
 impl Envelope {
     fn read<T: Request>(&self) -> Result<T, RequestError> {
         debug_assert_eq!(T::KEY, self.api as i16);
-        let malformed = |source| RequestError::Malformed { api: self.api, version: self.version, source };
+        let malformed = |source| RequestError::Malformed {
+            api: self.api,
+            version: self.version,
+            source,
+        };
         decode(&self.body, self.version).map_err(malformed)
     }
 
@@ -200,7 +262,14 @@ impl Envelope {
     fn read_bounded<T: Request>(&self, count: impl Fn(&T) -> usize) -> Result<T, RequestError> {
         let request = self.read()?;
         let names = count(&request);
-        if names > NAMES_MAX { Err(RequestError::TooManyNames { api: self.api, names }) } else { Ok(request) }
+        if names > NAMES_MAX {
+            Err(RequestError::TooManyNames {
+                api: self.api,
+                names,
+            })
+        } else {
+            Ok(request)
+        }
     }
 
     fn seal<T: Encodable>(&self, response: &T) -> Result<Option<BytesMut>, RequestError> {
@@ -208,9 +277,15 @@ impl Envelope {
         frame.put_i32(0);
         let header = ResponseHeader::default().with_correlation_id(self.header.correlation_id);
         let header_version = self.api.response_header_version(self.version);
-        let encoded = header.encode(&mut frame, header_version).and_then(|()| response.encode(&mut frame, self.version));
+        let encoded = header
+            .encode(&mut frame, header_version)
+            .and_then(|()| response.encode(&mut frame, self.version));
         let size = encoded.and_then(|()| Ok(i32::try_from(frame.len() - 4)?));
-        let size = size.map_err(|source| RequestError::Encode { api: self.api, version: self.version, source })?;
+        let size = size.map_err(|source| RequestError::Encode {
+            api: self.api,
+            version: self.version,
+            source,
+        })?;
         frame[..4].copy_from_slice(&size.to_be_bytes());
         Ok(Some(frame))
     }
@@ -219,9 +294,14 @@ impl Envelope {
 fn api_versions(error: Option<ResponseError>) -> ApiVersionsResponse {
     let advertised = |&(api, min, max): &(ApiKey, i16, i16)| {
         let min = if api == ApiKey::Produce { 0 } else { min };
-        ApiVersion::default().with_api_key(api as i16).with_min_version(min).with_max_version(max)
+        ApiVersion::default()
+            .with_api_key(api as i16)
+            .with_min_version(min)
+            .with_max_version(max)
     };
-    ApiVersionsResponse::default().with_error_code(code(error)).with_api_keys(APIS.iter().map(advertised).collect())
+    ApiVersionsResponse::default()
+        .with_error_code(code(error))
+        .with_api_keys(APIS.iter().map(advertised).collect())
 }
 
 /// The number of an error, or 0 for none.

@@ -4,11 +4,16 @@ use std::cmp::Ordering;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
-use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use kafka_protocol::messages::{
-    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
 };
 
 use super::super::acls::DESCRIBE;
@@ -42,22 +47,41 @@ pub(super) fn check_leader(log: &PartitionLog, known: i32) -> Result<(), Respons
 /// `ListOffsets`: for a timestamp the first record with at least that timestamp, exactly, inside batches too; -1 for none. As on
 /// Apache Kafka a mark that ends a transaction counts as a record, with the time at which it was written; who reads committed
 /// records only is given none from the last stable offset on.
-pub(super) fn list_offsets(broker: &Broker, version: i16, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub(super) fn list_offsets(
+    broker: &Broker,
+    version: i16,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
-            let answer = ListOffsetsPartitionResponse::default().with_partition_index(partition.partition_index);
-            match list_offset(broker, &topic.name, request.isolation_level == READ_COMMITTED, partition) {
+            let answer = ListOffsetsPartitionResponse::default()
+                .with_partition_index(partition.partition_index);
+            match list_offset(
+                broker,
+                &topic.name,
+                request.isolation_level == READ_COMMITTED,
+                partition,
+            ) {
                 Ok(Some((offset, timestamp, epoch))) => {
                     let answer = answer.with_offset(offset).with_timestamp(timestamp);
                     // The codec refuses to leave out what an older version has no field for.
-                    if version >= 4 { answer.with_leader_epoch(epoch) } else { answer }
+                    if version >= 4 {
+                        answer.with_leader_epoch(epoch)
+                    } else {
+                        answer
+                    }
                 }
                 Ok(None) => answer.with_offset(-1).with_timestamp(-1),
-                Err(error) => answer.with_error_code(error.code()).with_offset(-1).with_timestamp(-1),
+                Err(error) => answer
+                    .with_error_code(error.code())
+                    .with_offset(-1)
+                    .with_timestamp(-1),
             }
         });
         let partitions = partitions.collect();
-        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
+        ListOffsetsTopicResponse::default()
+            .with_name(topic.name)
+            .with_partitions(partitions)
     });
     ListOffsetsResponse::default().with_topics(topics.collect())
 }
@@ -73,20 +97,29 @@ fn list_offset(
     let log = broker.topics.partition(topic, asked.partition_index)?;
     let log = log.lock();
     check_leader(&log, asked.current_leader_epoch)?;
-    let end = if committed { log.last_stable() } else { log.end() };
+    let end = if committed {
+        log.last_stable()
+    } else {
+        log.end()
+    };
     let found = match asked.timestamp {
         LATEST => Some((end, -1)),
         EARLIEST | EARLIEST_LOCAL => Some((log.start(), -1)),
         MAX_TIMESTAMP => log.newest(),
         LATEST_TIERED => None,
-        timestamp if timestamp >= 0 => log.first_since(timestamp).filter(|(offset, _)| *offset < end),
+        timestamp if timestamp >= 0 => log
+            .first_since(timestamp)
+            .filter(|(offset, _)| *offset < end),
         _ => return Err(ResponseError::InvalidRequest),
     };
     Ok(found.map(|(offset, timestamp)| (offset, timestamp, log.leader_epoch())))
 }
 
 /// `OffsetForLeaderEpoch` (KIP-320): where an epoch ends, so that a client sees when the log was cut before its position.
-pub(super) fn offset_for_leader_epoch(broker: &Broker, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
+pub(super) fn offset_for_leader_epoch(
+    broker: &Broker,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let answer = EpochEndOffset::default().with_partition(partition.partition);
@@ -97,15 +130,25 @@ pub(super) fn offset_for_leader_epoch(broker: &Broker, request: OffsetForLeaderE
             }
         });
         let partitions = partitions.collect();
-        OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
+        OffsetForLeaderTopicResult::default()
+            .with_topic(topic.topic)
+            .with_partitions(partitions)
     });
     OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
 }
 
-fn epoch_end(broker: &Broker, topic: &str, asked: &OffsetForLeaderPartition) -> Result<Option<(i32, i64)>, ResponseError> {
+fn epoch_end(
+    broker: &Broker,
+    topic: &str,
+    asked: &OffsetForLeaderPartition,
+) -> Result<Option<(i32, i64)>, ResponseError> {
     broker.acls.check(topic, DESCRIBE)?;
     let log = broker.topics.partition(topic, asked.partition)?;
     let log = log.lock();
     check_leader(&log, asked.current_leader_epoch)?;
-    Ok(if asked.leader_epoch > log.leader_epoch() { None } else { log.epoch_end(asked.leader_epoch) })
+    Ok(if asked.leader_epoch > log.leader_epoch() {
+        None
+    } else {
+        log.epoch_end(asked.leader_epoch)
+    })
 }

@@ -19,7 +19,11 @@ use super::RequestError;
 const BY_ID: i16 = 13;
 
 /// Appends each partition's batch. No answer for acks=0; a refusal then closes the connection, the only way to tell the producer.
-pub(super) fn produce(broker: &Broker, version: i16, request: ProduceRequest) -> Result<Option<ProduceResponse>, RequestError> {
+pub(super) fn produce(
+    broker: &Broker,
+    version: i16,
+    request: ProduceRequest,
+) -> Result<Option<ProduceResponse>, RequestError> {
     let (acks, transactional_id) = (request.acks, request.transactional_id);
     let mut refused = None;
     let topics = request.topic_data.into_iter().map(|data| {
@@ -69,15 +73,27 @@ fn append(
     if !log.lock().has_leader {
         return Err(refusal(ResponseError::NotLeaderOrFollower));
     }
-    let bytes = data.records.ok_or_else(|| Refusal::new(ResponseError::InvalidRecord, "no records"))?;
-    let batch = Batch::parse(&bytes).map_err(|error| Refusal::new(error.response(), error.to_string()))?;
+    let bytes = data
+        .records
+        .ok_or_else(|| Refusal::new(ResponseError::InvalidRecord, "no records"))?;
+    let batch =
+        Batch::parse(&bytes).map_err(|error| Refusal::new(error.response(), error.to_string()))?;
     if batch.kind() == BatchKind::Plain {
         return broker.produce(&log, &batch).map_err(refusal);
     }
     let (Some(id), Some(producer)) = (transactional_id, batch.producer()) else {
-        return Err(Refusal::new(ResponseError::InvalidTxnState, "a transaction without a transactional id"));
+        return Err(Refusal::new(
+            ResponseError::InvalidTxnState,
+            "a transaction without a transactional id",
+        ));
     };
-    let identity = Identity { producer_id: producer.id, epoch: producer.epoch };
+    let identity = Identity {
+        producer_id: producer.id,
+        epoch: producer.epoch,
+    };
     let produce = || broker.produce(&log, &batch);
-    broker.transactions.append(id, identity, (topic.id, data.index), produce).map_err(refusal)
+    broker
+        .transactions
+        .append(id, identity, (topic.id, data.index), produce)
+        .map_err(refusal)
 }

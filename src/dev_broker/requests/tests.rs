@@ -1,18 +1,24 @@
 use futures_util::FutureExt;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
 use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
-use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
+use kafka_protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
 use proptest::prelude::*;
@@ -27,7 +33,11 @@ fn text(text: &'static str) -> StrBytes {
 }
 
 /// Asks in every version that is advertised, and looks at each answer.
-fn every_version<T: Request>(raw: &mut Raw, request: impl Fn(i16) -> T, check: impl Fn(i16, T::Response)) {
+fn every_version<T: Request>(
+    raw: &mut Raw,
+    request: impl Fn(i16) -> T,
+    check: impl Fn(i16, T::Response),
+) {
     let (_, min, max) = APIS.iter().find(|(api, ..)| *api as i16 == T::KEY).unwrap();
     for version in *min..=*max {
         check(version, raw.ask(version, &request(version)));
@@ -39,8 +49,14 @@ fn produce_is_advertised_from_version_0() {
     let advertised = api_versions(None).api_keys;
     assert_eq!(advertised.len(), APIS.len());
     for (api, min, max) in APIS {
-        let shown = advertised.iter().find(|shown| shown.api_key == *api as i16).unwrap();
-        assert_eq!(shown.min_version, if *api == ApiKey::Produce { 0 } else { *min });
+        let shown = advertised
+            .iter()
+            .find(|shown| shown.api_key == *api as i16)
+            .unwrap();
+        assert_eq!(
+            shown.min_version,
+            if *api == ApiKey::Produce { 0 } else { *min }
+        );
         assert_eq!(shown.max_version, *max);
         let codec = api.valid_versions();
         assert!(codec.min <= *min && *max <= codec.max, "{api:?}");
@@ -50,10 +66,17 @@ fn produce_is_advertised_from_version_0() {
 #[test]
 fn every_version_of_the_apis_for_records_is_answered() {
     let broker = TestBroker::with_partitions(1);
-    broker.broker.append("t", 0, &[record(10, "a"), record(20, "b"), record(15, "c")]).unwrap();
+    broker
+        .broker
+        .append("t", 0, &[record(10, "a"), record(20, "b"), record(15, "c")])
+        .unwrap();
     let id = broker.broker.broker.topics.get("t").unwrap().id;
     let raw = &mut Raw::connect(&broker);
-    every_version(raw, |_| ApiVersionsRequest::default(), |_, answer| assert_eq!(answer.api_keys.len(), APIS.len()));
+    every_version(
+        raw,
+        |_| ApiVersionsRequest::default(),
+        |_, answer| assert_eq!(answer.api_keys.len(), APIS.len()),
+    );
     every_version(
         raw,
         |version| {
@@ -63,26 +86,48 @@ fn every_version_of_the_apis_for_records_is_answered() {
         },
         |version, answer| {
             let partition = &answer.responses[0].partitions[0];
-            assert_eq!((partition.error_code, partition.high_watermark, partition.last_stable_offset), (0, 3, 3), "{version}");
-            assert!(partition.records.as_ref().is_some_and(|records| !records.is_empty()), "{version}");
+            assert_eq!(
+                (
+                    partition.error_code,
+                    partition.high_watermark,
+                    partition.last_stable_offset
+                ),
+                (0, 3, 3),
+                "{version}"
+            );
+            assert!(
+                partition
+                    .records
+                    .as_ref()
+                    .is_some_and(|records| !records.is_empty()),
+                "{version}"
+            );
         },
     );
     for (time, expected) in [(-1, 3), (-2, 0), (11, 1), (15, 1), (21, -1), (-3, 1)] {
         let request = |_| {
             let partition = ListOffsetsPartition::default().with_timestamp(time);
-            let topic = ListOffsetsTopic::default().with_name(name("t")).with_partitions(vec![partition]);
+            let topic = ListOffsetsTopic::default()
+                .with_name(name("t"))
+                .with_partitions(vec![partition]);
             ListOffsetsRequest::default().with_topics(vec![topic])
         };
         every_version(raw, request, |version, answer| {
-            assert_eq!(answer.topics[0].partitions[0].offset, expected, "{time} in version {version}");
+            assert_eq!(
+                answer.topics[0].partitions[0].offset, expected,
+                "{time} in version {version}"
+            );
         });
     }
     let epoch = |_| {
-        let topic =
-            OffsetForLeaderTopic::default().with_topic(name("t")).with_partitions(vec![OffsetForLeaderPartition::default()]);
+        let topic = OffsetForLeaderTopic::default()
+            .with_topic(name("t"))
+            .with_partitions(vec![OffsetForLeaderPartition::default()]);
         OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
     };
-    every_version(raw, epoch, |_, answer| assert_eq!(answer.topics[0].partitions[0].end_offset, 3));
+    every_version(raw, epoch, |_, answer| {
+        assert_eq!(answer.topics[0].partitions[0].end_offset, 3)
+    });
     let batch = super::super::batch::Batch::encode(&[record(1, "v")]).unwrap();
     every_version(
         raw,
@@ -107,28 +152,58 @@ fn every_version_of_the_apis_for_records_is_answered() {
 fn every_version_of_the_apis_for_the_cluster_is_answered() {
     let broker = TestBroker::with_partitions(2);
     let raw = &mut Raw::connect(&broker);
-    let metadata =
-        |_| MetadataRequest::default().with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name("t")))]));
+    let metadata = |_| {
+        MetadataRequest::default().with_topics(Some(vec![
+            MetadataRequestTopic::default().with_name(Some(name("t"))),
+        ]))
+    };
     every_version(raw, metadata, |version, answer| {
-        assert_eq!((answer.topics[0].partitions.len(), answer.topics[0].error_code), (2, 0), "{version}");
-        assert_eq!(answer.brokers[0].port, i32::from(broker.broker.address().port()), "{version}");
+        assert_eq!(
+            (
+                answer.topics[0].partitions.len(),
+                answer.topics[0].error_code
+            ),
+            (2, 0),
+            "{version}"
+        );
+        assert_eq!(
+            answer.brokers[0].port,
+            i32::from(broker.broker.address().port()),
+            "{version}"
+        );
     });
-    every_version(raw, |_| DescribeClusterRequest::default(), |_, answer| assert_eq!(answer.brokers.len(), 1));
+    every_version(
+        raw,
+        |_| DescribeClusterRequest::default(),
+        |_, answer| assert_eq!(answer.brokers.len(), 1),
+    );
     let configs = |_| {
-        let resource = |kind, name| DescribeConfigsResource::default().with_resource_type(kind).with_resource_name(text(name));
-        let resources = [(2, "t"), (4, "1"), (2, "none")].map(|(kind, name)| resource(kind, name).with_configuration_keys(None));
+        let resource = |kind, name| {
+            DescribeConfigsResource::default()
+                .with_resource_type(kind)
+                .with_resource_name(text(name))
+        };
+        let resources = [(2, "t"), (4, "1"), (2, "none")]
+            .map(|(kind, name)| resource(kind, name).with_configuration_keys(None));
         DescribeConfigsRequest::default().with_resources(resources.into())
     };
     every_version(raw, configs, |_, answer| {
         assert!(!answer.results[0].configs.is_empty() && !answer.results[1].configs.is_empty());
-        assert_eq!(answer.results[2].error_code, ResponseError::UnknownTopicOrPartition.code());
+        assert_eq!(
+            answer.results[2].error_code,
+            ResponseError::UnknownTopicOrPartition.code()
+        );
     });
     let coordinator = |version| match version {
         0..4 => FindCoordinatorRequest::default().with_key(text("g")),
         _ => FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g")]),
     };
     every_version(raw, coordinator, |version, answer| {
-        let node = if version < 4 { answer.node_id } else { answer.coordinators[0].node_id };
+        let node = if version < 4 {
+            answer.node_id
+        } else {
+            answer.coordinators[0].node_id
+        };
         assert_eq!((node.0, answer.error_code), (1, 0));
     });
     every_version(
@@ -148,34 +223,50 @@ fn every_version_of_the_apis_for_topics_is_answered() {
     let topics = &broker.broker.broker.topics;
     let raw = &mut Raw::connect(&broker);
     let create = |_| {
-        let topic = CreatableTopic::default().with_name(name("new")).with_num_partitions(1).with_replication_factor(1);
+        let topic = CreatableTopic::default()
+            .with_name(name("new"))
+            .with_num_partitions(1)
+            .with_replication_factor(1);
         CreateTopicsRequest::default().with_topics(vec![topic])
     };
     every_version(raw, create, |version, answer| {
-        assert_eq!(answer.topics[0].error_code, 0, "version {version}: {:?}", answer.topics[0].error_message);
+        assert_eq!(
+            answer.topics[0].error_code, 0,
+            "version {version}: {:?}",
+            answer.topics[0].error_message
+        );
         topics.delete("new").unwrap();
     });
     let grow = |version| {
-        let topic =
-            CreatePartitionsTopic::default().with_name(name("t")).with_count(2 + i32::from(version)).with_assignments(None);
+        let topic = CreatePartitionsTopic::default()
+            .with_name(name("t"))
+            .with_count(2 + i32::from(version))
+            .with_assignments(None);
         CreatePartitionsRequest::default().with_topics(vec![topic])
     };
     every_version(raw, grow, |version, answer| {
         assert_eq!(answer.results[0].error_code, 0);
-        assert_eq!(topics.get("t").unwrap().partitions.len(), 2 + usize::try_from(version).unwrap());
+        assert_eq!(
+            topics.get("t").unwrap().partitions.len(),
+            2 + usize::try_from(version).unwrap()
+        );
     });
     let records = |_| {
         let topic = DeleteRecordsTopic::default().with_name(name("t"));
         let partition = DeleteRecordsPartition::default().with_offset(1);
         DeleteRecordsRequest::default().with_topics(vec![topic.with_partitions(vec![partition])])
     };
-    every_version(raw, records, |_, answer| assert_eq!(answer.topics[0].partitions[0].low_watermark, 1));
+    every_version(raw, records, |_, answer| {
+        assert_eq!(answer.topics[0].partitions[0].low_watermark, 1)
+    });
     let delete = |version| {
         topics.create("old", 1, [].into(), false).unwrap();
         if version < 6 {
             return DeleteTopicsRequest::default().with_topic_names(vec![name("old")]);
         }
-        let state = DeleteTopicState::default().with_name(None).with_topic_id(topics.get("old").unwrap().id);
+        let state = DeleteTopicState::default()
+            .with_name(None)
+            .with_topic_id(topics.get("old").unwrap().id);
         DeleteTopicsRequest::default().with_topics(vec![state])
     };
     every_version(raw, delete, |_, answer| {
@@ -192,42 +283,84 @@ fn every_version_of_the_apis_for_members_of_groups_is_answered() {
     let raw = &mut Raw::connect(&broker);
     let group = || GroupId(text("g"));
     let join = |_| {
-        let protocol = JoinGroupRequestProtocol::default().with_name(text("range")).with_metadata(Bytes::from_static(b"m"));
+        let protocol = JoinGroupRequestProtocol::default()
+            .with_name(text("range"))
+            .with_metadata(Bytes::from_static(b"m"));
         JoinGroupRequest::default()
             .with_group_id(group())
             .with_session_timeout_ms(60_000)
             .with_protocol_type(text("consumer"))
             .with_protocols(vec![protocol])
     };
-    let (_, _, newest) = APIS.iter().find(|(api, ..)| *api == ApiKey::JoinGroup).unwrap();
+    let (_, _, newest) = APIS
+        .iter()
+        .find(|(api, ..)| *api == ApiKey::JoinGroup)
+        .unwrap();
     every_version(raw, join, |version, answer| {
-        assert_eq!((answer.error_code, answer.members.len(), &answer.leader), (0, 1, &answer.member_id), "version {version}");
+        assert_eq!(
+            (answer.error_code, answer.members.len(), &answer.leader),
+            (0, 1, &answer.member_id),
+            "version {version}"
+        );
         // The next version joins a group of none; the last one's member stays.
         if version < *newest {
             groups.leave("g", &answer.member_id, None).unwrap();
         }
     });
-    let member = groups.with("g", |group| group.members.keys().next().cloned()).flatten().unwrap();
-    let (member, generation) = (StrBytes::from_string(member), groups.with("g", |group| group.generation).unwrap());
+    let member = groups
+        .with("g", |group| group.members.keys().next().cloned())
+        .flatten()
+        .unwrap();
+    let (member, generation) = (
+        StrBytes::from_string(member),
+        groups.with("g", |group| group.generation).unwrap(),
+    );
     let sync = |_| {
-        let request = SyncGroupRequest::default().with_group_id(group()).with_generation_id(generation);
-        let given = sync_group_request::SyncGroupRequestAssignment::default().with_member_id(member.clone());
-        request.with_member_id(member.clone()).with_assignments(vec![given.with_assignment(Bytes::from_static(b"a"))])
+        let request = SyncGroupRequest::default()
+            .with_group_id(group())
+            .with_generation_id(generation);
+        let given = sync_group_request::SyncGroupRequestAssignment::default()
+            .with_member_id(member.clone());
+        request
+            .with_member_id(member.clone())
+            .with_assignments(vec![given.with_assignment(Bytes::from_static(b"a"))])
     };
-    every_version(raw, sync, |_, answer| assert_eq!((answer.error_code, &answer.assignment[..]), (0, &b"a"[..])));
-    let beat =
-        |_| HeartbeatRequest::default().with_group_id(group()).with_generation_id(generation).with_member_id(member.clone());
+    every_version(raw, sync, |_, answer| {
+        assert_eq!((answer.error_code, &answer.assignment[..]), (0, &b"a"[..]))
+    });
+    let beat = |_| {
+        HeartbeatRequest::default()
+            .with_group_id(group())
+            .with_generation_id(generation)
+            .with_member_id(member.clone())
+    };
     every_version(raw, beat, |_, answer| assert_eq!(answer.error_code, 0));
     let leave = |version| {
         if version < 3 {
-            return LeaveGroupRequest::default().with_group_id(group()).with_member_id(member.clone());
+            return LeaveGroupRequest::default()
+                .with_group_id(group())
+                .with_member_id(member.clone());
         }
         let member = MemberIdentity::default().with_member_id(member.clone());
-        LeaveGroupRequest::default().with_group_id(group()).with_members(vec![member])
+        LeaveGroupRequest::default()
+            .with_group_id(group())
+            .with_members(vec![member])
     };
     every_version(raw, leave, |version, answer| {
-        let error = if version < 3 { answer.error_code } else { answer.members[0].error_code };
-        assert_eq!(error, if version == 0 { 0 } else { ResponseError::UnknownMemberId.code() }, "it can leave once");
+        let error = if version < 3 {
+            answer.error_code
+        } else {
+            answer.members[0].error_code
+        };
+        assert_eq!(
+            error,
+            if version == 0 {
+                0
+            } else {
+                ResponseError::UnknownMemberId.code()
+            },
+            "it can leave once"
+        );
     });
     broker.stop();
 }
@@ -238,19 +371,32 @@ fn every_version_of_the_apis_for_what_groups_commit_is_answered() {
     let raw = &mut Raw::connect(&broker);
     let group = || GroupId(text("g"));
     let commit = |version: i16| {
-        let partition = OffsetCommitRequestPartition::default().with_committed_offset(version.into());
-        let topic = OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
+        let partition =
+            OffsetCommitRequestPartition::default().with_committed_offset(version.into());
+        let topic = OffsetCommitRequestTopic::default()
+            .with_name(name("t"))
+            .with_partitions(vec![partition]);
         let request = OffsetCommitRequest::default().with_group_id(group());
         request.with_topics(vec![topic])
     };
-    every_version(raw, commit, |_, answer| assert_eq!(answer.topics[0].partitions[0].error_code, 0));
+    every_version(raw, commit, |_, answer| {
+        assert_eq!(answer.topics[0].partitions[0].error_code, 0)
+    });
     let fetch = |version| {
         if version < 8 {
-            let topic = OffsetFetchRequestTopic::default().with_name(name("t")).with_partition_indexes(vec![0]);
-            return OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic]));
+            let topic = OffsetFetchRequestTopic::default()
+                .with_name(name("t"))
+                .with_partition_indexes(vec![0]);
+            return OffsetFetchRequest::default()
+                .with_group_id(group())
+                .with_topics(Some(vec![topic]));
         }
-        let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![0]);
-        let asked = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic]));
+        let topic = OffsetFetchRequestTopics::default()
+            .with_name(name("t"))
+            .with_partition_indexes(vec![0]);
+        let asked = OffsetFetchRequestGroup::default()
+            .with_group_id(group())
+            .with_topics(Some(vec![topic]));
         OffsetFetchRequest::default().with_groups(vec![asked])
     };
     every_version(raw, fetch, |version, answer| {
@@ -260,19 +406,33 @@ fn every_version_of_the_apis_for_what_groups_commit_is_answered() {
         };
         assert_eq!(offset, 9, "the newest version committed last");
     });
-    every_version(raw, |_| ListGroupsRequest::default(), |_, answer| assert_eq!(answer.groups.len(), 1));
+    every_version(
+        raw,
+        |_| ListGroupsRequest::default(),
+        |_, answer| assert_eq!(answer.groups.len(), 1),
+    );
     every_version(
         raw,
         |_| DescribeGroupsRequest::default().with_groups(vec![group()]),
         |_, answer| {
-            assert_eq!((&answer.groups[0].group_state[..], answer.groups[0].members.len()), ("Empty", 0));
+            assert_eq!(
+                (
+                    &answer.groups[0].group_state[..],
+                    answer.groups[0].members.len()
+                ),
+                ("Empty", 0)
+            );
         },
     );
     every_version(
         raw,
         |_| DeleteGroupsRequest::default().with_groups_names(vec![group()]),
         |version, answer| {
-            let expected = if version == 0 { 0 } else { ResponseError::GroupIdNotFound.code() };
+            let expected = if version == 0 {
+                0
+            } else {
+                ResponseError::GroupIdNotFound.code()
+            };
             assert_eq!(answer.results[0].error_code, expected);
         },
     );

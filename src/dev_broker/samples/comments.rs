@@ -40,9 +40,14 @@ impl Comment {
     /// Adds a link to a page, which shows as `label`.
     pub(super) fn link(mut self, target: &str, label: &str) -> Self {
         let own_label = target.trim_start_matches(':') != label;
-        self.text.extend(if own_label { ["[[", target, "|", label, "]]"] } else { ["[[", target, "]]", "", ""] });
+        self.text.extend(if own_label {
+            ["[[", target, "|", label, "]]"]
+        } else {
+            ["[[", target, "]]", "", ""]
+        });
         let target = target.trim_start_matches(':');
-        self.parsed.extend(["<a href=\"/wiki/", &in_url(target), "\" title=\""]);
+        self.parsed
+            .extend(["<a href=\"/wiki/", &in_url(target), "\" title=\""]);
         push_escaped(&mut self.parsed, target);
         self.parsed.push_str("\">");
         push_escaped(&mut self.parsed, label);
@@ -54,7 +59,8 @@ impl Comment {
     fn entity(mut self, target: &str, label: &str) -> Self {
         let number = target.rsplit([':', '/']).next().unwrap_or(target);
         self.text.extend(["[[", target, "]]"]);
-        self.parsed.extend(["<a href=\"/wiki/", target, "\" title=\""]);
+        self.parsed
+            .extend(["<a href=\"/wiki/", target, "\" title=\""]);
         push_escaped(&mut self.parsed, label);
         self.parsed.push_str(" &#124; ");
         push_escaped(&mut self.parsed, target);
@@ -67,17 +73,27 @@ impl Comment {
     /// Adds the section of the page that was edited.
     fn section(mut self, title: &str, section: &str) -> Self {
         self.text.extend(["/* ", section, " */ "]);
-        self.parsed.extend(["<span class=\"autocomment\"><a href=\"/wiki/", &in_url(title), "#", &section.replace(' ', "_")]);
+        self.parsed.extend([
+            "<span class=\"autocomment\"><a href=\"/wiki/",
+            &in_url(title),
+            "#",
+            &section.replace(' ', "_"),
+        ]);
         self.parsed.push_str("\" title=\"");
         push_escaped(&mut self.parsed, title);
-        self.parsed.extend(["\">→\u{200e}", section, "</a>: </span> "]);
+        self.parsed
+            .extend(["\">→\u{200e}", section, "</a>: </span> "]);
         self
     }
 
     /// Adds a comment that a program made: a code, and the words that the wiki shows for it.
     pub(super) fn automatic(mut self, code: &str, words: &str) -> Self {
         self.text.extend(["/* ", code, " */ "]);
-        self.parsed.extend(["\u{200e}<span dir=\"auto\"><span class=\"autocomment\">", words, ": </span></span> "]);
+        self.parsed.extend([
+            "\u{200e}<span dir=\"auto\"><span class=\"autocomment\">",
+            words,
+            ": </span></span> ",
+        ]);
         self
     }
 }
@@ -106,9 +122,16 @@ pub(super) fn edit(dice: &mut Dice, wiki: &Wiki, title: &str, entity: bool) -> C
 
 /// The comment of an edit that undoes a revision of somebody.
 pub(super) fn undo(words: &Language, revision: u64, user: &str) -> Comment {
-    let undone = if words.undone.is_empty() { super::languages::ENGLISH.undone } else { words.undone };
+    let undone = if words.undone.is_empty() {
+        super::languages::ENGLISH.undone
+    } else {
+        words.undone
+    };
     let contributions = format!("Special:Contributions/{user}");
-    Comment::default().say(&format!("{undone} {revision} (")).link(&contributions, user).say(")")
+    Comment::default()
+        .say(&format!("{undone} {revision} ("))
+        .link(&contributions, user)
+        .say(")")
 }
 
 /// What people write about their edits of articles and talk pages.
@@ -117,13 +140,25 @@ fn prose(dice: &mut Dice, words: &Language, title: &str) -> Comment {
     match dice.below(100) {
         0..=15 => Comment::default(),
         16..=27 => Comment::default().section(title, dice.pick(words.sections)),
-        28..=59 => Comment::default().section(title, dice.pick(words.sections)).say(summary),
+        28..=59 => Comment::default()
+            .section(title, dice.pick(words.sections))
+            .say(summary),
         60..=79 => Comment::default().say(summary),
         80..=90 => {
             let (from, to) = (subject(dice, words), subject(dice, words));
-            Comment::default().say(summary).say(": ").link(&from, &from).say(" → ").link(&to, &to)
+            Comment::default()
+                .say(summary)
+                .say(": ")
+                .link(&from, &from)
+                .say(" → ")
+                .link(&to, &to)
         }
-        91..=95 => Comment::default().say(summary).say("; ").say(&subject(dice, words)).say(", ").say(dice.pick(words.summaries)),
+        91..=95 => Comment::default()
+            .say(summary)
+            .say("; ")
+            .say(&subject(dice, words))
+            .say(", ")
+            .say(dice.pick(words.summaries)),
         _ => list_of_links(dice, words, summary),
     }
 }
@@ -148,16 +183,27 @@ fn wikidata(dice: &mut Dice) -> Comment {
     match dice.below(100) {
         0..=34 => statement(dice, "wbsetclaim-create:2||1", "Created claim", ""),
         35..=49 => statement(dice, "wbsetclaim-update:2||1|1", "Changed claim", ""),
-        50..=62 => statement(dice, "wbsetreference-add:2|", "Added reference to claim", ""),
+        50..=62 => statement(
+            dice,
+            "wbsetreference-add:2|",
+            "Added reference to claim",
+            "",
+        ),
         63..=68 => statement(dice, "wbremoveclaims-remove:1|", "Removed claim", ""),
         69..=75 => labelled(dice, "wbsetlabel-add:1", "label"),
         76..=84 => labelled(dice, "wbsetdescription-add:1", "description"),
         85..=88 => Comment::default()
-            .automatic(&format!("wbsetsitelink-add:1|{code}wiki"), &format!("Added link to [{code}wiki]"))
+            .automatic(
+                &format!("wbsetsitelink-add:1|{code}wiki"),
+                &format!("Added link to [{code}wiki]"),
+            )
             .say(&subject(dice, Language::of(code))),
         89..=93 => Comment::default()
             .automatic("wbeditentity-update:0|", "Changed an item")
-            .say(&format!("#quickstatements; batch #{} by ", dice.between(100_000, 260_000)))
+            .say(&format!(
+                "#quickstatements; batch #{} by ",
+                dice.between(100_000, 260_000)
+            ))
             .link(":User:QuickStatementsBot", "User:QuickStatementsBot"),
         94..=95 => Comment::default()
             .automatic(
@@ -172,15 +218,32 @@ fn wikidata(dice: &mut Dice) -> Comment {
 /// What the upload and depiction tools of Commons write, and people there.
 fn commons(dice: &mut Dice) -> Comment {
     match dice.below(100) {
-        0..=29 => statement(dice, "wbsetclaim-create:2||1", "Created claim", "d:Special:EntityPage/"),
-        30..=39 => statement(dice, "wbeditentity-update:0|", "Changed an entity", "d:Special:EntityPage/"),
+        0..=29 => statement(
+            dice,
+            "wbsetclaim-create:2||1",
+            "Created claim",
+            "d:Special:EntityPage/",
+        ),
+        30..=39 => statement(
+            dice,
+            "wbeditentity-update:0|",
+            "Changed an entity",
+            "d:Special:EntityPage/",
+        ),
         40..=69 => {
             let category = format!("Category:{}", subject(dice, Language::of("en")));
             let label = category.trim_start_matches("Category:").to_owned();
-            Comment::default().say("added ").link(&category, &label).say(" using ").link("Help:Gadget-HotCat", "HotCat")
+            Comment::default()
+                .say("added ")
+                .link(&category, &label)
+                .say(" using ")
+                .link("Help:Gadget-HotCat", "HotCat")
         }
         70..=79 => Comment::default().say("Adding structured data: date, depicts, size, MIME type"),
-        80..=86 => Comment::default().say(&format!("better description, was: {}", subject_in_any_language(dice))),
+        80..=86 => Comment::default().say(&format!(
+            "better description, was: {}",
+            subject_in_any_language(dice)
+        )),
         87..=91 => Comment::default().say("corrected the author's name & the date of the picture"),
         _ => {
             let words = any_language(dice);
@@ -199,13 +262,27 @@ pub(super) fn upload(dice: &mut Dice) -> Comment {
     for _ in 0..dice.between(2, 8) {
         comment = comment.say(&subject(dice, words)).say("; ");
     }
-    comment.say("|source={{own}}|date=").say(&super::titles::year(dice).to_string()).say("}}")
+    comment
+        .say("|source={{own}}|date=")
+        .say(&super::titles::year(dice).to_string())
+        .say("}}")
 }
 
 /// "property: value", where the value is an item, a year or a name; many of them belong to a batch of a tool.
 fn statement(dice: &mut Dice, code: &str, words: &str, prefix: &str) -> Comment {
-    let property = format!("{}P{}", if prefix.is_empty() { "Property:" } else { prefix }, dice.between(6, 13_900));
-    let comment = Comment::default().automatic(code, words).entity(&property, dice.pick(PROPERTIES)).say(": ");
+    let property = format!(
+        "{}P{}",
+        if prefix.is_empty() {
+            "Property:"
+        } else {
+            prefix
+        },
+        dice.between(6, 13_900)
+    );
+    let comment = Comment::default()
+        .automatic(code, words)
+        .entity(&property, dice.pick(PROPERTIES))
+        .say(": ");
     let comment = match dice.below(4) {
         0..=1 => {
             let item = format!("{prefix}Q{}", dice.between(1, 136_000_000));
@@ -218,7 +295,10 @@ fn statement(dice: &mut Dice, code: &str, words: &str, prefix: &str) -> Comment 
         return comment;
     }
     let tool = dice.pick(&["QSv2", "OR", "CB", "PB"]);
-    let batch = format!(":toolforge:editgroups/b/{tool}/{:011x}", dice.below(1 << 44));
+    let batch = format!(
+        ":toolforge:editgroups/b/{tool}/{:011x}",
+        dice.below(1 << 44)
+    );
     comment.say(" (").link(&batch, "details").say(")")
 }
 
@@ -226,16 +306,26 @@ fn statement(dice: &mut Dice, code: &str, words: &str, prefix: &str) -> Comment 
 fn labelled(dice: &mut Dice, code: &str, what: &str) -> Comment {
     let words = any_language(dice);
     Comment::default()
-        .automatic(&format!("{code}|{}", words.code), &format!("Added [{}] {what}", words.code))
+        .automatic(
+            &format!("{code}|{}", words.code),
+            &format!("Added [{}] {what}", words.code),
+        )
         .say(&subject(dice, words))
 }
 
 /// Labels in many languages at once: many scripts in one comment.
 fn labels_in_many_languages(dice: &mut Dice) -> Comment {
-    let mut comment = Comment::default().automatic("wbeditentity-update-languages:0||24", "Changed label in 24 languages");
+    let mut comment = Comment::default().automatic(
+        "wbeditentity-update-languages:0||24",
+        "Changed label in 24 languages",
+    );
     for _ in 0..dice.between(4, 24) {
         let words = any_language(dice);
-        comment = comment.say(words.code).say(": ").say(&names::user(dice, words.script)).say("; ");
+        comment = comment
+            .say(words.code)
+            .say(": ")
+            .say(&names::user(dice, words.script))
+            .say("; ");
     }
     comment
 }
@@ -253,9 +343,16 @@ mod tests {
 
     #[test]
     fn a_link_names_its_label_only_when_it_differs() {
-        let comment = Comment::default().link("Talholm", "Talholm").say(" ").link(":File:A b.jpg", "File:A b.jpg");
+        let comment = Comment::default()
+            .link("Talholm", "Talholm")
+            .say(" ")
+            .link(":File:A b.jpg", "File:A b.jpg");
         assert_eq!(comment.text, "[[Talholm]] [[:File:A b.jpg]]");
-        assert!(comment.parsed.contains(r#"<a href="/wiki/File:A_b.jpg" title="File:A b.jpg">File:A b.jpg</a>"#));
+        assert!(
+            comment
+                .parsed
+                .contains(r#"<a href="/wiki/File:A_b.jpg" title="File:A b.jpg">File:A b.jpg</a>"#)
+        );
         assert_eq!(Comment::default().link("A", "b").text, "[[A|b]]");
     }
 

@@ -15,7 +15,11 @@ impl Dice {
 
     /// A number from 0 up to and without `end`; 0 when `end` is 0.
     pub(super) fn below(&mut self, end: u64) -> u64 {
-        if end == 0 { 0 } else { self.0.random_range(0..end) }
+        if end == 0 {
+            0
+        } else {
+            self.0.random_range(0..end)
+        }
     }
 
     /// A number from `low` to `high`, both included.
@@ -66,7 +70,10 @@ impl Dice {
 
     /// A random (version 4) UUID in its usual form, RFC 9562 section 5.4.
     pub(super) fn uuid(&mut self) -> String {
-        uuid::Builder::from_random_bytes(self.0.random()).into_uuid().hyphenated().to_string()
+        uuid::Builder::from_random_bytes(self.0.random())
+            .into_uuid()
+            .hyphenated()
+            .to_string()
     }
 
     /// Something that looks like a SHA-1 in base 36, 31 characters long, as MediaWiki keeps it.
@@ -80,7 +87,9 @@ impl Dice {
             }
             // 160 bits are at most "t..." in base 36.
             let base = if place == 0 { 30 } else { 36 };
-            text.push(char::from(DIGITS[usize::try_from(number % base).expect("below 36")]));
+            text.push(char::from(
+                DIGITS[usize::try_from(number % base).expect("below 36")],
+            ));
             number /= base;
         }
         text

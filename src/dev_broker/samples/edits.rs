@@ -40,14 +40,35 @@ enum Act {
 /// How often each is done, by the kind of wiki.
 fn acts(project: Project) -> &'static [(u32, Act)] {
     match project {
-        Project::Wikidata => &[(957, Act::Edit), (33, Act::Create), (4, Act::Delete), (6, Act::Log)],
-        Project::Commons => {
-            &[(715, Act::Edit), (45, Act::Create), (180, Act::Upload), (13, Act::Move), (24, Act::Delete), (23, Act::Log)]
-        }
-        Project::Wikipedia => {
-            &[(862, Act::Edit), (38, Act::Create), (3, Act::Upload), (12, Act::Move), (15, Act::Delete), (70, Act::Log)]
-        }
-        _ => &[(870, Act::Edit), (75, Act::Create), (10, Act::Move), (15, Act::Delete), (30, Act::Log)],
+        Project::Wikidata => &[
+            (957, Act::Edit),
+            (33, Act::Create),
+            (4, Act::Delete),
+            (6, Act::Log),
+        ],
+        Project::Commons => &[
+            (715, Act::Edit),
+            (45, Act::Create),
+            (180, Act::Upload),
+            (13, Act::Move),
+            (24, Act::Delete),
+            (23, Act::Log),
+        ],
+        Project::Wikipedia => &[
+            (862, Act::Edit),
+            (38, Act::Create),
+            (3, Act::Upload),
+            (12, Act::Move),
+            (15, Act::Delete),
+            (70, Act::Log),
+        ],
+        _ => &[
+            (870, Act::Edit),
+            (75, Act::Create),
+            (10, Act::Move),
+            (15, Act::Delete),
+            (30, Act::Log),
+        ],
     }
 }
 
@@ -56,7 +77,15 @@ impl Life {
         let people = People::new(dice, wiki, start_ms);
         let revision = wiki.revisions * 1000 + dice.below(1000);
         let page = wiki.pages * 1000 + dice.below(1000);
-        Self { wiki, people, revision, page, change: revision + revision / 4, log: page + page / 2, pages: Vec::new() }
+        Self {
+            wiki,
+            people,
+            revision,
+            page,
+            change: revision + revision / 4,
+            log: page + page / 2,
+            pages: Vec::new(),
+        }
     }
 
     /// Lets the next thing happen.
@@ -104,7 +133,18 @@ impl Life {
         let change_id = self.next_change();
         let request_id = dice.uuid();
         let (categorized, properties) = (Vec::new(), Vec::new());
-        Happening { wiki: self.wiki, at_ms, request_id, change_id, page, user, comment, deed, categorized, properties }
+        Happening {
+            wiki: self.wiki,
+            at_ms,
+            request_id,
+            change_id,
+            page,
+            user,
+            comment,
+            deed,
+            categorized,
+            properties,
+        }
     }
 
     fn edit(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
@@ -123,25 +163,51 @@ impl Life {
             None => comments::edit(dice, self.wiki, &page.title, entity),
         };
         let mut revision = self.revision_after(dice, &page, at_ms, &user, comment.clone());
-        revision.minor = restored.is_none() && !entity && dice.chance(if user.bot { 600 } else { 130 });
+        revision.minor =
+            restored.is_none() && !entity && dice.chance(if user.bot { 600 } else { 130 });
         page.head = Arc::new(revision);
         page.revisions += 1;
         self.remember(dice, page.clone());
-        let mut happening = self.happening(dice, at_ms, page, user, comment, Deed::Edit { prior, restored });
-        self.categorize(dice, &mut happening, if self.wiki.project == Project::Commons { 350 } else { 150 });
+        let mut happening = self.happening(
+            dice,
+            at_ms,
+            page,
+            user,
+            comment,
+            Deed::Edit { prior, restored },
+        );
+        self.categorize(
+            dice,
+            &mut happening,
+            if self.wiki.project == Project::Commons {
+                350
+            } else {
+                150
+            },
+        );
         change_properties(dice, &mut happening, entity);
         happening
     }
 
     fn create(&mut self, dice: &mut Dice, at_ms: i64, uploads: bool) -> Happening {
-        let namespace = if uploads { namespace::FILE } else { self.namespace_to_create_in(dice) };
+        let namespace = if uploads {
+            namespace::FILE
+        } else {
+            self.namespace_to_create_in(dice)
+        };
         let id = self.next_page();
-        let user = if uploads { self.people.somebody(dice) } else { self.people.editor(dice, self.wiki.bots) };
+        let user = if uploads {
+            self.people.somebody(dice)
+        } else {
+            self.people.editor(dice, self.wiki.bots)
+        };
         let title: Arc<str> = titles::title(dice, self.wiki, namespace, id, &user.name).into();
         let entity = pages::holds_entity(self.wiki, namespace);
         let comment = match (uploads, entity) {
             (true, _) => comments::upload(dice),
-            (_, true) => Comment::default().automatic("wbeditentity-create-item:0|", "Created a new Item"),
+            (_, true) => {
+                Comment::default().automatic("wbeditentity-create-item:0|", "Created a new Item")
+            }
             _ => comments::edit(dice, self.wiki, &title, false),
         };
         let revision_id = self.next_revision();
@@ -156,10 +222,18 @@ impl Life {
             comment: comment.clone(),
             editor: Arc::clone(&user),
         });
-        let page = Page { id, namespace, title, redirect: None, revisions: 1, head };
+        let page = Page {
+            id,
+            namespace,
+            title,
+            redirect: None,
+            revisions: 1,
+            head,
+        };
         self.remember(dice, page.clone());
         let upload = uploads.then(|| self.upload_entry(dice, &page, at_ms));
-        let mut happening = self.happening(dice, at_ms, page, user, comment, Deed::Create { upload });
+        let mut happening =
+            self.happening(dice, at_ms, page, user, comment, Deed::Create { upload });
         self.categorize(dice, &mut happening, if uploads { 900 } else { 400 });
         change_properties(dice, &mut happening, entity);
         happening
@@ -187,15 +261,26 @@ impl Life {
         comment: Comment,
     ) -> Revision {
         let (id, prior) = (self.next_revision(), &page.head);
-        let mut revision =
-            Revision { id, parent: prior.id, at_ms, minor: false, comment, editor: Arc::clone(user), ..Revision::clone(prior) };
+        let mut revision = Revision {
+            id,
+            parent: prior.id,
+            at_ms,
+            minor: false,
+            comment,
+            editor: Arc::clone(user),
+            ..Revision::clone(prior)
+        };
         match &mut revision.mediainfo {
             Some(slot) if dice.chance(700) => {
                 let size = resized(dice, slot.size, true);
                 *slot = pages::description(dice, size, id);
             }
             _ => {
-                let size = resized(dice, prior.main.size, pages::holds_entity(self.wiki, page.namespace));
+                let size = resized(
+                    dice,
+                    prior.main.size,
+                    pages::holds_entity(self.wiki, page.namespace),
+                );
                 revision.main = pages::content(dice, self.wiki, page.namespace, size, id);
             }
         }
@@ -220,28 +305,58 @@ impl Life {
         let age = dice.low(self.revision / 2) + 1;
         let revision = self.revision - age;
         let first = dice.chance(100);
-        let mediainfo = (namespace == namespace::FILE && self.wiki.project == Project::Commons && !first).then(|| {
-            let size = dice.long_tail(400, 6);
-            pages::description(dice, size, revision)
-        });
-        let size = dice.long_tail(if self.wiki.project == Project::Wikidata { 3_000 } else { 500 }, 7);
+        let mediainfo = (namespace == namespace::FILE
+            && self.wiki.project == Project::Commons
+            && !first)
+            .then(|| {
+                let size = dice.long_tail(400, 6);
+                pages::description(dice, size, revision)
+            });
+        let size = dice.long_tail(
+            if self.wiki.project == Project::Wikidata {
+                3_000
+            } else {
+                500
+            },
+            7,
+        );
         let age_ms = i64::try_from(age).unwrap_or(0).saturating_mul(700);
         let head = Arc::new(Revision {
             id: revision,
-            parent: if first { 0 } else { revision - dice.between(1, revision / 3) },
-            at_ms: (at_ms - age_ms).max(editor.registered_ms.unwrap_or(0)).min(at_ms),
+            parent: if first {
+                0
+            } else {
+                revision - dice.between(1, revision / 3)
+            },
+            at_ms: (at_ms - age_ms)
+                .max(editor.registered_ms.unwrap_or(0))
+                .min(at_ms),
             minor: false,
             main: pages::content(dice, self.wiki, namespace, size, revision),
-            comment: comments::edit(dice, self.wiki, &title, mediainfo.is_some() || pages::holds_entity(self.wiki, namespace)),
+            comment: comments::edit(
+                dice,
+                self.wiki,
+                &title,
+                mediainfo.is_some() || pages::holds_entity(self.wiki, namespace),
+            ),
             mediainfo,
             editor,
         });
-        let redirect =
-            (namespace == namespace::MAIN && !matches!(self.wiki.project, Project::Wikidata) && dice.chance(30)).then(|| {
-                let target = titles::title(dice, self.wiki, namespace, id, "");
-                (target.into(), dice.between(1000, id + 1000))
-            });
-        Page { id, namespace, title, redirect, revisions: if first { 1 } else { 1 + dice.long_tail(1, 9) }, head }
+        let redirect = (namespace == namespace::MAIN
+            && !matches!(self.wiki.project, Project::Wikidata)
+            && dice.chance(30))
+        .then(|| {
+            let target = titles::title(dice, self.wiki, namespace, id, "");
+            (target.into(), dice.between(1000, id + 1000))
+        });
+        Page {
+            id,
+            namespace,
+            title,
+            redirect,
+            revisions: if first { 1 } else { 1 + dice.long_tail(1, 9) },
+            head,
+        }
     }
 
     /// Keeps a page for later, in the place of another one when there are many.
@@ -264,15 +379,27 @@ impl Life {
             let subject = titles::subject(dice, self.wiki.words());
             let category = titles::prefixed(self.wiki, namespace::CATEGORY, &subject);
             let joins = new || dice.chance(650);
-            happening.categorized.push(Categorized { change_id: self.next_change(), category, joins });
+            happening.categorized.push(Categorized {
+                change_id: self.next_change(),
+                category,
+                joins,
+            });
         }
     }
 }
 
 /// A size after an edit: mostly a little more (a statement of an entity takes some hundred bytes), at times less, never below 0.
 fn resized(dice: &mut Dice, size: u64, entity: bool) -> u64 {
-    let change = if entity { dice.long_tail(120, 3) } else { dice.long_tail(4, 10) };
-    if dice.chance(280) { size.saturating_sub(change) } else { size + change }
+    let change = if entity {
+        dice.long_tail(120, 3)
+    } else {
+        dice.long_tail(4, 10)
+    };
+    if dice.chance(280) {
+        size.saturating_sub(change)
+    } else {
+        size + change
+    }
 }
 
 /// Some edits change what a page is known by: its picture, its item, its number of statements.
@@ -283,17 +410,29 @@ fn change_properties(dice: &mut Dice, happening: &mut Happening, entity: bool) {
     let new = matches!(happening.deed, Deed::Create { .. });
     if entity {
         let count = dice.long_tail(1, 6);
-        happening.properties.push(("wb-claims", (!new).then(|| count.to_string()), Some((count + 1).to_string())));
+        happening.properties.push((
+            "wb-claims",
+            (!new).then(|| count.to_string()),
+            Some((count + 1).to_string()),
+        ));
         return;
     }
     let words = happening.wiki.words();
     match dice.below(3) {
-        0 => happening.properties.push(("defaultsort", None, Some(words.script.place(dice)))),
-        1 => happening.properties.push(("wikibase_item", None, Some(format!("Q{}", dice.between(1, 136_000_000))))),
+        0 => happening
+            .properties
+            .push(("defaultsort", None, Some(words.script.place(dice)))),
+        1 => happening.properties.push((
+            "wikibase_item",
+            None,
+            Some(format!("Q{}", dice.between(1, 136_000_000))),
+        )),
         _ => {
             let mut file = || format!("{}.jpg", titles::subject(dice, words).replace(' ', "_"));
             let (before, after) = (file(), file());
-            happening.properties.push(("page_image_free", (!new).then_some(before), Some(after)));
+            happening
+                .properties
+                .push(("page_image_free", (!new).then_some(before), Some(after)));
         }
     }
 }

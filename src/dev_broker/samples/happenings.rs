@@ -31,11 +31,20 @@ pub(super) struct Happening {
 #[derive(Debug)]
 pub(super) enum Deed {
     /// A new revision of a page.
-    Edit { prior: Arc<Revision>, restored: Option<Restored> },
+    Edit {
+        prior: Arc<Revision>,
+        restored: Option<Restored>,
+    },
     /// A page's first revision; for a file that was uploaded, with a log entry in the place of a "new" recentchange.
     Create { upload: Option<LogEntry> },
     /// A page got another title. `redirect` is the page made at the old one.
-    Move { prior: Arc<Revision>, old_title: Arc<str>, old_namespace: i64, redirect: Option<Page>, entry: LogEntry },
+    Move {
+        prior: Arc<Revision>,
+        old_title: Arc<str>,
+        old_namespace: i64,
+        redirect: Option<Page>,
+        entry: LogEntry,
+    },
     /// A page is gone.
     Delete { entry: LogEntry },
     /// Something that only the log tells: an account, a block, thanks.

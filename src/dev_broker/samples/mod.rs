@@ -102,15 +102,39 @@ impl Samples {
     /// likewise.
     #[must_use]
     pub fn new(seed: u64, rate: f64, start_ms: i64) -> Self {
-        let rate = if rate.is_nan() { RATE_MIN } else { rate.clamp(RATE_MIN, RATE_MAX) };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the clamp leaves 100 to 10^12")]
+        let rate = if rate.is_nan() {
+            RATE_MIN
+        } else {
+            rate.clamp(RATE_MIN, RATE_MAX)
+        };
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the clamp leaves 100 to 10^12"
+        )]
         let ns_per_event = (1e9 / rate) as u64;
         let start_ms = start_ms.clamp(0, START_MS_MAX);
         let mut dice = Dice::new(seed);
-        let lives: Vec<Life> = wikis::WIKIS.iter().map(|wiki| Life::new(&mut dice, wiki, start_ms)).collect();
-        let shares = lives.iter().enumerate().map(|(place, life)| (life.wiki.share, place)).collect();
+        let lives: Vec<Life> = wikis::WIKIS
+            .iter()
+            .map(|wiki| Life::new(&mut dice, wiki, start_ms))
+            .collect();
+        let shares = lives
+            .iter()
+            .enumerate()
+            .map(|(place, life)| (life.wiki.share, place))
+            .collect();
         let outbox = Outbox::new(start_ms, ns_per_event);
-        Self { dice, lives, shares, outbox, ns_per_event, next_ns: 0, next_canaries: 0, next_test: EVENTS_PER_TEST / 2 }
+        Self {
+            dice,
+            lives,
+            shares,
+            outbox,
+            ns_per_event,
+            next_ns: 0,
+            next_canaries: 0,
+            next_test: EVENTS_PER_TEST / 2,
+        }
     }
 
     /// Lets the next thing happen, and sets the time of the one after by how many events this one gave.
@@ -126,14 +150,17 @@ impl Samples {
             self.outbox.put(Stream::Test, self.next_ns, 0, None, value);
         } else {
             let elsewhere = self.dice.chance(ELSEWHERE);
-            self.outbox.at(self.next_ns, PREFIXES[usize::from(elsewhere)]);
+            self.outbox
+                .at(self.next_ns, PREFIXES[usize::from(elsewhere)]);
             let life = &mut self.lives[self.dice.pick_weighted(&self.shares)];
             let happening = life.next(&mut self.dice, self.outbox.ms(self.next_ns));
             render::events(&happening, &mut self.dice, &mut self.outbox);
         }
         // Between none and twice the time that these events stand for.
         let stand_for = (self.outbox.count() - before).saturating_mul(self.ns_per_event);
-        self.next_ns = self.next_ns.saturating_add(stand_for.saturating_mul(self.dice.between(0, 2000)) / 1000);
+        self.next_ns = self
+            .next_ns
+            .saturating_add(stand_for.saturating_mul(self.dice.between(0, 2000)) / 1000);
     }
 
     /// One canary for every topic.
@@ -141,7 +168,8 @@ impl Samples {
         for prefix in PREFIXES {
             self.outbox.at(self.next_ns, prefix);
             for stream in Stream::ALL {
-                let (value, key) = render::canary(stream, &mut self.dice, self.outbox.ms(self.next_ns));
+                let (value, key) =
+                    render::canary(stream, &mut self.dice, self.outbox.ms(self.next_ns));
                 self.outbox.put(stream, self.next_ns, 0, key, value);
             }
         }

@@ -56,7 +56,14 @@ impl Outbox {
     /// An empty one, for events that come every `ns_per_event` nanoseconds on average.
     pub(super) fn new(start_ms: i64, ns_per_event: u64) -> Self {
         let spread_ns = SPREAD_NS_MAX.min(ns_per_event.saturating_mul(SPREAD_EVENTS_MAX));
-        Self { start_ms, spread_ns, now_ns: 0, prefix: PREFIXES[0], due: BinaryHeap::new(), count: 0 }
+        Self {
+            start_ms,
+            spread_ns,
+            now_ns: 0,
+            prefix: PREFIXES[0],
+            due: BinaryHeap::new(),
+            count: 0,
+        }
     }
 
     /// What is put in from here on happens at that time, in the datacenter of that prefix.
@@ -72,11 +79,19 @@ impl Outbox {
 
     /// A moment as milliseconds since 1970.
     pub(super) fn ms(&self, at_ns: u64) -> i64 {
-        self.start_ms.saturating_add(i64::try_from(at_ns / 1_000_000).unwrap_or(i64::MAX))
+        self.start_ms
+            .saturating_add(i64::try_from(at_ns / 1_000_000).unwrap_or(i64::MAX))
     }
 
     /// Adds an event that is due at that moment. Its partition is what `place` leaves when divided by their number.
-    pub(super) fn put(&mut self, stream: Stream, at_ns: u64, place: u64, key: Option<Vec<u8>>, value: Vec<u8>) {
+    pub(super) fn put(
+        &mut self,
+        stream: Stream,
+        at_ns: u64,
+        place: u64,
+        key: Option<Vec<u8>>,
+        value: Vec<u8>,
+    ) {
         let partitions = u64::from(stream.partitions().unsigned_abs());
         let event = SampleEvent {
             topic: [self.prefix, stream.name()].concat(),
@@ -85,7 +100,11 @@ impl Outbox {
             timestamp_ms: self.ms(at_ns),
             value,
         };
-        self.due.push(Reverse(Due { at_ns, number: self.count, event }));
+        self.due.push(Reverse(Due {
+            at_ns,
+            number: self.count,
+            event,
+        }));
         self.count += 1;
     }
 
@@ -96,7 +115,14 @@ impl Outbox {
 
     /// The next event, if it is due by then.
     pub(super) fn take_until(&mut self, at_ns: u64) -> Option<SampleEvent> {
-        let first = self.due.peek().is_some_and(|Reverse(first)| first.at_ns <= at_ns);
-        if first { self.due.pop().map(|Reverse(due)| due.event) } else { None }
+        let first = self
+            .due
+            .peek()
+            .is_some_and(|Reverse(first)| first.at_ns <= at_ns);
+        if first {
+            self.due.pop().map(|Reverse(due)| due.event)
+        } else {
+            None
+        }
     }
 }

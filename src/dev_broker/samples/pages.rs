@@ -56,9 +56,17 @@ impl Revision {
 
     /// The hash over all slots. With one slot it is that slot's own; with two, its digits taken alternately from both.
     pub(super) fn sha1(&self) -> String {
-        let Some(mediainfo) = &self.mediainfo else { return self.main.sha1.clone() };
-        let both = self.main.sha1.chars().zip(mediainfo.sha1.chars()).enumerate();
-        both.map(|(place, (main, mediainfo))| if place % 2 == 0 { main } else { mediainfo }).collect()
+        let Some(mediainfo) = &self.mediainfo else {
+            return self.main.sha1.clone();
+        };
+        let both = self
+            .main
+            .sha1
+            .chars()
+            .zip(mediainfo.sha1.chars())
+            .enumerate();
+        both.map(|(place, (main, mediainfo))| if place % 2 == 0 { main } else { mediainfo })
+            .collect()
     }
 }
 
@@ -89,7 +97,13 @@ pub(super) fn holds_entity(wiki: &Wiki, namespace: i64) -> bool {
 }
 
 /// New content for the main slot of a page of that namespace.
-pub(super) fn content(dice: &mut Dice, wiki: &Wiki, namespace: i64, size: u64, origin: u64) -> Slot {
+pub(super) fn content(
+    dice: &mut Dice,
+    wiki: &Wiki,
+    namespace: i64,
+    size: u64,
+    origin: u64,
+) -> Slot {
     let (model, format) = match (wiki.project, namespace) {
         (Project::Wikidata, MAIN) => ("wikibase-item", "application/json"),
         (Project::Wikidata, PROPERTY) => ("wikibase-property", "application/json"),
@@ -97,10 +111,22 @@ pub(super) fn content(dice: &mut Dice, wiki: &Wiki, namespace: i64, size: u64, o
         (_, PAGE) => ("proofread-page", "text/x-wiki"),
         _ => ("wikitext", "text/x-wiki"),
     };
-    Slot { model, format, size, sha1: dice.sha1_base36(), origin }
+    Slot {
+        model,
+        format,
+        size,
+        sha1: dice.sha1_base36(),
+        origin,
+    }
 }
 
 /// New structured description of a file.
 pub(super) fn description(dice: &mut Dice, size: u64, origin: u64) -> Slot {
-    Slot { model: "wikibase-mediainfo", format: "application/json", size, sha1: dice.sha1_base36(), origin }
+    Slot {
+        model: "wikibase-mediainfo",
+        format: "application/json",
+        size,
+        sha1: dice.sha1_base36(),
+        origin,
+    }
 }

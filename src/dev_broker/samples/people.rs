@@ -57,7 +57,10 @@ impl People {
         let known = known.collect();
         let bots = (0..BOTS).map(|_| {
             let name = names::bot(dice);
-            Arc::new(User { bot: true, ..account(dice, name, BOT_GROUPS, 20_000, start_ms, ANY_DAYS) })
+            Arc::new(User {
+                bot: true,
+                ..account(dice, name, BOT_GROUPS, 20_000, start_ms, ANY_DAYS)
+            })
         });
         let bots = bots.collect();
         let without_account = match wiki.project {
@@ -66,7 +69,13 @@ impl People {
             Project::Wiktionary | Project::Wikisource => 200,
             Project::Other => 60,
         };
-        Self { known, bots, without_account, temporary_accounts: wiki.temporary_accounts(), start_ms }
+        Self {
+            known,
+            bots,
+            without_account,
+            temporary_accounts: wiki.temporary_accounts(),
+            start_ms,
+        }
     }
 
     /// Who makes the next edit on a wiki where bots make `bots` of 1000: its edit counter goes up.
@@ -75,18 +84,29 @@ impl People {
             let place = dice.low(BOTS as u64);
             return edited(&mut self.bots[usize::try_from(place).unwrap_or(0)]);
         }
-        if dice.chance(self.without_account) { Arc::new(self.visitor(dice)) } else { edited(&mut self.known[some_place(dice)]) }
+        if dice.chance(self.without_account) {
+            Arc::new(self.visitor(dice))
+        } else {
+            edited(&mut self.known[some_place(dice)])
+        }
     }
 
     /// Who made some edit in the past.
     pub(super) fn author(&self, dice: &mut Dice, bots: u32) -> Arc<User> {
-        if dice.chance(bots) { Arc::clone(&self.bots[dice.index(BOTS)]) } else { self.somebody(dice) }
+        if dice.chance(bots) {
+            Arc::clone(&self.bots[dice.index(BOTS)])
+        } else {
+            self.somebody(dice)
+        }
     }
 
     /// Somebody who has just made an account.
     pub(super) fn newcomer(dice: &mut Dice, wiki: &Wiki, at_ms: i64) -> User {
         let name = names::user(dice, wiki.words().script);
-        User { edits: Some(0), ..account(dice, name, NEW_GROUPS, 1, at_ms, 0) }
+        User {
+            edits: Some(0),
+            ..account(dice, name, NEW_GROUPS, 1, at_ms, 0)
+        }
     }
 
     /// Somebody with an account, who is no bot.
@@ -105,9 +125,17 @@ impl People {
         // Made lately: it ends with the browser's session.
         let made_ms = self.start_ms - i64::try_from(dice.below(DAY_MS)).unwrap_or(0);
         User {
-            name: if temporary { names::temporary_account(dice, year(made_ms)) } else { names::address(dice) },
+            name: if temporary {
+                names::temporary_account(dice, year(made_ms))
+            } else {
+                names::address(dice)
+            },
             id: temporary.then(|| dice.between(60_000_000, 99_000_000)),
-            groups: if temporary { TEMPORARY_GROUPS } else { ADDRESS_GROUPS },
+            groups: if temporary {
+                TEMPORARY_GROUPS
+            } else {
+                ADDRESS_GROUPS
+            },
             registered_ms: temporary.then_some(made_ms),
             edits: temporary.then(|| dice.low(40)),
             bot: false,
@@ -117,8 +145,18 @@ impl People {
 }
 
 /// An account with at least so many edits, at most so many days old.
-fn account(dice: &mut Dice, name: String, groups: &'static [&'static str], edits: u64, start_ms: i64, days: u64) -> User {
-    let oldest_ms = start_ms.saturating_sub(FIRST_ACCOUNT_MS).max(0).unsigned_abs();
+fn account(
+    dice: &mut Dice,
+    name: String,
+    groups: &'static [&'static str],
+    edits: u64,
+    start_ms: i64,
+    days: u64,
+) -> User {
+    let oldest_ms = start_ms
+        .saturating_sub(FIRST_ACCOUNT_MS)
+        .max(0)
+        .unsigned_abs();
     let age_ms = dice.below(oldest_ms.min(days.saturating_mul(DAY_MS)));
     User {
         name,

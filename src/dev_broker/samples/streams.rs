@@ -92,8 +92,12 @@ impl Stream {
             Stream::PagePropertiesChange => {
                 "Changes of what pages are known by: picture, sort key, Wikidata item, number of statements."
             }
-            Stream::PageChange => "Every change of a page's state, in one schema: creation, edit, move, deletion.",
-            Stream::Test => "Events for trying things out, one every few hundred events of the other streams.",
+            Stream::PageChange => {
+                "Every change of a page's state, in one schema: creation, edit, move, deletion."
+            }
+            Stream::Test => {
+                "Events for trying things out, one every few hundred events of the other streams."
+            }
         }
     }
 
@@ -111,7 +115,8 @@ impl Stream {
             configuration["stream_aliases"] = json!([alias]);
         }
         if self == Stream::PageChange {
-            configuration["message_key_fields"] = json!({ "wiki_id": "wiki_id", "page_id": "page.page_id" });
+            configuration["message_key_fields"] =
+                json!({ "wiki_id": "wiki_id", "page_id": "page.page_id" });
         }
         configuration
     }
@@ -119,16 +124,22 @@ impl Stream {
 
 /// All topics of the samples with their number of partitions: each stream under each datacenter prefix.
 pub fn topics() -> Vec<(String, i32)> {
-    let topic = |prefix: &str, stream: Stream| (format!("{prefix}{}", stream.name()), stream.partitions());
-    PREFIXES.iter().flat_map(|prefix| Stream::ALL.map(|stream| topic(prefix, stream))).collect()
+    let topic =
+        |prefix: &str, stream: Stream| (format!("{prefix}{}", stream.name()), stream.partitions());
+    PREFIXES
+        .iter()
+        .flat_map(|prefix| Stream::ALL.map(|stream| topic(prefix, stream)))
+        .collect()
 }
 
 /// The stream configuration document of the samples' streams, in the shape that `stream_config_uri` answers
 /// (protocol §6): `{"streams": {name: {stream, topics, topic_prefixes, schema_title, stream_aliases, description, ...}}}`.
 /// `stream_config_object_path` for it is `streams`.
 pub fn stream_config() -> Value {
-    let streams: Map<String, Value> =
-        Stream::ALL.iter().map(|stream| (stream.name().to_owned(), stream.configuration())).collect();
+    let streams: Map<String, Value> = Stream::ALL
+        .iter()
+        .map(|stream| (stream.name().to_owned(), stream.configuration()))
+        .collect();
     json!({ "streams": streams })
 }
 
@@ -150,11 +161,26 @@ mod tests {
         let streams = &stream_config()["streams"];
         assert_eq!(streams.as_object().map(Map::len), Some(8));
         let recentchange = &streams["mediawiki.recentchange"];
-        assert_eq!(recentchange["topics"], json!(["eqiad.mediawiki.recentchange", "codfw.mediawiki.recentchange"]));
+        assert_eq!(
+            recentchange["topics"],
+            json!([
+                "eqiad.mediawiki.recentchange",
+                "codfw.mediawiki.recentchange"
+            ])
+        );
         assert_eq!(recentchange["schema_title"], "mediawiki/recentchange");
         assert_eq!(recentchange["stream_aliases"], json!(["recentchange"]));
-        assert_eq!(streams["eventgate-main.test.event"]["stream_aliases"], json!(["test"]));
-        assert_eq!(streams["mediawiki.page-create"]["schema_title"], "mediawiki/revision/create");
-        assert_eq!(streams["mediawiki.page_change.v1"]["stream_aliases"], Value::Null);
+        assert_eq!(
+            streams["eventgate-main.test.event"]["stream_aliases"],
+            json!(["test"])
+        );
+        assert_eq!(
+            streams["mediawiki.page-create"]["schema_title"],
+            "mediawiki/revision/create"
+        );
+        assert_eq!(
+            streams["mediawiki.page_change.v1"]["stream_aliases"],
+            Value::Null
+        );
     }
 }

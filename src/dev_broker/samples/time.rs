@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 
 fn timestamp(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 /// ISO 8601 in UTC with three decimals: `2026-01-02T03:04:05.678Z`.

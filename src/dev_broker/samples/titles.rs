@@ -22,7 +22,9 @@ pub(super) mod namespace {
     pub(crate) const LEXEME: i64 = 146;
 }
 
-use namespace::{CATEGORY, FILE, LEXEME, MAIN, PAGE, PROJECT, PROPERTY, TALK, TEMPLATE, USER, USER_TALK};
+use namespace::{
+    CATEGORY, FILE, LEXEME, MAIN, PAGE, PROJECT, PROPERTY, TALK, TEMPLATE, USER, USER_TALK,
+};
 
 /// What stays as it is in the path of a page's URL; MediaWiki encodes all else.
 const PLAIN_IN_URL: &AsciiSet = &NON_ALPHANUMERIC
@@ -49,15 +51,49 @@ pub(super) fn in_url(title: &str) -> String {
 /// Which namespace something happens in on that kind of wiki, by weight.
 fn namespaces(project: Project) -> &'static [(u32, i64)] {
     match project {
-        Project::Wikidata => &[(957, MAIN), (4, PROPERTY), (20, LEXEME), (5, TALK), (4, USER), (5, USER_TALK), (5, PROJECT)],
-        Project::Commons => {
-            &[(710, FILE), (190, CATEGORY), (15, MAIN), (20, USER), (40, USER_TALK), (10, TEMPLATE), (15, PROJECT)]
-        }
-        Project::Wikipedia | Project::Other => {
-            &[(715, MAIN), (95, TALK), (50, USER), (60, USER_TALK), (40, PROJECT), (18, TEMPLATE), (22, CATEGORY)]
-        }
-        Project::Wiktionary => &[(890, MAIN), (10, TALK), (20, USER), (15, USER_TALK), (15, TEMPLATE), (50, CATEGORY)],
-        Project::Wikisource => &[(620, PAGE), (240, MAIN), (40, USER), (30, USER_TALK), (40, PROJECT), (30, CATEGORY)],
+        Project::Wikidata => &[
+            (957, MAIN),
+            (4, PROPERTY),
+            (20, LEXEME),
+            (5, TALK),
+            (4, USER),
+            (5, USER_TALK),
+            (5, PROJECT),
+        ],
+        Project::Commons => &[
+            (710, FILE),
+            (190, CATEGORY),
+            (15, MAIN),
+            (20, USER),
+            (40, USER_TALK),
+            (10, TEMPLATE),
+            (15, PROJECT),
+        ],
+        Project::Wikipedia | Project::Other => &[
+            (715, MAIN),
+            (95, TALK),
+            (50, USER),
+            (60, USER_TALK),
+            (40, PROJECT),
+            (18, TEMPLATE),
+            (22, CATEGORY),
+        ],
+        Project::Wiktionary => &[
+            (890, MAIN),
+            (10, TALK),
+            (20, USER),
+            (15, USER_TALK),
+            (15, TEMPLATE),
+            (50, CATEGORY),
+        ],
+        Project::Wikisource => &[
+            (620, PAGE),
+            (240, MAIN),
+            (40, USER),
+            (30, USER_TALK),
+            (40, PROJECT),
+            (30, CATEGORY),
+        ],
     }
 }
 
@@ -98,7 +134,13 @@ pub(super) fn prefixed(wiki: &Wiki, namespace: i64, title: &str) -> String {
 }
 
 /// A title for a page of that namespace; `number` is the page's own, `user` somebody of that wiki.
-pub(super) fn title(dice: &mut Dice, wiki: &Wiki, namespace: i64, number: u64, user: &str) -> String {
+pub(super) fn title(
+    dice: &mut Dice,
+    wiki: &Wiki,
+    namespace: i64,
+    number: u64,
+    user: &str,
+) -> String {
     let words = wiki.words();
     let bare = match (wiki.project, namespace) {
         (Project::Wikidata, MAIN | TALK) => format!("Q{number}"),
@@ -113,7 +155,12 @@ pub(super) fn title(dice: &mut Dice, wiki: &Wiki, namespace: i64, number: u64, u
             file(dice, words)
         }
         (_, FILE) => file(dice, words),
-        (_, PAGE) => format!("{}, {}.djvu/{}", subject(dice, words), year(dice), dice.between(1, 640)),
+        (_, PAGE) => format!(
+            "{}, {}.djvu/{}",
+            subject(dice, words),
+            year(dice),
+            dice.between(1, 640)
+        ),
         (_, PROJECT) => format!("{}/{}", subject(dice, words), dice.pick(words.sections)),
         (Project::Wiktionary, MAIN | TALK) => any_language(dice).script.place(dice).to_lowercase(),
         (Project::Commons, CATEGORY) if dice.chance(250) => subject_in_any_language(dice),
@@ -131,11 +178,21 @@ pub(super) fn any_language(dice: &mut Dice) -> &'static Language {
 pub(super) fn subject(dice: &mut Dice, words: &Language) -> String {
     let place = words.script.place(dice);
     let noun = dice.pick(words.nouns);
-    let joined = if words.noun_first { [noun, words.space, &place] } else { [&place, words.space, noun] };
+    let joined = if words.noun_first {
+        [noun, words.space, &place]
+    } else {
+        [&place, words.space, noun]
+    };
     match dice.below(20) {
         0..=4 => place,
         5..=6 => format!("{place} ({})", year(dice)),
-        7 => format!("{}{}({}, {})", joined.concat(), words.space, words.script.place(dice), year(dice)),
+        7 => format!(
+            "{}{}({}, {})",
+            joined.concat(),
+            words.space,
+            words.script.place(dice),
+            year(dice)
+        ),
         _ => joined.concat(),
     }
 }
@@ -148,21 +205,44 @@ pub(super) fn subject_in_any_language(dice: &mut Dice) -> String {
 
 /// A file's name, extension included.
 fn file(dice: &mut Dice, words: &Language) -> String {
-    let extension = dice.pick_weighted(&[(860, "jpg"), (60, "png"), (40, "svg"), (20, "pdf"), (15, "webm"), (5, "ogg")]);
+    let extension = dice.pick_weighted(&[
+        (860, "jpg"),
+        (60, "png"),
+        (40, "svg"),
+        (20, "pdf"),
+        (15, "webm"),
+        (5, "ogg"),
+    ]);
     let (month, day) = (dice.between(1, 12), dice.between(1, 28));
     match dice.below(10) {
         0..=1 => {
             let (hour, minute, second) = (dice.below(24), dice.below(60), dice.below(60));
-            format!("IMG {}{month:02}{day:02} {hour:02}{minute:02}{second:02}.{extension}", year(dice))
+            format!(
+                "IMG {}{month:02}{day:02} {hour:02}{minute:02}{second:02}.{extension}",
+                year(dice)
+            )
         }
         2..=4 => {
-            format!("{} - {}-{month:02}-{day:02} - {:02}.{extension}", subject(dice, words), year(dice), dice.between(1, 60))
+            format!(
+                "{} - {}-{month:02}-{day:02} - {:02}.{extension}",
+                subject(dice, words),
+                year(dice),
+                dice.between(1, 60)
+            )
         }
         5 => {
             let (whole, detail) = (subject(dice, words), subject(dice, words));
-            format!("{whole}, {detail} ({}) – {}.{extension}", names::user(dice, words.script), dice.between(10_000, 99_999_999))
+            format!(
+                "{whole}, {detail} ({}) – {}.{extension}",
+                names::user(dice, words.script),
+                dice.between(10_000, 99_999_999)
+            )
         }
-        _ => format!("{} {:02}.{extension}", subject(dice, words), dice.between(1, 40)),
+        _ => format!(
+            "{} {:02}.{extension}",
+            subject(dice, words),
+            dice.between(1, 40)
+        ),
     }
 }
 
@@ -177,14 +257,23 @@ mod tests {
 
     #[test]
     fn urls_encode_what_mediawiki_encodes() {
-        assert_eq!(in_url("Category:Lake Talva (2026), 'b'"), "Category:Lake_Talva_(2026),_%27b%27");
+        assert_eq!(
+            in_url("Category:Lake Talva (2026), 'b'"),
+            "Category:Lake_Talva_(2026),_%27b%27"
+        );
         assert_eq!(in_url("山?"), "%E5%B1%B1%3F");
     }
 
     #[test]
     fn articles_have_no_prefix_and_other_namespaces_the_local_one() {
-        let wiki = wikis::WIKIS.iter().find(|wiki| wiki.database == "dewiki").expect("dewiki is one of the wikis");
+        let wiki = wikis::WIKIS
+            .iter()
+            .find(|wiki| wiki.database == "dewiki")
+            .expect("dewiki is one of the wikis");
         assert_eq!(prefixed(wiki, MAIN, "Talholm"), "Talholm");
-        assert_eq!(prefixed(wiki, USER_TALK, "Talholm"), "Benutzer Diskussion:Talholm");
+        assert_eq!(
+            prefixed(wiki, USER_TALK, "Talholm"),
+            "Benutzer Diskussion:Talholm"
+        );
     }
 }

@@ -48,8 +48,13 @@ impl Wiki {
 
     /// Whether its edits can be marked as patrolled: recentchange has the field only on such wikis.
     pub(super) fn patrols(&self) -> bool {
-        matches!(self.project, Project::Wikidata | Project::Commons | Project::Other)
-            || matches!(self.database, "frwiki" | "itwiki" | "nlwiki" | "zhwiki" | "svwiki" | "ptwiki" | "ukwiki")
+        matches!(
+            self.project,
+            Project::Wikidata | Project::Commons | Project::Other
+        ) || matches!(
+            self.database,
+            "frwiki" | "itwiki" | "nlwiki" | "zhwiki" | "svwiki" | "ptwiki" | "ukwiki"
+        )
     }
 
     /// The name of its namespace for pages about itself.

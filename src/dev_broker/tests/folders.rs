@@ -12,8 +12,15 @@ use super::clients::{read_all, send};
 use super::{TestBroker, idempotent_batch, record, topic, transactional_batch};
 
 fn config(folder: &TempDir, topics: &[(&str, i32)]) -> BrokerConfig {
-    let topics = topics.iter().map(|(name, partitions)| topic(name, *partitions)).collect();
-    BrokerConfig { data: Some(folder.path().to_owned()), topics, ..BrokerConfig::default() }
+    let topics = topics
+        .iter()
+        .map(|(name, partitions)| topic(name, *partitions))
+        .collect();
+    BrokerConfig {
+        data: Some(folder.path().to_owned()),
+        topics,
+        ..BrokerConfig::default()
+    }
 }
 
 fn open(folder: &TempDir) -> PartitionLog {
@@ -21,7 +28,8 @@ fn open(folder: &TempDir) -> PartitionLog {
 }
 
 fn append(log: &mut PartitionLog, value: &str) -> i64 {
-    log.append(&Batch::encode(&[record(7, value)]).unwrap()).unwrap()
+    log.append(&Batch::encode(&[record(7, value)]).unwrap())
+        .unwrap()
 }
 
 fn everything(log: &PartitionLog) -> Vec<bytes::Bytes> {
@@ -29,8 +37,12 @@ fn everything(log: &PartitionLog) -> Vec<bytes::Bytes> {
 }
 
 fn segments(folder: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut logs: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut logs: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|e| e == "log"))
+        .collect();
     logs.sort();
     logs
 }
@@ -39,15 +51,34 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
 fn topics_and_records_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let before = TestBroker::start(config(&folder, &[("t", 2)]));
-    send(&before, "none", (0..50).map(|i| (1, i, format!("value {i}"))));
-    before.broker.append("t", 0, &[record(5, "in the process")]).unwrap();
+    send(
+        &before,
+        "none",
+        (0..50).map(|i| (1, i, format!("value {i}"))),
+    );
+    before
+        .broker
+        .append("t", 0, &[record(5, "in the process")])
+        .unwrap();
     let metadata = |broker: &TestBroker| {
         let consumer: BaseConsumer = broker.client().create().unwrap();
-        let metadata = consumer.fetch_metadata(None, std::time::Duration::from_secs(10)).unwrap();
-        metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect::<Vec<_>>()
+        let metadata = consumer
+            .fetch_metadata(None, std::time::Duration::from_secs(10))
+            .unwrap();
+        metadata
+            .topics()
+            .iter()
+            .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
+            .collect::<Vec<_>>()
     };
-    let (logs, topics) = ((read_all(&before, 0), read_all(&before, 1)), metadata(&before));
-    assert_eq!((logs.0.len(), logs.1.len(), &topics), (1, 50, &vec![("t".to_owned(), 2)]));
+    let (logs, topics) = (
+        (read_all(&before, 0), read_all(&before, 1)),
+        metadata(&before),
+    );
+    assert_eq!(
+        (logs.0.len(), logs.1.len(), &topics),
+        (1, 50, &vec![("t".to_owned(), 2)])
+    );
     let cluster_id = before.broker.broker.topics.cluster_id().to_owned();
     before.kill();
 
@@ -55,7 +86,10 @@ fn topics_and_records_survive_a_kill() {
     assert_eq!((read_all(&after, 0), read_all(&after, 1)), logs);
     assert_eq!(metadata(&after), topics);
     assert_eq!(after.broker.broker.topics.cluster_id(), cluster_id);
-    assert_eq!(after.broker.append("t", 1, &[record(5, "next")]).unwrap(), 50);
+    assert_eq!(
+        after.broker.append("t", 1, &[record(5, "next")]).unwrap(),
+        50
+    );
     after.stop();
 }
 
@@ -63,7 +97,9 @@ fn topics_and_records_survive_a_kill() {
 fn a_folder_serves_one_broker_at_a_time_and_the_next_after_stop() {
     let folder = tempfile::tempdir().unwrap();
     let first = TestBroker::start(config(&folder, &[]));
-    let second = first.runtime.block_on(DevBroker::start(config(&folder, &[])));
+    let second = first
+        .runtime
+        .block_on(DevBroker::start(config(&folder, &[])));
     assert!(matches!(second, Err(BrokerError::FolderInUse { .. })));
     first.stop();
     TestBroker::start(config(&folder, &[])).stop();
@@ -84,7 +120,10 @@ fn a_topic_made_anew_starts_empty_and_the_old_files_go() {
     fs::create_dir_all(folder.path().join(old.to_string()).join("0")).unwrap();
     first.kill();
     let second = TestBroker::start(config(&folder, &[]));
-    assert_eq!(second.broker.append("t", 0, &[record(1, "new")]).unwrap(), 0);
+    assert_eq!(
+        second.broker.append("t", 0, &[record(1, "new")]).unwrap(),
+        0
+    );
     assert!(!folder.path().join(old.to_string()).exists());
     second.stop();
 }
@@ -98,8 +137,14 @@ fn retention_and_deletion_hold_across_a_reopening() {
     assert!(start > 0);
     drop(log);
     let mut log = open(&folder);
-    assert_eq!((log.start(), log.end(), everything(&log)), (start, 1000, all));
-    let on_disk: u64 = segments(folder.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert_eq!(
+        (log.start(), log.end(), everything(&log)),
+        (start, 1000, all)
+    );
+    let on_disk: u64 = segments(folder.path())
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
     assert!(on_disk <= 16_000);
 
     log.delete_before(start + 3).unwrap();
@@ -117,7 +162,12 @@ fn retention_and_deletion_hold_across_a_reopening() {
 fn groups_do_not_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let first = TestBroker::start(config(&folder, &[("t", 1)]));
-    first.broker.broker.groups.commit("g", -1, "", Vec::new()).unwrap();
+    first
+        .broker
+        .broker
+        .groups
+        .commit("g", -1, "", Vec::new())
+        .unwrap();
     assert_eq!(first.broker.broker.groups.ids(), ["g"]);
     first.stop();
     let second = TestBroker::start(config(&folder, &[]));
@@ -137,7 +187,13 @@ fn a_hole_keeps_the_newest_segments() {
     assert!(files.len() > 3);
     fs::remove_file(&files[1]).unwrap();
     let log = open(&folder);
-    let expected: i64 = files[2].file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let expected: i64 = files[2]
+        .file_stem()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert_eq!((log.start(), log.end()), (expected, 100));
     assert_eq!(segments(folder.path()), files[2..]);
 }
@@ -196,7 +252,10 @@ fn open_transactions_are_aborted_by_a_restart() {
     let mut after = open(&folder);
     assert_eq!((after.last_stable(), after.end()), (5, 5));
     assert_eq!(after.transactions().aborted_in(0, 5).len(), 1);
-    assert_eq!(after.append(&transactional_batch(7, 2, 2, 1)), Err(kafka_protocol::ResponseError::InvalidProducerEpoch));
+    assert_eq!(
+        after.append(&transactional_batch(7, 2, 2, 1)),
+        Err(kafka_protocol::ResponseError::InvalidProducerEpoch)
+    );
     drop(after);
     assert_eq!(open(&folder).end(), 5, "a mark is written once");
 }

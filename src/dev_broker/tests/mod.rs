@@ -12,7 +12,9 @@ pub(super) mod wire;
 
 use bytes::BytesMut;
 use kafka_protocol::indexmap::IndexMap;
-use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
+use kafka_protocol::records::{
+    Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+};
 use rdkafka::ClientConfig;
 use tokio::runtime::Runtime;
 
@@ -35,13 +37,21 @@ impl TestBroker {
 
     /// With one topic `t`.
     pub(super) fn with_partitions(partitions: i32) -> Self {
-        Self::start(BrokerConfig { topics: vec![topic("t", partitions)], ..BrokerConfig::default() })
+        Self::start(BrokerConfig {
+            topics: vec![topic("t", partitions)],
+            ..BrokerConfig::default()
+        })
     }
 
     pub(super) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.broker.address().to_string()).set("group.id", "test");
-        config.set("auto.offset.reset", "error").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "100");
+        config
+            .set("bootstrap.servers", self.broker.address().to_string())
+            .set("group.id", "test");
+        config
+            .set("auto.offset.reset", "error")
+            .set("enable.auto.commit", "false")
+            .set("fetch.wait.max.ms", "100");
         config
     }
 
@@ -56,20 +66,37 @@ impl TestBroker {
 }
 
 pub(super) fn topic(name: &str, partitions: i32) -> TopicSpec {
-    TopicSpec { name: name.to_owned(), partitions }
+    TopicSpec {
+        name: name.to_owned(),
+        partitions,
+    }
 }
 
 pub(super) fn record(timestamp: i64, value: &str) -> NewRecord {
-    NewRecord { timestamp: TimestampMs(timestamp), key: None, value: Some(value.to_owned().into()) }
+    NewRecord {
+        timestamp: TimestampMs(timestamp),
+        key: None,
+        value: Some(value.to_owned().into()),
+    }
 }
 
 /// `count` records as an idempotent producer sends them.
-pub(super) fn idempotent_batch(producer_id: i64, epoch: i16, first_sequence: i32, count: i32) -> Batch {
+pub(super) fn idempotent_batch(
+    producer_id: i64,
+    epoch: i16,
+    first_sequence: i32,
+    count: i32,
+) -> Batch {
     batch_of(false, None, producer_id, epoch, first_sequence, count)
 }
 
 /// The same of a transaction.
-pub(super) fn transactional_batch(producer_id: i64, epoch: i16, first_sequence: i32, count: i32) -> Batch {
+pub(super) fn transactional_batch(
+    producer_id: i64,
+    epoch: i16,
+    first_sequence: i32,
+    count: i32,
+) -> Batch {
     batch_of(true, None, producer_id, epoch, first_sequence, count)
 }
 
@@ -78,7 +105,14 @@ pub(super) fn keyed_transactional_batch(producer_id: i64, key: &str) -> Batch {
     batch_of(true, Some(key), producer_id, 0, 0, 1)
 }
 
-fn batch_of(transactional: bool, key: Option<&str>, producer_id: i64, epoch: i16, first_sequence: i32, count: i32) -> Batch {
+fn batch_of(
+    transactional: bool,
+    key: Option<&str>,
+    producer_id: i64,
+    epoch: i16,
+    first_sequence: i32,
+    count: i32,
+) -> Batch {
     let records = (0..count).map(|i| Record {
         transactional,
         control: false,
@@ -96,7 +130,10 @@ fn batch_of(transactional: bool, key: Option<&str>, producer_id: i64, epoch: i16
     });
     let records: Vec<Record> = records.collect();
     let mut bytes = BytesMut::new();
-    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: Compression::None,
+    };
     RecordBatchEncoder::encode(&mut bytes, &records, &options).unwrap();
     Batch::parse(&bytes.freeze()).unwrap()
 }

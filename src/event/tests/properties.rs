@@ -43,10 +43,15 @@ fn value() -> impl Strategy<Value = String> {
         prop_oneof![
             (prop::collection::vec(inner.clone(), 0..4), space())
                 .prop_map(|(values, space)| format!("[{}]", values.join(&format!("{space},")))),
-            (prop::collection::vec((string(), inner), 0..4), space()).prop_map(|(members, space)| {
-                let members: Vec<_> = members.iter().map(|(key, value)| format!("{key}{space}:{space}{value}")).collect();
-                format!("{{{space}{}}}", members.join(","))
-            }),
+            (prop::collection::vec((string(), inner), 0..4), space()).prop_map(
+                |(members, space)| {
+                    let members: Vec<_> = members
+                        .iter()
+                        .map(|(key, value)| format!("{key}{space}:{space}{value}"))
+                        .collect();
+                    format!("{{{space}{}}}", members.join(","))
+                }
+            ),
         ]
     })
 }
@@ -61,27 +66,49 @@ struct Parts {
     after: &'static str,
 }
 
-fn member(key: impl Strategy<Value = String>, value: impl Strategy<Value = String>) -> impl Strategy<Value = Parts> {
-    (space(), key, space(), space(), value, space()).prop_map(|(before, key, left, right, value, after)| Parts {
-        before,
-        key,
-        colon: format!("{left}:{right}"),
-        value,
-        after,
-    })
+fn member(
+    key: impl Strategy<Value = String>,
+    value: impl Strategy<Value = String>,
+) -> impl Strategy<Value = Parts> {
+    (space(), key, space(), space(), value, space()).prop_map(
+        |(before, key, left, right, value, after)| Parts {
+            before,
+            key,
+            colon: format!("{left}:{right}"),
+            value,
+            after,
+        },
+    )
 }
 
 /// A key's text that means `name`.
 fn spelled(names: &'static [&'static str]) -> impl Strategy<Value = String> {
-    (prop::sample::select(names), any::<prop::sample::Index>(), any::<bool>()).prop_map(|(name, index, escape)| {
-        let at = index.index(name.len());
-        let escaped = format!("\"{}\\u{:04x}{}\"", &name[..at], name.as_bytes()[at], &name[at + 1..]);
-        if escape { escaped } else { format!("\"{name}\"") }
-    })
+    (
+        prop::sample::select(names),
+        any::<prop::sample::Index>(),
+        any::<bool>(),
+    )
+        .prop_map(|(name, index, escape)| {
+            let at = index.index(name.len());
+            let escaped = format!(
+                "\"{}\\u{:04x}{}\"",
+                &name[..at],
+                name.as_bytes()[at],
+                &name[at + 1..]
+            );
+            if escape {
+                escaped
+            } else {
+                format!("\"{name}\"")
+            }
+        })
 }
 
 fn object(members: &[Parts]) -> String {
-    let members: Vec<_> = members.iter().map(|m| format!("{}{}{}{}{}", m.before, m.key, m.colon, m.value, m.after)).collect();
+    let members: Vec<_> = members
+        .iter()
+        .map(|m| format!("{}{}{}{}{}", m.before, m.key, m.colon, m.value, m.after))
+        .collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -89,7 +116,11 @@ fn object(members: &[Parts]) -> String {
 fn rewritten(members: &[Parts], is_cut: impl Fn(&Parts) -> bool, added: &str) -> String {
     let mut out = "{".to_owned() + members.first().map_or("", |first| first.before);
     let mut any_kept = false;
-    for (index, member) in members.iter().enumerate().filter(|(_, member)| !is_cut(member)) {
+    for (index, member) in members
+        .iter()
+        .enumerate()
+        .filter(|(_, member)| !is_cut(member))
+    {
         if any_kept {
             out.extend([members[index - 1].after, ",", member.before]);
         }
@@ -114,13 +145,22 @@ type Model = (Vec<Parts>, Option<(usize, Option<Vec<Parts>>)>);
 
 fn model() -> impl Strategy<Value = Model> {
     let names = &["a", "title", "topic", "user", "metas"];
-    let members = prop::collection::vec(member(prop_oneof![spelled(names), string()], value()), 0..5);
-    let metas = prop::collection::vec(member(prop_oneof![spelled(KAFKAS), string()], value()), 0..6);
-    let meta = prop::option::of((member(spelled(&["meta"]), Just(String::new())), prop::option::of(metas)));
+    let members =
+        prop::collection::vec(member(prop_oneof![spelled(names), string()], value()), 0..5);
+    let metas = prop::collection::vec(
+        member(prop_oneof![spelled(KAFKAS), string()], value()),
+        0..6,
+    );
+    let meta = prop::option::of((
+        member(spelled(&["meta"]), Just(String::new())),
+        prop::option::of(metas),
+    ));
     (members, meta, any::<prop::sample::Index>()).prop_map(|(mut members, meta, index)| {
         let meta = meta.map(|(mut parts, metas)| {
             let at = index.index(members.len() + 1);
-            parts.value = metas.as_ref().map_or("null".to_owned(), |metas| object(metas));
+            parts.value = metas
+                .as_ref()
+                .map_or("null".to_owned(), |metas| object(metas));
             members.insert(at, parts);
             (at, metas)
         });

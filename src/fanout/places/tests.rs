@@ -12,7 +12,11 @@ fn client(number: u8) -> Client {
 }
 
 fn places(places: usize, places_per_client: Option<usize>, queue: usize) -> ReplayPlaces {
-    ReplayPlaces::new(PlaceLimits { places, places_per_client, queue })
+    ReplayPlaces::new(PlaceLimits {
+        places,
+        places_per_client,
+        queue,
+    })
 }
 
 async fn redeemed(ticket: &mut ReplayTicket) -> ReplayPlace {
@@ -29,7 +33,10 @@ async fn places_are_bounded_and_the_queue_before_them_too() {
     assert!(places.take(client(2)).is_none());
     let mut ticket = places.queue(client(2)).expect("one may wait");
     assert!(places.queue(client(3)).is_none() && places.are_exhausted(client(3)));
-    assert_eq!((places.taken(), places.waiting(), ticket.place()), (1, 1, Some(1)));
+    assert_eq!(
+        (places.taken(), places.waiting(), ticket.place()),
+        (1, 1, Some(1))
+    );
     drop(place);
     let place = redeemed(&mut ticket).await;
     drop(ticket);
@@ -58,8 +65,13 @@ async fn one_client_never_has_all_places() {
 async fn in_the_queue_clients_take_turns() {
     let places = places(1, None, 10);
     let mut place = places.take(client(9)).expect("free");
-    let mut tickets: Vec<_> = [1, 1, 1, 2].map(|of| places.queue(client(of)).expect("room")).into();
-    assert_eq!([0, 3, 1, 2].map(|number: usize| tickets[number].place()), [1, 2, 3, 4].map(Some));
+    let mut tickets: Vec<_> = [1, 1, 1, 2]
+        .map(|of| places.queue(client(of)).expect("room"))
+        .into();
+    assert_eq!(
+        [0, 3, 1, 2].map(|number: usize| tickets[number].place()),
+        [1, 2, 3, 4].map(Some)
+    );
     for next in [0, 2, 0, 0] {
         drop(place);
         place = redeemed(&mut tickets.remove(next)).await;
@@ -70,7 +82,9 @@ async fn in_the_queue_clients_take_turns() {
 async fn who_fills_the_queue_makes_room_for_others() {
     let places = places(1, None, 3);
     let _place = places.take(client(1)).expect("free");
-    let mut tickets: Vec<_> = [1, 1, 1].map(|of| places.queue(client(of)).expect("room")).into();
+    let mut tickets: Vec<_> = [1, 1, 1]
+        .map(|of| places.queue(client(of)).expect("room"))
+        .into();
     assert!(places.are_exhausted(client(1)) && places.queue(client(1)).is_none());
     assert!(!places.are_exhausted(client(2)));
     let other = places.queue(client(2)).expect("room is made");
@@ -105,7 +119,10 @@ async fn who_takes_nothing_loses_its_place_when_others_wait() {
 #[tokio::test(start_paused = true)]
 async fn a_turn_ends_only_when_somebody_waits_who_may_have_the_place() {
     let places = places(2, Some(1), 10);
-    let (first, _second) = (places.take(client(1)).expect("free"), places.take(client(2)).expect("free"));
+    let (first, _second) = (
+        places.take(client(1)).expect("free"),
+        places.take(client(2)).expect("free"),
+    );
     advance(limits::REPLAY_TURN).await;
     assert!(!first.is_due());
     let own = places.queue(client(2)).expect("room");
@@ -119,7 +136,10 @@ async fn a_turn_ends_only_when_somebody_waits_who_may_have_the_place() {
 async fn a_place_that_nobody_comes_for_goes_to_the_next() {
     let places = places(1, None, 10);
     let place = places.take(client(1)).expect("free");
-    let (mut late, mut next) = (places.queue(client(2)).expect("room"), places.queue(client(3)).expect("room"));
+    let (mut late, mut next) = (
+        places.queue(client(2)).expect("room"),
+        places.queue(client(3)).expect("room"),
+    );
     drop(place);
     let place = redeemed(&mut next).await;
     assert!(matches!(late.redeem().await, Turn::Missed));

@@ -14,7 +14,9 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::cluster::Log;
 use super::server::Server;
-use crate::cursor::{AskedEntry, AskedPosition, LastEventId, MovedReason, Offset, Requested, TimestampMs};
+use crate::cursor::{
+    AskedEntry, AskedPosition, LastEventId, MovedReason, Offset, Requested, TimestampMs,
+};
 use crate::event::Format;
 use crate::fanout::{Asked, Batch, Hub, Moved, subscribe};
 use crate::stream::Topic;
@@ -39,7 +41,11 @@ enum Progress {
     /// It has, or was not to get, everything below.
     At(usize),
     /// The first id will tell where it begins: before every event from `want` on, and not needlessly early.
-    Begins { want: usize, time: Option<i64>, live: usize },
+    Begins {
+        want: usize,
+        time: Option<i64>,
+        live: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -72,7 +78,15 @@ pub struct Client {
 
 impl Client {
     pub fn new(topics: Vec<Topic>, since: Option<i64>, in_order: bool) -> Self {
-        Self { topics, since, in_order, last_id: None, progress: Vec::new(), connection: None, events: 0 }
+        Self {
+            topics,
+            since,
+            in_order,
+            last_id: None,
+            progress: Vec::new(),
+            connection: None,
+            events: 0,
+        }
     }
 
     pub fn server(&self) -> Option<usize> {
@@ -81,7 +95,9 @@ impl Client {
 
     /// Whether the server has ended the connection.
     pub fn is_ended(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.task.is_finished())
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.task.is_finished())
     }
 
     pub fn read_turns(&self, turns: usize) {
@@ -91,54 +107,119 @@ impl Client {
     }
 
     pub fn connect(&mut self, number: usize, server: &Server, logs: &[Log], truth: &Truth) {
-        let parsed = self.last_id.as_ref().map(|(id, _)| LastEventId::parse(id).expect("an id of ours"));
+        let parsed = self
+            .last_id
+            .as_ref()
+            .map(|(id, _)| LastEventId::parse(id).expect("an id of ours"));
         let entries = parsed.map(|id| id.entries().to_vec()).unwrap_or_default();
         self.progress.resize(logs.len(), None);
-        for (number, log) in logs.iter().enumerate().filter(|(_, log)| self.topics.contains(&log.topic)) {
-            let entry = entries.iter().find(|entry| entry.topic == log.topic && entry.partition == Some(log.partition));
+        for (number, log) in logs
+            .iter()
+            .enumerate()
+            .filter(|(_, log)| self.topics.contains(&log.topic))
+        {
+            let entry = entries
+                .iter()
+                .find(|entry| entry.topic == log.topic && entry.partition == Some(log.partition));
             self.progress[number] = Some(self.beginning(number, server, log, entry, truth));
         }
         let since = self.since.filter(|_| entries.is_empty()).map(TimestampMs);
-        let asked =
-            Asked { topics: self.topics.clone(), format: Format::Sse, last_event_id: entries, since, client: None, asker: None };
+        let asked = Asked {
+            topics: self.topics.clone(),
+            format: Format::Sse,
+            last_event_id: entries,
+            since,
+            client: None,
+            asker: None,
+        };
         let (turns, inbox) = (Rc::new(Semaphore::new(0)), Rc::default());
-        let mut reading = Box::pin(read(Arc::clone(&server.hub), asked, Rc::clone(&turns), Rc::clone(&inbox)));
+        let mut reading = Box::pin(read(
+            Arc::clone(&server.hub),
+            asked,
+            Rc::clone(&turns),
+            Rc::clone(&inbox),
+        ));
         // Up to its first wait it runs at once, so that live is where it is now.
-        let has_ended = reading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-        let task = if has_ended { spawn_local(async {}) } else { spawn_local(reading) };
-        self.connection = Some(Connection { server: number, cluster: server.cluster, task, turns, inbox });
+        let has_ended = reading
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready();
+        let task = if has_ended {
+            spawn_local(async {})
+        } else {
+            spawn_local(reading)
+        };
+        self.connection = Some(Connection {
+            server: number,
+            cluster: server.cluster,
+            task,
+            turns,
+            inbox,
+        });
     }
 
-    fn beginning(&self, number: usize, server: &Server, log: &Log, entry: Option<&AskedEntry>, truth: &Truth) -> Progress {
+    fn beginning(
+        &self,
+        number: usize,
+        server: &Server,
+        log: &Log,
+        entry: Option<&AskedEntry>,
+        truth: &Truth,
+    ) -> Progress {
         let live = server.live(number);
         let live = live.map_or(0, |offset| log.index_at(offset));
-        let first_at = |time| truth[number].iter().position(|(timestamp, _)| *timestamp >= time);
+        let first_at = |time| {
+            truth[number]
+                .iter()
+                .position(|(timestamp, _)| *timestamp >= time)
+        };
         match (entry, &self.last_id, self.since) {
             (Some(entry), Some((_, cluster)), _) => {
-                let Some(Progress::At(next) | Progress::Begins { want: next, .. }) = self.progress[number] else {
+                let Some(Progress::At(next) | Progress::Begins { want: next, .. }) =
+                    self.progress[number]
+                else {
                     panic!("an id, and no progress")
                 };
-                let AskedPosition::Both { next: offset, timestamp, .. } = entry.position else { panic!("{entry:?}") };
+                let AskedPosition::Both {
+                    next: offset,
+                    timestamp,
+                    ..
+                } = entry.position
+                else {
+                    panic!("{entry:?}")
+                };
                 // It may have been told that something is gone, and have been cut before an id said so too.
-                let next = if *cluster == server.cluster { next.min(log.index_at(offset.0)) } else { next };
+                let next = if *cluster == server.cluster {
+                    next.min(log.index_at(offset.0))
+                } else {
+                    next
+                };
                 if *cluster == server.cluster {
                     Progress::At(next)
                 } else {
-                    Progress::Begins { want: next, time: Some(timestamp.0), live }
+                    Progress::Begins {
+                        want: next,
+                        time: Some(timestamp.0),
+                        live,
+                    }
                 }
             }
             // The partition is newer than the id.
             (None, Some(_), _) => self.progress[number].unwrap_or(Progress::At(0)),
-            (_, None, Some(time)) if server.live(number).is_some() => {
-                Progress::Begins { want: first_at(time).unwrap_or(usize::MAX), time: Some(time), live }
-            }
+            (_, None, Some(time)) if server.live(number).is_some() => Progress::Begins {
+                want: first_at(time).unwrap_or(usize::MAX),
+                time: Some(time),
+                live,
+            },
             (_, None, _) => Progress::At(live),
         }
     }
 
     /// Takes in all that has arrived.
     pub fn take_in(&mut self, logs: &[Log], truth: &Truth) {
-        let Some(connection) = &self.connection else { return };
+        let Some(connection) = &self.connection else {
+            return;
+        };
         let items: Vec<Item> = connection.inbox.borrow_mut().drain(..).collect();
         for item in items {
             match item {
@@ -153,7 +234,9 @@ impl Client {
 
     /// Loses the connection at any byte of what has arrived; with `resume` it will come back with its id, otherwise anew.
     pub fn cut(&mut self, resume: bool, logs: &[Log], truth: &Truth, dice: &mut ChaCha8Rng) {
-        let Some(connection) = &self.connection else { return };
+        let Some(connection) = &self.connection else {
+            return;
+        };
         connection.task.abort();
         let mut items: Vec<Item> = connection.inbox.borrow_mut().drain(..).collect();
         items.truncate(dice.random_range(0..=items.len()));
@@ -161,7 +244,11 @@ impl Client {
         for (number, item) in items.into_iter().enumerate() {
             match item {
                 Item::Frames(bytes) => {
-                    let received = if Some(number) == last { dice.random_range(0..=bytes.len()) } else { bytes.len() };
+                    let received = if Some(number) == last {
+                        dice.random_range(0..=bytes.len())
+                    } else {
+                        bytes.len()
+                    };
                     self.take_frames(&bytes.slice(..received), logs, truth);
                 }
                 Item::Moved(moved) => self.take_moved(&moved, logs),
@@ -178,7 +265,10 @@ impl Client {
     fn take_frames(&mut self, bytes: &[u8], logs: &[Log], truth: &Truth) -> usize {
         let text = str::from_utf8(bytes).expect("UTF-8");
         let mut whole = 0;
-        for frame in text.split_inclusive("\n\n").filter(|frame| frame.ends_with("\n\n")) {
+        for frame in text
+            .split_inclusive("\n\n")
+            .filter(|frame| frame.ends_with("\n\n"))
+        {
             match frame.strip_prefix(": moved: ") {
                 Some(notice) => self.take_moved(&moved(notice), logs),
                 None => self.take_frame(frame, logs, truth),
@@ -189,20 +279,31 @@ impl Client {
     }
 
     fn take_frame(&mut self, frame: &str, logs: &[Log], truth: &Truth) {
-        let rest = frame.strip_prefix("event: message\nid: ").unwrap_or_else(|| panic!("a frame: {frame}"));
+        let rest = frame
+            .strip_prefix("event: message\nid: ")
+            .unwrap_or_else(|| panic!("a frame: {frame}"));
         let (id, rest) = rest.split_once("\ndata: ").expect("data");
         let event: serde_json::Value = serde_json::from_str(rest).expect("JSON");
         let (topic, partition) = (&event["meta"]["topic"], &event["meta"]["partition"]);
         let offset = event["meta"]["offset"].as_i64().expect("an offset");
         let same = |log: &&Log| *topic == log.topic.as_str() && *partition == log.partition.0;
-        let number = logs.iter().position(|log| same(&log)).expect("a partition that there is");
-        let record = logs[number].records.iter().find(|record| record.offset == offset).expect("a record of the log");
+        let number = logs
+            .iter()
+            .position(|log| same(&log))
+            .expect("a partition that there is");
+        let record = logs[number]
+            .records
+            .iter()
+            .find(|record| record.offset == offset)
+            .expect("a record of the log");
         let index = record.index.expect("no filler is delivered");
         let id_of = LastEventId::parse(id).expect("an id of ours");
         for entry in id_of.entries() {
             self.begin(entry, number, index, logs, truth, frame);
         }
-        let Some(Progress::At(next)) = self.progress[number] else { panic!("not subscribed: {frame}") };
+        let Some(Progress::At(next)) = self.progress[number] else {
+            panic!("not subscribed: {frame}")
+        };
         let records = &truth[number];
         let lost = (next..index).find(|index| records[*index].1 == Fate::Delivered);
         assert_eq!(lost, None, "lost in {number}, from {next} on: {frame}");
@@ -218,11 +319,26 @@ impl Client {
     }
 
     /// The first id of a connection tells where a partition began, if that was not known.
-    fn begin(&mut self, entry: &AskedEntry, of: usize, index: usize, logs: &[Log], truth: &Truth, frame: &str) {
+    fn begin(
+        &mut self,
+        entry: &AskedEntry,
+        of: usize,
+        index: usize,
+        logs: &[Log],
+        truth: &Truth,
+        frame: &str,
+    ) {
         let (number, next) = place(entry, logs);
-        assert!(self.topics.contains(&logs[number].topic), "not subscribed: {frame}");
+        assert!(
+            self.topics.contains(&logs[number].topic),
+            "not subscribed: {frame}"
+        );
         self.progress.resize(logs.len(), None);
-        let begun = if number == of { index } else { logs[number].index_at(next) };
+        let begun = if number == of {
+            index
+        } else {
+            logs[number].index_at(next)
+        };
         match self.progress[number] {
             Some(Progress::At(_)) => {}
             // It came into being while connected.
@@ -230,12 +346,24 @@ impl Client {
             Some(Progress::Begins { want, time, live }) => {
                 let records = &truth[number];
                 // Of what `since` asked for, retention may have taken some before it was looked for.
-                let want = if self.last_id.is_none() { want.max(logs[number].index_at(logs[number].low)) } else { want };
-                let lost = (want.min(begun)..begun).find(|index| records[*index].1 == Fate::Delivered);
-                assert_eq!(lost, None, "lost in {number}, wanted from {want} on, began at {begun}: {frame}");
-                let first = time.and_then(|time| records.iter().position(|(timestamp, _)| *timestamp >= time));
+                let want = if self.last_id.is_none() {
+                    want.max(logs[number].index_at(logs[number].low))
+                } else {
+                    want
+                };
+                let lost =
+                    (want.min(begun)..begun).find(|index| records[*index].1 == Fate::Delivered);
+                assert_eq!(
+                    lost, None,
+                    "lost in {number}, wanted from {want} on, began at {begun}: {frame}"
+                );
+                let first = time
+                    .and_then(|time| records.iter().position(|(timestamp, _)| *timestamp >= time));
                 let earliest = first.map_or(live, |first| first.min(live));
-                assert!(begun >= earliest, "began at {begun}, before {earliest}, in {number}: {frame}");
+                assert!(
+                    begun >= earliest,
+                    "began at {begun}, before {earliest}, in {number}: {frame}"
+                );
                 self.progress[number] = Some(Progress::At(begun));
             }
         }
@@ -244,27 +372,48 @@ impl Client {
     /// An id says exactly what its client has.
     fn check_entry(&self, entry: &AskedEntry, logs: &[Log], truth: &Truth, frame: &str) {
         let (number, offset) = place(entry, logs);
-        let Some(Progress::At(next)) = self.progress[number] else { panic!("{number} has not begun: {frame}") };
+        let Some(Progress::At(next)) = self.progress[number] else {
+            panic!("{number} has not begun: {frame}")
+        };
         let index = logs[number].index_at(offset);
         let between = &truth[number][index.min(next)..index.max(next)];
-        assert!(between.iter().all(|(_, fate)| *fate != Fate::Delivered), "in {number} the client has {next}: {frame}");
-        let AskedPosition::Both { timestamp, .. } = entry.position else { return };
+        assert!(
+            between.iter().all(|(_, fate)| *fate != Fate::Delivered),
+            "in {number} the client has {next}: {frame}"
+        );
+        let AskedPosition::Both { timestamp, .. } = entry.position else {
+            return;
+        };
         let safe = logs[number].is_safe_time(timestamp, offset, self.in_order);
-        assert!(safe, "the timestamp in {number} is no time to read on from: {frame}");
+        assert!(
+            safe,
+            "the timestamp in {number} is no time to read on from: {frame}"
+        );
     }
 
     fn take_moved(&mut self, moved: &Moved, logs: &[Log]) {
         let same = |log: &Log| log.topic == moved.topic && log.partition == moved.partition;
-        let number = logs.iter().position(same).expect("a partition that there is");
+        let number = logs
+            .iter()
+            .position(same)
+            .expect("a partition that there is");
         if moved.reason == MovedReason::AboveLogEnd {
             return;
         }
         let log = &logs[number];
         // Offsets at either end of the log may hold no record.
-        let first_left = log.records.get(log.place(log.low)).map_or(log.high, |record| record.offset);
+        let first_left = log
+            .records
+            .get(log.place(log.low))
+            .map_or(log.high, |record| record.offset);
         // The first record of the time may be gone, or may not.
-        let Requested::Offset(asked) = moved.asked else { return };
-        assert!(asked < moved.actual && moved.actual.0 <= first_left, "nothing was gone: {moved}");
+        let Requested::Offset(asked) = moved.asked else {
+            return;
+        };
+        assert!(
+            asked < moved.actual && moved.actual.0 <= first_left,
+            "nothing was gone: {moved}"
+        );
         let gone = logs[number].index_at(moved.actual.0);
         match self.progress[number].as_mut().expect("subscribed") {
             Progress::At(next) | Progress::Begins { want: next, .. } => *next = gone.max(*next),
@@ -283,7 +432,9 @@ impl Client {
                     first.max(logs[number].index_at(logs[number].low))
                 }
             };
-            truth[number][next.min(truth[number].len())..].iter().all(|(_, fate)| *fate != Fate::Delivered)
+            truth[number][next.min(truth[number].len())..]
+                .iter()
+                .all(|(_, fate)| *fate != Fate::Delivered)
         })
     }
 }
@@ -299,8 +450,15 @@ impl Drop for Client {
 /// The notice that live subscribers share.
 fn moved(text: &str) -> Moved {
     let field = |name: &str| {
-        let mut fields = text.trim_end().split("; ").filter_map(|field| field.split_once('='));
-        fields.find(|(key, _)| *key == name).expect("a field").1.to_owned()
+        let mut fields = text
+            .trim_end()
+            .split("; ")
+            .filter_map(|field| field.split_once('='));
+        fields
+            .find(|(key, _)| *key == name)
+            .expect("a field")
+            .1
+            .to_owned()
     };
     let number = |name| field(name).parse::<i64>().expect("a number");
     let reasons = MovedReason::ALL.into_iter();
@@ -309,20 +467,39 @@ fn moved(text: &str) -> Moved {
         partition: crate::cursor::Partition(field("partition").parse().expect("a number")),
         asked: Requested::Offset(Offset(number("asked"))),
         actual: Offset(number("actual")),
-        reason: reasons.into_iter().find(|reason| reason.as_str() == field("reason")).expect("known"),
+        reason: reasons
+            .into_iter()
+            .find(|reason| reason.as_str() == field("reason"))
+            .expect("known"),
     }
 }
 
 /// The number of the log and the offset that an entry is about.
 fn place(entry: &AskedEntry, logs: &[Log]) -> (usize, i64) {
     let same = |log: &Log| log.topic == entry.topic && Some(log.partition) == entry.partition;
-    let AskedPosition::Both { next, .. } = entry.position else { panic!("no id of ours: {entry:?}") };
-    (logs.iter().position(same).expect("a partition that there is"), next.0)
+    let AskedPosition::Both { next, .. } = entry.position else {
+        panic!("no id of ours: {entry:?}")
+    };
+    (
+        logs.iter()
+            .position(same)
+            .expect("a partition that there is"),
+        next.0,
+    )
 }
 
-async fn read(hub: Arc<Hub>, asked: Asked, turns: Rc<Semaphore>, inbox: Rc<RefCell<VecDeque<Item>>>) {
-    let Ok(mut started) = subscribe(&hub, asked).await else { return };
-    inbox.borrow_mut().extend(started.moved.drain(..).map(Item::Moved));
+async fn read(
+    hub: Arc<Hub>,
+    asked: Asked,
+    turns: Rc<Semaphore>,
+    inbox: Rc<RefCell<VecDeque<Item>>>,
+) {
+    let Ok(mut started) = subscribe(&hub, asked).await else {
+        return;
+    };
+    inbox
+        .borrow_mut()
+        .extend(started.moved.drain(..).map(Item::Moved));
     loop {
         turns.acquire().await.expect("never closed").forget();
         // It may be asked in vain and asked again: nothing is lost by that.
@@ -336,11 +513,23 @@ async fn read(hub: Arc<Hub>, asked: Asked, turns: Rc<Semaphore>, inbox: Rc<RefCe
             None => started.subscription.next().await,
         };
         match batch {
-            Batch::Frames { pieces, delivered, .. } => {
-                let frames = |piece: &Bytes| str::from_utf8(piece).expect("UTF-8").matches("event: ").count();
+            Batch::Frames {
+                pieces, delivered, ..
+            } => {
+                let frames = |piece: &Bytes| {
+                    str::from_utf8(piece)
+                        .expect("UTF-8")
+                        .matches("event: ")
+                        .count()
+                };
                 let counted: u64 = delivered.iter().map(|topic| topic.events).sum();
-                assert_eq!(pieces.iter().map(|bytes| frames(bytes) as u64).sum::<u64>(), counted);
-                inbox.borrow_mut().extend(pieces.into_iter().map(Item::Frames));
+                assert_eq!(
+                    pieces.iter().map(|bytes| frames(bytes) as u64).sum::<u64>(),
+                    counted
+                );
+                inbox
+                    .borrow_mut()
+                    .extend(pieces.into_iter().map(Item::Frames));
             }
             Batch::Moved(moved) => inbox.borrow_mut().push_back(Item::Moved(moved)),
             Batch::Waiting(_) => {}

@@ -1,6 +1,8 @@
 //! A Kafka cluster as plain vectors: the model that every delivery is held against.
 
-use crate::cursor::{FoundByTime, LogAnswer, LogId, LogQuestion, Offset, Partition, TimestampMs, TopicIdentity};
+use crate::cursor::{
+    FoundByTime, LogAnswer, LogId, LogQuestion, Offset, Partition, TimestampMs, TopicIdentity,
+};
 use crate::event::{self, PublicEvent, Record, RedactionKind, RedactionRules};
 use crate::fanout::LogEntry;
 use crate::fanout::upstream::{ReplayRange, ReplayRead};
@@ -37,14 +39,27 @@ impl Log {
         let identity = Some(LogId::new(&cluster.to_string(), named));
         let partition = Partition(partition);
         let (records, compacted) = (Vec::new(), Vec::new());
-        Self { topic, partition, identity, low: 0, high: 0, records, compacted }
+        Self {
+            topic,
+            partition,
+            identity,
+            low: 0,
+            high: 0,
+            records,
+            compacted,
+        }
     }
 
     /// Appends a record, after a hole of `hole` offsets.
     pub fn append(&mut self, index: Option<usize>, timestamp: i64, delivered: bool, hole: i64) {
         let offset = self.high + hole;
         let event = delivered.then(|| self.event(offset));
-        self.records.push(LogRecord { offset, timestamp, index, event });
+        self.records.push(LogRecord {
+            offset,
+            timestamp,
+            index,
+            event,
+        });
         self.high = offset + 1;
     }
 
@@ -62,18 +77,28 @@ impl Log {
             key: None,
             value: Some(b"{}"),
         };
-        let prepared = event::prepare(&record, &RedactionRules::default(), RedactionKind::all_treatments(), 1000);
+        let prepared = event::prepare(
+            &record,
+            &RedactionRules::default(),
+            RedactionKind::all_treatments(),
+            1000,
+        );
         prepared.expect("an object").event
     }
 
     /// The place of the first record at or after `offset` in [`Self::records`].
     pub fn place(&self, offset: i64) -> usize {
-        self.records.partition_point(|record| record.offset < offset)
+        self.records
+            .partition_point(|record| record.offset < offset)
     }
 
     /// How many of the partition's records, the same on every cluster, lie before `offset`.
     pub fn index_at(&self, offset: i64) -> usize {
-        self.records[..self.place(offset)].iter().rev().find_map(|record| record.index).map_or(0, |index| index + 1)
+        self.records[..self.place(offset)]
+            .iter()
+            .rev()
+            .find_map(|record| record.index)
+            .map_or(0, |index| index + 1)
     }
 
     /// Whether Kafka still has a record.
@@ -83,13 +108,18 @@ impl Log {
 
     /// The records that Kafka has from `offset` on.
     fn left_from(&self, offset: i64) -> impl Iterator<Item = &LogRecord> {
-        self.records[self.place(offset)..].iter().filter(|record| self.has(record))
+        self.records[self.place(offset)..]
+            .iter()
+            .filter(|record| self.has(record))
     }
 
     /// Whether reading elsewhere from `timestamp` misses nothing from `offset` on and, where the
     /// log is in the order of time, repeats records of that millisecond alone.
     pub fn is_safe_time(&self, timestamp: TimestampMs, offset: i64, in_order: bool) -> bool {
-        let first = self.records.iter().position(|record| record.timestamp >= timestamp.0);
+        let first = self
+            .records
+            .iter()
+            .position(|record| record.timestamp >= timestamp.0);
         let next = self.place(offset);
         let first = first.unwrap_or(next.max(self.records.len()));
         let again = self.records.get(first..next).unwrap_or_default();
@@ -99,26 +129,49 @@ impl Log {
 
     /// What an id says before `offset`.
     pub fn timestamp_before(&self, offset: i64) -> TimestampMs {
-        TimestampMs(self.records[..self.place(offset)].last().map_or(0, |record| record.timestamp))
+        TimestampMs(
+            self.records[..self.place(offset)]
+                .last()
+                .map_or(0, |record| record.timestamp),
+        )
     }
 
     /// As [`crate::kafka`] answers.
     pub fn answer(&self, question: LogQuestion) -> LogAnswer {
         let first = self.left_from(self.low).next().map(|record| record.offset);
         let by_time = question.time.and_then(|time| {
-            let found = self.left_from(self.low).find(|record| record.timestamp >= time.0)?;
+            let found = self
+                .left_from(self.low)
+                .find(|record| record.timestamp >= time.0)?;
             let may_lack_older = self.low > 0 && first == Some(found.offset);
-            Some(FoundByTime { offset: Offset(found.offset), may_lack_older })
+            Some(FoundByTime {
+                offset: Offset(found.offset),
+                may_lack_older,
+            })
         });
         let (low, high) = (Offset(self.low), Offset(self.high));
-        let last = self.left_from(self.low).last().map(|record| TimestampMs(record.timestamp));
+        let last = self
+            .left_from(self.low)
+            .last()
+            .map(|record| TimestampMs(record.timestamp));
         let last = last.filter(|_| question.time.is_some() && by_time.is_none());
-        let mut answer = LogAnswer { low, high, before: None, after: None, by_time, last };
+        let mut answer = LogAnswer {
+            low,
+            high,
+            before: None,
+            after: None,
+            by_time,
+            last,
+        };
         if let Some(next) = question.before {
             let beside = self.left_from(self.low.max(next.0 - 1)).next();
             let time = beside.map(|record| TimestampMs(record.timestamp));
             let is_before = beside.is_some_and(|record| record.offset < next.0);
-            (answer.before, answer.after) = if is_before { (time, None) } else { (None, time) };
+            (answer.before, answer.after) = if is_before {
+                (time, None)
+            } else {
+                (None, time)
+            };
         }
         answer
     }
@@ -126,9 +179,15 @@ impl Log {
     /// As [`crate::kafka`] reads, but at most `count` records at a time.
     pub fn replay(&self, range: &ReplayRange, count: usize) -> ReplayRead {
         assert!(range.from < range.to, "an empty range: {range:?}");
-        assert!(range.to.0 <= self.high, "nobody can know of {range:?}, the log ends at {}", self.high);
+        assert!(
+            range.to.0 <= self.high,
+            "nobody can know of {range:?}, the log ends at {}",
+            self.high
+        );
         let from = range.from.0.max(self.low);
-        let wanted = self.left_from(from).take_while(|record| record.offset < range.to.0);
+        let wanted = self
+            .left_from(from)
+            .take_while(|record| record.offset < range.to.0);
         let read: Vec<_> = wanted.take(count + 1).collect();
         let next = match read.get(count) {
             Some(_) => read[count - 1].offset + 1,
@@ -139,6 +198,10 @@ impl Log {
             timestamp: TimestampMs(record.timestamp),
             event: record.event.clone(),
         });
-        ReplayRead { entries: entries.collect(), next: Offset(next), log_start: (from > range.from.0).then_some(Offset(from)) }
+        ReplayRead {
+            entries: entries.collect(),
+            next: Offset(next),
+            log_start: (from > range.from.0).then_some(Offset(from)),
+        }
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::cluster::{Log, LogRecord};
 use super::together::{TIME, hub, hub_that_keeps, log, publish};
-use crate::cursor::{AskedEntry, AskedPosition, LogId, MovedReason, Offset, Partition, Requested, TimestampMs, TopicIdentity};
+use crate::cursor::{
+    AskedEntry, AskedPosition, LogId, MovedReason, Offset, Partition, Requested, TimestampMs,
+    TopicIdentity,
+};
 use crate::event::Format;
 use crate::fanout::{Asked, Batch, Hub, HubPartition, LogStart, Subscription, subscribe};
 
@@ -18,7 +21,11 @@ enum Got {
 }
 
 fn asked(position: Option<AskedPosition>) -> Asked {
-    let entry = |position| AskedEntry { topic: "eqiad.a".into(), partition: Some(Partition(0)), position };
+    let entry = |position| AskedEntry {
+        topic: "eqiad.a".into(),
+        partition: Some(Partition(0)),
+        position,
+    };
     Asked {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
@@ -81,8 +88,13 @@ fn new_log() -> LogId {
 /// The hub's limits in tests hold three entries a step: this one is far behind after one step.
 async fn behind(hub: &Arc<Hub>) -> (Subscription, Vec<Got>) {
     let mut subscription = subscribe(hub, at(0)).await.expect("it begins").subscription;
-    let Batch::Frames { pieces, .. } = subscription.next().await else { panic!("frames come") };
-    let text: String = pieces.iter().map(|piece| str::from_utf8(piece).unwrap()).collect();
+    let Batch::Frames { pieces, .. } = subscription.next().await else {
+        panic!("frames come")
+    };
+    let text: String = pieces
+        .iter()
+        .map(|piece| str::from_utf8(piece).unwrap())
+        .collect();
     let got = text.split_terminator("\n\n").map(frame).collect();
     (subscription, got)
 }
@@ -91,7 +103,10 @@ async fn behind(hub: &Arc<Hub>) -> (Subscription, Vec<Got>) {
 async fn a_topic_made_anew_is_sent_from_its_start_to_everybody_with_notice() {
     let old = log(0, 0, &[TIME; 20]);
     let hub = hub(std::slice::from_ref(&old));
-    let mut live = subscribe(&hub, asked(None)).await.expect("it begins").subscription;
+    let mut live = subscribe(&hub, asked(None))
+        .await
+        .expect("it begins")
+        .subscription;
     let (mut late, had) = behind(&hub).await;
     let start = LogStart::of_log(Offset(0));
     let new = hub.recreate_partition(&partition(&hub), Some(new_log()), start);
@@ -105,24 +120,43 @@ async fn a_topic_made_anew_is_sent_from_its_start_to_everybody_with_notice() {
     assert_eq!(drain(&mut live).await, expected);
 
     let next = Offset(i64::try_from(had.len()).unwrap());
-    let moved = Got::Moved(Requested::Offset(next), Offset(0), MovedReason::TopicRecreated);
+    let moved = Got::Moved(
+        Requested::Offset(next),
+        Offset(0),
+        MovedReason::TopicRecreated,
+    );
     let mut expected = vec![moved];
     expected.extend(events(0..4));
-    assert_eq!(drain(&mut late).await, expected, "nothing of the old memory");
+    assert_eq!(
+        drain(&mut late).await,
+        expected,
+        "nothing of the old memory"
+    );
 }
 
 #[tokio::test]
 async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice() {
     let old = log(0, 0, &[TIME; 20]);
     let (hub, requests) = hub_that_keeps(1 << 20, std::slice::from_ref(&old));
-    let new = hub.recreate_partition(&partition(&hub), Some(new_log()), LogStart::of_log(Offset(0)));
+    let new = hub.recreate_partition(
+        &partition(&hub),
+        Some(new_log()),
+        LogStart::of_log(Offset(0)),
+    );
     let log = log(0, 0, &[5; 30]);
     publish(&hub, &new, &log.records);
     // Its offset is one of the new log's too.
-    let position = AskedPosition::Both { next: Offset(12), timestamp: TimestampMs(TIME), log: old.identity };
+    let position = AskedPosition::Both {
+        next: Offset(12),
+        timestamp: TimestampMs(TIME),
+        log: old.identity,
+    };
     let (started, ()) = tokio::join!(subscribe(&hub, asked(Some(position))), async {
         let lookup = requests.lookups.recv().await.expect("where the log begins");
-        lookup.reply.send(log.answer(lookup.question)).expect("it waits");
+        lookup
+            .reply
+            .send(log.answer(lookup.question))
+            .expect("it waits");
     });
     let mut started = started.expect("it begins");
     let moved = started.moved.pop().expect("it is moved");
@@ -136,7 +170,10 @@ async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice()
 async fn whoever_is_below_the_cut_of_a_log_loses_nothing() {
     let log = log(0, 0, &[TIME; 20]);
     let hub = hub(std::slice::from_ref(&log));
-    let mut live = subscribe(&hub, asked(None)).await.expect("it begins").subscription;
+    let mut live = subscribe(&hub, asked(None))
+        .await
+        .expect("it begins")
+        .subscription;
     let (mut late, had) = behind(&hub).await;
     assert!(had.len() < 15);
     let new = hub.truncate_partition(&partition(&hub), Offset(15));
@@ -148,7 +185,11 @@ async fn whoever_is_below_the_cut_of_a_log_loses_nothing() {
     assert_eq!(drain(&mut live).await, expected);
 
     let from = i64::try_from(had.len()).unwrap();
-    assert_eq!(drain(&mut late).await, events(from..18), "no notice, no gap, no repeat");
+    assert_eq!(
+        drain(&mut late).await,
+        events(from..18),
+        "no notice, no gap, no repeat"
+    );
 }
 
 /// One that fell behind after the cut, and had read the lost records, goes on at the cut.
@@ -156,12 +197,19 @@ async fn whoever_is_below_the_cut_of_a_log_loses_nothing() {
 async fn whoever_is_beyond_the_cut_goes_on_there_with_notice() {
     let log = log(0, 0, &[TIME; 20]);
     let hub = hub(std::slice::from_ref(&log));
-    let mut live = subscribe(&hub, asked(None)).await.expect("it begins").subscription;
+    let mut live = subscribe(&hub, asked(None))
+        .await
+        .expect("it begins")
+        .subscription;
     let new = hub.truncate_partition(&partition(&hub), Offset(15));
     publish(&hub, &new, records(&log, 15..18));
     // Its frames have left the feed before it read them.
     hub.rewrite(|_, _| None);
-    let moved = Got::Moved(Requested::Offset(Offset(20)), Offset(15), MovedReason::LogTruncated);
+    let moved = Got::Moved(
+        Requested::Offset(Offset(20)),
+        Offset(15),
+        MovedReason::LogTruncated,
+    );
     let mut expected = vec![moved];
     expected.extend(events(15..18));
     assert_eq!(drain(&mut live).await, expected);
@@ -178,23 +226,57 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
     let id = [(0, 0), (1, 8)].map(|(number, next)| AskedEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(number)),
-        position: AskedPosition::Both { next: Offset(next), timestamp: TimestampMs(TIME), log: logs[0].identity },
+        position: AskedPosition::Both {
+            next: Offset(next),
+            timestamp: TimestampMs(TIME),
+            log: logs[0].identity,
+        },
     });
-    let error = subscribe(&hub, Asked { last_event_id: id.to_vec(), ..asked(None) }).await;
+    let error = subscribe(
+        &hub,
+        Asked {
+            last_event_id: id.to_vec(),
+            ..asked(None)
+        },
+    )
+    .await;
     assert!(error.is_err(), "where to begin in it cannot be looked up");
 
     hub.set_available(&sick, true);
-    let (started, ()) = tokio::join!(subscribe(&hub, Asked { last_event_id: id.to_vec(), ..asked(None) }), async {
-        let lookup = requests.lookups.recv().await.expect("memory does not reach back");
-        lookup.reply.send(logs[0].answer(lookup.question)).expect("it waits");
-    });
+    let (started, ()) = tokio::join!(
+        subscribe(
+            &hub,
+            Asked {
+                last_event_id: id.to_vec(),
+                ..asked(None)
+            }
+        ),
+        async {
+            let lookup = requests
+                .lookups
+                .recv()
+                .await
+                .expect("memory does not reach back");
+            lookup
+                .reply
+                .send(logs[0].answer(lookup.question))
+                .expect("it waits");
+        }
+    );
     let mut subscription = started.expect("it begins").subscription;
     hub.set_available(&sick, false);
-    assert_eq!(drain(&mut subscription).await, events(8..10), "of the other partition");
+    assert_eq!(
+        drain(&mut subscription).await,
+        events(8..10),
+        "of the other partition"
+    );
     hub.set_available(&sick, true);
     let (got, ()) = tokio::join!(drain(&mut subscription), async {
         let replay = requests.replays[0].recv().await.expect("it is read on");
-        replay.reply.send(logs[0].replay(&replay.range, 100)).expect("it waits");
+        replay
+            .reply
+            .send(logs[0].replay(&replay.range, 100))
+            .expect("it waits");
     });
     assert_eq!(got, events(0..10), "all of the one that is back");
 }
@@ -207,13 +289,35 @@ async fn in_memory_an_offset_without_a_log_counts_where_the_record_before_agrees
     let hub = hub(std::slice::from_ref(&log));
     let begins = async |next, timestamp| {
         let (next, timestamp) = (Offset(next), TimestampMs(timestamp));
-        let position = AskedPosition::Both { next, timestamp, log: None };
-        let started = subscribe(&hub, asked(Some(position))).await.expect("it begins");
+        let position = AskedPosition::Both {
+            next,
+            timestamp,
+            log: None,
+        };
+        let started = subscribe(&hub, asked(Some(position)))
+            .await
+            .expect("it begins");
         let mut subscription = started.subscription;
         drain(&mut subscription).await.into_iter().next()
     };
-    assert_eq!(begins(3, TIME + 1).await, Some(Got::Event(3)), "the record before agrees");
-    assert_eq!(begins(3, TIME + 2).await, Some(Got::Event(3)), "another log: the time counts");
-    assert_eq!(begins(4, TIME + 1).await, Some(Got::Event(1)), "another log: the time counts");
-    assert_eq!(begins(6, TIME + 9).await, Some(Got::Event(6)), "no record lies before it");
+    assert_eq!(
+        begins(3, TIME + 1).await,
+        Some(Got::Event(3)),
+        "the record before agrees"
+    );
+    assert_eq!(
+        begins(3, TIME + 2).await,
+        Some(Got::Event(3)),
+        "another log: the time counts"
+    );
+    assert_eq!(
+        begins(4, TIME + 1).await,
+        Some(Got::Event(1)),
+        "another log: the time counts"
+    );
+    assert_eq!(
+        begins(6, TIME + 9).await,
+        Some(Got::Event(6)),
+        "no record lies before it"
+    );
 }

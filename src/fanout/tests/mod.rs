@@ -24,7 +24,11 @@ mod together;
 use run::{Kind, Run};
 
 fn runs(kind: Kind) {
-    let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let variable = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect("a number"))
+    };
     let random: u64 = rand::random();
     let (first, count) = match (variable("SEED"), variable("MODEL_RUNS")) {
         (Some(seed), _) => (seed, 1),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::upstream;
-use crate::fanout::{Arrival, Asked, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, subscribe};
+use crate::fanout::{
+    Arrival, Asked, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, subscribe,
+};
 use crate::memory::Use;
 use crate::metrics::Metrics;
 use crate::stream::Topic;
@@ -52,7 +54,14 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, first: usize, count: usize)
 
 fn asked() -> Asked {
     let (topics, last_event_id) = (vec![topic()], Vec::new());
-    Asked { topics, format: Format::Ndjson, last_event_id, since: None, client: None, asker: None }
+    Asked {
+        topics,
+        format: Format::Ndjson,
+        last_event_id,
+        since: None,
+        client: None,
+        asker: None,
+    }
 }
 
 /// While an event is rendered for all feeds of a partition, a stream begins on it and ends.
@@ -63,19 +72,30 @@ fn who_joins_or_leaves_does_not_wait_until_an_event_is_rendered() {
     let (done, is_done) = mpsc::channel();
     let joining = Arc::clone(&hub);
     std::thread::spawn(move || {
-        drop(joining.join(&FeedKey { topics: [topic()].into(), format: Format::Ndjson }));
+        drop(joining.join(&FeedKey {
+            topics: [topic()].into(),
+            format: Format::Ndjson,
+        }));
         done.send(()).expect("the test waits");
     });
-    is_done.recv_timeout(Duration::from_mins(1)).expect("it does not wait");
+    is_done
+        .recv_timeout(Duration::from_mins(1))
+        .expect("it does not wait");
     drop(rendering);
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_for_which_there_is_no_memory_come_when_there_is() {
     let (hub, partition) = hub();
-    let mut subscription = subscribe(&hub, asked()).await.expect("it begins").subscription;
+    let mut subscription = subscribe(&hub, asked())
+        .await
+        .expect("it begins")
+        .subscription;
     publish(&hub, &partition, 0, 1);
-    assert!(matches!(subscription.next().await, Batch::Frames { live: Some(_), .. }));
+    assert!(matches!(
+        subscription.next().await,
+        Batch::Frames { live: Some(_), .. }
+    ));
     let all = hub.memory().hold(Use::Streams, BUDGET);
     publish(&hub, &partition, 1, 2);
     tokio::select! {
@@ -83,7 +103,14 @@ async fn events_for_which_there_is_no_memory_come_when_there_is() {
         () = tokio::time::sleep(Duration::from_mins(1)) => {}
     }
     drop(all);
-    let Batch::Frames { delivered, live: None, .. } = subscription.next().await else { panic!("what was missed comes") };
+    let Batch::Frames {
+        delivered,
+        live: None,
+        ..
+    } = subscription.next().await
+    else {
+        panic!("what was missed comes")
+    };
     assert_eq!(delivered[0].events, 2);
     tokio::select! {
         biased;
@@ -91,7 +118,13 @@ async fn events_for_which_there_is_no_memory_come_when_there_is() {
         () = tokio::task::yield_now() => {}
     }
     publish(&hub, &partition, 3, 1);
-    assert!(matches!(subscription.next().await, Batch::Frames { live: Some(_), .. }), "live again");
+    assert!(
+        matches!(
+            subscription.next().await,
+            Batch::Frames { live: Some(_), .. }
+        ),
+        "live again"
+    );
     drop(subscription);
     assert_eq!(hub.memory().held(), 0, "all is given back");
 }

@@ -45,12 +45,23 @@ impl Run {
     pub fn new(kind: Kind, seed: u64) -> Self {
         let dice = ChaCha8Rng::seed_from_u64(seed);
         let (truth, clusters, servers, clients) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { kind, dice, truth, clusters, servers, clients, now: 1_700_000_000_000 }
+        Self {
+            kind,
+            dice,
+            truth,
+            clusters,
+            servers,
+            clients,
+            now: 1_700_000_000_000,
+        }
     }
 
     /// Plays it and returns how many events were delivered.
     pub fn play(mut self) -> usize {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
         let runtime = runtime.expect("a runtime");
         LocalSet::new().block_on(&runtime, async {
             self.set_up();
@@ -78,7 +89,9 @@ impl Run {
 
     fn set_up(&mut self) {
         let clusters = if self.kind == Kind::TwoClusters { 2 } else { 1 };
-        self.clusters = (0..clusters).map(|_| Rc::new(RefCell::new(Vec::new()))).collect();
+        self.clusters = (0..clusters)
+            .map(|_| Rc::new(RefCell::new(Vec::new())))
+            .collect();
         for topic in TOPICS {
             for partition in 0..self.dice.random_range(1..3) {
                 self.add_log(&topic.into(), partition);
@@ -102,7 +115,11 @@ impl Run {
         for (number, cluster) in self.clusters.iter().enumerate() {
             let mut log = Log::new(number, topic.clone(), partition);
             // Older records that only this cluster has shift the offsets.
-            let fillers = if self.clusters.len() > 1 { self.dice.random_range(0..8) } else { 0 };
+            let fillers = if self.clusters.len() > 1 {
+                self.dice.random_range(0..8)
+            } else {
+                0
+            };
             for filler in 0..fillers {
                 log.append(None, filler, false, 0);
             }
@@ -124,7 +141,12 @@ impl Run {
 
     fn start_server(&mut self, cluster: usize) {
         let limits = self.limits();
-        self.servers.push(Server::start(cluster, &self.clusters[cluster], limits, &mut self.dice));
+        self.servers.push(Server::start(
+            cluster,
+            &self.clusters[cluster],
+            limits,
+            &mut self.dice,
+        ));
     }
 
     fn new_client(&mut self) -> Client {
@@ -142,7 +164,10 @@ impl Run {
         match self.below(100) {
             0..18 => self.produce(),
             18..38 => {
-                let (server, most) = (self.below(3) % self.servers.len(), self.dice.random_range(1..24));
+                let (server, most) = (
+                    self.below(3) % self.servers.len(),
+                    self.dice.random_range(1..24),
+                );
                 self.servers[server].publish(most, &mut self.dice);
             }
             38..70 => {
@@ -170,10 +195,19 @@ impl Run {
                 self.now += self.dice.random_range(1..40);
             }
             let disorder = self.kind == Kind::OneCluster && self.below(8) == 0;
-            let timestamp = self.now - if disorder { self.dice.random_range(0..60) } else { 0 };
+            let timestamp = self.now
+                - if disorder {
+                    self.dice.random_range(0..60)
+                } else {
+                    0
+                };
             let delivered = self.below(6) > 0;
             let index = self.truth[number].len();
-            let fate = if delivered { Fate::Delivered } else { Fate::Skipped };
+            let fate = if delivered {
+                Fate::Delivered
+            } else {
+                Fate::Skipped
+            };
             self.truth[number].push((timestamp, fate));
             for cluster in &self.clusters {
                 // Marks, and sometimes all of a transaction that was aborted.
@@ -192,16 +226,25 @@ impl Run {
     }
 
     fn take_in(&mut self, client: usize) {
-        let Some(server) = self.clients[client].server() else { return };
+        let Some(server) = self.clients[client].server() else {
+            return;
+        };
         let cluster = self.servers[server].cluster;
         self.clients[client].take_in(&self.clusters[cluster].borrow(), &self.truth);
     }
 
     fn cut(&mut self, client: usize) {
-        let Some(server) = self.clients[client].server() else { return };
+        let Some(server) = self.clients[client].server() else {
+            return;
+        };
         let cluster = self.servers[server].cluster;
         let resume = self.below(10) > 0;
-        self.clients[client].cut(resume, &self.clusters[cluster].borrow(), &self.truth, &mut self.dice);
+        self.clients[client].cut(
+            resume,
+            &self.clusters[cluster].borrow(),
+            &self.truth,
+            &mut self.dice,
+        );
     }
 
     fn connect(&mut self, client: usize) {
@@ -235,7 +278,11 @@ impl Run {
             Kind::Growth => {
                 let topic = TOPICS[self.below(TOPICS.len())];
                 let topic = Topic::from(topic);
-                let partitions = self.clusters[0].borrow().iter().filter(|log| log.topic == topic).count();
+                let partitions = self.clusters[0]
+                    .borrow()
+                    .iter()
+                    .filter(|log| log.topic == topic)
+                    .count();
                 self.add_log(&topic, i32::try_from(partitions).expect("few"));
                 // One server may find it later than the other.
                 let late = self.below(self.servers.len());
@@ -247,9 +294,13 @@ impl Run {
                 let log = &mut logs[number];
                 for _ in 0..self.dice.random_range(0..6) {
                     let place = self.dice.random_range(0..log.records.len().max(1));
-                    let Some(record) = log.records.get(place) else { break };
+                    let Some(record) = log.records.get(place) else {
+                        break;
+                    };
                     log.compacted.push(record.offset);
-                    if let Some((_, fate @ Fate::Delivered)) = record.index.map(|index| &mut self.truth[number][index]) {
+                    if let Some((_, fate @ Fate::Delivered)) =
+                        record.index.map(|index| &mut self.truth[number][index])
+                    {
                         *fate = Fate::Compacted;
                     }
                 }
@@ -278,7 +329,11 @@ impl Run {
             (0..self.clients.len()).for_each(|client| self.take_in(client));
             self.servers.iter().for_each(Server::check);
             let logs = self.clusters[0].borrow();
-            if self.clients.iter().all(|client| !client.is_ended() && client.has_all(&logs, &self.truth)) {
+            if self
+                .clients
+                .iter()
+                .all(|client| !client.is_ended() && client.has_all(&logs, &self.truth))
+            {
                 return;
             }
         }

@@ -35,15 +35,25 @@ impl Server {
     pub fn start(cluster: usize, logs: &Cluster, limits: HubLimits, dice: &mut ChaCha8Rng) -> Self {
         let (to_kafka, requests) = upstream(64, 1);
         let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
-        let mut server =
-            Self { cluster, hub, logs: Rc::clone(logs), partitions: Vec::new(), read: Vec::new(), answering: Vec::new() };
+        let mut server = Self {
+            cluster,
+            hub,
+            logs: Rc::clone(logs),
+            partitions: Vec::new(),
+            read: Vec::new(),
+            answering: Vec::new(),
+        };
         for number in 0..logs.borrow().len() {
             server.read_old(number, dice);
         }
         while server.publish(100, dice) {}
         server.hub.set_ready(true);
         for _ in 0..2 {
-            let answering = answer(Rc::clone(logs), requests.clone(), ChaCha8Rng::from_rng(dice));
+            let answering = answer(
+                Rc::clone(logs),
+                requests.clone(),
+                ChaCha8Rng::from_rng(dice),
+            );
             server.answering.push(spawn_local(answering));
         }
         server
@@ -54,11 +64,28 @@ impl Server {
         let log = &logs[number];
         let left = log.place(log.low);
         let from = dice.random_range(left..=log.records.len());
-        let start = log.records.get(from).map_or(log.high, |record| record.offset).max(log.low);
-        let floor = log.records[left..from].iter().map(|record| record.timestamp + 1).max().unwrap_or(i64::MIN);
+        let start = log
+            .records
+            .get(from)
+            .map_or(log.high, |record| record.offset)
+            .max(log.low);
+        let floor = log.records[left..from]
+            .iter()
+            .map(|record| record.timestamp + 1)
+            .max()
+            .unwrap_or(i64::MIN);
         let timestamp = Some(log.timestamp_before(start));
-        let start = LogStart { offset: Offset(start), floor: TimestampMs(floor), timestamp };
-        self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.identity, start));
+        let start = LogStart {
+            offset: Offset(start),
+            floor: TimestampMs(floor),
+            timestamp,
+        };
+        self.partitions.push(self.hub.add_partition(
+            &log.topic,
+            log.partition,
+            log.identity,
+            start,
+        ));
         self.read.push(log.place(start.offset.0));
     }
 
@@ -67,7 +94,12 @@ impl Server {
         let logs = self.logs.borrow();
         for log in &logs[self.partitions.len()..] {
             let start = LogStart::of_log(Offset(log.low));
-            self.partitions.push(self.hub.add_partition(&log.topic, log.partition, log.identity, start));
+            self.partitions.push(self.hub.add_partition(
+                &log.topic,
+                log.partition,
+                log.identity,
+                start,
+            ));
             self.read.push(0);
         }
     }
@@ -77,30 +109,46 @@ impl Server {
         let logs = self.logs.borrow();
         for (number, log) in logs.iter().enumerate().take(self.read.len()) {
             // What is to be read next is gone from Kafka already.
-            if log.records.get(self.read[number]).is_some_and(|record| record.offset < log.low) {
+            if log
+                .records
+                .get(self.read[number])
+                .is_some_and(|record| record.offset < log.low)
+            {
                 self.hub.skip_to(&self.partitions[number], Offset(log.low));
                 self.read[number] = log.place(log.low);
             }
         }
         let mut batch = Vec::new();
         for _ in 0..most {
-            let waiting: Vec<usize> =
-                (0..self.read.len()).filter(|number| self.read[*number] < logs[*number].records.len()).collect();
+            let waiting: Vec<usize> = (0..self.read.len())
+                .filter(|number| self.read[*number] < logs[*number].records.len())
+                .collect();
             if waiting.is_empty() {
                 break;
             }
             let number = waiting[dice.random_range(0..waiting.len())];
-            let LogRecord { offset, timestamp, event, .. } = logs[number].records[self.read[number]].clone();
+            let LogRecord {
+                offset,
+                timestamp,
+                event,
+                ..
+            } = logs[number].records[self.read[number]].clone();
             self.read[number] += 1;
             let partition = Arc::clone(&self.partitions[number]);
-            batch.push(Arrival { partition, offset: Offset(offset), timestamp: TimestampMs(timestamp), event });
+            batch.push(Arrival {
+                partition,
+                offset: Offset(offset),
+                timestamp: TimestampMs(timestamp),
+                event,
+            });
         }
         let is_some = !batch.is_empty();
         self.hub.publish(batch);
         for (number, log) in logs.iter().enumerate().take(self.read.len()) {
             // Kafka has shown that nothing is left up to the log's end.
             if self.read[number] == log.records.len() && dice.random_range(0..4) == 0 {
-                self.hub.pass_hole(&self.partitions[number], Offset(log.high));
+                self.hub
+                    .pass_hole(&self.partitions[number], Offset(log.high));
             }
         }
         is_some
@@ -113,7 +161,10 @@ impl Server {
 
     /// Fails when the model was asked something that makes no sense.
     pub fn check(&self) {
-        assert!(self.answering.iter().all(|task| !task.is_finished()), "see the panic above");
+        assert!(
+            self.answering.iter().all(|task| !task.is_finished()),
+            "see the panic above"
+        );
     }
 }
 
@@ -163,5 +214,7 @@ async fn linger(dice: &mut ChaCha8Rng) {
 }
 
 fn find<'a>(logs: &'a [Log], topic: &Topic, partition: Partition) -> &'a Log {
-    logs.iter().find(|log| log.topic == *topic && log.partition == partition).expect("a partition that there is")
+    logs.iter()
+        .find(|log| log.topic == *topic && log.partition == partition)
+        .expect("a partition that there is")
 }

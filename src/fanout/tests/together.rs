@@ -29,7 +29,10 @@ pub(super) fn hub(logs: &[Log]) -> Arc<Hub> {
     hub_that_keeps(1 << 20, logs).0
 }
 
-pub(super) fn hub_that_keeps(memory_log_bytes_max: usize, logs: &[Log]) -> (Arc<Hub>, UpstreamRequests) {
+pub(super) fn hub_that_keeps(
+    memory_log_bytes_max: usize,
+    logs: &[Log],
+) -> (Arc<Hub>, UpstreamRequests) {
     let (to_kafka, requests) = upstream(1, 1);
     let limits = HubLimits {
         memory_log_bytes_max,
@@ -61,17 +64,41 @@ pub(super) fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRe
 
 pub(super) fn from_the_first_offset_on() -> Asked {
     let position = AskedPosition::Offset(Offset(0));
-    let id = vec![AskedEntry { topic: "eqiad.a".into(), partition: Some(Partition(0)), position }];
-    Asked { topics: vec!["eqiad.a".into()], format: Format::Sse, last_event_id: id, since: None, client: None, asker: None }
+    let id = vec![AskedEntry {
+        topic: "eqiad.a".into(),
+        partition: Some(Partition(0)),
+        position,
+    }];
+    Asked {
+        topics: vec!["eqiad.a".into()],
+        format: Format::Sse,
+        last_event_id: id,
+        since: None,
+        client: None,
+        asker: None,
+    }
 }
 
 /// Answers one question and one request for a range; `between` happens to the log between them.
 async fn answer(requests: &UpstreamRequests, mut log: Log, between: impl FnOnce(&mut Log)) {
-    let lookup = requests.lookups.recv().await.expect("memory does not know offset 0");
-    lookup.reply.send(log.answer(lookup.question)).expect("it waits");
-    let replay = requests.replays[0].recv().await.expect("memory has forgotten the first");
+    let lookup = requests
+        .lookups
+        .recv()
+        .await
+        .expect("memory does not know offset 0");
+    lookup
+        .reply
+        .send(log.answer(lookup.question))
+        .expect("it waits");
+    let replay = requests.replays[0]
+        .recv()
+        .await
+        .expect("memory has forgotten the first");
     between(&mut log);
-    replay.reply.send(log.replay(&replay.range, 100)).expect("it waits");
+    replay
+        .reply
+        .send(log.replay(&replay.range, 100))
+        .expect("it waits");
 }
 
 #[tokio::test]
@@ -79,11 +106,17 @@ async fn who_reads_on_from_memory_gives_its_place_back() {
     let log = log(0, 0, &[TIME; 10]);
     let (hub, requests) = hub_that_keeps(1000, std::slice::from_ref(&log));
     let read = async {
-        let mut subscription = subscribe(&hub, from_the_first_offset_on()).await.expect("it begins").subscription;
-        let forgotten = u64::try_from(hub.partitions(&"eqiad.a".into())[0].memory_start().0).expect("few");
+        let mut subscription = subscribe(&hub, from_the_first_offset_on())
+            .await
+            .expect("it begins")
+            .subscription;
+        let forgotten =
+            u64::try_from(hub.partitions(&"eqiad.a".into())[0].memory_start().0).expect("few");
         let mut count = 0;
         while count < 10 {
-            let Batch::Frames { delivered, .. } = subscription.next().await else { panic!("only frames") };
+            let Batch::Frames { delivered, .. } = subscription.next().await else {
+                panic!("only frames")
+            };
             count += delivered.iter().map(|topic| topic.events).sum::<u64>();
             assert_eq!(
                 hub.places.taken(),
@@ -107,9 +140,17 @@ async fn who_waits_for_the_feed_has_given_its_place_back() {
         log.low = log.high;
     };
     let read = async {
-        let mut subscription = subscribe(&hub, from_the_first_offset_on()).await.expect("it begins").subscription;
-        let Batch::Moved(moved) = subscription.next().await else { panic!("what is gone is told") };
-        assert_eq!((moved.asked, moved.actual), (Requested::Offset(Offset(0)), Offset(11)));
+        let mut subscription = subscribe(&hub, from_the_first_offset_on())
+            .await
+            .expect("it begins")
+            .subscription;
+        let Batch::Moved(moved) = subscription.next().await else {
+            panic!("what is gone is told")
+        };
+        assert_eq!(
+            (moved.asked, moved.actual),
+            (Requested::Offset(Offset(0)), Offset(11))
+        );
         assert_eq!(hub.places.taken(), 1);
         tokio::select! {
             biased;
@@ -134,11 +175,23 @@ async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
         client: None,
         asker: None,
     };
-    let mut one = subscribe(&hub, asked()).await.expect("it begins").subscription;
-    let mut other = subscribe(&hub, asked()).await.expect("it begins").subscription;
+    let mut one = subscribe(&hub, asked())
+        .await
+        .expect("it begins")
+        .subscription;
+    let mut other = subscribe(&hub, asked())
+        .await
+        .expect("it begins")
+        .subscription;
     logs[0].append(Some(1), TIME + 1, true, 0);
-    publish(&hub, &hub.partitions(&logs[0].topic)[0], &logs[0].records[1..]);
-    let (Batch::Frames { pieces, .. }, Batch::Frames { pieces: others, .. }) = (one.next().await, other.next().await) else {
+    publish(
+        &hub,
+        &hub.partitions(&logs[0].topic)[0],
+        &logs[0].records[1..],
+    );
+    let (Batch::Frames { pieces, .. }, Batch::Frames { pieces: others, .. }) =
+        (one.next().await, other.next().await)
+    else {
         panic!("frames come");
     };
     assert_eq!(pieces.len(), 1);

@@ -12,11 +12,17 @@ fn decoded(coding: Coding, body: &[u8]) -> Vec<u8> {
         Coding::Gzip => {
             let mut decoder = flate2::bufread::GzDecoder::new(body);
             decoder.read_to_end(&mut plain).expect("one valid member");
-            assert!(decoder.into_inner().is_empty(), "nothing follows the member");
+            assert!(
+                decoder.into_inner().is_empty(),
+                "nothing follows the member"
+            );
         }
         Coding::Zstd if body.is_empty() => {}
         Coding::Zstd => {
-            zstd::stream::read::Decoder::new(body).expect("a decoder").read_to_end(&mut plain).expect("whole frames");
+            zstd::stream::read::Decoder::new(body)
+                .expect("a decoder")
+                .read_to_end(&mut plain)
+                .expect("whole frames");
         }
     }
     plain
@@ -51,11 +57,19 @@ fn who_asks_for_nothing_gets_identity_and_weights_decide() {
 
 #[test]
 fn checksums_are_added_and_taken_apart() {
-    let (a, b) = (Bytes::from_static(b"one"), Bytes::from_static(b"and another"));
+    let (a, b) = (
+        Bytes::from_static(b"one"),
+        Bytes::from_static(b"and another"),
+    );
     let both = Checksum::of(&[a.clone(), b.clone()]);
     let (a, b) = (Checksum::of(&[a]), Checksum::of(&[b]));
     assert_eq!(
-        (a.then(b), both.since(a), both.since(Checksum::default()), both.since(both)),
+        (
+            a.then(b),
+            both.since(a),
+            both.since(Checksum::default()),
+            both.since(both)
+        ),
         (both, b, both, Checksum::default())
     );
 }
@@ -81,7 +95,12 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let bytes = || prop_oneof![prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(0_u8..4, 0..5000)];
+    let bytes = || {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..40),
+            prop::collection::vec(0_u8..4, 0..5000)
+        ]
+    };
     let step = prop_oneof![
         2 => bytes().prop_map(Step::Alone),
         2 => Just(Step::Join),
@@ -94,7 +113,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Runs the steps for one client, and says what it has got and what it should read.
 fn run(coding: Coding, steps: Vec<Step>) -> (Vec<u8>, Vec<u8>) {
-    let (mut own, mut shared, mut joined) = (Coder::new(coding), SharedCoder::new(coding, &MemoryBudget::new(1 << 30)), None);
+    let (mut own, mut shared, mut joined) = (
+        Coder::new(coding),
+        SharedCoder::new(coding, &MemoryBudget::new(1 << 30)),
+        None,
+    );
     let (mut wire, mut plain) = (own.head().to_vec(), Vec::new());
     for step in steps {
         match step {
@@ -105,7 +128,12 @@ fn run(coding: Coding, steps: Vec<Step>) -> (Vec<u8>, Vec<u8>) {
             Step::Join if joined.is_none() && shared.is_fresh() => joined = Some(shared.sum()),
             Step::Shared(bytes) => {
                 let half = bytes.len() / 2;
-                let written = shared.encode(vec![bytes[..half].to_vec().into(), bytes[half..].to_vec().into()]).concat();
+                let written = shared
+                    .encode(vec![
+                        bytes[..half].to_vec().into(),
+                        bytes[half..].to_vec().into(),
+                    ])
+                    .concat();
                 if joined.is_some() {
                     plain.extend_from_slice(&bytes);
                     wire.extend(written);

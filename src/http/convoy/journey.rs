@@ -91,14 +91,23 @@ impl Journey {
         if self.subscription.has_more() {
             let most = Duration::from_millis(self.app.config.limits.batch_wait_max_ms);
             let rest = begun.elapsed().min(most);
-            if rest >= limits::CONVOY_REST_MIN { tokio::time::sleep(rest).await } else { tokio::task::yield_now().await }
+            if rest >= limits::CONVOY_REST_MIN {
+                tokio::time::sleep(rest).await
+            } else {
+                tokio::task::yield_now().await
+            }
         }
     }
 
     async fn break_silence(&mut self) {
         self.let_in().await;
-        self.app.metrics.heartbeats.inc_by(self.members.len() as u64);
-        let coded = self.coder.encode(vec![Bytes::from_static(self.format.heartbeat())]);
+        self.app
+            .metrics
+            .heartbeats
+            .inc_by(self.members.len() as u64);
+        let coded = self
+            .coder
+            .encode(vec![Bytes::from_static(self.format.heartbeat())]);
         self.write_pieces(coded).await;
     }
 
@@ -129,9 +138,16 @@ impl Journey {
     /// Writes to some of the members; those that did not take all, in order. Their sockets are looked up first and together: members lie
     /// apart in memory, and one look-up does not wait for the other.
     fn write_to(&self, range: Range<usize>, chunk: &Chunk) -> Vec<(usize, Written)> {
-        let sinks: Vec<SinkRef<'_>> = self.members[range.clone()].iter().map(|member| member.sink.as_ref()).collect();
-        let written = range.zip(sinks).map(|(index, sink)| (index, sink.write(chunk)));
-        written.filter(|(_, written)| !matches!(written, Written::Whole)).collect()
+        let sinks: Vec<SinkRef<'_>> = self.members[range.clone()]
+            .iter()
+            .map(|member| member.sink.as_ref())
+            .collect();
+        let written = range
+            .zip(sinks)
+            .map(|(index, sink)| (index, sink.write(chunk)));
+        written
+            .filter(|(_, written)| !matches!(written, Written::Whole))
+            .collect()
     }
 
     fn remove(&mut self, index: usize) -> Member {
@@ -147,10 +163,26 @@ impl Journey {
         let unwritten = if end.is_empty() {
             unwritten
         } else {
-            memory.keep(Use::Unwritten, [&unwritten[..], member.sink.as_ref().form(&end)].concat().into())
+            memory.keep(
+                Use::Unwritten,
+                [&unwritten[..], member.sink.as_ref().form(&end)]
+                    .concat()
+                    .into(),
+            )
         };
-        let (subscription, sum) = (self.subscription.fork(member.client), member.before.then(sum));
-        member.leave(self.convoy.delivered(), Left { subscription, unwritten, sum, turned_away: false });
+        let (subscription, sum) = (
+            self.subscription.fork(member.client),
+            member.before.then(sum),
+        );
+        member.leave(
+            self.convoy.delivered(),
+            Left {
+                subscription,
+                unwritten,
+                sum,
+                turned_away: false,
+            },
+        );
     }
 
     /// Sends everybody on alone.
@@ -165,9 +197,13 @@ impl Journey {
         if !self.convoy.leaving.swap(false, Ordering::Acquire) {
             return;
         }
-        self.waiting.retain(|newcomer| !newcomer.member.left.is_closed());
+        self.waiting
+            .retain(|newcomer| !newcomer.member.left.is_closed());
         for index in (0..self.members.len()).rev() {
-            let (is_gone, wants_out) = (self.members[index].left.is_closed(), self.members[index].state.wants_out());
+            let (is_gone, wants_out) = (
+                self.members[index].left.is_closed(),
+                self.members[index].state.wants_out(),
+            );
             if is_gone || wants_out {
                 let member = self.remove(index);
                 self.leave(member, Bytes::new());
@@ -183,8 +219,14 @@ impl Journey {
             self.bring_up(newcomer);
         }
         let here = self.subscription.live_at();
-        let may_begin = self.anew.0.elapsed() >= limits::CONVOY_ANEW_PAUSE || self.anew.1 >= limits::CONVOY_ANEW_EVENTS;
-        if may_begin && self.waiting.iter().any(|newcomer| newcomer.subscription.live_at() == here) {
+        let may_begin = self.anew.0.elapsed() >= limits::CONVOY_ANEW_PAUSE
+            || self.anew.1 >= limits::CONVOY_ANEW_EVENTS;
+        if may_begin
+            && self
+                .waiting
+                .iter()
+                .any(|newcomer| newcomer.subscription.live_at() == here)
+        {
             self.anew = (Instant::now(), 0);
             let end = self.coder.begin_anew();
             self.write_pieces(vec![end]).await;
@@ -198,13 +240,17 @@ impl Journey {
     /// Writes to a newcomer what lies between its place and the convoy's.
     fn bring_up(&mut self, mut newcomer: Newcomer) {
         loop {
-            let (Some(own), Some(convoy)) = (newcomer.subscription.live_at(), self.subscription.live_at()) else {
+            let (Some(own), Some(convoy)) =
+                (newcomer.subscription.live_at(), self.subscription.live_at())
+            else {
                 return newcomer.leave(Bytes::new(), true);
             };
             if own >= convoy {
                 return self.seat(newcomer, own == convoy && self.coder.is_fresh());
             }
-            let Some(batch) = newcomer.subscription.next().now_or_never() else { continue };
+            let Some(batch) = newcomer.subscription.next().now_or_never() else {
+                continue;
+            };
             let said = Said::of(batch, self.format);
             if let Tally::Apart(sum) = &mut *newcomer.member.state.tally.lock() {
                 let mut alone = Audience::new(Arc::clone(&self.app.metrics));
@@ -231,7 +277,9 @@ impl Journey {
         if !is_here {
             return self.waiting.push(newcomer);
         }
-        let Newcomer { mut member, coder, .. } = newcomer;
+        let Newcomer {
+            mut member, coder, ..
+        } = newcomer;
         member.come_aboard(self.convoy.delivered());
         (member.before, member.joined) = (coder.sum(), self.coder.sum());
         self.audience.add(&member.streams);
@@ -241,8 +289,20 @@ impl Journey {
 
 impl Newcomer {
     fn leave(self, unwritten: Bytes, turned_away: bool) {
-        let Self { subscription, coder, member } = self;
-        member.leave(Sum::default(), Left { subscription, unwritten, sum: coder.sum(), turned_away });
+        let Self {
+            subscription,
+            coder,
+            member,
+        } = self;
+        member.leave(
+            Sum::default(),
+            Left {
+                subscription,
+                unwritten,
+                sum: coder.sum(),
+                turned_away,
+            },
+        );
     }
 }
 
@@ -260,7 +320,12 @@ mod tests {
     fn everybody_is_written_to_in_one_turn() {
         for members in [0, 1, 255, 256, 257, 512, 1000] {
             let turns: Vec<_> = turns(members).collect();
-            assert!(turns.iter().all(|turn| turn.len() <= limits::CONVOY_TURN_WRITES), "{turns:?}");
+            assert!(
+                turns
+                    .iter()
+                    .all(|turn| turn.len() <= limits::CONVOY_TURN_WRITES),
+                "{turns:?}"
+            );
             let numbers: Vec<usize> = turns.into_iter().flat_map(Iterator::rev).collect();
             assert_eq!(numbers, (0..members).rev().collect::<Vec<_>>());
         }

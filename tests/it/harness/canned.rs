@@ -54,29 +54,47 @@ async fn a_subscriber_reads_events_comments_and_ids() {
         &event("[2]", r#"{"n":2}"#),
         "0\r\n\r\n",
     ]);
-    let mut subscriber = Request::get("/v2/stream/a").last_event_id("[0]").subscribe(address).await;
+    let mut subscriber = Request::get("/v2/stream/a")
+        .last_event_id("[0]")
+        .subscribe(address)
+        .await;
     assert_eq!(subscriber.last_id(), None);
     let first = subscriber.event().await;
     assert_eq!(first.event.as_deref(), Some("message"));
     assert_eq!(first.record(), ("a".to_owned(), 0, 4));
     let (rest, end) = subscriber.rest().await;
-    assert_eq!((rest[0].json()["n"].as_i64(), rest.len(), end), (Some(2), 1, End::Complete));
+    assert_eq!(
+        (rest[0].json()["n"].as_i64(), rest.len(), end),
+        (Some(2), 1, End::Complete)
+    );
     assert_eq!(subscriber.last_id(), Some("[2]"));
     assert_eq!(subscriber.comment("ok").await, "ok");
     assert_eq!(subscriber.comments, ["ok", ""]);
     let head = request.join().expect("served");
-    assert!(head.starts_with("GET /v2/stream/a HTTP/1.1\r\nHost: localhost\r\n"), "{head}");
+    assert!(
+        head.starts_with("GET /v2/stream/a HTTP/1.1\r\nHost: localhost\r\n"),
+        "{head}"
+    );
     assert!(head.contains("\r\nLast-Event-ID: [0]\r\n"), "{head}");
 }
 
 #[tokio::test]
 async fn events_are_read_by_number_and_up_to_a_sentinel() {
-    let events: String = (0..6).map(|n| event(&format!("[{n}]"), &format!("{{\"n\":{n}}}"))).collect();
+    let events: String = (0..6)
+        .map(|n| event(&format!("[{n}]"), &format!("{{\"n\":{n}}}")))
+        .collect();
     let (address, _request) = serve(&[SSE, &events]);
     let mut subscriber = Request::get("/").subscribe(address).await;
     assert_eq!(subscriber.events(2).await[1].id.as_deref(), Some("[1]"));
-    let more = subscriber.events_until(|event| event.json()["n"] == 4).await;
-    assert_eq!(more.iter().map(|event| event.id.as_deref().unwrap()).collect::<Vec<_>>(), ["[2]", "[3]", "[4]"]);
+    let more = subscriber
+        .events_until(|event| event.json()["n"] == 4)
+        .await;
+    assert_eq!(
+        more.iter()
+            .map(|event| event.id.as_deref().unwrap())
+            .collect::<Vec<_>>(),
+        ["[2]", "[3]", "[4]"]
+    );
 }
 
 #[tokio::test]
@@ -86,7 +104,10 @@ async fn a_cut_inside_a_frame_leaves_the_last_complete_id() {
     let mut subscriber = Request::get("/").subscribe(address).await;
     let first_end = subscriber.event().await.end;
     let remains = subscriber.cut_at(first_end + 20).await;
-    assert_eq!((remains.events.len(), remains.last_id.as_deref()), (1, Some("[1]")));
+    assert_eq!(
+        (remains.events.len(), remains.last_id.as_deref()),
+        (1, Some("[1]"))
+    );
 
     let (address, _request) = serve(&[SSE, &first, &second, &second[..30]]);
     let mut subscriber = Request::get("/").subscribe(address).await;
@@ -118,9 +139,15 @@ async fn a_problem_is_not_taken_for_a_stream() {
 
 #[tokio::test]
 async fn a_body_with_a_length_is_read_to_its_end() {
-    let (address, _request) = serve(&["HTTP/1.1 400 Bad Request\r\ncontent-length: 14\r\n\r\n{\"stat", "us\":400}"]);
+    let (address, _request) = serve(&[
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: 14\r\n\r\n{\"stat",
+        "us\":400}",
+    ]);
     let mut response = Request::get("/").send(address).await;
-    assert_eq!((response.status, response.header("Content-Length")), (400, Some("14")));
+    assert_eq!(
+        (response.status, response.header("Content-Length")),
+        (400, Some("14"))
+    );
     assert_eq!(response.json().await["status"], 400);
     assert_eq!(response.end, Some(End::Complete));
 }
@@ -128,16 +155,30 @@ async fn a_body_with_a_length_is_read_to_its_end() {
 #[tokio::test]
 async fn lines_are_read_one_by_one() {
     let head = SSE.replace("text/event-stream", "application/x-ndjson");
-    let (address, _request) = serve(&[&head, &chunk("\n"), &chunk("{\"n\":1}\n{\"n\":2}\n"), "0\r\n\r\n"]);
+    let (address, _request) = serve(&[
+        &head,
+        &chunk("\n"),
+        &chunk("{\"n\":1}\n{\"n\":2}\n"),
+        "0\r\n\r\n",
+    ]);
     let mut lines = Request::get("/").subscribe_ndjson(address).await;
     let events = lines.events(2).await;
-    assert_eq!((events[0]["n"].as_i64(), events[1]["n"].as_i64()), (Some(1), Some(2)));
+    assert_eq!(
+        (events[0]["n"].as_i64(), events[1]["n"].as_i64()),
+        (Some(1), Some(2))
+    );
     assert_eq!(lines.line_or_end().await, None);
 }
 
 #[test]
 fn broken_chunks_are_errors() {
-    for broken in ["x\r\n", "3\r\nabcde", "\r\n", "3\r\nabc\n\n", "0\r\n\r\nmore"] {
+    for broken in [
+        "x\r\n",
+        "3\r\nabcde",
+        "\r\n",
+        "3\r\nabc\n\n",
+        "0\r\n\r\nmore",
+    ] {
         let fed = Dechunker::default().feed(broken.as_bytes(), &mut Vec::new(), &mut Vec::new());
         assert!(fed.is_err(), "{broken:?}: {fed:?}");
     }
@@ -148,7 +189,9 @@ fn every_line_ending_and_byte_order_mark_reads_the_same() {
     for ending in ["\n", "\r\n", "\r"] {
         let text = "\u{feff}:note\nevent:a\nid: 7\ndata: one\ndata:  two\nretry: 10\n\n\n:beat\n\ndata\n\n".replace('\n', ending);
         let frames = FrameParser::default().feed(text.as_bytes());
-        let [first, beat, empty] = frames.as_slice() else { panic!("three frames: {frames:?}") };
+        let [first, beat, empty] = frames.as_slice() else {
+            panic!("three frames: {frames:?}")
+        };
         let expected = Frame {
             event: Some("a".into()),
             id: Some("7".into()),
@@ -158,7 +201,10 @@ fn every_line_ending_and_byte_order_mark_reads_the_same() {
             end: first.end,
         };
         assert_eq!(*first, expected, "{ending:?}");
-        assert_eq!((beat.comments.as_slice(), &beat.data), (&["beat".to_owned()][..], &None));
+        assert_eq!(
+            (beat.comments.as_slice(), &beat.data),
+            (&["beat".to_owned()][..], &None)
+        );
         assert_eq!(empty.data.as_deref(), Some(""));
     }
 }

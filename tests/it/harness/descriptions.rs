@@ -75,22 +75,40 @@ on_both_brokers! {
 fn a_cluster_that_does_not_answer_is_given_up_in_time() {
     let absent = consumer(&format!("127.0.0.1:{}", free_ports()[0]));
     let asked = Instant::now();
-    let answer = describe_topics(absent.client(), &["topic"], false, Duration::from_millis(300));
-    assert_eq!(answer, Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut)));
+    let answer = describe_topics(
+        absent.client(),
+        &["topic"],
+        false,
+        Duration::from_millis(300),
+    );
+    assert_eq!(
+        answer,
+        Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut))
+    );
     assert!(asked.elapsed() >= Duration::from_millis(300));
     let nul = describe_topics(absent.client(), &["a\0b"], false, Duration::from_mins(1));
     assert!(matches!(nul, Err(KafkaError::Nul(_))), "{nul:?}");
     let empty = describe_topics(absent.client(), &["a", ""], false, Duration::from_mins(1));
-    assert_eq!(empty, Err(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument)));
+    assert_eq!(
+        empty,
+        Err(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_are_kept_with_the_embedded_brokers_folder() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let start = || {
-        let topics = vec![TopicSpec { name: "kept".to_owned(), partitions: 1 }];
+        let topics = vec![TopicSpec {
+            name: "kept".to_owned(),
+            partitions: 1,
+        }];
         let data = Some(folder.path().to_owned());
-        DevBroker::start(BrokerConfig { data, topics, ..BrokerConfig::default() })
+        DevBroker::start(BrokerConfig {
+            data,
+            topics,
+            ..BrokerConfig::default()
+        })
     };
     let mut ids = Vec::new();
     for _ in 0..2 {
@@ -113,11 +131,17 @@ async fn ids_are_kept_when_kafka_starts_again() {
     let before = (cluster.cluster_id().await, cluster.topic_id("kept").await);
     broker.kill();
     broker.restart().await;
-    assert_eq!((cluster.cluster_id().await, cluster.topic_id("kept").await), before);
+    assert_eq!(
+        (cluster.cluster_id().await, cluster.topic_id("kept").await),
+        before
+    );
 }
 
 fn consumer(brokers: &str) -> BaseConsumer {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers).set("group.id", "described").set("log_level", "2");
+    config
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "described")
+        .set("log_level", "2");
     config.create().expect("a consumer")
 }

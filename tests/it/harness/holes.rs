@@ -11,12 +11,19 @@ use crate::support::transactions::Ending;
 
 /// Offset, timestamp and value of what is committed.
 async fn committed(cluster: &Cluster, topic: &str) -> Vec<(i64, i64, String)> {
-    let value = |value: Option<Vec<u8>>| String::from_utf8(value.unwrap_or_default()).expect("text");
+    let value =
+        |value: Option<Vec<u8>>| String::from_utf8(value.unwrap_or_default()).expect("text");
     let log = cluster.log(topic).await.into_iter();
-    log.map(|record| (record.offset, record.timestamp, value(record.value))).collect()
+    log.map(|record| (record.offset, record.timestamp, value(record.value)))
+        .collect()
 }
 
-fn records(topic: &str, count: i64, timestamp: i64, value: &str) -> impl Iterator<Item = NewRecord> {
+fn records(
+    topic: &str,
+    count: i64,
+    timestamp: i64,
+    value: &str,
+) -> impl Iterator<Item = NewRecord> {
     (0..count).map(move |n| NewRecord::new(topic, 0, timestamp + n, value))
 }
 

@@ -16,15 +16,27 @@ async fn a_broker_killed_and_started_again_keeps_its_log_and_its_address() {
     let mut broker = KafkaBroker::start("to be killed").await;
     let cluster = broker.cluster();
     cluster.create_topic("kept", 1).await;
-    cluster.produce(NewRecord::new("kept", 0, 1, "before")).await;
+    cluster
+        .produce(NewRecord::new("kept", 0, 1, "before"))
+        .await;
     broker.kill();
     assert!(!cluster.answers().await);
     broker.restart().await;
-    assert_eq!(cluster.produce(NewRecord::new("kept", 0, 2, "between")).await, 1);
+    assert_eq!(
+        cluster
+            .produce(NewRecord::new("kept", 0, 2, "between"))
+            .await,
+        1
+    );
     broker.stop();
     assert!(!cluster.answers().await);
     broker.restart().await;
-    let values: Vec<_> = cluster.log("kept").await.into_iter().filter_map(|record| record.value).collect();
+    let values: Vec<_> = cluster
+        .log("kept")
+        .await
+        .into_iter()
+        .filter_map(|record| record.value)
+        .collect();
     assert_eq!(values, [b"before".to_vec(), b"between".to_vec()]);
 }
 
@@ -33,7 +45,10 @@ async fn a_broker_that_cannot_start_says_why() {
     if !kafka_is_here().await {
         return;
     }
-    let cause = KafkaBroker::try_start("misconfigured", &[("num.io.threads", "none")]).await.err().expect("it cannot start");
+    let cause = KafkaBroker::try_start("misconfigured", &[("num.io.threads", "none")])
+        .await
+        .err()
+        .expect("it cannot start");
     assert!(cause.contains("num.io.threads"), "{cause}");
 }
 
@@ -43,14 +58,30 @@ async fn a_further_listener_answers_at_its_own_port() {
         return;
     }
     let extra = [
-        ("listeners", "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},INSIDE://127.0.0.1:{extra_port}"),
-        ("advertised.listeners", "PLAINTEXT://127.0.0.1:{port},INSIDE://127.0.0.1:{extra_port}"),
-        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT"),
+        (
+            "listeners",
+            "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},INSIDE://127.0.0.1:{extra_port}",
+        ),
+        (
+            "advertised.listeners",
+            "PLAINTEXT://127.0.0.1:{port},INSIDE://127.0.0.1:{extra_port}",
+        ),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT",
+        ),
     ];
-    let broker = KafkaBroker::try_start("with two listeners", &extra).await.expect("it starts");
+    let broker = KafkaBroker::try_start("with two listeners", &extra)
+        .await
+        .expect("it starts");
     broker.cluster().create_topic("shared", 1).await;
     let inside = Cluster::new(&format!("127.0.0.1:{}", broker.extra_port));
-    assert_eq!(inside.produce(NewRecord::new("shared", 0, 1, "event")).await, 0);
+    assert_eq!(
+        inside
+            .produce(NewRecord::new("shared", 0, 1, "event"))
+            .await,
+        0
+    );
     assert_eq!(broker.cluster().watermarks("shared", 0).await, (0, 1));
 }
 
@@ -65,23 +96,38 @@ async fn no_broker_outlives_a_killed_test_process() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut process = Command::new(std::env::current_exe().expect("the test binary's path"))
-        .args(["--exact", "harness::real_kafka::the_process_that_is_killed", "--ignored"])
+        .args([
+            "--exact",
+            "harness::real_kafka::the_process_that_is_killed",
+            "--ignored",
+        ])
         .env("TMPDIR", folder.path())
         .env(TO_BE_KILLED, "1")
         .stdout(Stdio::null())
         .spawn()
         .expect("the test binary runs");
-    let entries =
-        || folder.path().read_dir().expect("the folder").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
+    let entries = || {
+        folder
+            .path()
+            .read_dir()
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").path())
+            .collect::<Vec<_>>()
+    };
     let address = eventually("the broker's address", async || {
         let [broker] = entries().try_into().ok()?;
-        std::fs::read_to_string(broker.join("started")).ok().filter(|address| address.ends_with('\n'))
+        std::fs::read_to_string(broker.join("started"))
+            .ok()
+            .filter(|address| address.ends_with('\n'))
     });
     let cluster = Cluster::new(address.await.trim());
     assert!(cluster.answers().await);
     process.kill().expect("it can be killed");
     process.wait().expect("it can be waited for");
-    eventually("the broker and its folder to be gone", async || entries().is_empty().then_some(())).await;
+    eventually("the broker and its folder to be gone", async || {
+        entries().is_empty().then_some(())
+    })
+    .await;
     assert!(!cluster.answers().await);
 }
 
@@ -98,9 +144,15 @@ async fn the_process_that_is_killed() {
 
 #[test]
 fn java_says_its_version_in_many_ways() {
-    assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime"), Some(17));
+    assert_eq!(
+        java_version("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime"),
+        Some(17)
+    );
     assert_eq!(java_version("java version \"1.8.0_402\""), Some(8));
     assert_eq!(java_version("openjdk version \"25\" 2025-09-16"), Some(25));
-    assert_eq!(java_version("openjdk version \"26-ea\" 2026-03-17"), Some(26));
+    assert_eq!(
+        java_version("openjdk version \"26-ea\" 2026-03-17"),
+        Some(26)
+    );
     assert_eq!(java_version("no such command"), None);
 }

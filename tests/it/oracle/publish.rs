@@ -41,21 +41,39 @@ impl Publisher {
                 cluster.create_topic(topic, PARTITIONS).await;
                 for partition in 0..PARTITIONS {
                     counts.insert((topic.clone(), partition), 0);
-                    let count = if clusters.len() > 1 { dice.random_range(0..20) } else { 0 };
+                    let count = if clusters.len() > 1 {
+                        dice.random_range(0..20)
+                    } else {
+                        0
+                    };
                     // Long before everything else, and no events: nobody may ask for them.
-                    fillers.extend((0..count).map(|_| NewRecord::new(topic, partition, 1000, "filler")));
+                    fillers.extend(
+                        (0..count).map(|_| NewRecord::new(topic, partition, 1000, "filler")),
+                    );
                 }
             }
             cluster.produce_many("none", fillers).await;
         }
         let codec = ["none", "gzip", "snappy", "lz4", "zstd"][dice.random_range(0..5)];
-        let producers = clusters.iter().map(|cluster| cluster.producer(codec)).collect();
+        let producers = clusters
+            .iter()
+            .map(|cluster| cluster.producer(codec))
+            .collect();
         let mut transactional = Vec::new();
         for cluster in clusters {
             transactional.push(cluster.transactional(&unique("oracle")).await);
         }
         let clusters = clusters.to_vec();
-        Self { clusters, producers, transactional, topics, counts, next: 0, now: TIME, dice }
+        Self {
+            clusters,
+            producers,
+            transactional,
+            topics,
+            counts,
+            next: 0,
+            now: TIME,
+            dice,
+        }
     }
 
     /// Publishes so many records everywhere, in the same order. `sending` learns how many there will be, before the first is sent;
@@ -68,12 +86,17 @@ impl Publisher {
         for (number, producer) in self.producers.iter().enumerate() {
             let transactional = &self.transactional[number];
             if !aborted.is_empty() {
-                transactional.transaction(aborted.clone(), Ending::Aborted).await;
+                transactional
+                    .transaction(aborted.clone(), Ending::Aborted)
+                    .await;
             }
             // The mark that ends it has the wall clock's time, years after its records.
             if in_transaction {
-                let offsets = transactional.transaction(records.clone(), Ending::Committed).await;
-                self.await_visible(&self.clusters[number], &records, &offsets).await;
+                let offsets = transactional
+                    .transaction(records.clone(), Ending::Committed)
+                    .await;
+                self.await_visible(&self.clusters[number], &records, &offsets)
+                    .await;
             } else {
                 producer.produce_many(records.clone()).await;
             }
@@ -85,7 +108,9 @@ impl Publisher {
     async fn await_visible(&self, cluster: &Cluster, records: &[NewRecord], offsets: &[i64]) {
         let mut ends: BTreeMap<Place, i64> = BTreeMap::new();
         for (record, offset) in records.iter().zip(offsets) {
-            let end = ends.entry((record.topic.clone(), record.partition)).or_default();
+            let end = ends
+                .entry((record.topic.clone(), record.partition))
+                .or_default();
             *end = (*end).max(offset + 1);
         }
         for ((topic, partition), end) in ends {
@@ -98,11 +123,17 @@ impl Publisher {
 
     /// Records that nobody may get; their offsets stay empty. Often none.
     fn aborted(&mut self) -> Vec<NewRecord> {
-        let count = if self.dice.random_range(0..4) == 0 { self.dice.random_range(1..200) } else { 0 };
+        let count = if self.dice.random_range(0..4) == 0 {
+            self.dice.random_range(1..200)
+        } else {
+            0
+        };
         let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
         let partition = self.dice.random_range(0..PARTITIONS);
         let value = format!(r#"{{"aborted":"{SECRET}"}}"#);
-        (0..count).map(|_| NewRecord::new(&topic, partition, self.now, value.clone())).collect()
+        (0..count)
+            .map(|_| NewRecord::new(&topic, partition, self.now, value.clone()))
+            .collect()
     }
 
     fn record(&mut self) -> NewRecord {
@@ -120,10 +151,18 @@ impl Publisher {
             1 => NewRecord::tombstone(&topic, partition, self.now, "key"),
             2 | 3 => {
                 let page = r#""meta":{"domain":"en.wikipedia.org"},"page_title":"Secret_page""#;
-                let value = format!(r#"{{"n":{n},{page},"performer":{{"user_text":"{SECRET}"}},"padding":"{padding}"}}"#);
+                let value = format!(
+                    r#"{{"n":{n},{page},"performer":{{"user_text":"{SECRET}"}},"padding":"{padding}"}}"#
+                );
                 NewRecord::new(&topic, partition, self.now, value)
             }
-            _ => NewRecord::new(&topic, partition, self.now, format!(r#"{{"n":{n},"padding":"{padding}"}}"#)).key("key"),
+            _ => NewRecord::new(
+                &topic,
+                partition,
+                self.now,
+                format!(r#"{{"n":{n},"padding":"{padding}"}}"#),
+            )
+            .key("key"),
         }
     }
 }

@@ -33,7 +33,12 @@ pub struct World {
 impl World {
     pub fn new(servers: Vec<(usize, SocketAddr)>, acknowledged: Counts) -> Self {
         let sent = RwLock::new(acknowledged.clone());
-        Self { servers: RwLock::new(servers), sent, acknowledged: RwLock::new(acknowledged), logs: RwLock::default() }
+        Self {
+            servers: RwLock::new(servers),
+            sent,
+            acknowledged: RwLock::new(acknowledged),
+            logs: RwLock::default(),
+        }
     }
 
     pub fn set_servers(&self, servers: Vec<(usize, SocketAddr)>) {
@@ -103,10 +108,16 @@ impl Plan {
             1 => &[1],
             _ => &[0, 1],
         };
-        let streams: Vec<&str> = chosen.iter().map(|number| super::STREAMS[*number]).collect();
+        let streams: Vec<&str> = chosen
+            .iter()
+            .map(|number| super::STREAMS[*number])
+            .collect();
         let since = (dice.random_range(0..3) == 0).then(|| TIME + dice.random_range(-100..20_000));
         Self {
-            topics: chosen.iter().flat_map(|number| topics[*number].clone()).collect(),
+            topics: chosen
+                .iter()
+                .flat_map(|number| topics[*number].clone())
+                .collect(),
             streams: streams.join(","),
             since,
             dice,
@@ -116,8 +127,16 @@ impl Plan {
 
 /// Connects, reads and is cut, again and again, until nothing more is published and everything was received.
 pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
-    let Plan { topics, streams, since, mut dice } = plan;
-    let mut account = Account { topics, connections: Vec::new() };
+    let Plan {
+        topics,
+        streams,
+        since,
+        mut dice,
+    } = plan;
+    let mut account = Account {
+        topics,
+        connections: Vec::new(),
+    };
     // With the cluster that it is of.
     let mut last_id: Option<(String, usize)> = None;
     let everything = timeout(PATIENCE, async {
@@ -128,20 +147,51 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
             };
             let acknowledged = world.acknowledged.read().expect("not poisoned").clone();
             let request = match (&last_id, since) {
-                (Some((id, _)), _) => Request::get(format!("/v2/stream/{streams}")).last_event_id(id),
+                (Some((id, _)), _) => {
+                    Request::get(format!("/v2/stream/{streams}")).last_event_id(id)
+                }
                 (None, Some(time)) => Request::get(format!("/v2/stream/{streams}?since={time}")),
                 (None, None) => Request::get(format!("/v2/stream/{streams}")),
             };
             // A server that restarts or has no place for a replay now says so, and is asked again.
-            let Some(mut response) = request.try_send(address, 16 * 1024).await.filter(|response| response.status == 200) else {
+            let Some(mut response) = request
+                .try_send(address, 16 * 1024)
+                .await
+                .filter(|response| response.status == 200)
+            else {
                 sleep(Duration::from_millis(dice.random_range(5..100))).await;
                 continue;
             };
-            assert_eq!(response.header("x-eventstreams-moved").filter(|told| !told.contains("above_log_end")), None);
+            assert_eq!(
+                response
+                    .header("x-eventstreams-moved")
+                    .filter(|told| !told.contains("above_log_end")),
+                None
+            );
             let sent = world.sent.read().expect("not poisoned").clone();
-            let beginning = if last_id.is_some() { Beginning::Resumed } else { Beginning::New { since, acknowledged, sent } };
-            let mut connection = Connection { cluster, beginning, frames: Vec::new() };
-            let complete = read(&mut response, &world, &connection, &account.topics, last_id.as_ref(), &mut dice).await;
+            let beginning = if last_id.is_some() {
+                Beginning::Resumed
+            } else {
+                Beginning::New {
+                    since,
+                    acknowledged,
+                    sent,
+                }
+            };
+            let mut connection = Connection {
+                cluster,
+                beginning,
+                frames: Vec::new(),
+            };
+            let complete = read(
+                &mut response,
+                &world,
+                &connection,
+                &account.topics,
+                last_id.as_ref(),
+                &mut dice,
+            )
+            .await;
             connection.frames = whole_frames(&response.body);
             if let Some(id) = connection.frames.last().and_then(|frame| frame.id.clone()) {
                 last_id = Some((id, cluster));
@@ -153,7 +203,10 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
             sleep(Duration::from_millis(dice.random_range(0..40))).await;
         }
     });
-    assert!(everything.await.is_ok(), "a subscriber has not got everything in {PATIENCE:?}: {account:?}");
+    assert!(
+        everything.await.is_ok(),
+        "a subscriber has not got everything in {PATIENCE:?}: {account:?}"
+    );
     account
 }
 
@@ -185,8 +238,15 @@ async fn read(
         }
         // Where nothing comes for a while, it goes elsewhere. At the end it waits, or on a busy machine it would go again and again.
         let hurry = Duration::from_millis(dice.random_range(100..1000));
-        let patience = if world.logs().is_some() { END_PATIENCE } else { hurry };
-        if !timeout(patience, response.read_more("more")).await.unwrap_or(false) {
+        let patience = if world.logs().is_some() {
+            END_PATIENCE
+        } else {
+            hurry
+        };
+        if !timeout(patience, response.read_more("more"))
+            .await
+            .unwrap_or(false)
+        {
             break;
         }
     }
@@ -198,8 +258,19 @@ async fn read(
 /// The whole events in these bytes.
 fn whole_frames(body: &[u8]) -> Vec<Frame> {
     let frames = FrameParser::default().feed(body);
-    assert!(!body.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "{SECRET} is shown");
-    let told = frames.iter().flat_map(|frame| &frame.comments).find(|comment| comment.contains("below_log_start"));
+    assert!(
+        !body
+            .windows(SECRET.len())
+            .any(|window| window == SECRET.as_bytes()),
+        "{SECRET} is shown"
+    );
+    let told = frames
+        .iter()
+        .flat_map(|frame| &frame.comments)
+        .find(|comment| comment.contains("below_log_start"));
     assert_eq!(told, None, "nothing is gone from the logs");
-    frames.into_iter().filter(|frame| frame.data.is_some()).collect()
+    frames
+        .into_iter()
+        .filter(|frame| frame.data.is_some())
+        .collect()
 }

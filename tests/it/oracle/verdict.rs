@@ -41,7 +41,13 @@ impl Logs {
         let mut logs = BTreeMap::new();
         for topic in topics {
             for partition in 0..PARTITIONS {
-                logs.insert((topic.clone(), partition), Partition { records: Vec::new(), offsets: Vec::new() });
+                logs.insert(
+                    (topic.clone(), partition),
+                    Partition {
+                        records: Vec::new(),
+                        offsets: Vec::new(),
+                    },
+                );
             }
             for (number, cluster) in clusters.iter().enumerate() {
                 for place in logs.range_mut((topic.clone(), 0)..=(topic.clone(), PARTITIONS)) {
@@ -52,7 +58,9 @@ impl Logs {
                     if value == b"filler" {
                         continue;
                     }
-                    let partition = logs.get_mut(&(topic.clone(), record.partition)).expect("a partition");
+                    let partition = logs
+                        .get_mut(&(topic.clone(), record.partition))
+                        .expect("a partition");
                     let own = (record.timestamp, value.starts_with(b"{"));
                     match partition.records.get(partition.offsets[number].len()) {
                         Some(same) => assert_eq!(*same, own, "the clusters differ"),
@@ -66,19 +74,32 @@ impl Logs {
     }
 
     /// Whether nothing comes any more after the newest id, which is of a cluster, or on a connection that has had none.
-    pub fn is_everything(&self, topics: &[String], connection: &Connection, newest: Option<&(String, usize)>) -> bool {
-        let ended = |partition: &Partition, index: usize| partition.event_in(index, partition.records.len()).is_none();
+    pub fn is_everything(
+        &self,
+        topics: &[String],
+        connection: &Connection,
+        newest: Option<&(String, usize)>,
+    ) -> bool {
+        let ended = |partition: &Partition, index: usize| {
+            partition.event_in(index, partition.records.len()).is_none()
+        };
         match newest {
             Some((id, cluster)) => {
                 let positions = positions(id);
-                self.of(topics).all(|(place, partition)| ended(partition, partition.index_at(*cluster, positions[place])))
+                self.of(topics).all(|(place, partition)| {
+                    ended(partition, partition.index_at(*cluster, positions[place]))
+                })
             }
-            None => self.of(topics).all(|(place, partition)| ended(partition, wanted(place, partition, connection).0)),
+            None => self
+                .of(topics)
+                .all(|(place, partition)| ended(partition, wanted(place, partition, connection).0)),
         }
     }
 
     fn of<'a>(&'a self, topics: &'a [String]) -> impl Iterator<Item = (&'a Place, &'a Partition)> {
-        self.0.iter().filter(|((topic, _), _)| topics.contains(topic))
+        self.0
+            .iter()
+            .filter(|((topic, _), _)| topics.contains(topic))
     }
 
     /// Fails unless the subscriber got what lies in the logs from its start on. Returns how many events that were.
@@ -87,8 +108,12 @@ impl Logs {
         let mut id_of = None;
         let mut events = 0;
         for connection in &account.connections {
-            let Some(first) = connection.frames.first() else { continue };
-            let moved = id_of.replace(connection.cluster).is_some_and(|before| before != connection.cluster);
+            let Some(first) = connection.frames.first() else {
+                continue;
+            };
+            let moved = id_of
+                .replace(connection.cluster)
+                .is_some_and(|before| before != connection.cluster);
             let begun = self.beginning(connection, first);
             progress = match progress {
                 Some(before) if matches!(connection.beginning, Beginning::Resumed) => {
@@ -103,8 +128,13 @@ impl Logs {
         }
         let progress = progress.unwrap_or_default();
         for (place, partition) in self.of(&account.topics) {
-            let missing = progress.get(place).and_then(|next| partition.event_in(*next, partition.records.len()));
-            assert_eq!(missing, None, "{place:?} was not read to its end: {account:?}");
+            let missing = progress
+                .get(place)
+                .and_then(|next| partition.event_in(*next, partition.records.len()));
+            assert_eq!(
+                missing, None,
+                "{place:?} was not read to its end: {account:?}"
+            );
         }
         events
     }
@@ -123,12 +153,25 @@ impl Logs {
     }
 
     /// A subscriber that came back goes on where it was, or on another cluster before that.
-    fn gone_on(&self, before: Progress, begun: Progress, moved: bool, connection: &Connection) -> Progress {
+    fn gone_on(
+        &self,
+        before: Progress,
+        begun: Progress,
+        moved: bool,
+        connection: &Connection,
+    ) -> Progress {
         for (place, next) in &before {
             let (now, partition) = (begun[place], &self.0[place]);
-            assert_eq!(partition.event_in(*next, now), None, "lost in {place:?} between {next} and {now}: {connection:?}");
+            assert_eq!(
+                partition.event_in(*next, now),
+                None,
+                "lost in {place:?} between {next} and {now}: {connection:?}"
+            );
             let again = partition.event_in(now, *next);
-            assert!(moved || again.is_none(), "repeated in {place:?} from {now} to {next}: {connection:?}");
+            assert!(
+                moved || again.is_none(),
+                "repeated in {place:?} from {now} to {next}: {connection:?}"
+            );
         }
         if moved { begun } else { before }
     }
@@ -139,8 +182,15 @@ impl Logs {
             let partition = &self.0[place];
             let (first, earliest) = wanted(place, partition, connection);
             let lost = partition.event_in(first, *now);
-            assert_eq!(lost, None, "{place:?} began at {now}, not at {first}: {connection:?}");
-            assert_eq!(partition.event_in(*now, earliest), None, "{place:?} began too early, at {now}: {connection:?}");
+            assert_eq!(
+                lost, None,
+                "{place:?} began at {now}, not at {first}: {connection:?}"
+            );
+            assert_eq!(
+                partition.event_in(*now, earliest),
+                None,
+                "{place:?} began too early, at {now}: {connection:?}"
+            );
         }
         begun
     }
@@ -151,23 +201,47 @@ impl Logs {
         let place = (topic, i32::try_from(partition).expect("small"));
         let partition = &self.0[&place];
         let index = partition.index_at(connection.cluster, offset);
-        let next = progress.get_mut(&place).expect("a partition of the subscription");
+        let next = progress
+            .get_mut(&place)
+            .expect("a partition of the subscription");
         let expected = partition.event_in(*next, partition.records.len());
-        assert_eq!(Some(index), expected, "of {place:?}, from {next} on: {connection:?}");
+        assert_eq!(
+            Some(index),
+            expected,
+            "of {place:?}, from {next} on: {connection:?}"
+        );
         *next = index + 1;
         for (place, offset) in positions(frame.id.as_ref().expect("an id")) {
             let partition = &self.0[&place];
-            let (says, has) = (partition.index_at(connection.cluster, offset), progress[&place]);
+            let (says, has) = (
+                partition.index_at(connection.cluster, offset),
+                progress[&place],
+            );
             let between = partition.event_in(says.min(has), says.max(has));
-            assert_eq!(between, None, "the id says {says} of {place:?}, the subscriber has {has}: {connection:?}");
+            assert_eq!(
+                between, None,
+                "the id says {says} of {place:?}, the subscriber has {has}: {connection:?}"
+            );
         }
     }
 }
 
 /// The first record that a connection without an id must get, and the one before which it must not begin.
 fn wanted(place: &Place, partition: &Partition, connection: &Connection) -> (usize, usize) {
-    let Beginning::New { since, acknowledged, sent } = &connection.beginning else { panic!("it has an id") };
-    match since.and_then(|time| partition.records.iter().position(|(timestamp, _)| *timestamp >= time)) {
+    let Beginning::New {
+        since,
+        acknowledged,
+        sent,
+    } = &connection.beginning
+    else {
+        panic!("it has an id")
+    };
+    match since.and_then(|time| {
+        partition
+            .records
+            .iter()
+            .position(|(timestamp, _)| *timestamp >= time)
+    }) {
         // What was not yet there to be found is live.
         Some(first) => (first, first.min(acknowledged[place])),
         None => (sent[place], 0),
@@ -178,8 +252,17 @@ fn wanted(place: &Place, partition: &Partition, connection: &Connection) -> (usi
 fn positions(id: &str) -> BTreeMap<Place, i64> {
     let entries: Vec<Value> = serde_json::from_str(id).expect("an array");
     let position = |entry: &Value| {
-        let partition = entry["partition"].as_i64().and_then(|number| i32::try_from(number).ok()).expect("a partition");
-        ((entry["topic"].as_str().expect("a topic").to_owned(), partition), entry["offset"].as_i64().expect("an offset"))
+        let partition = entry["partition"]
+            .as_i64()
+            .and_then(|number| i32::try_from(number).ok())
+            .expect("a partition");
+        (
+            (
+                entry["topic"].as_str().expect("a topic").to_owned(),
+                partition,
+            ),
+            entry["offset"].as_i64().expect("an offset"),
+        )
     };
     entries.iter().map(position).collect()
 }

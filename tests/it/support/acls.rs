@@ -3,7 +3,9 @@
 
 use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
-use kafka_protocol::messages::{ApiKey, CreateAclsRequest, DeleteAclsRequest, RequestHeader, ResponseHeader};
+use kafka_protocol::messages::{
+    ApiKey, CreateAclsRequest, DeleteAclsRequest, RequestHeader, ResponseHeader,
+};
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -43,9 +45,15 @@ impl Cluster {
         };
         // What nothing is said about is allowed only on a topic that nothing at all is said about.
         let acls = vec![acl(ALL, ALLOW), acl(operation as i8, DENY)];
-        let answer = self.ask(2, &CreateAclsRequest::default().with_creations(acls)).await;
+        let answer = self
+            .ask(2, &CreateAclsRequest::default().with_creations(acls))
+            .await;
         for result in &answer.results {
-            assert_eq!(result.error_code, 0, "CreateAcls: {:?}", result.error_message);
+            assert_eq!(
+                result.error_code, 0,
+                "CreateAcls: {:?}",
+                result.error_message
+            );
         }
     }
 
@@ -59,29 +67,45 @@ impl Cluster {
             .with_host_filter(None)
             .with_operation(ANY)
             .with_permission_type(ANY);
-        let answer = self.ask(2, &DeleteAclsRequest::default().with_filters(vec![filter])).await;
+        let answer = self
+            .ask(2, &DeleteAclsRequest::default().with_filters(vec![filter]))
+            .await;
         let result = &answer.filter_results[0];
-        assert_eq!(result.error_code, 0, "DeleteAcls: {:?}", result.error_message);
-        assert!(!result.matching_acls.is_empty(), "nothing was denied on {topic}");
+        assert_eq!(
+            result.error_code, 0,
+            "DeleteAcls: {:?}",
+            result.error_message
+        );
+        assert!(
+            !result.matching_acls.is_empty(),
+            "nothing was denied on {topic}"
+        );
     }
 
     /// Sends one request on a connection of its own.
     async fn ask<T: Request>(&self, version: i16, request: &T) -> T::Response {
         let api = ApiKey::try_from(T::KEY).expect("a known request");
-        let header = RequestHeader::default().with_request_api_key(T::KEY).with_request_api_version(version);
+        let header = RequestHeader::default()
+            .with_request_api_key(T::KEY)
+            .with_request_api_version(version);
         let mut frame = Vec::new();
-        header.encode(&mut frame, api.request_header_version(version)).expect("a header");
+        header
+            .encode(&mut frame, api.request_header_version(version))
+            .expect("a header");
         request.encode(&mut frame, version).expect("a request");
         let answer = within("the cluster's answer", async {
             let mut stream = TcpStream::connect(&self.brokers).await?;
-            stream.write_u32(u32::try_from(frame.len()).expect("a small frame")).await?;
+            stream
+                .write_u32(u32::try_from(frame.len()).expect("a small frame"))
+                .await?;
             stream.write_all(&frame).await?;
             let mut answer = vec![0; stream.read_u32().await? as usize];
             stream.read_exact(&mut answer).await?;
             std::io::Result::Ok(answer)
         });
         let mut answer = bytes::Bytes::from(answer.await.expect("an answer"));
-        ResponseHeader::decode(&mut answer, api.response_header_version(version)).expect("a header");
+        ResponseHeader::decode(&mut answer, api.response_header_version(version))
+            .expect("a header");
         T::Response::decode(&mut answer, version).expect("the answer")
     }
 }

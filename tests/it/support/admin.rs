@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kafka_topic_ids::{TopicDescription, describe_topics};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -37,12 +39,24 @@ pub struct NewRecord {
 impl NewRecord {
     /// A record without a key; `timestamp` in milliseconds since 1970 (CreateTime).
     pub fn new(topic: &str, partition: i32, timestamp: i64, value: impl Into<Vec<u8>>) -> Self {
-        Self { topic: topic.to_owned(), partition, timestamp, key: None, value: Some(value.into()) }
+        Self {
+            topic: topic.to_owned(),
+            partition,
+            timestamp,
+            key: None,
+            value: Some(value.into()),
+        }
     }
 
     /// A record with a key and no value.
     pub fn tombstone(topic: &str, partition: i32, timestamp: i64, key: &str) -> Self {
-        Self { topic: topic.to_owned(), partition, timestamp, key: Some(key.into()), value: None }
+        Self {
+            topic: topic.to_owned(),
+            partition,
+            timestamp,
+            key: Some(key.into()),
+            value: None,
+        }
     }
 
     /// The same record with this key.
@@ -72,7 +86,9 @@ pub struct Cluster {
 impl Cluster {
     /// The cluster at `host:port[,host:port...]`; nothing is connected yet.
     pub fn new(brokers: &str) -> Self {
-        Self { brokers: brokers.to_owned() }
+        Self {
+            brokers: brokers.to_owned(),
+        }
     }
 
     /// A new topic with so many partitions, ready to be produced to.
@@ -83,39 +99,67 @@ impl Cluster {
     /// The same with settings of its own (`retention.bytes`, `segment.bytes`, ...).
     pub async fn create_topic_with(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let new = settings.iter().fold(new, |new, (key, value)| new.set(key, value));
-        one(within("CreateTopics", self.admin().create_topics([&new], &options())).await);
+        let new = settings
+            .iter()
+            .fold(new, |new, (key, value)| new.set(key, value));
+        one(within(
+            "CreateTopics",
+            self.admin().create_topics([&new], &options()),
+        )
+        .await);
         self.wait_for_partitions(topic, partitions).await;
     }
 
     /// A new topic, all partitions of which are on this node.
     pub async fn create_topic_on(&self, node: i32, topic: &str, partitions: i32) {
         let node = [node];
-        let assignment = vec![&node[..]; usize::try_from(partitions).expect("a count is not negative")];
+        let assignment =
+            vec![&node[..]; usize::try_from(partitions).expect("a count is not negative")];
         let new = NewTopic::new(topic, partitions, TopicReplication::Variable(&assignment));
-        one(within("CreateTopics", self.admin().create_topics([&new], &options())).await);
+        one(within(
+            "CreateTopics",
+            self.admin().create_topics([&new], &options()),
+        )
+        .await);
         self.wait_for_partitions(topic, partitions).await;
     }
 
     /// Deletes the topic and waits until the cluster does not know it any more.
     pub async fn delete_topic(&self, topic: &str) {
-        one(within("DeleteTopics", self.admin().delete_topics(&[topic], &options())).await);
-        eventually(format!("{topic} to be gone"), async || (self.partitions(topic).await == 0).then_some(())).await;
+        one(within(
+            "DeleteTopics",
+            self.admin().delete_topics(&[topic], &options()),
+        )
+        .await);
+        eventually(format!("{topic} to be gone"), async || {
+            (self.partitions(topic).await == 0).then_some(())
+        })
+        .await;
     }
 
     /// Raises the topic's number of partitions to `total`, ready to be produced to.
     pub async fn add_partitions(&self, topic: &str, total: i32) {
         let count = usize::try_from(total).expect("a count is not negative");
         let new = NewPartitions::new(topic, count);
-        one(within("CreatePartitions", self.admin().create_partitions([&new], &options())).await);
+        one(within(
+            "CreatePartitions",
+            self.admin().create_partitions([&new], &options()),
+        )
+        .await);
         self.wait_for_partitions(topic, total).await;
     }
 
     /// Moves the start of the partition's log to `before`: everything below is gone, as retention would do.
     pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, Offset::Offset(before)).expect("an offset");
-        let answer = within("DeleteRecords", self.admin().delete_records(&list, &options())).await.expect("DeleteRecords");
+        list.add_partition_offset(topic, partition, Offset::Offset(before))
+            .expect("an offset");
+        let answer = within(
+            "DeleteRecords",
+            self.admin().delete_records(&list, &options()),
+        )
+        .await
+        .expect("DeleteRecords");
         for element in answer.elements() {
             element.error().expect("DeleteRecords of the partition");
         }
@@ -128,7 +172,11 @@ impl Cluster {
 
     /// Produces records in this order, batched as the client likes, compressed with `codec` (`none`, `gzip`, `snappy`, `lz4`, `zstd`),
     /// and returns their offsets in the same order once all are acknowledged by all replicas. Idempotent: a retry repeats nothing.
-    pub async fn produce_many(&self, codec: &str, records: impl IntoIterator<Item = NewRecord>) -> Vec<i64> {
+    pub async fn produce_many(
+        &self,
+        codec: &str,
+        records: impl IntoIterator<Item = NewRecord>,
+    ) -> Vec<i64> {
         self.producer(codec).produce_many(records).await
     }
 
@@ -152,13 +200,27 @@ impl Cluster {
     /// The partition's low and high watermark: the first offset there is and the one that the next record will get.
     pub async fn watermarks(&self, topic: &str, partition: i32) -> (i64, i64) {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
-        blocking(move || consumer.fetch_watermarks(&topic, partition, PATIENCE).expect("watermarks")).await
+        blocking(move || {
+            consumer
+                .fetch_watermarks(&topic, partition, PATIENCE)
+                .expect("watermarks")
+        })
+        .await
     }
 
     /// The records of a topic that are committed now, partition by partition, each in order of offsets.
     pub async fn log(&self, topic: &str) -> Vec<LogRecord> {
-        let (consumer, topic, partitions) = (self.consumer(), topic.to_owned(), self.partitions(topic).await);
-        blocking(move || (0..partitions).flat_map(|partition| read_partition(&consumer, &topic, partition)).collect()).await
+        let (consumer, topic, partitions) = (
+            self.consumer(),
+            topic.to_owned(),
+            self.partitions(topic).await,
+        );
+        blocking(move || {
+            (0..partitions)
+                .flat_map(|partition| read_partition(&consumer, &topic, partition))
+                .collect()
+        })
+        .await
     }
 
     /// What the cluster says of the topics, in this order.
@@ -182,28 +244,41 @@ impl Cluster {
     /// The cluster's id.
     pub async fn cluster_id(&self) -> String {
         let consumer = self.consumer();
-        blocking(move || consumer.client().fetch_cluster_id(PATIENCE)).await.expect("a cluster has an id")
+        blocking(move || consumer.client().fetch_cluster_id(PATIENCE))
+            .await
+            .expect("a cluster has an id")
     }
 
     /// Whether the cluster answers within a second.
     pub async fn answers(&self) -> bool {
         let consumer = self.consumer();
-        let metadata = blocking(move || consumer.fetch_metadata(None, Duration::from_secs(1))).await;
+        let metadata =
+            blocking(move || consumer.fetch_metadata(None, Duration::from_secs(1))).await;
         metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
     }
 
     /// How many partitions of the topic have a leader; 0 when the topic is not there.
     async fn partitions(&self, topic: &str) -> i32 {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
-        let metadata = blocking(move || consumer.fetch_metadata(Some(&topic), PATIENCE)).await.expect("metadata");
+        let metadata = blocking(move || consumer.fetch_metadata(Some(&topic), PATIENCE))
+            .await
+            .expect("metadata");
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-        i32::try_from(partitions.filter(|partition| partition.leader() >= 0).count()).expect("few partitions")
+        i32::try_from(
+            partitions
+                .filter(|partition| partition.leader() >= 0)
+                .count(),
+        )
+        .expect("few partitions")
     }
 
     /// Creations are answered before every broker thread knows the new partitions.
     async fn wait_for_partitions(&self, topic: &str, total: i32) {
         let what = format!("{topic} to have {total} partitions");
-        eventually(what, async || (self.partitions(topic).await == total).then_some(())).await;
+        eventually(what, async || {
+            (self.partitions(topic).await == total).then_some(())
+        })
+        .await;
     }
 
     /// The properties of every client.
@@ -223,8 +298,13 @@ impl Cluster {
     pub(super) fn consumer(&self) -> BaseConsumer {
         let mut config = self.config();
         // What is read is there already; a fetch that waits at one partition's end holds the next partition up.
-        config.set("group.id", "eventstreams-tests").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "10");
-        config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
+        config
+            .set("group.id", "eventstreams-tests")
+            .set("enable.auto.commit", "false")
+            .set("fetch.wait.max.ms", "10");
+        config
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest");
         config.create().expect("a consumer")
     }
 
@@ -245,8 +325,14 @@ impl Producer {
         }
         let mut offsets = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            let delivery = within("the delivery report", delivery).await.expect("the producer lives");
-            offsets.push(delivery.unwrap_or_else(|(err, _)| panic!("not delivered: {err}")).offset);
+            let delivery = within("the delivery report", delivery)
+                .await
+                .expect("the producer lives");
+            offsets.push(
+                delivery
+                    .unwrap_or_else(|(err, _)| panic!("not delivered: {err}"))
+                    .offset,
+            );
         }
         offsets
     }
@@ -264,7 +350,9 @@ fn one(answer: KafkaResult<Vec<TopicResult>>) {
 
 /// Queues the record; waits while the producer's queue is full, so that the order stays the caller's.
 async fn send(producer: &FutureProducer, record: &NewRecord) -> DeliveryFuture {
-    let mut new = FutureRecord::<[u8], [u8]>::to(&record.topic).partition(record.partition).timestamp(record.timestamp);
+    let mut new = FutureRecord::<[u8], [u8]>::to(&record.topic)
+        .partition(record.partition)
+        .timestamp(record.timestamp);
     new.key = record.key.as_deref();
     new.payload = record.value.as_deref();
     loop {
@@ -279,17 +367,25 @@ async fn send(producer: &FutureProducer, record: &NewRecord) -> DeliveryFuture {
 
 /// librdkafka's look-ups block; the test's own tasks (an embedded broker among them) must go on meanwhile.
 pub(super) async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(ask).await.expect("the look-up does not panic")
+    tokio::task::spawn_blocking(ask)
+        .await
+        .expect("the look-up does not panic")
 }
 
 /// What is committed in a partition, up to the first open transaction: offsets without a record are passed over.
 fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<LogRecord> {
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset");
-    consumer.assign(&list).expect("the partition can be assigned");
+    list.add_partition_offset(topic, partition, Offset::Beginning)
+        .expect("an offset");
+    consumer
+        .assign(&list)
+        .expect("the partition can be assigned");
     let mut records: Vec<LogRecord> = Vec::new();
     loop {
-        match consumer.poll(PATIENCE).unwrap_or_else(|| panic!("{topic} {partition}: waited for its end")) {
+        match consumer
+            .poll(PATIENCE)
+            .unwrap_or_else(|| panic!("{topic} {partition}: waited for its end"))
+        {
             Ok(record) => records.push(log_record(&record)),
             Err(KafkaError::PartitionEOF(_)) => return records,
             Err(error) => panic!("{topic} {partition}: {error}"),
@@ -301,7 +397,10 @@ fn log_record(record: &BorrowedMessage<'_>) -> LogRecord {
     LogRecord {
         partition: record.partition(),
         offset: record.offset(),
-        timestamp: record.timestamp().to_millis().expect("a record has a timestamp"),
+        timestamp: record
+            .timestamp()
+            .to_millis()
+            .expect("a record has a timestamp"),
         key: record.key().map(<[u8]>::to_vec),
         value: record.payload().map(<[u8]>::to_vec),
     }

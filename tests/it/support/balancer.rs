@@ -29,18 +29,33 @@ impl Balancer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let servers: Arc<Mutex<Vec<Server>>> = Arc::default();
-        let tasks = [tokio::spawn(probe(Arc::clone(&servers))), tokio::spawn(accept(listener, Arc::clone(&servers)))];
-        Self { address, servers, tasks }
+        let tasks = [
+            tokio::spawn(probe(Arc::clone(&servers))),
+            tokio::spawn(accept(listener, Arc::clone(&servers))),
+        ];
+        Self {
+            address,
+            servers,
+            tasks,
+        }
     }
 
     /// One server more, by its public and its admin port.
     pub fn add(&self, address: SocketAddr, admin: SocketAddr) {
-        self.servers.lock().push(Server { address, admin, is_ready: false });
+        self.servers.lock().push(Server {
+            address,
+            admin,
+            is_ready: false,
+        });
     }
 
     /// How many are ready.
     pub fn ready(&self) -> usize {
-        self.servers.lock().iter().filter(|server| server.is_ready).count()
+        self.servers
+            .lock()
+            .iter()
+            .filter(|server| server.is_ready)
+            .count()
     }
 }
 
@@ -65,7 +80,9 @@ async fn is_ready(admin: SocketAddr) -> bool {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let ask = async {
         let mut stream = TcpStream::connect(admin).await?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        stream
+            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.1 200 "))
@@ -77,10 +94,16 @@ async fn accept(listener: TcpListener, servers: Arc<Mutex<Vec<Server>>>) {
     let mut carried = JoinSet::new();
     for turn in 0.. {
         let (mut client, _) = listener.accept().await.expect("a connection");
-        let ready: Vec<SocketAddr> =
-            servers.lock().iter().filter(|server| server.is_ready).map(|server| server.address).collect();
+        let ready: Vec<SocketAddr> = servers
+            .lock()
+            .iter()
+            .filter(|server| server.is_ready)
+            .map(|server| server.address)
+            .collect();
         // Nobody is ready: the connection closes.
-        let Some(address) = ready.get(turn % ready.len().max(1)).copied() else { continue };
+        let Some(address) = ready.get(turn % ready.len().max(1)).copied() else {
+            continue;
+        };
         carried.spawn(async move {
             if let Ok(mut server) = TcpStream::connect(address).await {
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;

@@ -64,12 +64,20 @@ pub struct Brokers {
 impl Brokers {
     /// New embedded brokers, gone when this is dropped.
     pub fn embedded() -> Self {
-        Self { kafka: false, given: 0, embedded: Vec::new() }
+        Self {
+            kafka: false,
+            given: 0,
+            embedded: Vec::new(),
+        }
     }
 
     /// The test process's two Kafka brokers, started when first asked for.
     pub fn kafka() -> Self {
-        Self { kafka: true, given: 0, embedded: Vec::new() }
+        Self {
+            kafka: true,
+            given: 0,
+            embedded: Vec::new(),
+        }
     }
 
     /// The next cluster; `None` when there is no Kafka here and none is required: the test is then left out, which has been said.
@@ -83,8 +91,13 @@ impl Brokers {
     }
 
     async fn start_embedded(&mut self) -> Option<Cluster> {
-        let config = BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() };
-        let broker = DevBroker::start(config).await.expect("a free port on loopback");
+        let config = BrokerConfig {
+            auto_create_topics: false,
+            ..BrokerConfig::default()
+        };
+        let broker = DevBroker::start(config)
+            .await
+            .expect("a free port on loopback");
         let cluster = Cluster::new(&broker.address().to_string());
         self.embedded.push(broker);
         Some(cluster)
@@ -100,7 +113,11 @@ pub trait Given: Sized {
 impl Given for Cluster {
     async fn give(brokers: &mut Brokers) -> Option<Self> {
         brokers.given += 1;
-        if brokers.kafka { shared_kafka(brokers.given - 1).await } else { brokers.start_embedded().await }
+        if brokers.kafka {
+            shared_kafka(brokers.given - 1).await
+        } else {
+            brokers.start_embedded().await
+        }
     }
 }
 
@@ -109,7 +126,11 @@ impl Given for SickCluster {
         if !brokers.kafka {
             return Some(Self::embedded().await);
         }
-        if kafka_is_here().await { Some(Self::kafka().await) } else { None }
+        if kafka_is_here().await {
+            Some(Self::kafka().await)
+        } else {
+            None
+        }
     }
 }
 
@@ -118,7 +139,9 @@ impl Given for SickCluster {
 /// Fails the test instead of returning `false` where Kafka is required.
 pub async fn kafka_is_here() -> bool {
     static SAID: Once = Once::new();
-    let jars = tokio::task::spawn_blocking(kafka_jars).await.expect("looking for Kafka does not panic");
+    let jars = tokio::task::spawn_blocking(kafka_jars)
+        .await
+        .expect("looking for Kafka does not panic");
     let Err(cause) = jars else { return true };
     let required = std::env::var_os(REQUIRE_KAFKA).is_some_and(|value| value == "1");
     assert!(!required, "{REQUIRE_KAFKA}=1, but: {cause}");
@@ -127,12 +150,15 @@ pub async fn kafka_is_here() -> bool {
 }
 
 async fn shared_kafka(index: usize) -> Option<Cluster> {
-    static SHARED: [OnceCell<Result<KafkaBroker, String>>; 2] = [const { OnceCell::const_new() }; 2];
+    static SHARED: [OnceCell<Result<KafkaBroker, String>>; 2] =
+        [const { OnceCell::const_new() }; 2];
     const NAMES: [&str; 2] = ["first", "second"];
     if !kafka_is_here().await {
         return None;
     }
-    let broker = SHARED[index].get_or_init(async || KafkaBroker::try_start(NAMES[index], &[]).await).await;
+    let broker = SHARED[index]
+        .get_or_init(async || KafkaBroker::try_start(NAMES[index], &[]).await)
+        .await;
     match broker {
         Ok(broker) => Some(broker.cluster()),
         Err(cause) => panic!("{cause}"),

@@ -17,11 +17,47 @@ impl Certificates {
     /// A new authority that nobody else knows, and a certificate of its own.
     pub fn make() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let pair = ["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-sigalg", "SHA256withECDSA", "-validity", "2"];
+        let pair = [
+            "-genkeypair",
+            "-keyalg",
+            "EC",
+            "-groupname",
+            "secp256r1",
+            "-sigalg",
+            "SHA256withECDSA",
+            "-validity",
+            "2",
+        ];
         let make = |more: &[&str]| keytool(folder.path(), &[&pair[..], more].concat());
-        make(&["-alias", "authority", "-dname", "CN=Authority of a test", "-ext", "bc:c"]);
-        make(&["-alias", "broker", "-dname", "CN=broker", "-ext", "san=ip:127.0.0.1", "-signer", "authority"]);
-        keytool(folder.path(), &["-exportcert", "-rfc", "-alias", "authority", "-file", "authority.pem"]);
+        make(&[
+            "-alias",
+            "authority",
+            "-dname",
+            "CN=Authority of a test",
+            "-ext",
+            "bc:c",
+        ]);
+        make(&[
+            "-alias",
+            "broker",
+            "-dname",
+            "CN=broker",
+            "-ext",
+            "san=ip:127.0.0.1",
+            "-signer",
+            "authority",
+        ]);
+        keytool(
+            folder.path(),
+            &[
+                "-exportcert",
+                "-rfc",
+                "-alias",
+                "authority",
+                "-file",
+                "authority.pem",
+            ],
+        );
         // The broker would choose between the two.
         keytool(folder.path(), &["-delete", "-alias", "authority"]);
         Self { folder }
@@ -29,7 +65,8 @@ impl Certificates {
 
     /// PEM of the authority, for librdkafka's `ssl.ca.location`.
     pub fn authority(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("authority.pem")).expect("keytool has written it")
+        std::fs::read_to_string(self.folder.path().join("authority.pem"))
+            .expect("keytool has written it")
     }
 
     /// The broker's key store, PKCS #12 under [`STORE_PASSWORD`].
@@ -39,7 +76,23 @@ impl Certificates {
 }
 
 fn keytool(folder: &Path, args: &[&str]) {
-    let store = ["-keystore", "broker.p12", "-storetype", "PKCS12", "-storepass", STORE_PASSWORD];
-    let output = Command::new("keytool").current_dir(folder).args(args).args(store).output().expect("the JDK has keytool");
-    assert!(output.status.success(), "keytool {args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    let store = [
+        "-keystore",
+        "broker.p12",
+        "-storetype",
+        "PKCS12",
+        "-storepass",
+        STORE_PASSWORD,
+    ];
+    let output = Command::new("keytool")
+        .current_dir(folder)
+        .args(args)
+        .args(store)
+        .output()
+        .expect("the JDK has keytool");
+    assert!(
+        output.status.success(),
+        "keytool {args:?}: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }

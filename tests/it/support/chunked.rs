@@ -29,7 +29,12 @@ impl Dechunker {
     ///
     /// # Errors
     /// The bytes are no chunked framing; says where.
-    pub fn feed(&mut self, mut bytes: &[u8], body: &mut Vec<u8>, chunk_ends: &mut Vec<usize>) -> Result<bool, String> {
+    pub fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        body: &mut Vec<u8>,
+        chunk_ends: &mut Vec<usize>,
+    ) -> Result<bool, String> {
         while let [first, rest @ ..] = bytes {
             if let State::Chunk(left) = &mut self.state {
                 let (now, later) = bytes.split_at(bytes.len().min(*left));
@@ -75,7 +80,11 @@ impl Dechunker {
 
 fn after_line(state: &State, line: &[u8]) -> Result<State, String> {
     if matches!(state, State::Trailer) {
-        return Ok(if line.is_empty() { State::Complete } else { State::Trailer });
+        return Ok(if line.is_empty() {
+            State::Complete
+        } else {
+            State::Trailer
+        });
     }
     let text = String::from_utf8_lossy(line);
     let size = text.split(';').next().unwrap_or_default();

@@ -24,7 +24,8 @@ impl Decoder {
             "gzip" => Self::Gzip(Box::new(GzDecoder::new(Vec::new()))),
             "zstd" => {
                 let mut zstd = Zstd::new().expect("a decoder");
-                zstd.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).expect("a window that zstd allows");
+                zstd.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))
+                    .expect("a window that zstd allows");
                 Self::Zstd(zstd, true)
             }
             _ => panic!("a coding that nobody asked for: {coding:?}"),
@@ -38,7 +39,9 @@ impl Decoder {
     pub fn feed(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<(), String> {
         match self {
             Self::Gzip(gzip) => {
-                gzip.write_all(bytes).and_then(|()| gzip.flush()).map_err(|err| format!("gzip: {err}"))?;
+                gzip.write_all(bytes)
+                    .and_then(|()| gzip.flush())
+                    .map_err(|err| format!("gzip: {err}"))?;
                 body.append(gzip.get_mut());
                 Ok(())
             }
@@ -52,21 +55,30 @@ impl Decoder {
     /// It has not; says why.
     pub fn ended(&mut self) -> Result<(), String> {
         match self {
-            Self::Gzip(gzip) => gzip.try_finish().map_err(|err| format!("gzip has not ended: {err}")),
+            Self::Gzip(gzip) => gzip
+                .try_finish()
+                .map_err(|err| format!("gzip has not ended: {err}")),
             Self::Zstd(_, true) => Ok(()),
             Self::Zstd(_, false) => Err("zstd has not ended: inside a frame".to_owned()),
         }
     }
 }
 
-fn feed_zstd(zstd: &mut Zstd<'_>, is_whole: &mut bool, bytes: &[u8], body: &mut Vec<u8>) -> Result<(), String> {
+fn feed_zstd(
+    zstd: &mut Zstd<'_>,
+    is_whole: &mut bool,
+    bytes: &[u8],
+    body: &mut Vec<u8>,
+) -> Result<(), String> {
     let mut input = InBuffer::around(bytes);
     let mut piece = Vec::with_capacity(128 * 1024);
     let mut is_full = false;
     while input.pos() < bytes.len() || is_full {
         piece.clear();
         let mut output = OutBuffer::around(&mut piece);
-        let wanted = zstd.run(&mut input, &mut output).map_err(|err| format!("zstd: {err}"))?;
+        let wanted = zstd
+            .run(&mut input, &mut output)
+            .map_err(|err| format!("zstd: {err}"))?;
         *is_whole = wanted == 0;
         is_full = !*is_whole && output.pos() == output.capacity();
         body.extend_from_slice(&piece);
@@ -76,6 +88,10 @@ fn feed_zstd(zstd: &mut Zstd<'_>, is_whole: &mut bool, bytes: &[u8], body: &mut 
 
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::Gzip(_)) { "Gzip" } else { "Zstd" })
+        f.write_str(if matches!(self, Self::Gzip(_)) {
+            "Gzip"
+        } else {
+            "Zstd"
+        })
     }
 }

@@ -36,7 +36,13 @@ impl Cluster {
             *newest = (*newest).max(record.timestamp);
         }
         for (partition, newest) in last {
-            self.produce(NewRecord::tombstone(topic, partition, newest + SEGMENT_MS + 1, LAST_KEY)).await;
+            self.produce(NewRecord::tombstone(
+                topic,
+                partition,
+                newest + SEGMENT_MS + 1,
+                LAST_KEY,
+            ))
+            .await;
         }
         eventually(format!("{topic} to be compacted"), async || {
             log = self.log(topic).await;
@@ -49,8 +55,14 @@ impl Cluster {
 /// Whether no record but those after the last [`LAST_KEY`] of its partition has the key of an earlier one.
 fn is_compacted(log: &[LogRecord]) -> bool {
     let mut seen = BTreeMap::new();
-    for record in log.iter().filter(|record| record.key.as_deref() != Some(LAST_KEY.as_bytes())) {
-        if seen.insert((record.partition, record.key.clone()), record.offset).is_some() {
+    for record in log
+        .iter()
+        .filter(|record| record.key.as_deref() != Some(LAST_KEY.as_bytes()))
+    {
+        if seen
+            .insert((record.partition, record.key.clone()), record.offset)
+            .is_some()
+        {
             return false;
         }
     }

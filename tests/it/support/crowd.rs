@@ -16,15 +16,30 @@ use super::deadline::eventually;
 use super::wire::Request;
 
 /// The records numbered `numbers` for a crowd that reads `partitions`: number, and when it was made.
-pub fn numbered_for(topic: &str, partitions: usize, numbers: impl Iterator<Item = usize>) -> Vec<NewRecord> {
+pub fn numbered_for(
+    topic: &str,
+    partitions: usize,
+    numbers: impl Iterator<Item = usize>,
+) -> Vec<NewRecord> {
     let now = now_ms();
     let partition = |n: usize| i32::try_from(n % partitions).expect("few");
-    numbers.map(|n| NewRecord::new(topic, partition(n), now, format!(r#"{{"n":{n},"ms":{now}}}"#))).collect()
+    numbers
+        .map(|n| {
+            NewRecord::new(
+                topic,
+                partition(n),
+                now,
+                format!(r#"{{"n":{n},"ms":{now}}}"#),
+            )
+        })
+        .collect()
 }
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
     i64::try_from(now.as_millis()).expect("not that far")
 }
 
@@ -64,11 +79,23 @@ struct State {
 
 impl Crowd {
     /// `ids.len()` clients of `request`, each coming with its id, if it has one; the events of partition p that they get begin with `next[p]`.
-    pub fn start(address: SocketAddr, request: &Request, ids: Vec<Option<String>>, next: &[usize]) -> Self {
+    pub fn start(
+        address: SocketAddr,
+        request: &Request,
+        ids: Vec<Option<String>>,
+        next: &[usize],
+    ) -> Self {
         let mut tasks = JoinSet::new();
         let follow = |last_id| {
-            let state = Mutex::new(State { last_id, next: next.to_vec(), ..State::default() });
-            let client = Arc::new(Client { state, ..Client::default() });
+            let state = Mutex::new(State {
+                last_id,
+                next: next.to_vec(),
+                ..State::default()
+            });
+            let client = Arc::new(Client {
+                state,
+                ..Client::default()
+            });
             tasks.spawn(follow(Arc::clone(&client), address, request.clone()));
             client
         };
@@ -78,25 +105,43 @@ impl Crowd {
 
     /// Waits until every client has so many events, and fails when one lost an event or got one twice, or when nothing comes any more.
     pub async fn all_have(&self, events: usize) {
-        let is_complete = || self.clients.iter().all(|client| client.events.load(Ordering::Relaxed) >= events);
+        let is_complete = || {
+            self.clients
+                .iter()
+                .all(|client| client.events.load(Ordering::Relaxed) >= events)
+        };
         let mut seen = usize::MAX;
         while !is_complete() {
-            eventually(format!("more of {events} events for everybody, of which there are {seen}"), async || {
-                self.check();
-                (is_complete() || self.sum(|client| &client.events) != seen).then_some(())
-            })
+            eventually(
+                format!("more of {events} events for everybody, of which there are {seen}"),
+                async || {
+                    self.check();
+                    (is_complete() || self.sum(|client| &client.events) != seen).then_some(())
+                },
+            )
             .await;
             seen = self.sum(|client| &client.events);
         }
         self.check();
-        assert!(self.clients.iter().all(|client| client.events.load(Ordering::Relaxed) == events), "more than {events} events");
+        assert!(
+            self.clients
+                .iter()
+                .all(|client| client.events.load(Ordering::Relaxed) == events),
+            "more than {events} events"
+        );
     }
 
     /// Waits until every client has opened so many streams.
     pub async fn all_opened(&self, streams: usize) {
-        eventually(format!("everybody to have opened {streams} streams"), async || {
-            self.clients.iter().all(|client| client.opened.load(Ordering::Relaxed) >= streams).then_some(())
-        })
+        eventually(
+            format!("everybody to have opened {streams} streams"),
+            async || {
+                self.clients
+                    .iter()
+                    .all(|client| client.opened.load(Ordering::Relaxed) >= streams)
+                    .then_some(())
+            },
+        )
         .await;
     }
 
@@ -112,14 +157,25 @@ impl Crowd {
 
     /// The sum of what `count` says of each client.
     pub fn sum(&self, count: impl Fn(&Client) -> &AtomicUsize) -> usize {
-        self.clients.iter().map(|client| count(client).load(Ordering::Relaxed)).sum()
+        self.clients
+            .iter()
+            .map(|client| count(client).load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Median, 99th percentile and maximum of the milliseconds from an event's making to its client, and forgets them.
     pub fn delays(&self) -> (i64, i64, i64) {
-        let mut all: Vec<i64> = self.clients.iter().flat_map(|client| std::mem::take(&mut client.state.lock().delays)).collect();
+        let mut all: Vec<i64> = self
+            .clients
+            .iter()
+            .flat_map(|client| std::mem::take(&mut client.state.lock().delays))
+            .collect();
         all.sort_unstable();
-        let at = |percent: usize| all.get((all.len() * percent / 100).min(all.len().saturating_sub(1))).copied().unwrap_or(0);
+        let at = |percent: usize| {
+            all.get((all.len() * percent / 100).min(all.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or(0)
+        };
         (at(50), at(99), at(100))
     }
 }
@@ -134,7 +190,8 @@ async fn follow(client: Arc<Client>, address: SocketAddr, request: Request) {
             let _ = read(&client, stream, &request.head()).await;
         }
         let asked = client.state.lock().pause.take();
-        tokio::time::sleep(asked.unwrap_or(Duration::from_millis(rand::random_range(50..300)))).await;
+        tokio::time::sleep(asked.unwrap_or(Duration::from_millis(rand::random_range(50..300))))
+            .await;
     }
 }
 
@@ -143,7 +200,9 @@ async fn read(client: &Client, mut stream: TcpStream, head: &str) -> std::io::Re
     let mut bytes = Vec::new();
     let mut frame = Frame::default();
     while stream.read_buf(&mut bytes).await? > 0 {
-        let Some(end) = memchr::memrchr(b'\n', &bytes) else { continue };
+        let Some(end) = memchr::memrchr(b'\n', &bytes) else {
+            continue;
+        };
         for line in bytes[..end].split(|byte| *byte == b'\n') {
             let line = str::from_utf8(line).expect("text");
             // Refused: not ready, for example. The connection stays open for another request, which this client does not make.
@@ -173,18 +232,28 @@ impl Client {
         } else if let Some(data) = line.strip_prefix("data: ") {
             let number = |name: &str| {
                 let digits = data.split_once(name).expect("an event of numbered_for").1;
-                digits.split(|byte: char| !byte.is_ascii_digit()).next().unwrap_or_default()
+                digits
+                    .split(|byte: char| !byte.is_ascii_digit())
+                    .next()
+                    .unwrap_or_default()
             };
-            frame.event = Some((number("\"n\":").parse().expect("a number"), number("\"ms\":").parse().expect("a time")));
+            frame.event = Some((
+                number("\"n\":").parse().expect("a number"),
+                number("\"ms\":").parse().expect("a time"),
+            ));
         } else if let Some(pause) = line.strip_prefix("retry: ") {
             self.told_to_retry.fetch_add(1, Ordering::Relaxed);
-            self.state.lock().pause = Some(Duration::from_millis(pause.parse().expect("milliseconds")));
+            self.state.lock().pause =
+                Some(Duration::from_millis(pause.parse().expect("milliseconds")));
         } else if line.starts_with(":ok") {
             self.opened.fetch_add(1, Ordering::Relaxed);
         } else if line.starts_with(':') {
             self.comments.fetch_add(1, Ordering::Relaxed);
             if line.contains("moved") {
-                self.state.lock().fault.get_or_insert(format!("told {line}"));
+                self.state
+                    .lock()
+                    .fault
+                    .get_or_insert(format!("told {line}"));
             }
         } else if line.is_empty()
             && let Some((number, made)) = frame.event.take()
@@ -198,7 +267,10 @@ impl Client {
         let partitions = state.next.len();
         let next = state.next[number % partitions];
         if next != number {
-            let what = format!("event {number} came where {next} was due; last id {:?}", state.last_id);
+            let what = format!(
+                "event {number} came where {next} was due; last id {:?}",
+                state.last_id
+            );
             state.fault.get_or_insert(what);
         }
         state.next[number % partitions] = number + partitions;

@@ -19,16 +19,28 @@ const JAVA_MIN: u32 = 17;
 /// the same for the whole test process.
 pub fn kafka_jars() -> Result<&'static Path, String> {
     static ANSWER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    ANSWER.get_or_init(|| check_java().and_then(|()| fetched())).as_deref().map_err(Clone::clone)
+    ANSWER
+        .get_or_init(|| check_java().and_then(|()| fetched()))
+        .as_deref()
+        .map_err(Clone::clone)
 }
 
 fn check_java() -> Result<(), String> {
-    let install = format!("install a JDK {JAVA_MIN} or newer to run the suite against Apache Kafka");
-    let output = Command::new("java").arg("-version").output().map_err(|_| format!("java not found; {install}"))?;
+    let install =
+        format!("install a JDK {JAVA_MIN} or newer to run the suite against Apache Kafka");
+    let output = Command::new("java")
+        .arg("-version")
+        .output()
+        .map_err(|_| format!("java not found; {install}"))?;
     // On standard error: openjdk version "17.0.15" 2025-04-15
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let version = java_version(&text).ok_or_else(|| format!("`java -version` did not say its version; {install}"))?;
-    if version < JAVA_MIN { Err(format!("java is version {version}; {install}")) } else { Ok(()) }
+    let version = java_version(&text)
+        .ok_or_else(|| format!("`java -version` did not say its version; {install}"))?;
+    if version < JAVA_MIN {
+        Err(format!("java is version {version}; {install}"))
+    } else {
+        Ok(())
+    }
 }
 
 /// The feature release in the first line of `java -version`: 17 for `17.0.15`, 8 for `1.8.0_402`.
@@ -47,7 +59,8 @@ fn fetched() -> Result<PathBuf, String> {
     let folder = PathBuf::from(JARS);
     let told = |what: &str, err: std::io::Error| format!("{what} {}: {err}", folder.display());
     let pom = fs::read_to_string(POM).map_err(|err| format!("read {POM}: {err}"))?;
-    let lock = File::create(folder.with_extension("lock")).map_err(|err| told("create the lock beside", err))?;
+    let lock = File::create(folder.with_extension("lock"))
+        .map_err(|err| told("create the lock beside", err))?;
     lock.lock().map_err(|err| told("lock", err))?;
     let marker = folder.join("complete");
     if fs::read_to_string(&marker).is_ok_and(|made_from| made_from == pom) {
@@ -67,11 +80,19 @@ fn run_maven(folder: &Path) -> Result<(), String> {
         .arg(format!("-DoutputDirectory={}", folder.display()))
         .stdin(Stdio::null())
         .output()
-        .map_err(|_| "mvn not found; install Maven to run the suite against Apache Kafka".to_owned())?;
+        .map_err(|_| {
+            "mvn not found; install Maven to run the suite against Apache Kafka".to_owned()
+        })?;
     if output.status.success() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let cause = text.lines().find(|line| line.contains("ERROR")).unwrap_or("(it said nothing)");
-    Err(format!("mvn could not fetch Kafka's jars ({}): {cause}", output.status))
+    let cause = text
+        .lines()
+        .find(|line| line.contains("ERROR"))
+        .unwrap_or("(it said nothing)");
+    Err(format!(
+        "mvn could not fetch Kafka's jars ({}): {cause}",
+        output.status
+    ))
 }

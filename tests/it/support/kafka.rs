@@ -97,7 +97,9 @@ pub struct KafkaBroker {
 impl KafkaBroker {
     /// A new, empty broker that answers. `name` appears in failures only.
     pub async fn start(name: &str) -> Self {
-        Self::try_start(name, &[]).await.unwrap_or_else(|cause| panic!("{cause}"))
+        Self::try_start(name, &[])
+            .await
+            .unwrap_or_else(|cause| panic!("{cause}"))
     }
 
     /// The same with further server properties, in which `{port}`, `{controller_port}`, `{extra_port}`, `{second_extra_port}` and `{folder}` stand for the
@@ -122,10 +124,16 @@ impl KafkaBroker {
             ("listeners", "PLAINTEXT://127.0.0.1:{port}"),
         ];
         let name = format!("{}, second node", self.name);
-        Self::try_start_in(&self.cluster_id, &name, &extra).await.unwrap_or_else(|cause| panic!("{cause}"))
+        Self::try_start_in(&self.cluster_id, &name, &extra)
+            .await
+            .unwrap_or_else(|cause| panic!("{cause}"))
     }
 
-    async fn try_start_in(cluster_id: &str, name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
+    async fn try_start_in(
+        cluster_id: &str,
+        name: &str,
+        extra: &[(&str, &str)],
+    ) -> Result<Self, String> {
         // Between finding a free port and Kafka's bind another process may take it: then once more, with other ports.
         for _ in 0..3 {
             let mut broker = Self::formatted(cluster_id, name, extra)?;
@@ -135,7 +143,9 @@ impl KafkaBroker {
                 Err(log) => return Err(format!("Kafka {name} did not start:\n{log}")),
             }
         }
-        Err(format!("Kafka {name} found its ports taken three times in a row"))
+        Err(format!(
+            "Kafka {name} found its ports taken three times in a row"
+        ))
     }
 
     /// The broker as produced to and administered by tests.
@@ -153,11 +163,21 @@ impl KafkaBroker {
         let config = format!("SCRAM-SHA-512=[password={password}]");
         let output = Command::new("java")
             .args(java_args("kafka.admin.ConfigCommand"))
-            .args(["--bootstrap-server", &self.bootstrap, "--alter", "--entity-type", "users"])
+            .args([
+                "--bootstrap-server",
+                &self.bootstrap,
+                "--alter",
+                "--entity-type",
+                "users",
+            ])
             .args(["--entity-name", name, "--add-config", &config])
             .output()
             .expect("java runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// kill -9: nothing is flushed, no client is told. The folder stays.
@@ -172,7 +192,11 @@ impl KafkaBroker {
 
     /// Starts it again after [`Self::kill`] or [`Self::stop`] on the same ports and folder, and waits until it answers.
     pub async fn restart(&mut self) {
-        assert!(self.keeper.is_none(), "Kafka {} is still running: kill() or stop() it first", self.name);
+        assert!(
+            self.keeper.is_none(),
+            "Kafka {} is still running: kill() or stop() it first",
+            self.name
+        );
         if let Err(log) = self.run().await {
             panic!("Kafka {} did not start again:\n{log}", self.name);
         }
@@ -180,7 +204,10 @@ impl KafkaBroker {
 
     /// A folder with server.properties and formatted storage; nothing runs yet.
     fn formatted(cluster_id: &str, name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("eventstreams-kafka-").tempdir().expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("eventstreams-kafka-")
+            .tempdir()
+            .expect("a temporary folder");
         let [port, controller_port, extra_port, second_extra_port] = free_ports();
         let mut properties = PROPERTIES.to_owned();
         for (key, value) in extra {
@@ -192,7 +219,8 @@ impl KafkaBroker {
             .replace("{extra_port}", &extra_port.to_string())
             .replace("{second_extra_port}", &second_extra_port.to_string())
             .replace("{folder}", &folder.path().display().to_string());
-        fs::write(folder.path().join("server.properties"), properties).expect("server.properties is written");
+        fs::write(folder.path().join("server.properties"), properties)
+            .expect("server.properties is written");
         let output = Command::new("java")
             .args(java_args("kafka.tools.StorageTool"))
             .args(["format", "--cluster-id", cluster_id, "--config"])
@@ -200,7 +228,10 @@ impl KafkaBroker {
             .output()
             .expect("java runs");
         if !output.status.success() {
-            return Err(format!("storage of Kafka {name} was not formatted:\n{}", String::from_utf8_lossy(&output.stderr)));
+            return Err(format!(
+                "storage of Kafka {name} was not formatted:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            ));
         }
         let bootstrap = format!("127.0.0.1:{port}");
         Ok(Self {
@@ -217,8 +248,11 @@ impl KafkaBroker {
 
     /// Starts the JVM and waits until the broker answers for its metadata; the end of its log when it ended or never answered.
     async fn run(&mut self) -> Result<(), String> {
-        let log =
-            File::options().create(true).append(true).open(self.folder.path().join("broker.log")).expect("broker.log opens");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("broker.log"))
+            .expect("broker.log opens");
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh"])
             .arg(self.folder.path())
@@ -248,11 +282,16 @@ impl KafkaBroker {
 
     /// The file that holds the records of a partition that has not many.
     pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
-        self.folder.path().join(format!("log/{topic}-{partition}/00000000000000000000.log"))
+        self.folder
+            .path()
+            .join(format!("log/{topic}-{partition}/00000000000000000000.log"))
     }
 
     fn end(&mut self, signal: &str) {
-        let mut keeper = self.keeper.take().unwrap_or_else(|| panic!("Kafka {} is not running", self.name));
+        let mut keeper = self
+            .keeper
+            .take()
+            .unwrap_or_else(|| panic!("Kafka {} is not running", self.name));
         let stdin = keeper.stdin.as_mut().expect("standard input is a pipe");
         // Fails only when the JVM has ended already, which is what is wanted.
         let _ = writeln!(stdin, "{signal}");
@@ -286,7 +325,12 @@ pub fn free_ports() -> [u16; 4] {
         let port = u16::try_from(15_000 + random % 17_000).expect("below 32,000");
         listeners.extend(TcpListener::bind(("127.0.0.1", port)));
     }
-    [0, 1, 2, 3].map(|i: usize| listeners[i].local_addr().expect("a bound listener has an address").port())
+    [0, 1, 2, 3].map(|i: usize| {
+        listeners[i]
+            .local_addr()
+            .expect("a bound listener has an address")
+            .port()
+    })
 }
 
 /// The last 40 lines, where the cause is.

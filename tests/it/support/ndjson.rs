@@ -18,8 +18,17 @@ impl Lines {
     pub fn new(response: Response) -> Self {
         let content_type = response.header("content-type").unwrap_or_default();
         let is_json = response.status == 200 && content_type.starts_with("application/");
-        assert!(is_json, "not a stream of JSON lines: {:?}; {}", response.headers, response.received());
-        Self { response, parsed: 0, chunks_seen: 0 }
+        assert!(
+            is_json,
+            "not a stream of JSON lines: {:?}; {}",
+            response.headers,
+            response.received()
+        );
+        Self {
+            response,
+            parsed: 0,
+            chunks_seen: 0,
+        }
     }
 
     /// The next line that is not empty, without its LF, or `None` when the stream ended. A chunk that ends inside a line fails the test.
@@ -42,7 +51,11 @@ impl Lines {
     fn check_chunks(&mut self) {
         for end in &self.response.chunk_ends[self.chunks_seen..] {
             let whole = self.response.body[end - 1] == b'\n';
-            assert!(whole, "a chunk ended inside a line, at byte {end}; {}", self.response.received());
+            assert!(
+                whole,
+                "a chunk ended inside a line, at byte {end}; {}",
+                self.response.received()
+            );
             self.chunks_seen += 1;
         }
     }
@@ -52,8 +65,12 @@ impl Lines {
         let mut events = Vec::with_capacity(count);
         while events.len() < count {
             let line = self.line_or_end().await;
-            let line = line.unwrap_or_else(|| panic!("the stream ended early; {}", self.response.received()));
-            events.push(serde_json::from_str(&line).unwrap_or_else(|err| panic!("not JSON: {err}: {line:?}")));
+            let line = line
+                .unwrap_or_else(|| panic!("the stream ended early; {}", self.response.received()));
+            events.push(
+                serde_json::from_str(&line)
+                    .unwrap_or_else(|err| panic!("not JSON: {err}: {line:?}")),
+            );
         }
         events
     }

@@ -15,7 +15,12 @@ pub fn record(topic: &str, partition: i32, timestamp: i64, n: usize) -> NewRecor
 
 /// The same with so many bytes of padding.
 pub fn padded(topic: &str, timestamp: i64, n: usize, bytes: usize) -> NewRecord {
-    NewRecord::new(topic, 0, timestamp, format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(bytes)))
+    NewRecord::new(
+        topic,
+        0,
+        timestamp,
+        format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(bytes)),
+    )
 }
 
 /// The numbers of the events, in the order in which they came.
@@ -45,7 +50,10 @@ pub async fn offsets_in_log(cluster: &Cluster, topics: &[String]) -> Offsets {
     let mut offsets = Offsets::new();
     for topic in topics {
         for record in cluster.log(topic).await {
-            offsets.entry((topic.clone(), record.partition.into())).or_default().push(record.offset);
+            offsets
+                .entry((topic.clone(), record.partition.into()))
+                .or_default()
+                .push(record.offset);
         }
     }
     offsets

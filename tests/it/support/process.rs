@@ -32,15 +32,30 @@ impl ServerProcess {
     }
 
     /// The same, with so many file descriptors at the most.
-    pub async fn start_with(brokers: &str, settings: &Settings, open_files_max: Option<u32>) -> Self {
+    pub async fn start_with(
+        brokers: &str,
+        settings: &Settings,
+        open_files_max: Option<u32>,
+    ) -> Self {
         let [port, admin_port, ..] = free_ports();
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let settings = settings.clone().key("port", &port.to_string()).key("admin_port", &admin_port.to_string());
+        let settings = settings
+            .clone()
+            .key("port", &port.to_string())
+            .key("admin_port", &admin_port.to_string());
         let mut file = NamedTempFile::new().expect("a temporary file");
-        file.write_all(settings.yaml(brokers).as_bytes()).expect("the configuration is written");
+        file.write_all(settings.yaml(brokers).as_bytes())
+            .expect("the configuration is written");
         let log = NamedTempFile::new().expect("a temporary file");
         let (address, admin) = (at(port), at(admin_port));
-        let mut process = Self { address, admin, file, log, open_files_max, child: None };
+        let mut process = Self {
+            address,
+            admin,
+            file,
+            log,
+            open_files_max,
+            child: None,
+        };
         process.restart().await;
         process
     }
@@ -48,16 +63,30 @@ impl ServerProcess {
     /// Starts it, again after it was killed, and waits until it is ready.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let log = || File::options().append(true).open(self.log.path()).expect("the log opens");
+        let log = || {
+            File::options()
+                .append(true)
+                .open(self.log.path())
+                .expect("the log opens")
+        };
         let mut command = match self.open_files_max {
             None => Command::new(env!("CARGO_BIN_EXE_eventstreams")),
             Some(max) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {max}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_eventstreams")]);
+                shell.args([
+                    "-c",
+                    &format!("ulimit -n {max}; exec \"$0\" \"$@\""),
+                    env!("CARGO_BIN_EXE_eventstreams"),
+                ]);
                 shell
             }
         };
-        let child = command.args(["serve", "-c"]).arg(self.file.path()).stdin(Stdio::null()).stdout(log()).stderr(log());
+        let child = command
+            .args(["serve", "-c"])
+            .arg(self.file.path())
+            .stdin(Stdio::null())
+            .stdout(log())
+            .stderr(log());
         self.child = Some(child.spawn().expect("the program runs"));
         self.ready().await;
     }
@@ -65,7 +94,12 @@ impl ServerProcess {
     /// Waits until it serves streams.
     pub async fn ready(&mut self) {
         eventually("the process to be ready", async || {
-            let ended = self.child.as_mut().expect("it runs").try_wait().expect("it can be waited for");
+            let ended = self
+                .child
+                .as_mut()
+                .expect("it runs")
+                .try_wait()
+                .expect("it can be waited for");
             assert!(ended.is_none(), "it ended: {}", self.log_text());
             tokio::net::TcpStream::connect(self.admin).await.ok()?;
             (Request::get("/readyz").send(self.admin).await.status == 200).then_some(())
@@ -88,20 +122,33 @@ impl ServerProcess {
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
-        let waiting = tokio::task::spawn_blocking(move || child.wait().expect("it can be waited for"));
-        within("the process to end", waiting).await.expect("waiting does not panic")
+        let waiting =
+            tokio::task::spawn_blocking(move || child.wait().expect("it can be waited for"));
+        within("the process to end", waiting)
+            .await
+            .expect("waiting does not panic")
     }
 
     /// Bytes of its memory that are in use (`VmRSS`).
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse::<u64>()
+            .expect("a number")
+            * 1024
     }
 
     /// How many file descriptors it has open.
     pub fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("its descriptors").count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("its descriptors")
+            .count()
     }
 
     /// See [`metric`].

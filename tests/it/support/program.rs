@@ -36,12 +36,28 @@ impl Program {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, text).expect("the file is written");
-        let ours = [("INTERFACE", "127.0.0.1"), ("ADMIN_INTERFACE", "127.0.0.1"), ("LOG_FORMAT", "json"), ("DRAIN_MS", "0")];
+        let ours = [
+            ("INTERFACE", "127.0.0.1"),
+            ("ADMIN_INTERFACE", "127.0.0.1"),
+            ("LOG_FORMAT", "json"),
+            ("DRAIN_MS", "0"),
+        ];
         let mut child = Command::new(env!("CARGO_BIN_EXE_eventstreams"))
-            .args(["serve", "--port", &port.to_string(), "--admin-port", "0", "-c"])
+            .args([
+                "serve",
+                "--port",
+                &port.to_string(),
+                "--admin-port",
+                "0",
+                "-c",
+            ])
             .arg(&file)
             .env_remove("RUST_LOG")
-            .envs(ours.iter().chain(env).map(|(name, value)| (variable(name), *value)))
+            .envs(
+                ours.iter()
+                    .chain(env)
+                    .map(|(name, value)| (variable(name), *value)),
+            )
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program is there");
@@ -49,8 +65,17 @@ impl Program {
         let stderr = child.stderr.take().expect("standard error is a pipe");
         let written = Arc::clone(&log);
         std::thread::spawn(move || keep_log(stderr, &written));
-        let (address, admin) = (addressed(&log, "listening").await, addressed(&log, "metrics and health").await);
-        Self { address, admin, child, log, folder }
+        let (address, admin) = (
+            addressed(&log, "listening").await,
+            addressed(&log, "metrics and health").await,
+        );
+        Self {
+            address,
+            admin,
+            child,
+            log,
+            folder,
+        }
     }
 
     /// The file that it was started with.
@@ -60,23 +85,48 @@ impl Program {
 
     /// Waits until streams are served.
     pub async fn ready(&self) {
-        let ready = async || (Request::get("/readyz").send(self.admin).await.status == 200).then_some(());
-        eventually(format!("the program to be ready; it logs {:#?}", self.log.lock().expect("no panic")), ready).await;
+        let ready =
+            async || (Request::get("/readyz").send(self.admin).await.status == 200).then_some(());
+        eventually(
+            format!(
+                "the program to be ready; it logs {:#?}",
+                self.log.lock().expect("no panic")
+            ),
+            ready,
+        )
+        .await;
     }
 
     /// Waits for the first line of the log that `found` takes.
     pub async fn logged(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
-        eventually(what, async || self.log.lock().expect("no panic").iter().find(|line| found(line)).cloned()).await
+        eventually(what, async || {
+            self.log
+                .lock()
+                .expect("no panic")
+                .iter()
+                .find(|line| found(line))
+                .cloned()
+        })
+        .await
     }
 
     /// All that it has logged so far.
     pub fn log_text(&self) -> String {
-        self.log.lock().expect("no panic").iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        self.log
+            .lock()
+            .expect("no panic")
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Whether it has not ended.
     pub fn lives(&mut self) -> bool {
-        self.child.try_wait().expect("it can be waited for").is_none()
+        self.child
+            .try_wait()
+            .expect("it can be waited for")
+            .is_none()
     }
 
     /// The value of a sample in `/metrics`; 0 when it is not there.
@@ -87,14 +137,20 @@ impl Program {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
         kill_process(pid, signal).expect("it is there");
     }
 
     /// SIGTERM, and how it ended.
     pub async fn stop(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
-        eventually("the program to end", async || self.child.try_wait().expect("it can be waited for")).await
+        eventually("the program to end", async || {
+            self.child.try_wait().expect("it can be waited for")
+        })
+        .await
     }
 }
 
@@ -107,7 +163,11 @@ impl Drop for Program {
 }
 
 fn variable(name: &str) -> String {
-    if name.starts_with("OTEL_") { name.to_owned() } else { format!("EVENTSTREAMS__{name}") }
+    if name.starts_with("OTEL_") {
+        name.to_owned()
+    } else {
+        format!("EVENTSTREAMS__{name}")
+    }
 }
 
 fn keep_log(stderr: ChildStderr, log: &Mutex<Vec<Value>>) {

@@ -14,28 +14,49 @@ impl Cluster {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
         blocking(move || {
             let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, 0, Offset::Beginning).expect("an offset");
-            consumer.assign(&list).expect("the partition can be assigned");
+            list.add_partition_offset(&topic, 0, Offset::Beginning)
+                .expect("an offset");
+            consumer
+                .assign(&list)
+                .expect("the partition can be assigned");
             match consumer.poll(PATIENCE) {
                 Some(Err(KafkaError::MessageConsumption(code))) => code,
-                other => panic!("{topic} can be read: {:?}", other.map(|read| read.map(|record| record.offset()))),
+                other => panic!(
+                    "{topic} can be read: {:?}",
+                    other.map(|read| read.map(|record| record.offset()))
+                ),
             }
         })
         .await
     }
 
     /// A consumer that begins at `offset` of a partition and has read so many records; no position is made up for it.
-    pub async fn reader_at(&self, topic: &str, partition: i32, offset: i64, records: usize) -> Reader {
+    pub async fn reader_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        records: usize,
+    ) -> Reader {
         let mut config = self.config();
-        config.set("group.id", "eventstreams-tests").set("enable.auto.commit", "false").set("auto.offset.reset", "error");
+        config
+            .set("group.id", "eventstreams-tests")
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "error");
         let consumer: BaseConsumer = config.create().expect("a consumer");
         let topic = topic.to_owned();
         let reader = blocking(move || {
             let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, partition, Offset::Offset(offset)).expect("an offset");
-            consumer.assign(&list).expect("the partition can be assigned");
+            list.add_partition_offset(&topic, partition, Offset::Offset(offset))
+                .expect("an offset");
+            consumer
+                .assign(&list)
+                .expect("the partition can be assigned");
             for _ in 0..records {
-                consumer.poll(PATIENCE).expect("a record in time").expect("a record");
+                consumer
+                    .poll(PATIENCE)
+                    .expect("a record in time")
+                    .expect("a record");
             }
             Reader(consumer)
         });
@@ -44,7 +65,10 @@ impl Cluster {
 }
 
 /// The cluster does not answer.
-const AWAY: [RDKafkaErrorCode; 2] = [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown];
+const AWAY: [RDKafkaErrorCode; 2] = [
+    RDKafkaErrorCode::BrokerTransportFailure,
+    RDKafkaErrorCode::AllBrokersDown,
+];
 
 /// See [`Cluster::reader_at`].
 pub struct Reader(BaseConsumer);

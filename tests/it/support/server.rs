@@ -58,8 +58,10 @@ impl Settings {
             ("drain_ms", "0"),
             ("metadata_refresh_ms", "1000"),
         ];
-        let mut yaml =
-            format!("kafka: {{metadata.broker.list: '{brokers}'{}}}\nstream_config_defaults:{}", self.kafka, self.streams);
+        let mut yaml = format!(
+            "kafka: {{metadata.broker.list: '{brokers}'{}}}\nstream_config_defaults:{}",
+            self.kafka, self.streams
+        );
         for (key, value) in defaults {
             if !self.keys.contains(&format!("\n{key}:")) {
                 write!(yaml, "\n{key}: {value}").expect("a String");
@@ -92,13 +94,15 @@ impl TestServer {
     /// A server that has not necessarily found its brokers.
     pub fn start_unready(brokers: &str, settings: &Settings) -> Self {
         let yaml = settings.yaml(brokers);
-        let mut config = Config::parse(&yaml, std::iter::empty()).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+        let mut config = Config::parse(&yaml, std::iter::empty())
+            .unwrap_or_else(|error| panic!("{error}\n{yaml}"));
         config.http.admin_port = Some(0);
         let listeners = Listeners::bind(&config).expect("two ports on loopback");
         let address = listeners.public[0].local_addr().expect("an address");
         let admin = listeners.admin[0].local_addr().expect("an address");
         let mut file = NamedTempFile::new().expect("a temporary file");
-        file.write_all(yaml.as_bytes()).expect("the configuration is written");
+        file.write_all(yaml.as_bytes())
+            .expect("the configuration is written");
         let path = file.path().to_owned();
         let shutdown = Shutdown::default();
         let ending = shutdown.clone();
@@ -112,7 +116,14 @@ impl TestServer {
                 panic!("the server could not start: {error:#}");
             }
         });
-        Self { address, admin, shutdown, running: Some(running), brokers: brokers.to_owned(), file }
+        Self {
+            address,
+            admin,
+            shutdown,
+            running: Some(running),
+            brokers: brokers.to_owned(),
+            file,
+        }
     }
 
     /// Waits until streams are served.
@@ -128,23 +139,34 @@ impl TestServer {
     pub async fn spoil_configuration(&self, text: &str) {
         let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
         std::fs::write(self.file.path(), text).expect("the file is written");
-        eventually("a failed reload", async || (self.metric(sample).await > 0).then_some(())).await;
+        eventually("a failed reload", async || {
+            (self.metric(sample).await > 0).then_some(())
+        })
+        .await;
     }
 
     /// Writes other settings into the server's file, and waits until they were read.
     pub async fn reconfigure(&self, settings: &Settings) {
         let sample = "eventstreams_config_reloads_total{reason=\"ok\"}";
         let before = self.metric(sample).await;
-        std::fs::write(self.file.path(), settings.yaml(&self.brokers)).expect("the configuration is written");
-        eventually("a reload", async || (self.metric(sample).await > before).then_some(())).await;
+        std::fs::write(self.file.path(), settings.yaml(&self.brokers))
+            .expect("the configuration is written");
+        eventually("a reload", async || {
+            (self.metric(sample).await > before).then_some(())
+        })
+        .await;
     }
 
     /// Writes other settings, and waits until they were refused.
     pub async fn reconfigure_in_vain(&self, settings: &Settings) {
         let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
         let before = self.metric(sample).await;
-        std::fs::write(self.file.path(), settings.yaml(&self.brokers)).expect("the configuration is written");
-        eventually("a refused reload", async || (self.metric(sample).await > before).then_some(())).await;
+        std::fs::write(self.file.path(), settings.yaml(&self.brokers))
+            .expect("the configuration is written");
+        eventually("a refused reload", async || {
+            (self.metric(sample).await > before).then_some(())
+        })
+        .await;
     }
 
     /// Begins to leave, as at SIGTERM, and does not wait.
@@ -156,7 +178,9 @@ impl TestServer {
     pub async fn stop(mut self) {
         self.shutdown.begin();
         let running = self.running.take().expect("it runs");
-        within("the server to end", running).await.expect("it ends without a panic");
+        within("the server to end", running)
+            .await
+            .expect("it ends without a panic");
     }
 
     /// See [`metric`].
@@ -173,7 +197,9 @@ impl TestServer {
 /// The value of a metric's sample that counts whole things, as `/metrics` on `admin` names it with its labels; 0 when it is not there yet.
 pub async fn metric(admin: SocketAddr, sample: &str) -> u64 {
     let text = Request::get("/metrics").send(admin).await.text().await;
-    let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
     line.map_or(0, |value| value.parse().expect("a whole number"))
 }
 
@@ -185,5 +211,8 @@ impl Drop for TestServer {
 
 /// The value of a sample in the text of `/metrics`, if it is there.
 pub fn sample_in(metrics: &str, sample: &str) -> Option<String> {
-    metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')).map(str::to_owned)
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))
+        .map(str::to_owned)
 }

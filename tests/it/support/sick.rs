@@ -21,20 +21,39 @@ pub struct SickCluster {
 
 enum Kind {
     Embedded(DevBroker),
-    Kafka { first: Box<KafkaBroker>, second: Option<Box<KafkaBroker>> },
+    Kafka {
+        first: Box<KafkaBroker>,
+        second: Option<Box<KafkaBroker>>,
+    },
 }
 
 impl SickCluster {
     pub(super) async fn embedded() -> Self {
-        let config = BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() };
-        let broker = DevBroker::start(config).await.expect("a free port on loopback");
+        let config = BrokerConfig {
+            auto_create_topics: false,
+            ..BrokerConfig::default()
+        };
+        let broker = DevBroker::start(config)
+            .await
+            .expect("a free port on loopback");
         let cluster = Cluster::new(&broker.address().to_string());
-        Self { cluster, kind: Kind::Embedded(broker), second: Vec::new() }
+        Self {
+            cluster,
+            kind: Kind::Embedded(broker),
+            second: Vec::new(),
+        }
     }
 
     pub(super) async fn kafka() -> Self {
         let first = Box::new(KafkaBroker::start("that can fall sick").await);
-        Self { cluster: first.cluster(), kind: Kind::Kafka { first, second: None }, second: Vec::new() }
+        Self {
+            cluster: first.cluster(),
+            kind: Kind::Kafka {
+                first,
+                second: None,
+            },
+            second: Vec::new(),
+        }
     }
 
     /// A new topic, all partitions of which are on the second node.
@@ -48,7 +67,8 @@ impl SickCluster {
                 self.cluster.create_topic_on(2, topic, partitions).await;
             }
         }
-        self.second.extend((0..partitions).map(|partition| (topic.to_owned(), partition)));
+        self.second
+            .extend((0..partitions).map(|partition| (topic.to_owned(), partition)));
     }
 
     /// The second node goes: its partitions have no leader.
@@ -64,7 +84,11 @@ impl SickCluster {
     pub async fn second_returns(&mut self) {
         self.set_leaders(true);
         if let Kind::Kafka { second, .. } = &mut self.kind {
-            second.as_mut().expect("a topic on the second node").restart().await;
+            second
+                .as_mut()
+                .expect("a topic on the second node")
+                .restart()
+                .await;
         }
         self.wait_for_leaders(true).await;
     }
@@ -72,19 +96,30 @@ impl SickCluster {
     fn set_leaders(&self, has_leader: bool) {
         if let Kind::Embedded(broker) = &self.kind {
             for (topic, partition) in &self.second {
-                broker.set_leader(topic, *partition, has_leader).expect("a partition");
+                broker
+                    .set_leader(topic, *partition, has_leader)
+                    .expect("a partition");
             }
         }
     }
 
     async fn wait_for_leaders(&self, wanted: bool) {
-        let mut topics: Vec<&str> = self.second.iter().map(|(topic, _)| topic.as_str()).collect();
+        let mut topics: Vec<&str> = self
+            .second
+            .iter()
+            .map(|(topic, _)| topic.as_str())
+            .collect();
         topics.dedup();
-        eventually(format!("leaders of {topics:?} to be there: {wanted}"), async || {
-            let described = self.cluster.describe(&topics).await;
-            let mut partitions = described.iter().flat_map(|topic| &topic.partitions);
-            partitions.all(|partition| partition.has_leader == wanted).then_some(())
-        })
+        eventually(
+            format!("leaders of {topics:?} to be there: {wanted}"),
+            async || {
+                let described = self.cluster.describe(&topics).await;
+                let mut partitions = described.iter().flat_map(|topic| &topic.partitions);
+                partitions
+                    .all(|partition| partition.has_leader == wanted)
+                    .then_some(())
+            },
+        )
         .await;
     }
 
@@ -93,7 +128,9 @@ impl SickCluster {
     pub async fn cut(&mut self, topic: &str, partition: i32, offset: i64) {
         match &mut self.kind {
             Kind::Embedded(broker) => {
-                broker.cut(topic, partition, offset).expect("a log in memory");
+                broker
+                    .cut(topic, partition, offset)
+                    .expect("a log in memory");
             }
             Kind::Kafka { first, .. } => {
                 first.kill();
@@ -102,7 +139,10 @@ impl SickCluster {
             }
         }
         let (_, end) = self.cluster.watermarks(topic, partition).await;
-        assert!(end <= offset, "{topic} {partition} ends at {end}, cut at {offset}");
+        assert!(
+            end <= offset,
+            "{topic} {partition} ends at {end}, cut at {offset}"
+        );
     }
 }
 
@@ -120,6 +160,9 @@ fn cut_segment(segment: &Path, offset: i64) {
         }
         kept += 12 + length as usize;
     }
-    let file = File::options().write(true).open(segment).expect("the segment opens");
+    let file = File::options()
+        .write(true)
+        .open(segment)
+        .expect("the segment opens");
     file.set_len(kept as u64).expect("it is cut");
 }

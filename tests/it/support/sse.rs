@@ -40,8 +40,14 @@ impl Frame {
 /// `(meta.topic, meta.partition, meta.offset)` of an event.
 pub fn record(event: &Value) -> (String, i64, i64) {
     let meta = &event["meta"];
-    let topic = meta["topic"].as_str().unwrap_or_else(|| panic!("no meta.topic in {event}"));
-    let number = |name: &str| meta[name].as_i64().unwrap_or_else(|| panic!("no meta.{name} in {event}"));
+    let topic = meta["topic"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no meta.topic in {event}"));
+    let number = |name: &str| {
+        meta[name]
+            .as_i64()
+            .unwrap_or_else(|| panic!("no meta.{name} in {event}"))
+    };
     (topic.to_owned(), number("partition"), number("offset"))
 }
 
@@ -88,9 +94,14 @@ impl FrameParser {
 
     fn end_line(&mut self) {
         let bytes = std::mem::take(&mut self.line);
-        let line = String::from_utf8(bytes).unwrap_or_else(|err| panic!("an event stream is UTF-8: {err}"));
+        let line = String::from_utf8(bytes)
+            .unwrap_or_else(|err| panic!("an event stream is UTF-8: {err}"));
         // A byte order mark may open the body.
-        let line = if self.begun { &line } else { line.trim_start_matches('\u{feff}') };
+        let line = if self.begun {
+            &line
+        } else {
+            line.trim_start_matches('\u{feff}')
+        };
         self.begun = true;
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
@@ -137,8 +148,14 @@ impl Subscriber {
     /// Fails unless the response is an open event stream.
     pub fn new(response: Response) -> Self {
         let content_type = response.header("content-type");
-        let is_sse = response.status == 200 && content_type == Some("text/event-stream; charset=utf-8");
-        assert!(is_sse, "not an event stream: {:?}; {}", response.headers, response.received());
+        let is_sse =
+            response.status == 200 && content_type == Some("text/event-stream; charset=utf-8");
+        assert!(
+            is_sse,
+            "not an event stream: {:?}; {}",
+            response.headers,
+            response.received()
+        );
         Self::lenient(response).whole_frames(true)
     }
 
@@ -183,7 +200,12 @@ impl Subscriber {
     /// The next event.
     pub async fn event(&mut self) -> Frame {
         let frame = self.event_or_end().await;
-        frame.unwrap_or_else(|| panic!("the stream ended before the next event; {}", self.response.received()))
+        frame.unwrap_or_else(|| {
+            panic!(
+                "the stream ended before the next event; {}",
+                self.response.received()
+            )
+        })
     }
 
     /// The next `count` events.
@@ -208,11 +230,19 @@ impl Subscriber {
     pub async fn comment(&mut self, wanted: &str) -> String {
         loop {
             self.parse();
-            if let Some(comment) = self.comments.iter().find(|comment| comment.contains(wanted)) {
+            if let Some(comment) = self
+                .comments
+                .iter()
+                .find(|comment| comment.contains(wanted))
+            {
                 return comment.clone();
             }
             let what = format!("a comment with {wanted:?}");
-            assert!(self.response.read_more(&what).await, "the stream ended before {what}; {}", self.response.received());
+            assert!(
+                self.response.read_more(&what).await,
+                "the stream ended before {what}; {}",
+                self.response.received()
+            );
         }
     }
 
@@ -251,7 +281,11 @@ impl Subscriber {
             if chunk_end.is_some() {
                 self.chunks_seen += 1;
                 let whole = !self.whole_frames || !self.parser.inside_frame();
-                assert!(whole, "a chunk ended inside a frame, at byte {end}; {}", self.response.received());
+                assert!(
+                    whole,
+                    "a chunk ended inside a frame, at byte {end}; {}",
+                    self.response.received()
+                );
             }
             for frame in frames {
                 self.comments.extend_from_slice(&frame.comments);
@@ -267,5 +301,11 @@ impl Subscriber {
 fn remains(body: &[u8]) -> Remains {
     let frames = FrameParser::default().feed(body);
     let last_id = frames.iter().rev().find_map(|frame| frame.id.clone());
-    Remains { events: frames.into_iter().filter(|frame| frame.data.is_some()).collect(), last_id }
+    Remains {
+        events: frames
+            .into_iter()
+            .filter(|frame| frame.data.is_some())
+            .collect(),
+        last_id,
+    }
 }

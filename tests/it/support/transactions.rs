@@ -31,19 +31,29 @@ impl Cluster {
     /// The same, whose transactions are aborted by the cluster after `timeout` (Kafka looks every ten seconds).
     pub async fn transactional_for(&self, id: &str, timeout: Duration) -> TransactionalProducer {
         let mut config = self.producer_config("none");
-        config.set("transactional.id", id).set("transaction.timeout.ms", timeout.as_millis().to_string());
+        config
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", timeout.as_millis().to_string());
         // Not larger than the transaction's time.
-        config.set("delivery.timeout.ms", timeout.as_millis().to_string()).set("linger.ms", "0");
+        config
+            .set("delivery.timeout.ms", timeout.as_millis().to_string())
+            .set("linger.ms", "0");
         let producer: FutureProducer = config.create().expect("a producer");
         let fencing = producer.clone();
-        blocking(move || fencing.init_transactions(PATIENCE)).await.expect("the transactional id");
+        blocking(move || fencing.init_transactions(PATIENCE))
+            .await
+            .expect("the transactional id");
         TransactionalProducer(Producer(producer))
     }
 }
 
 impl TransactionalProducer {
     /// Writes the records in one transaction and ends it; gives their offsets.
-    pub async fn transaction(&self, records: impl IntoIterator<Item = NewRecord>, ending: Ending) -> Vec<i64> {
+    pub async fn transaction(
+        &self,
+        records: impl IntoIterator<Item = NewRecord>,
+        ending: Ending,
+    ) -> Vec<i64> {
         self.0.0.begin_transaction().expect("a transaction begins");
         let offsets = self.0.produce_many(records).await;
         match ending {
@@ -57,12 +67,16 @@ impl TransactionalProducer {
     /// Commits the transaction that was left open.
     pub async fn commit(&self) {
         let producer = self.0.0.clone();
-        blocking(move || producer.commit_transaction(PATIENCE)).await.expect("the transaction is committed");
+        blocking(move || producer.commit_transaction(PATIENCE))
+            .await
+            .expect("the transaction is committed");
     }
 
     /// Aborts the transaction that was left open.
     pub async fn abort(&self) {
         let producer = self.0.0.clone();
-        blocking(move || producer.abort_transaction(PATIENCE)).await.expect("the transaction is aborted");
+        blocking(move || producer.abort_transaction(PATIENCE))
+            .await
+            .expect("the transaction is aborted");
     }
 }

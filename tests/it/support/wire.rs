@@ -30,7 +30,12 @@ impl Request {
 
     /// Any method.
     pub fn new(method: &str, target: impl Into<String>) -> Self {
-        Self { method: method.to_owned(), target: target.into(), headers: Vec::new(), version: "HTTP/1.1" }
+        Self {
+            method: method.to_owned(),
+            target: target.into(),
+            headers: Vec::new(),
+            version: "HTTP/1.1",
+        }
     }
 
     /// The same request with one header more.
@@ -41,7 +46,10 @@ impl Request {
 
     /// The same request of an old client.
     pub fn http_1_0(self) -> Self {
-        Self { version: "HTTP/1.0", ..self }
+        Self {
+            version: "HTTP/1.0",
+            ..self
+        }
     }
 
     /// The same request with `Last-Event-ID`, as a client that comes back sends it.
@@ -51,8 +59,13 @@ impl Request {
 
     /// Sends the request on a new connection and reads the head of the response.
     pub async fn send(&self, address: SocketAddr) -> Response {
-        let mut stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
-        stream.write_all(self.head().as_bytes()).await.expect("the request is written");
+        let mut stream = within("a connection", TcpStream::connect(address))
+            .await
+            .expect("the server accepts");
+        stream
+            .write_all(self.head().as_bytes())
+            .await
+            .expect("the request is written");
         Response::read_head(stream, self.method == "HEAD").await
     }
 
@@ -63,7 +76,9 @@ impl Request {
         socket.set_recv_buffer_size(receive_buffer).expect("a size");
         let mut stream = within("a connection", socket.connect(address)).await.ok()?;
         stream.write_all(self.head().as_bytes()).await.ok()?;
-        Response::try_read_head(stream, self.method == "HEAD").await.ok()
+        Response::try_read_head(stream, self.method == "HEAD")
+            .await
+            .ok()
     }
 
     /// [`Self::send`], for a stream that is expected to open as SSE.
@@ -73,15 +88,30 @@ impl Request {
 
     /// [`Self::send`] with `Accept: application/x-ndjson`, for a stream that is expected to open as newline-delimited JSON.
     pub async fn subscribe_ndjson(&self, address: SocketAddr) -> Lines {
-        Lines::new(self.clone().header("Accept", "application/x-ndjson").send(address).await)
+        Lines::new(
+            self.clone()
+                .header("Accept", "application/x-ndjson")
+                .send(address)
+                .await,
+        )
     }
 
     /// The request's bytes, as they are written.
     pub fn head(&self) -> String {
-        let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let has = |wanted: &str| {
+            self.headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
-        let ours = [("Host", "localhost"), ("User-Agent", "eventstreams-tests (https://example.org)")];
-        let given = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let ours = [
+            ("Host", "localhost"),
+            ("User-Agent", "eventstreams-tests (https://example.org)"),
+        ];
+        let given = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in ours.into_iter().filter(|(name, _)| !has(name)).chain(given) {
             head.extend([name, ": ", value, "\r\n"]);
         }
@@ -91,7 +121,9 @@ impl Request {
 
 /// Writes bytes, whatever they are, on a new connection and returns all that came back until the server closed it.
 pub async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
-    let stream = within("a connection", TcpStream::connect(address)).await.expect("the server accepts");
+    let stream = within("a connection", TcpStream::connect(address))
+        .await
+        .expect("the server accepts");
     exchange_on(stream, bytes).await
 }
 
@@ -100,7 +132,11 @@ pub async fn exchange_on(mut stream: TcpStream, bytes: impl AsRef<[u8]>) -> Stri
     // A server that has had enough may close before it has read all: what it said until then counts.
     let _ = within("the bytes to be written", stream.write_all(bytes.as_ref())).await;
     let mut answer = Vec::new();
-    let _ = within("the server to close the connection", stream.read_to_end(&mut answer)).await;
+    let _ = within(
+        "the server to close the connection",
+        stream.read_to_end(&mut answer),
+    )
+    .await;
     String::from_utf8(answer).expect("an answer of text")
 }
 
@@ -143,7 +179,9 @@ pub struct Response {
 
 impl Response {
     async fn read_head(stream: TcpStream, to_head: bool) -> Self {
-        Self::try_read_head(stream, to_head).await.unwrap_or_else(|err| panic!("{err}"))
+        Self::try_read_head(stream, to_head)
+            .await
+            .unwrap_or_else(|err| panic!("{err}"))
     }
 
     async fn try_read_head(mut stream: TcpStream, to_head: bool) -> Result<Self, String> {
@@ -152,15 +190,21 @@ impl Response {
             if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
-            let what = format!("a response's head, having received {:?}", String::from_utf8_lossy(&bytes));
-            let read = within(&what, stream.read_buf(&mut bytes)).await.map_err(|err| format!("{what}: {err}"))?;
+            let what = format!(
+                "a response's head, having received {:?}",
+                String::from_utf8_lossy(&bytes)
+            );
+            let read = within(&what, stream.read_buf(&mut bytes))
+                .await
+                .map_err(|err| format!("{what}: {err}"))?;
             if read == 0 {
                 return Err(format!("the connection ended before {what}"));
             }
         };
         let rest = bytes.split_off(head_end);
         let text = String::from_utf8(bytes).expect("a head of text");
-        let (status, headers) = parse_head(&text).unwrap_or_else(|| panic!("not a response's head: {text:?}"));
+        let (status, headers) =
+            parse_head(&text).unwrap_or_else(|| panic!("not a response's head: {text:?}"));
         let framing = framing(status, &headers, to_head);
         let mut response = Self {
             status,
@@ -180,7 +224,10 @@ impl Response {
 
     /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Waits for more of the body; false at its end. `what` is what the caller hopes for.
@@ -204,7 +251,10 @@ impl Response {
     /// The whole body of a response that ends.
     pub async fn text(&mut self) -> String {
         // A stream would go on for ever, its heartbeats ending no wait of `read_more`.
-        within("the end of the body", async { while self.read_more("the end of the body").await {} }).await;
+        within("the end of the body", async {
+            while self.read_more("the end of the body").await {}
+        })
+        .await;
         String::from_utf8(self.body.clone()).expect("a body of text")
     }
 
@@ -217,7 +267,11 @@ impl Response {
     /// Closes the connection when exactly `bytes` of the body have been received, and returns these.
     pub async fn cut_at(mut self, bytes: usize) -> Vec<u8> {
         while self.body.len() < bytes {
-            assert!(self.read_more("the byte to cut at").await, "ended before byte {bytes}: {}", self.received());
+            assert!(
+                self.read_more("the byte to cut at").await,
+                "ended before byte {bytes}: {}",
+                self.received()
+            );
         }
         self.body.truncate(bytes);
         self.body
@@ -249,7 +303,9 @@ impl Response {
             Framing::Chunked(dechunker) => {
                 let (mut coded, mut ends) = (Vec::new(), Vec::new());
                 let complete = dechunker.feed(bytes, &mut coded, &mut ends);
-                let complete = complete.unwrap_or_else(|err| panic!("chunked framing is broken: {err}; {}", self.received()));
+                let complete = complete.unwrap_or_else(|err| {
+                    panic!("chunked framing is broken: {err}; {}", self.received())
+                });
                 let mut begin = 0;
                 for end in ends {
                     self.decode(&coded[begin..end]);
@@ -261,13 +317,18 @@ impl Response {
             }
             &mut Framing::Length(length) => {
                 self.body.extend_from_slice(bytes);
-                assert!(self.body.len() <= length, "more bytes than Content-Length: {length}; {}", self.received());
+                assert!(
+                    self.body.len() <= length,
+                    "more bytes than Content-Length: {length}; {}",
+                    self.received()
+                );
                 self.end = (self.body.len() == length).then_some(End::Complete);
             }
             Framing::UntilClose => self.decode(bytes),
         }
         if self.end.is_some() && !matches!(self.framing, Framing::Length(0)) {
-            self.coding_ended().unwrap_or_else(|err| panic!("{err}; {}", self.received()));
+            self.coding_ended()
+                .unwrap_or_else(|err| panic!("{err}; {}", self.received()));
         }
     }
 
@@ -285,17 +346,31 @@ impl Response {
 
 fn parse_head(text: &str) -> Option<(u16, Vec<(String, String)>)> {
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
-    let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+    let status = lines
+        .next()?
+        .strip_prefix("HTTP/1.")?
+        .get(2..5)?
+        .parse()
+        .ok()?;
+    let header = |line: &str| {
+        line.split_once(':')
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+    };
     Some((status, lines.map(header).collect::<Option<_>>()?))
 }
 
 fn framing(status: u16, headers: &[(String, String)], to_head: bool) -> Framing {
-    let value =
-        |wanted: &str| headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str());
+    let value = |wanted: &str| {
+        headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.as_str())
+    };
     if to_head || matches!(status, 100..=199 | 204 | 304) {
         Framing::Length(0)
-    } else if value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+    } else if value("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
         Framing::Chunked(Dechunker::default())
     } else if let Some(length) = value("content-length") {
         Framing::Length(length.parse().expect("Content-Length is a number"))

@@ -47,12 +47,20 @@ impl Language {
     /// The language of that code; English for a code without words of its own.
     pub(super) fn of(code: &str) -> &'static Language {
         let tables = [latin::LANGUAGES, europe::LANGUAGES, world::LANGUAGES];
-        tables.iter().flat_map(|table| table.iter()).find(|language| language.code == code).unwrap_or(&ENGLISH)
+        tables
+            .iter()
+            .flat_map(|table| table.iter())
+            .find(|language| language.code == code)
+            .unwrap_or(&ENGLISH)
     }
 
     /// What a categorize event says of a page that joins (or leaves) a category, in English where there is no translation.
     pub(super) fn categorized(&self, joins: bool) -> &'static str {
-        let (own, english) = if joins { (self.added, ENGLISH.added) } else { (self.removed, ENGLISH.removed) };
+        let (own, english) = if joins {
+            (self.added, ENGLISH.added)
+        } else {
+            (self.removed, ENGLISH.removed)
+        };
         if own.is_empty() { english } else { own }
     }
 }

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 /// A canary of that stream, received at that time, and its record's key: `meta.domain` is `canary`, and of the schema's
 /// fields only those that it requires are there, with values that never change. Consumers skip it.
-pub(in crate::dev_broker::samples) fn canary(stream: Stream, dice: &mut Dice, at_ms: i64) -> (Vec<u8>, Option<Vec<u8>>) {
+pub(in crate::dev_broker::samples) fn canary(
+    stream: Stream,
+    dice: &mut Dice,
+    at_ms: i64,
+) -> (Vec<u8>, Option<Vec<u8>>) {
     let (day, page) = ("2024-02-29T12:00:00Z", "Canary_page");
     let mut event = json!({
         "$schema": stream.schema(),
@@ -25,10 +29,13 @@ pub(in crate::dev_broker::samples) fn canary(stream: Stream, dice: &mut Dice, at
         Stream::Recentchange => json!({}),
         Stream::Test => json!({ "test": "canary" }),
         Stream::PageDelete | Stream::PagePropertiesChange => of_page,
-        Stream::RevisionCreate | Stream::PageCreate => with(of_page, json!({ "rev_timestamp": day, "dt": day })),
-        Stream::PageMove => {
-            with(of_page, json!({ "prior_state": { "page_title": "Old_canary_page", "page_namespace": 0, "rev_id": 6 } }))
+        Stream::RevisionCreate | Stream::PageCreate => {
+            with(of_page, json!({ "rev_timestamp": day, "dt": day }))
         }
+        Stream::PageMove => with(
+            of_page,
+            json!({ "prior_state": { "page_title": "Old_canary_page", "page_namespace": 0, "rev_id": 6 } }),
+        ),
         Stream::PageChange => json!({
             "changelog_kind": "update",
             "page_change_kind": "edit",
@@ -44,7 +51,11 @@ pub(in crate::dev_broker::samples) fn canary(stream: Stream, dice: &mut Dice, at
 }
 
 /// An event of the test stream, received at that time.
-pub(in crate::dev_broker::samples) fn test_event(dice: &mut Dice, number: u64, at_ms: i64) -> Vec<u8> {
+pub(in crate::dev_broker::samples) fn test_event(
+    dice: &mut Dice,
+    number: u64,
+    at_ms: i64,
+) -> Vec<u8> {
     let event = json!({
         "$schema": Stream::Test.schema(),
         "meta": {

@@ -50,7 +50,13 @@ struct Meta<'a> {
 
 impl<'a> Meta<'a> {
     /// The `meta` of an event about a page of that title, received at that time.
-    fn new(happening: &'a Happening, title: &str, stream: Stream, dice: &mut Dice, at_ms: i64) -> Self {
+    fn new(
+        happening: &'a Happening,
+        title: &str,
+        stream: Stream,
+        dice: &mut Dice,
+        at_ms: i64,
+    ) -> Self {
         let domain = happening.wiki.domain;
         Self {
             uri: format!("https://{domain}/wiki/{}", in_url(title)),
@@ -102,18 +108,53 @@ pub(super) fn events(happening: &Happening, dice: &mut Dice, outbox: &mut Outbox
     let (stored, changed) = (outbox.moment(dice, 20, 120), outbox.moment(dice, 120, 250));
     let page = &happening.page;
     match &happening.deed {
-        Deed::Edit { .. } => revision_create(happening, page, Stream::RevisionCreate, dice, outbox, stored),
+        Deed::Edit { .. } => revision_create(
+            happening,
+            page,
+            Stream::RevisionCreate,
+            dice,
+            outbox,
+            stored,
+        ),
         Deed::Create { .. } => {
             // One deferred update writes both: they carry the same millisecond.
-            revision_create(happening, page, Stream::RevisionCreate, dice, outbox, stored);
+            revision_create(
+                happening,
+                page,
+                Stream::RevisionCreate,
+                dice,
+                outbox,
+                stored,
+            );
             revision_create(happening, page, Stream::PageCreate, dice, outbox, stored);
         }
         Deed::Move { redirect, .. } => {
-            revision_create(happening, page, Stream::RevisionCreate, dice, outbox, stored);
+            revision_create(
+                happening,
+                page,
+                Stream::RevisionCreate,
+                dice,
+                outbox,
+                stored,
+            );
             page_event(happening, Stream::PageMove, dice, outbox, stored);
             if let Some(redirect) = redirect {
-                revision_create(happening, redirect, Stream::RevisionCreate, dice, outbox, stored);
-                revision_create(happening, redirect, Stream::PageCreate, dice, outbox, stored);
+                revision_create(
+                    happening,
+                    redirect,
+                    Stream::RevisionCreate,
+                    dice,
+                    outbox,
+                    stored,
+                );
+                revision_create(
+                    happening,
+                    redirect,
+                    Stream::PageCreate,
+                    dice,
+                    outbox,
+                    stored,
+                );
                 page_change(happening, redirect, dice, outbox, changed);
             }
         }
@@ -128,25 +169,82 @@ pub(super) fn events(happening: &Happening, dice: &mut Dice, outbox: &mut Outbox
         page_event(happening, Stream::PagePropertiesChange, dice, outbox, later);
     }
     let listed = outbox.moment(dice, 500, 800);
-    let meta = Meta::new(happening, &page.title, Stream::Recentchange, dice, outbox.ms(listed));
-    outbox.put(Stream::Recentchange, listed, 0, None, recentchange::of(happening, meta));
+    let meta = Meta::new(
+        happening,
+        &page.title,
+        Stream::Recentchange,
+        dice,
+        outbox.ms(listed),
+    );
+    outbox.put(
+        Stream::Recentchange,
+        listed,
+        0,
+        None,
+        recentchange::of(happening, meta),
+    );
     let mut categorized = outbox.moment(dice, 800, 950);
     for change in &happening.categorized {
         // Jobs write them one after the other, some within the same millisecond.
-        categorized += if dice.chance(300) { 0 } else { outbox.moment(dice, 0, 10) - outbox.moment(dice, 0, 0) };
-        let meta = Meta::new(happening, &change.category, Stream::Recentchange, dice, outbox.ms(categorized));
-        outbox.put(Stream::Recentchange, categorized, 0, None, recentchange::categorize(happening, change, meta));
+        categorized += if dice.chance(300) {
+            0
+        } else {
+            outbox.moment(dice, 0, 10) - outbox.moment(dice, 0, 0)
+        };
+        let meta = Meta::new(
+            happening,
+            &change.category,
+            Stream::Recentchange,
+            dice,
+            outbox.ms(categorized),
+        );
+        outbox.put(
+            Stream::Recentchange,
+            categorized,
+            0,
+            None,
+            recentchange::categorize(happening, change, meta),
+        );
     }
 }
 
-fn revision_create(happening: &Happening, page: &Page, stream: Stream, dice: &mut Dice, outbox: &mut Outbox, at: u64) {
+fn revision_create(
+    happening: &Happening,
+    page: &Page,
+    stream: Stream,
+    dice: &mut Dice,
+    outbox: &mut Outbox,
+    at: u64,
+) {
     let meta = Meta::new(happening, &page.title, stream, dice, outbox.ms(at));
-    let partition = if stream.partitions() > 1 { dice.below(2) } else { 0 };
-    outbox.put(stream, at, partition, None, revision_create::of(happening, page, stream, meta));
+    let partition = if stream.partitions() > 1 {
+        dice.below(2)
+    } else {
+        0
+    };
+    outbox.put(
+        stream,
+        at,
+        partition,
+        None,
+        revision_create::of(happening, page, stream, meta),
+    );
 }
 
-fn page_event(happening: &Happening, stream: Stream, dice: &mut Dice, outbox: &mut Outbox, at: u64) {
-    let meta = Meta::new(happening, &happening.page.title, stream, dice, outbox.ms(at));
+fn page_event(
+    happening: &Happening,
+    stream: Stream,
+    dice: &mut Dice,
+    outbox: &mut Outbox,
+    at: u64,
+) {
+    let meta = Meta::new(
+        happening,
+        &happening.page.title,
+        stream,
+        dice,
+        outbox.ms(at),
+    );
     let value = match stream {
         Stream::PageDelete => page_events::delete(happening, meta),
         Stream::PageMove => page_events::rename(happening, meta),
@@ -156,8 +254,20 @@ fn page_event(happening: &Happening, stream: Stream, dice: &mut Dice, outbox: &m
 }
 
 fn page_change(happening: &Happening, page: &Page, dice: &mut Dice, outbox: &mut Outbox, at: u64) {
-    let meta = Meta::new(happening, &page.title, Stream::PageChange, dice, outbox.ms(at));
+    let meta = Meta::new(
+        happening,
+        &page.title,
+        Stream::PageChange,
+        dice,
+        outbox.ms(at),
+    );
     let key = page_change::key(happening.wiki.database, page.id);
     // The same page always in the same partition, so that its changes stay in order.
-    outbox.put(Stream::PageChange, at, page.id, Some(key), page_change::of(happening, page, meta));
+    outbox.put(
+        Stream::PageChange,
+        at,
+        page.id,
+        Some(key),
+        page_change::of(happening, page, meta),
+    );
 }

@@ -132,11 +132,32 @@ pub(super) fn of(happening: &Happening, page: &Page, meta: Meta<'_>) -> Vec<u8> 
         state.revision_count = Some(page.revisions);
     }
     let (prior_state, created_redirect_page) = match &happening.deed {
-        Deed::Edit { prior, .. } => (Some(PriorState { page: None, revision: revision_state(prior) }), None),
-        Deed::Move { prior, old_title, old_namespace, redirect, .. } if page_change_kind == "move" => {
+        Deed::Edit { prior, .. } => (
+            Some(PriorState {
+                page: None,
+                revision: revision_state(prior),
+            }),
+            None,
+        ),
+        Deed::Move {
+            prior,
+            old_title,
+            old_namespace,
+            redirect,
+            ..
+        } if page_change_kind == "move" => {
             let before = prior_page(page, old_title, *old_namespace);
-            let redirect = redirect.as_ref().map(|redirect| PageState { redirect_page_link: None, ..PageState::from(redirect) });
-            (Some(PriorState { page: Some(before), revision: revision_state(prior) }), redirect)
+            let redirect = redirect.as_ref().map(|redirect| PageState {
+                redirect_page_link: None,
+                ..PageState::from(redirect)
+            });
+            (
+                Some(PriorState {
+                    page: Some(before),
+                    revision: revision_state(prior),
+                }),
+                redirect,
+            )
         }
         _ => (None, None),
     };
@@ -158,7 +179,10 @@ pub(super) fn of(happening: &Happening, page: &Page, meta: Meta<'_>) -> Vec<u8> 
 
 fn prior_page(page: &Page, old_title: &Arc<str>, old_namespace: i64) -> PriorPage {
     let namespace_id = (old_namespace != page.namespace).then_some(old_namespace);
-    PriorPage { page_title: old_title.replace(' ', "_"), namespace_id }
+    PriorPage {
+        page_title: old_title.replace(' ', "_"),
+        namespace_id,
+    }
 }
 
 impl From<&Page> for PageState {
@@ -210,7 +234,10 @@ fn revision_state(revision: &Revision) -> RevisionState<'_> {
         is_comment_visible: true,
         content_slots: ContentSlots {
             main: content_slot(&revision.main, "main"),
-            mediainfo: revision.mediainfo.as_ref().map(|slot| content_slot(slot, "mediainfo")),
+            mediainfo: revision
+                .mediainfo
+                .as_ref()
+                .map(|slot| content_slot(slot, "mediainfo")),
         },
     }
 }

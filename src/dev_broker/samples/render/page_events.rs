@@ -72,7 +72,10 @@ struct Properties {
 
 /// The event of a deletion.
 pub(super) fn delete(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
-    let own = Delete { rev_count: happening.page.revisions, comments: comments(happening) };
+    let own = Delete {
+        rev_count: happening.page.revisions,
+        comments: comments(happening),
+    };
     bytes(&page_event(happening, Stream::PageDelete, meta, own))
 }
 
@@ -80,7 +83,13 @@ pub(super) fn delete(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
 pub(super) fn rename(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
     let page = &happening.page;
     let (prior_state, new_redirect_page) = match &happening.deed {
-        Deed::Move { prior, old_title, old_namespace, redirect, .. } => {
+        Deed::Move {
+            prior,
+            old_title,
+            old_namespace,
+            redirect,
+            ..
+        } => {
             let redirect = redirect.as_ref().map(|redirect| NewRedirectPage {
                 page_id: redirect.id,
                 page_title: redirect.key_title(),
@@ -88,33 +97,69 @@ pub(super) fn rename(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
                 rev_id: redirect.head.id,
             });
             let page_title = old_title.replace(' ', "_");
-            (PriorState { page_title, page_namespace: *old_namespace, rev_id: prior.id }, redirect)
+            (
+                PriorState {
+                    page_title,
+                    page_namespace: *old_namespace,
+                    rev_id: prior.id,
+                },
+                redirect,
+            )
         }
-        _ => (PriorState { page_title: page.key_title(), page_namespace: page.namespace, rev_id: page.head.id }, None),
+        _ => (
+            PriorState {
+                page_title: page.key_title(),
+                page_namespace: page.namespace,
+                rev_id: page.head.id,
+            },
+            None,
+        ),
     };
-    let own = Move { prior_state, new_redirect_page, comments: comments(happening) };
+    let own = Move {
+        prior_state,
+        new_redirect_page,
+        comments: comments(happening),
+    };
     bytes(&page_event(happening, Stream::PageMove, meta, own))
 }
 
 /// The event of changed page properties.
 pub(super) fn properties(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
-    let mut own = Properties { added_properties: Map::new(), removed_properties: Map::new() };
+    let mut own = Properties {
+        added_properties: Map::new(),
+        removed_properties: Map::new(),
+    };
     for (name, before, after) in &happening.properties {
         if let Some(before) = before {
-            own.removed_properties.insert((*name).to_owned(), before.clone().into());
+            own.removed_properties
+                .insert((*name).to_owned(), before.clone().into());
         }
         if let Some(after) = after {
-            own.added_properties.insert((*name).to_owned(), after.clone().into());
+            own.added_properties
+                .insert((*name).to_owned(), after.clone().into());
         }
     }
-    bytes(&page_event(happening, Stream::PagePropertiesChange, meta, own))
+    bytes(&page_event(
+        happening,
+        Stream::PagePropertiesChange,
+        meta,
+        own,
+    ))
 }
 
 fn comments(happening: &Happening) -> Comments<'_> {
-    Comments { comment: &happening.comment.text, parsedcomment: &happening.comment.parsed }
+    Comments {
+        comment: &happening.comment.text,
+        parsedcomment: &happening.comment.parsed,
+    }
 }
 
-fn page_event<'a, Own>(happening: &'a Happening, stream: Stream, meta: Meta<'a>, own: Own) -> PageEvent<'a, Own> {
+fn page_event<'a, Own>(
+    happening: &'a Happening,
+    stream: Stream,
+    meta: Meta<'a>,
+    own: Own,
+) -> PageEvent<'a, Own> {
     let page = &happening.page;
     PageEvent {
         schema: stream.schema(),

@@ -64,13 +64,20 @@ pub(super) fn of(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
     let (wiki, head) = (happening.wiki, &happening.page.head);
     let entry = match &happening.deed {
         Deed::Edit { .. } | Deed::Create { upload: None } => None,
-        Deed::Create { upload: Some(entry) } | Deed::Move { entry, .. } | Deed::Delete { entry } | Deed::Log { entry } => {
-            Some(entry)
+        Deed::Create {
+            upload: Some(entry),
         }
+        | Deed::Move { entry, .. }
+        | Deed::Delete { entry }
+        | Deed::Log { entry } => Some(entry),
     };
     // The log speaks of a move under the title that the page had.
     let (title, namespace) = match &happening.deed {
-        Deed::Move { old_title, old_namespace, .. } => (&**old_title, *old_namespace),
+        Deed::Move {
+            old_title,
+            old_namespace,
+            ..
+        } => (&**old_title, *old_namespace),
         _ => (&*happening.page.title, happening.page.namespace),
     };
     let (kind, prior) = match &happening.deed {
@@ -78,23 +85,40 @@ pub(super) fn of(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
         Deed::Create { upload: None } => ("new", None),
         _ => ("log", None),
     };
-    let mut event = base(happening, meta, happening.change_id, title, &happening.comment);
+    let mut event = base(
+        happening,
+        meta,
+        happening.change_id,
+        title,
+        &happening.comment,
+    );
     event.kind = kind;
     event.namespace = namespace;
     if let Some(entry) = entry {
         event.log = Some(Log::from(entry));
         return bytes(&event);
     }
-    let by_known = happening.user.bot || happening.user.groups.contains(&"patroller") || happening.user.groups.contains(&"sysop");
+    let by_known = happening.user.bot
+        || happening.user.groups.contains(&"patroller")
+        || happening.user.groups.contains(&"sysop");
     let change = match prior {
         Some(prior) => format!("diff={}&oldid={}", head.id, prior.id),
         None => format!("oldid={}", head.id),
     };
-    event.notify_url = Some(format!("https://{}/w/index.php?{change}&rcid={}", wiki.domain, happening.change_id));
+    event.notify_url = Some(format!(
+        "https://{}/w/index.php?{change}&rcid={}",
+        wiki.domain, happening.change_id
+    ));
     event.minor = Some(head.minor);
     event.patrolled = wiki.patrols().then_some(by_known);
-    event.length = Some(OldAndNew { old: prior.map(|prior| prior.size()), new: head.size() });
-    event.revision = Some(OldAndNew { old: prior.map(|prior| prior.id), new: head.id });
+    event.length = Some(OldAndNew {
+        old: prior.map(|prior| prior.size()),
+        new: head.size(),
+    });
+    event.revision = Some(OldAndNew {
+        old: prior.map(|prior| prior.id),
+        new: head.id,
+    });
     bytes(&event)
 }
 
@@ -102,8 +126,17 @@ pub(super) fn of(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
 pub(super) fn categorize(happening: &Happening, change: &Categorized, meta: Meta<'_>) -> Vec<u8> {
     let (wiki, page) = (happening.wiki, &happening.page);
     let words = wiki.words().categorized(change.joins);
-    let comment = Comment::default().link(&format!(":{}", page.title), &page.title).say(" ").say(words);
-    let mut event = base(happening, meta, change.change_id, &change.category, &comment);
+    let comment = Comment::default()
+        .link(&format!(":{}", page.title), &page.title)
+        .say(" ")
+        .say(words);
+    let mut event = base(
+        happening,
+        meta,
+        change.change_id,
+        &change.category,
+        &comment,
+    );
     event.kind = "categorize";
     event.namespace = namespace::CATEGORY;
     event.notify_url = Some(format!(
@@ -114,7 +147,13 @@ pub(super) fn categorize(happening: &Happening, change: &Categorized, meta: Meta
 }
 
 /// What all types have.
-fn base<'a>(happening: &'a Happening, meta: Meta<'a>, id: u64, title: &'a str, comment: &'a Comment) -> Recentchange<'a> {
+fn base<'a>(
+    happening: &'a Happening,
+    meta: Meta<'a>,
+    id: u64,
+    title: &'a str,
+    comment: &'a Comment,
+) -> Recentchange<'a> {
     let wiki = happening.wiki;
     Recentchange {
         schema: Stream::Recentchange.schema(),

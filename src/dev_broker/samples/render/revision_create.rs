@@ -94,7 +94,10 @@ pub(super) fn of(happening: &Happening, page: &Page, stream: Stream, meta: Meta<
         rev_content_changed: content_changed,
         rev_is_revert: restored.is_some(),
         rev_revert_details: restored.map(RevertDetails::from),
-        rev_slots: Slots { main: (&head.main).into(), mediainfo: head.mediainfo.as_ref().map(RevisionSlot::from) },
+        rev_slots: Slots {
+            main: (&head.main).into(),
+            mediainfo: head.mediainfo.as_ref().map(RevisionSlot::from),
+        },
     })
 }
 

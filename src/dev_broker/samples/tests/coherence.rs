@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 fn by_request<'a>(values: &[&'a Value]) -> BTreeMap<&'a str, Vec<&'a Value>> {
     let mut requests = BTreeMap::<&str, Vec<&Value>>::new();
     for value in values {
-        requests.entry(text(&value["meta"]["request_id"])).or_default().push(value);
+        requests
+            .entry(text(&value["meta"]["request_id"]))
+            .or_default()
+            .push(value);
     }
     requests
 }
@@ -35,19 +38,37 @@ fn an_edit_is_told_alike_in_three_streams() {
         assert_eq!(revision["rev_id"], change["revision"]["new"]);
         assert_eq!(page_change["revision"]["rev_id"], change["revision"]["new"]);
         assert_eq!(revision["rev_parent_id"], change["revision"]["old"]);
-        assert_eq!(revision["rev_parent_id"], page_change["revision"]["rev_parent_id"]);
-        assert_eq!(page_change["prior_state"]["revision"]["rev_id"], change["revision"]["old"]);
-        assert_eq!(page_change["prior_state"]["revision"]["rev_size"], change["length"]["old"]);
+        assert_eq!(
+            revision["rev_parent_id"],
+            page_change["revision"]["rev_parent_id"]
+        );
+        assert_eq!(
+            page_change["prior_state"]["revision"]["rev_id"],
+            change["revision"]["old"]
+        );
+        assert_eq!(
+            page_change["prior_state"]["revision"]["rev_size"],
+            change["length"]["old"]
+        );
         assert_eq!(revision["rev_len"], change["length"]["new"]);
         assert_eq!(revision["page_id"], page_change["page"]["page_id"]);
         assert_eq!(spaced(&revision["page_title"]), change["title"]);
         assert_eq!(spaced(&page_change["page"]["page_title"]), change["title"]);
-        assert_eq!((&revision["database"], &page_change["wiki_id"]), (&change["wiki"], &change["wiki"]));
         assert_eq!(
-            (&revision["performer"]["user_text"], &page_change["performer"]["user_text"]),
+            (&revision["database"], &page_change["wiki_id"]),
+            (&change["wiki"], &change["wiki"])
+        );
+        assert_eq!(
+            (
+                &revision["performer"]["user_text"],
+                &page_change["performer"]["user_text"]
+            ),
             (&change["user"], &change["user"])
         );
-        assert_eq!((&revision["comment"], &page_change["revision"]["comment"]), (&change["comment"], &change["comment"]));
+        assert_eq!(
+            (&revision["comment"], &page_change["revision"]["comment"]),
+            (&change["comment"], &change["comment"])
+        );
         assert_eq!(revision["meta"]["uri"], change["meta"]["uri"]);
         compared += 1;
     }
@@ -62,7 +83,9 @@ fn a_new_page_is_told_by_page_create_with_its_first_revision() {
     for page in created {
         let mut first = (*revisions
             .iter()
-            .find(|revision| revision["rev_id"] == page["rev_id"] && revision["database"] == page["database"])
+            .find(|revision| {
+                revision["rev_id"] == page["rev_id"] && revision["database"] == page["database"]
+            })
             .expect("its revision"))
         .clone();
         assert_eq!(first["meta"]["dt"], page["meta"]["dt"]);
@@ -77,16 +100,27 @@ fn moves_and_deletions_are_told_by_their_stream_the_log_and_page_change() {
     let changes = by_request(&of_stream("mediawiki.recentchange"));
     let page_changes = by_request(&of_stream("mediawiki.page_change.v1"));
     let last = text(&EVENTS[EVENTS.len() - 200].1["meta"]["dt"]);
-    for (stream, kind) in [("mediawiki.page-move", "move"), ("mediawiki.page-delete", "delete")] {
+    for (stream, kind) in [
+        ("mediawiki.page-move", "move"),
+        ("mediawiki.page-delete", "delete"),
+    ] {
         let told = of_stream(stream);
         assert!(told.len() > 10, "{stream}: {}", told.len());
         // The last ones' other events may lie beyond the end of the run.
-        for event in told.into_iter().filter(|event| text(&event["meta"]["dt"]) < last) {
+        for event in told
+            .into_iter()
+            .filter(|event| text(&event["meta"]["dt"]) < last)
+        {
             let request = text(&event["meta"]["request_id"]);
             let change = changes[request][0];
-            assert_eq!((&change["type"], &change["log_type"]), (&"log".into(), &kind.into()));
-            let page_change =
-                page_changes[request].iter().find(|change| change["page_change_kind"] == kind).expect("its page_change");
+            assert_eq!(
+                (&change["type"], &change["log_type"]),
+                (&"log".into(), &kind.into())
+            );
+            let page_change = page_changes[request]
+                .iter()
+                .find(|change| change["page_change_kind"] == kind)
+                .expect("its page_change");
             assert_eq!(page_change["page"]["page_id"], event["page_id"]);
             assert_eq!(page_change["page"]["page_title"], event["page_title"]);
             assert_eq!(page_change["revision"]["rev_id"], event["rev_id"]);
@@ -94,8 +128,14 @@ fn moves_and_deletions_are_told_by_their_stream_the_log_and_page_change() {
                 assert_ne!(event["prior_state"]["page_title"], event["page_title"]);
                 assert_eq!(spaced(&event["prior_state"]["page_title"]), change["title"]);
                 assert_eq!(spaced(&event["page_title"]), change["log_params"]["target"]);
-                assert_eq!(page_change["prior_state"]["page"]["page_title"], event["prior_state"]["page_title"]);
-                assert_eq!(page_change["created_redirect_page"]["page_id"], event["new_redirect_page"]["page_id"]);
+                assert_eq!(
+                    page_change["prior_state"]["page"]["page_title"],
+                    event["prior_state"]["page_title"]
+                );
+                assert_eq!(
+                    page_change["created_redirect_page"]["page_id"],
+                    event["new_redirect_page"]["page_id"]
+                );
             } else {
                 assert_eq!(page_change["changelog_kind"], "delete");
                 assert_eq!(page_change["page"]["revision_count"], event["rev_count"]);
@@ -108,9 +148,19 @@ fn moves_and_deletions_are_told_by_their_stream_the_log_and_page_change() {
 fn a_page_that_is_edited_again_has_its_last_revision_as_parent() {
     let mut pages = BTreeMap::<(String, u64), BTreeMap<u64, Value>>::new();
     for revision in of_stream("mediawiki.revision-create") {
-        let page = (revision["database"].to_string(), revision["page_id"].as_u64().expect("a number"));
+        let page = (
+            revision["database"].to_string(),
+            revision["page_id"].as_u64().expect("a number"),
+        );
         let id = revision["rev_id"].as_u64().expect("a number");
-        assert!(pages.entry(page).or_default().insert(id, revision["rev_parent_id"].clone()).is_none(), "revision {id} twice");
+        assert!(
+            pages
+                .entry(page)
+                .or_default()
+                .insert(id, revision["rev_parent_id"].clone())
+                .is_none(),
+            "revision {id} twice"
+        );
     }
     let mut followed = 0;
     for revisions in pages.values() {
@@ -131,10 +181,16 @@ fn only_page_change_has_keys_and_a_page_stays_in_its_partition() {
             continue;
         }
         let key = event.key.as_deref().expect("page_change has a key");
-        let expected = format!("{{\"wiki_id\":{},\"page_id\":{}}}", value["wiki_id"], value["page"]["page_id"]);
+        let expected = format!(
+            "{{\"wiki_id\":{},\"page_id\":{}}}",
+            value["wiki_id"], value["page"]["page_id"]
+        );
         assert_eq!(String::from_utf8_lossy(key), expected);
         if !is_canary(value) {
-            assert_eq!(*places.entry(key).or_insert(event.partition), event.partition);
+            assert_eq!(
+                *places.entry(key).or_insert(event.partition),
+                event.partition
+            );
         }
     }
     assert!(places.len() > 1_000);

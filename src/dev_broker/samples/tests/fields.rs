@@ -47,9 +47,18 @@ const INSIDE: &[(&str, &str)] = &[
         "performer",
         "user_text:s user_groups?:a user_is_bot?:b user_id?:i user_registration_dt?:s user_edit_count?:i groups?:a is_bot?:b is_system?:b is_temp?:b registration_dt?:s edit_count?:i",
     ),
-    ("page", "page_id:i page_title:s namespace_id:i is_redirect:b redirect_page_link?:o revision_count?:i"),
-    ("created_redirect_page", "page_id:i page_title:s namespace_id:i is_redirect:b"),
-    ("new_redirect_page", "page_id:i page_title:s page_namespace:i rev_id:i"),
+    (
+        "page",
+        "page_id:i page_title:s namespace_id:i is_redirect:b redirect_page_link?:o revision_count?:i",
+    ),
+    (
+        "created_redirect_page",
+        "page_id:i page_title:s namespace_id:i is_redirect:b",
+    ),
+    (
+        "new_redirect_page",
+        "page_id:i page_title:s page_namespace:i rev_id:i",
+    ),
 ];
 
 fn is_of_type(value: &Value, kind: &str) -> bool {
@@ -80,7 +89,10 @@ fn check(object: &Value, fields: &str) {
 fn events_have_the_fields_and_types_of_their_schema() {
     for (event, value) in EVENTS.iter() {
         let mut value = value.clone();
-        let stream = Stream::ALL.into_iter().find(|stream| event.topic.ends_with(stream.name())).expect("a topic of the samples");
+        let stream = Stream::ALL
+            .into_iter()
+            .find(|stream| event.topic.ends_with(stream.name()))
+            .expect("a topic of the samples");
         assert_eq!(value["$schema"], stream.schema());
         assert_eq!(value["meta"]["stream"], stream.name());
         for (name, inside) in INSIDE {
@@ -88,7 +100,10 @@ fn events_have_the_fields_and_types_of_their_schema() {
                 check(object, inside);
             }
         }
-        value.as_object_mut().expect("an object").shift_remove("meta");
+        value
+            .as_object_mut()
+            .expect("an object")
+            .shift_remove("meta");
         check(&value, fields(stream));
     }
 }
@@ -102,19 +117,33 @@ fn a_recentchange_has_the_fields_of_its_type_and_no_others() {
         let kind = value["type"].as_str().expect("a string");
         let has = |name: &str| value.get(name).is_some();
         let revises = kind == "edit" || kind == "new";
-        assert_eq!(has("revision") && has("length") && has("minor"), revises, "{value}");
-        assert_eq!(has("log_type") && has("log_id") && has("log_params") && has("log_action_comment"), kind == "log", "{value}");
+        assert_eq!(
+            has("revision") && has("length") && has("minor"),
+            revises,
+            "{value}"
+        );
+        assert_eq!(
+            has("log_type") && has("log_id") && has("log_params") && has("log_action_comment"),
+            kind == "log",
+            "{value}"
+        );
         assert_eq!(has("notify_url"), kind != "log", "{value}");
         assert_eq!(value["revision"]["old"].is_u64(), kind == "edit", "{value}");
-        assert_eq!(value["namespace"] == 14, kind == "categorize" || value["title"].as_str().is_some_and(in_category), "{value}");
+        assert_eq!(
+            value["namespace"] == 14,
+            kind == "categorize" || value["title"].as_str().is_some_and(in_category),
+            "{value}"
+        );
     }
 }
 
 /// Whether a title begins with the name of the namespace of categories in some language.
 fn in_category(title: &str) -> bool {
-    super::wikis::WIKIS
-        .iter()
-        .any(|wiki| title.strip_prefix(wiki.words().namespaces[6]).is_some_and(|rest| rest.starts_with(':')))
+    super::wikis::WIKIS.iter().any(|wiki| {
+        title
+            .strip_prefix(wiki.words().namespaces[6])
+            .is_some_and(|rest| rest.starts_with(':'))
+    })
 }
 
 #[test]
@@ -135,5 +164,8 @@ fn users_are_named_bots_temporary_accounts_or_example_addresses() {
             addresses += 1;
         }
     }
-    assert!(temporary > 50 && addresses > 2, "{temporary} temporary accounts, {addresses} addresses");
+    assert!(
+        temporary > 50 && addresses > 2,
+        "{temporary} temporary accounts, {addresses} addresses"
+    );
 }

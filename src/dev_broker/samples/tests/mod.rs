@@ -27,7 +27,11 @@ fn is_canary(value: &Value) -> bool {
 
 /// Parsed events of a stream, both datacenters, without canaries.
 fn of_stream(stream: &str) -> Vec<&'static Value> {
-    EVENTS.iter().map(|(_, value)| value).filter(|value| value["meta"]["stream"] == stream && !is_canary(value)).collect()
+    EVENTS
+        .iter()
+        .map(|(_, value)| value)
+        .filter(|value| value["meta"]["stream"] == stream && !is_canary(value))
+        .collect()
 }
 
 /// How many of 1000 are so.
@@ -37,14 +41,21 @@ fn per_mille(values: &[&Value], so: impl Fn(&Value) -> bool) -> usize {
 
 #[test]
 fn equal_arguments_give_equal_bytes() {
-    let run = || Samples::new(7, 30.0, START_MS).take(1_500).collect::<Vec<_>>();
+    let run = || {
+        Samples::new(7, 30.0, START_MS)
+            .take(1_500)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(run(), run());
 }
 
 #[test]
 fn another_seed_tells_other_things() {
     let ids = |seed| -> BTreeSet<String> {
-        Samples::new(seed, 30.0, START_MS).take(500).map(|event| parse(&event)["meta"]["id"].to_string()).collect()
+        Samples::new(seed, 30.0, START_MS)
+            .take(500)
+            .map(|event| parse(&event)["meta"]["id"].to_string())
+            .collect()
     };
     assert_eq!(ids(1).len(), 500);
     assert!(ids(1).is_disjoint(&ids(2)));
@@ -76,19 +87,29 @@ fn timestamps_never_go_back_and_are_the_events_own() {
 #[test]
 fn the_rate_is_kept_on_average() {
     for (rate, seconds) in [(3.0, 2_000.0), (30.0, 200.0), (100_000.0, 0.06)] {
-        let last = Samples::new(5, rate, 0).take(6_000).last().expect("samples do not end");
+        let last = Samples::new(5, rate, 0)
+            .take(6_000)
+            .last()
+            .expect("samples do not end");
         #[allow(clippy::cast_precision_loss, reason = "below 2^53")]
         let took = last.timestamp_ms as f64 / 1000.0;
-        assert!((took / seconds - 1.0).abs() < 0.07, "6,000 events at {rate}/s took {took} s");
+        assert!(
+            (took / seconds - 1.0).abs() < 0.07,
+            "6,000 events at {rate}/s took {took} s"
+        );
     }
 }
 
 #[test]
 fn any_rate_shows_every_stream() {
     for rate in [RATE_MIN, 30.0, RATE_MAX] {
-        let events = Samples::new(3, rate, START_MS).take(3_000).map(|event| parse(&event));
-        let seen: BTreeSet<String> =
-            events.filter(|value| !is_canary(value)).map(|value| value["meta"]["stream"].to_string()).collect();
+        let events = Samples::new(3, rate, START_MS)
+            .take(3_000)
+            .map(|event| parse(&event));
+        let seen: BTreeSet<String> = events
+            .filter(|value| !is_canary(value))
+            .map(|value| value["meta"]["stream"].to_string())
+            .collect();
         assert_eq!(seen.len(), 8, "at {rate}: {seen:?}");
     }
 }
@@ -98,7 +119,10 @@ fn every_topic_speaks_first_by_a_canary() {
     let first = &EVENTS[..16];
     assert!(first.iter().all(|(_, value)| is_canary(value)));
     let spoke: BTreeSet<String> = first.iter().map(|(event, _)| event.topic.clone()).collect();
-    assert_eq!(spoke, topics().into_iter().map(|(topic, _)| topic).collect());
+    assert_eq!(
+        spoke,
+        topics().into_iter().map(|(topic, _)| topic).collect()
+    );
 }
 
 #[test]
@@ -115,10 +139,16 @@ fn canaries_come_back_in_every_topic() {
 fn every_partition_of_the_large_topics_is_used_and_none_beyond() {
     let mut used = BTreeMap::<String, BTreeSet<i32>>::new();
     for (event, _) in EVENTS.iter() {
-        used.entry(event.topic.clone()).or_default().insert(event.partition);
+        used.entry(event.topic.clone())
+            .or_default()
+            .insert(event.partition);
     }
     for (topic, partitions) in topics() {
-        assert_eq!(used.remove(&topic), Some((0..partitions).collect()), "{topic}");
+        assert_eq!(
+            used.remove(&topic),
+            Some((0..partitions).collect()),
+            "{topic}"
+        );
     }
     assert!(used.is_empty());
 }
@@ -136,19 +166,31 @@ fn some_events_of_a_topic_share_a_millisecond() {
 
 #[test]
 fn eqiad_speaks_most_and_codfw_a_little() {
-    let codfw = EVENTS.iter().filter(|(event, value)| event.topic.starts_with("codfw.") && !is_canary(value)).count();
+    let codfw = EVENTS
+        .iter()
+        .filter(|(event, value)| event.topic.starts_with("codfw.") && !is_canary(value))
+        .count();
     assert!((160..640).contains(&codfw), "{codfw} of 16,000");
 }
 
 #[test]
 fn wikis_bots_and_types_have_their_shares() {
     let revisions = of_stream("mediawiki.revision-create");
-    for (database, share) in [("wikidatawiki", 440..500), ("commonswiki", 180..220), ("enwiki", 85..120)] {
+    for (database, share) in [
+        ("wikidatawiki", 440..500),
+        ("commonswiki", 180..220),
+        ("enwiki", 85..120),
+    ] {
         let found = per_mille(&revisions, |value| value["database"] == database);
         assert!(share.contains(&found), "{database}: {found}");
     }
     let changes = of_stream("mediawiki.recentchange");
-    for (kind, share) in [("edit", 520..640), ("categorize", 280..400), ("log", 35..80), ("new", 15..45)] {
+    for (kind, share) in [
+        ("edit", 520..640),
+        ("categorize", 280..400),
+        ("log", 35..80),
+        ("new", 15..45),
+    ] {
         let found = per_mille(&changes, |value| value["type"] == kind);
         assert!(share.contains(&found), "{kind}: {found}");
     }
@@ -178,8 +220,11 @@ fn titles_are_written_in_many_scripts() {
     ];
     let changes = of_stream("mediawiki.recentchange");
     for (name, range) in scripts {
-        let found =
-            changes.iter().any(|value| value["title"].as_str().is_some_and(|title| title.contains(|c| range.contains(&c))));
+        let found = changes.iter().any(|value| {
+            value["title"]
+                .as_str()
+                .is_some_and(|title| title.contains(|c| range.contains(&c)))
+        });
         assert!(found, "no title in {name}");
     }
 }
@@ -195,7 +240,10 @@ fn recentchange_events_have_the_sizes_of_real_ones() {
     let mean = sizes.iter().sum::<usize>() / sizes.len();
     assert!((1_000..1_600).contains(&mean), "mean {mean}");
     let (late, largest) = (sizes[sizes.len() * 99 / 100], sizes[sizes.len() - 1]);
-    assert!(late > 1_600 && largest > 5_000, "99th percentile {late}, largest {largest}");
+    assert!(
+        late > 1_600 && largest > 5_000,
+        "99th percentile {late}, largest {largest}"
+    );
 }
 
 proptest! {
