@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use eventstreams::config::StreamsConfig;
 use eventstreams::cursor::{EventId, LastEventId, Offset, Partition, Position, TimestampMs};
-use eventstreams::dev_broker::samples::Samples;
+use sample_events::Samples;
 use eventstreams::event::{
     Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare, redact_again,
 };

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use self::filling::{Filling, parse_rate};
 use crate::cli::Overrides;
 use crate::config::Config;
-use crate::dev_broker::{BrokerConfig, DevBroker, TopicSpec, samples};
+use dev_broker::{BrokerConfig, DevBroker, TopicSpec};
 use crate::server::{Listeners, Server};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
@@ -123,7 +123,7 @@ fn fill(
 
 /// The streams of the samples, as stream configuration.
 fn stream_settings() -> serde_json::Map<String, serde_json::Value> {
-    match samples::stream_config() {
+    match sample_events::stream_config() {
         serde_json::Value::Object(mut document) => match document.remove("streams") {
             Some(serde_json::Value::Object(streams)) => streams,
             _ => serde_json::Map::new(),
@@ -133,7 +133,7 @@ fn stream_settings() -> serde_json::Map<String, serde_json::Value> {
 }
 
 async fn start_broker(args: &DevArgs) -> anyhow::Result<Arc<DevBroker>> {
-    let topics = samples::topics()
+    let topics = sample_events::topics()
         .into_iter()
         .map(|(name, partitions)| TopicSpec { name, partitions })
         .collect();

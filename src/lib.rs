@@ -9,7 +9,6 @@
 //! * [`kafka`]: the only module that talks to Kafka: live consumer, replay, offset look-ups.
 //! * [`fanout`]: the hub, feeds, memory log and subscriptions; knows no HTTP and no Kafka.
 //! * [`http`]: routes, headers, problems, the body that carries a subscription to its socket.
-//! * [`dev_broker`]: an embedded broker with sample events, for `eventstreams dev` and the tests.
 //! * [`cli`] parses the command line for `main.rs`, [`dev`] runs `eventstreams dev`; [`server`] wires one server,
 //!   [`reload`] reads its configuration again while it runs, [`shutdown`] announces and begins its end.
 //! * [`metrics`], [`health`], [`telemetry`] (logs) and [`traces`]: what operators see of it.
@@ -22,7 +21,6 @@ pub mod cli;
 pub mod config;
 pub mod cursor;
 pub mod dev;
-pub mod dev_broker;
 pub mod event;
 pub mod fanout;
 pub mod health;

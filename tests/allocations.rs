@@ -2,7 +2,7 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use eventstreams::cursor::{EventId, Offset, Partition, Position, TimestampMs};
-use eventstreams::dev_broker::samples::Samples;
+use sample_events::Samples;
 use eventstreams::event::{
     Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare,
 };

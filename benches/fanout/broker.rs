@@ -5,9 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use eventstreams::cursor::TimestampMs;
-use eventstreams::dev_broker::samples::Samples;
-use eventstreams::dev_broker::{BrokerConfig, DevBroker, NewRecord, TopicSpec};
+use sample_events::Samples;
+use dev_broker::{BrokerConfig, DevBroker, NewRecord, TopicSpec};
 
 use crate::commands::{Answer, BrokerCommand, answer, commands};
 use crate::server::topics;
@@ -122,7 +121,7 @@ impl Feed {
             let now = now_us();
             let value = self.samples[due.count % self.samples.len()].sent_at(now);
             let record = NewRecord {
-                timestamp: TimestampMs(now / 1000),
+                timestamp_ms: now / 1000,
                 key: None,
                 value: Some(value),
             };
@@ -142,7 +141,7 @@ impl Feed {
             let until = events.min(done + FILL_EVENTS);
             let records: Vec<_> = (done..until)
                 .map(|number| NewRecord {
-                    timestamp: TimestampMs(at(number) / 1000),
+                    timestamp_ms: at(number) / 1000,
                     key: None,
                     value: Some(
                         self.samples[number as usize % self.samples.len()].sent_at(at(number)),

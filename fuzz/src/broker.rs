@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use eventstreams::dev_broker::{BrokerConfig, TopicSpec, answer_requests};
+use dev_broker::{BrokerConfig, TopicSpec, answer_requests};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
 use tokio::runtime::{Builder, Runtime};

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::cursor::TimestampMs;
-use crate::dev_broker::samples::{RATE_MIN, Samples};
-use crate::dev_broker::{DevBroker, NewRecord};
+use sample_events::{RATE_MIN, Samples};
+use dev_broker::{DevBroker, NewRecord};
 use crate::shutdown::Shutdown;
 
 /// The past that an empty broker is filled with, in time and in events: whichever is less.
@@ -59,7 +58,7 @@ pub(super) struct Filling {
 impl Filling {
     /// For a broker that may hold samples of an earlier run: these are gone on from, never made again.
     pub(super) fn new(broker: Arc<DevBroker>, seed: u64, rate: f64) -> Self {
-        let newest = broker.newest_timestamp().map(|newest| newest.0);
+        let newest = broker.newest_timestamp_ms();
         let samples = Samples::new(
             seed_after(seed, newest),
             rate,
@@ -107,7 +106,7 @@ impl Filling {
             && let Some(sample) = self.samples.next_if(|sample| sample.timestamp_ms <= now_ms)
         {
             let record = NewRecord {
-                timestamp: TimestampMs(sample.timestamp_ms),
+                timestamp_ms: sample.timestamp_ms,
                 key: sample.key.map(Bytes::from),
                 value: Some(Bytes::from(sample.value)),
             };

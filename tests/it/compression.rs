@@ -3,7 +3,7 @@
 
 use futures_util::future::join_all;
 
-use eventstreams::dev_broker::samples::Samples;
+use sample_events::Samples;
 
 use crate::support::admin::{Cluster, NewRecord, unique};
 use crate::support::numbered::{TIME, numbers, record};

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use eventstreams::dev_broker::{BrokerConfig, DevBroker};
+use dev_broker::{BrokerConfig, DevBroker};
 
 use crate::support::admin::{Cluster, NewRecord, unique};
 use crate::support::deadline::eventually;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use eventstreams::dev_broker::{BrokerConfig, DevBroker, TopicSpec};
+use dev_broker::{BrokerConfig, DevBroker, TopicSpec};
 use kafka_topic_ids::{Operation, PartitionDescription, describe_topics};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};

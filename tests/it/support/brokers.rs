@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Once;
 
-use eventstreams::dev_broker::{BrokerConfig, DevBroker};
+use dev_broker::{BrokerConfig, DevBroker};
 use tokio::sync::OnceCell;
 
 pub use super::admin::Cluster;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use eventstreams::dev_broker::{BrokerConfig, DevBroker};
+use dev_broker::{BrokerConfig, DevBroker};
 
 use super::admin::Cluster;
 use super::deadline::eventually;

@@ -1,7 +1,7 @@
 //! Right-to-left, Indic, Ethiopic, Thai and East Asian scripts.
 
 use super::Language;
-use crate::dev_broker::samples::names::Script::{
+use crate::names::Script::{
     Arabic, Bengali, Devanagari, Ethiopic, Han, Hangul, Hebrew, Japanese, Tamil, Telugu, Thai,
 };
 

@@ -1,10 +1,10 @@
 //! Schema mediawiki/revision/create: the streams revision-create and page-create.
 
 use super::{Meta, Performer, bytes};
-use crate::dev_broker::samples::happenings::{Deed, Happening, Restored};
-use crate::dev_broker::samples::pages::{Page, Revision, Slot};
-use crate::dev_broker::samples::streams::Stream;
-use crate::dev_broker::samples::time;
+use crate::happenings::{Deed, Happening, Restored};
+use crate::pages::{Page, Revision, Slot};
+use crate::streams::Stream;
+use crate::time;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]

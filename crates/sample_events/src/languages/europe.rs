@@ -1,7 +1,7 @@
 //! Cyrillic, Greek, Armenian and Georgian.
 
 use super::Language;
-use crate::dev_broker::samples::names::Script::{Armenian, Cyrillic, Georgian, Greek};
+use crate::names::Script::{Armenian, Cyrillic, Georgian, Greek};
 
 pub(super) static LANGUAGES: &[Language] = &[
     Language {

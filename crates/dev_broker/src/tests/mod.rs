@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 use super::batch::Batch;
 use super::{BrokerConfig, DevBroker, LEADER_EPOCH, NewRecord, TopicSpec};
-use crate::cursor::TimestampMs;
+
 
 /// A broker on a runtime of its own, so that the test may block.
 pub(super) struct TestBroker {
@@ -74,7 +74,7 @@ pub(super) fn topic(name: &str, partitions: i32) -> TopicSpec {
 
 pub(super) fn record(timestamp: i64, value: &str) -> NewRecord {
     NewRecord {
-        timestamp: TimestampMs(timestamp),
+        timestamp_ms: timestamp,
         key: None,
         value: Some(value.to_owned().into()),
     }

@@ -17,7 +17,6 @@
 //!   `compaction`: what stays of a compacted one.
 //! * `batch`: one record batch. `compression`: the inside of one. `outline`: the records in there.
 //! * `store`: the optional folder.
-//! * [`samples`]: the events that `eventstreams dev` fills it with.
 //!
 //! Deliberate quirks, each with the test that locks it:
 //!
@@ -53,7 +52,6 @@ mod open_transactions;
 mod outline;
 mod producers;
 mod requests;
-pub mod samples;
 mod server;
 mod store;
 #[cfg(test)]
@@ -72,7 +70,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::cursor::TimestampMs;
+
 use broker::Broker;
 
 /// The only node's id.
@@ -132,8 +130,8 @@ pub struct TopicSpec {
 /// A record to append in the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
-    /// Its creation time; not negative.
-    pub timestamp: TimestampMs,
+    /// Its creation time in milliseconds since 1970; not negative.
+    pub timestamp_ms: i64,
     /// Its key, if any.
     pub key: Option<Bytes>,
     /// Its value; `None` is a tombstone.
@@ -259,8 +257,8 @@ impl DevBroker {
 
     /// The newest timestamp of all records; `None` while there are none.
     #[must_use]
-    pub fn newest_timestamp(&self) -> Option<TimestampMs> {
-        self.broker.newest_timestamp().map(TimestampMs)
+    pub fn newest_timestamp_ms(&self) -> Option<i64> {
+        self.broker.newest_timestamp()
     }
 
     /// Takes a partition's leader away, or gives it one again: without one it is in the metadata, and nothing else can be had.

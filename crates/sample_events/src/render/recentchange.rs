@@ -1,10 +1,10 @@
 //! Schema mediawiki/recentchange.
 
 use super::{Meta, bytes};
-use crate::dev_broker::samples::comments::Comment;
-use crate::dev_broker::samples::happenings::{Categorized, Deed, Happening, LogEntry};
-use crate::dev_broker::samples::streams::Stream;
-use crate::dev_broker::samples::titles::{in_url, namespace};
+use crate::comments::Comment;
+use crate::happenings::{Categorized, Deed, Happening, LogEntry};
+use crate::streams::Stream;
+use crate::titles::{in_url, namespace};
 use serde::Serialize;
 use serde_json::Value;
 

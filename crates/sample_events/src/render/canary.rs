@@ -1,14 +1,14 @@
 //! Canaries, which prove that a topic's way is open, and the events of the test stream.
 
 use super::page_change;
-use crate::dev_broker::samples::dice::Dice;
-use crate::dev_broker::samples::streams::Stream;
-use crate::dev_broker::samples::time;
+use crate::dice::Dice;
+use crate::streams::Stream;
+use crate::time;
 use serde_json::{Value, json};
 
 /// A canary of that stream, received at that time, and its record's key: `meta.domain` is `canary`, and of the schema's
 /// fields only those that it requires are there, with values that never change. Consumers skip it.
-pub(in crate::dev_broker::samples) fn canary(
+pub(crate) fn canary(
     stream: Stream,
     dice: &mut Dice,
     at_ms: i64,
@@ -51,7 +51,7 @@ pub(in crate::dev_broker::samples) fn canary(
 }
 
 /// An event of the test stream, received at that time.
-pub(in crate::dev_broker::samples) fn test_event(
+pub(crate) fn test_event(
     dice: &mut Dice,
     number: u64,
     at_ms: i64,

@@ -1,8 +1,8 @@
 //! Schemas mediawiki/page/delete, mediawiki/page/move and mediawiki/page/properties-change.
 
 use super::{Meta, Performer, bytes};
-use crate::dev_broker::samples::happenings::{Deed, Happening};
-use crate::dev_broker::samples::streams::Stream;
+use crate::happenings::{Deed, Happening};
+use crate::streams::Stream;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

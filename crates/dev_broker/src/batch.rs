@@ -275,10 +275,10 @@ impl Batch {
 
     /// Encodes records as one uncompressed batch with base offset 0. `records` must not be empty.
     pub(super) fn encode(records: &[NewRecord]) -> Result<Self, BatchError> {
-        if let Some(record) = records.iter().find(|record| record.timestamp.0 < 0) {
+        if let Some(record) = records.iter().find(|record| record.timestamp_ms < 0) {
             return Err(BatchError::Invalid(format!(
                 "the timestamp {} is before 1970",
-                record.timestamp
+                record.timestamp_ms
             )));
         }
         let records = records.iter().zip(0_i32..).map(|(record, i)| Record {
@@ -292,7 +292,7 @@ impl Batch {
             offset: i64::from(i),
             // The encoder writes the first record's sequence (-1, none) and wants the others in step with the offsets.
             sequence: i - 1,
-            timestamp: record.timestamp.0,
+            timestamp: record.timestamp_ms,
             key: record.key.clone(),
             value: record.value.clone(),
             headers: IndexMap::new(),
@@ -450,11 +450,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cursor::TimestampMs;
+    
 
     fn record(timestamp: i64) -> NewRecord {
         NewRecord {
-            timestamp: TimestampMs(timestamp),
+            timestamp_ms: timestamp,
             key: Some("k".into()),
             value: None,
         }

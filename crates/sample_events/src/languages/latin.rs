@@ -1,10 +1,10 @@
 //! Languages in Latin script.
 
 use super::Language;
-use crate::dev_broker::samples::names::Script::Latin;
+use crate::names::Script::Latin;
 
 /// English: also the words of the wikis that belong to no language.
-pub(in crate::dev_broker::samples) static ENGLISH: Language = Language {
+pub(crate) static ENGLISH: Language = Language {
     code: "en",
     script: Latin,
     namespaces: [

@@ -2,7 +2,7 @@
 //! allows no others.
 
 use super::{EVENTS, is_canary};
-use crate::dev_broker::samples::streams::Stream;
+use crate::streams::Stream;
 use serde_json::Value;
 
 /// Fields as `name:type`, `?` behind the name when it may be absent; `.` leads into objects. `*` allows more fields.

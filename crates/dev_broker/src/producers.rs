@@ -143,7 +143,7 @@ fn sequence_after(sequence: i32, steps: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dev_broker::tests::idempotent_batch as batch;
+    use crate::tests::idempotent_batch as batch;
 
     #[test]
     fn a_batch_sent_again_is_recognised_a_gap_and_an_old_epoch_are_refused() {

@@ -1,10 +1,10 @@
 //! Schema mediawiki/page/change: every change of a page's state, with the state before where it differs.
 
 use super::{Meta, bytes};
-use crate::dev_broker::samples::happenings::{Deed, Happening};
-use crate::dev_broker::samples::pages::{Page, Revision, Slot, User};
-use crate::dev_broker::samples::streams::Stream;
-use crate::dev_broker::samples::time;
+use crate::happenings::{Deed, Happening};
+use crate::pages::{Page, Revision, Slot, User};
+use crate::streams::Stream;
+use crate::time;
 use serde::Serialize;
 use std::sync::Arc;
 
