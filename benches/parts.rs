@@ -9,12 +9,12 @@ use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use eventstreams::config::StreamsConfig;
 use eventstreams::cursor::{EventId, LastEventId, Offset, Partition, Position, TimestampMs};
-use sample_events::Samples;
 use eventstreams::event::{
     Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare, redact_again,
 };
 use eventstreams::stream::{Catalog, Topic};
 use memchr::memmem;
+use sample_events::Samples;
 use serde_json::json;
 
 /// Samples that are prepared in one iteration.
@@ -102,7 +102,7 @@ fn augment_and_redact(criterion: &mut Criterion) {
     group.finish();
     let (rules, value) = named(&values);
     criterion.bench_function("augment and redact, one event", |bencher| {
-        bencher.iter(|| prepared(value, &rules))
+        bencher.iter(|| prepared(value, &rules));
     });
     let event = prepared(value, &RedactionRules::default());
     let kind = RedactionKind::of_streams(&["recentchange".into()]);
@@ -111,7 +111,7 @@ fn augment_and_redact(criterion: &mut Criterion) {
         "the rules name the sample's page"
     );
     criterion.bench_function("redact again, one event", |bencher| {
-        bencher.iter(|| redact_again(&event, &rules, kind))
+        bencher.iter(|| redact_again(&event, &rules, kind));
     });
 }
 
@@ -202,7 +202,7 @@ fn gate(criterion: &mut Criterion) {
         let name = name(number);
         assert_eq!(catalog.resolve(&name).is_some(), number < 100);
         group.bench_function(what, |bencher| {
-            bencher.iter(|| catalog.resolve(black_box(&name)).is_some())
+            bencher.iter(|| catalog.resolve(black_box(&name)).is_some());
         });
     }
     group.finish();

@@ -49,10 +49,10 @@ pub const FEED_PARTITION_BYTES: usize = 512;
 pub const STREAM_BYTES: usize = 8 * 1024;
 
 /// What a compressor of gzip costs, in bytes. An estimate on the safe side.
-pub const GZIP_CODER_BYTES: usize = 384 * 1024;
+pub const GZIP_COMPRESSOR_BYTES: usize = 384 * 1024;
 
 /// What a compressor of zstd costs, in bytes, with its window. An estimate on the safe side.
-pub const ZSTD_CODER_BYTES: usize = 896 * 1024;
+pub const ZSTD_COMPRESSOR_BYTES: usize = 896 * 1024;
 
 /// The least that a replay reads of one partition at once, however many it follows: each read costs a seek.
 pub const REPLAY_SHARE_BYTES_MIN: usize = 16 * 1024;
@@ -162,7 +162,7 @@ pub const DISCOVERY_PAUSE_FOR_CLIENTS: Duration = Duration::from_secs(1);
 
 /// How often each live stream looks at the time that a delivery takes: a histogram of all deliveries would cost more than
 /// it tells.
-pub const DELIVERY_LOOK: Duration = Duration::from_secs(1);
+pub const DELIVERY_SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connections that the kernel keeps until they are accepted: enough for all clients of a process that was restarted to come
 /// back at once. A connection over it waits a second before its client's kernel tries again.
@@ -172,24 +172,24 @@ pub const LISTEN_BACKLOG: u32 = 4096;
 pub const IGNORED_BYTES_MAX: usize = 64 * 1024;
 
 /// Streams of a convoy from which on another one is made, up to one for each core: two that write at once are worth a wake-up more.
-pub const CONVOY_SPLIT_STREAMS: usize = 256;
+pub const GROUP_SPLIT_STREAMS: usize = 256;
 
 /// Convoys of one feed.
-pub fn convoys_of_a_feed_max() -> usize {
+pub fn groups_per_feed_max() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
 /// Writes of a convoy before other tasks of the same core have their turn: about a millisecond.
-pub const CONVOY_TURN_WRITES: usize = 256;
+pub const GROUP_SLICE_WRITES: usize = 256;
 
 /// A round of writes that took less is followed by the next at once. The timers count milliseconds.
-pub const CONVOY_REST_MIN: Duration = Duration::from_millis(1);
+pub const GROUP_PAUSE_MIN: Duration = Duration::from_millis(1);
 
 /// A convoy's coder begins anew for newcomers when so many events were coded since it last did,
-pub const CONVOY_ANEW_EVENTS: u64 = 64;
+pub const COMPRESSOR_RESTART_EVENTS: u64 = 64;
 
 /// or so much time has passed: each beginning costs what the coder knew.
-pub const CONVOY_ANEW_PAUSE: Duration = Duration::from_millis(100);
+pub const COMPRESSOR_RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// Chunks that a convoy may be ahead of what hyper has taken of a body. They are the convoy's, of `LIVE_WRITE_BYTES` at the most but for an
 /// event that is larger.

@@ -22,7 +22,7 @@ use crate::event::RedactionRules;
 use crate::fanout::Hub;
 use crate::kafka::{Preparation, Redaction};
 use crate::limits;
-use crate::metrics::{Metrics, ReasonLabel};
+use crate::telemetry::metrics::{Metrics, ReasonLabel};
 use crate::shutdown::Shutdown;
 use crate::stream::{Catalog, Loaded, Topic, is_fetched, load_catalog, source_file};
 
@@ -226,7 +226,7 @@ impl Reloader {
         } = &self.reloaded;
         let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &catalog);
         let redacts = preparation.replace(redaction, |redaction| {
-            hub.rewrite(|topic, event| redaction.redact_again(topic, event))
+            hub.rewrite(|topic, event| redaction.redact_again(topic, event));
         });
         topics.store(Arc::new(catalog.topics()));
         hub.rediscover();
@@ -369,7 +369,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("config.yaml");
         let write = |pieces: usize| {
-            std::fs::write(&path, "# a piece\n".repeat(pieces)).expect("the file is written")
+            std::fs::write(&path, "# a piece\n".repeat(pieces)).expect("the file is written");
         };
         write(1);
         let files = [path.clone(), folder.path().join("never.yaml")];

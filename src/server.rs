@@ -15,22 +15,23 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
+use crate::delivery::{Delivery, StreamLimit, WriteGroups};
 use crate::event::RedactionRules;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
-use crate::health::KafkaHealth;
-use crate::http::listener::{ListenerLimits, serve};
+use crate::http::server::{ConnectionSlots, ListenerLimits, serve};
 use crate::http::{
-    self, App, ClientAddresses, ConnectionLimit, ConnectionPlaces, Convoys, Documents, RequestRate,
+    self, App, ClientAddresses, Documents, RequestRate,
 };
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
 use crate::limits;
 use crate::memory;
-use crate::metrics::Metrics;
 use crate::reload::{Reloaded, Reloader};
 use crate::shutdown::Shutdown;
 use crate::stream::load_catalog;
-use crate::traces::Traces;
+use crate::telemetry::kafka_health::KafkaHealth;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 
 /// The sockets of a server, bound already.
 #[derive(Debug)]
@@ -167,20 +168,17 @@ impl Server {
         let addresses =
             ClientAddresses::new(http.client_ip_header.clone(), http.trusted_proxies.clone());
         tokio::spawn(watch_memory(Arc::downgrade(&hub)));
+        let delivery = delivery(&config, &reloaded, shutdown.clone());
         let app = Arc::new(App {
             catalog: Arc::clone(&reloaded.catalog),
             hub,
             kafka_health,
             metrics,
             traces,
-            connection_limit: ConnectionLimit::new(
-                http.client_ip_connection_limit,
-                http.streams_max,
-                addresses.clone(),
-            ),
-            request_rate: RequestRate::new(http.request_rate_limit, addresses.clone()),
+            stream_limit: StreamLimit::new(http.client_ip_connection_limit, http.streams_max),
+            request_rate: RequestRate::new(http.request_rate_limit),
             addresses,
-            convoys: Convoys::default(),
+            delivery,
             documents: Documents::default(),
             shutdown: shutdown.clone(),
             config: config.clone(),
@@ -229,7 +227,7 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
     let admin_stop = Shutdown::default();
     let router = http::admin::router(app);
     let stop = admin_stop.clone();
-    let places = ConnectionPlaces::new(
+    let slots = ConnectionSlots::new(
         limits.connections_max,
         None,
         Vec::new(),
@@ -242,20 +240,20 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
                 listener,
                 router.clone(),
                 bounds,
-                places.clone(),
+                slots.clone(),
                 stop.clone(),
                 grace,
             )
         };
         futures_util::future::join_all(listeners.into_iter().map(serve)).await;
     });
-    let (router, places) = (http::router(app), public_places(app));
+    let (router, slots) = (http::router(app), public_slots(app));
     let serve = |listener| {
         serve(
             listener,
             router.clone(),
             bounds,
-            places.clone(),
+            slots.clone(),
             shutdown.clone(),
             grace,
         )
@@ -269,9 +267,9 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
     }
 }
 
-fn public_places(app: &App) -> ConnectionPlaces {
+fn public_slots(app: &App) -> ConnectionSlots {
     let (limits, metrics) = (&app.config.limits, &app.metrics);
-    ConnectionPlaces::new(
+    ConnectionSlots::new(
         limits.connections_max,
         limits.connections_per_address_max,
         app.config.http.trusted_proxies.clone(),
@@ -339,6 +337,21 @@ async fn begin_after_announcement(app: &App, shutdown: &Shutdown) {
         let _ = tokio::time::timeout(delay, shutdown.begun()).await;
     }
     shutdown.begin();
+}
+
+fn delivery(config: &Config, reloaded: &Reloaded, shutdown: Shutdown) -> Arc<Delivery> {
+    let limits = &config.limits;
+    Arc::new(Delivery {
+        catalog: Arc::clone(&reloaded.catalog),
+        metrics: Arc::clone(&reloaded.metrics),
+        memory: Arc::clone(reloaded.hub.memory()),
+        shutdown,
+        groups: WriteGroups::default(),
+        heartbeat: Duration::from_millis(config.http.heartbeat_ms),
+        write_timeout: Duration::from_millis(limits.write_timeout_ms),
+        batch_wait_max: Duration::from_millis(limits.batch_wait_max_ms),
+        drain: Duration::from_millis(limits.drain_ms),
+    })
 }
 
 fn kafka_reader(config: &Config, reloaded: &Reloaded, health: Arc<KafkaHealth>) -> KafkaReader {

@@ -2,11 +2,11 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use eventstreams::cursor::{EventId, Offset, Partition, Position, TimestampMs};
-use sample_events::Samples;
 use eventstreams::event::{
     Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare,
 };
 use eventstreams::stream::Topic;
+use sample_events::Samples;
 
 fn prepared(topic: &Topic, value: &[u8], kind: RedactionKind) -> PublicEvent {
     let record = Record {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use sample_events::Samples;
 use dev_broker::{BrokerConfig, DevBroker, NewRecord, TopicSpec};
+use sample_events::Samples;
 
 use crate::commands::{Answer, BrokerCommand, answer, commands};
 use crate::server::topics;

@@ -108,7 +108,7 @@ pub(super) fn canonical(property: &str) -> &str {
 }
 
 /// The value of property `name` as it may be shown: passwords, keys and tokens are not.
-pub(super) fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+pub(crate) fn redacted_value<'a>(name: &str, value: &'a str) -> &'a str {
     let secret = [
         "password",
         "passphrase",

@@ -70,7 +70,7 @@ impl Layout {
             let path = join("services[0]", &name);
             match (name.as_str(), value) {
                 ("conf", Value::Object(keys)) => {
-                    self.take(keys, &path, Some(Place::Conf), findings)
+                    self.take(keys, &path, Some(Place::Conf), findings);
                 }
                 // The service's name again: `service_name` is the one used.
                 ("conf", Value::Null) | ("name", _) => {}

@@ -194,7 +194,7 @@ pub(super) fn check_uri_options(
             },
             // Options of the Node service's HTTP client and of its file reader.
             "method" | "redirect" | "follow" | "compress" | "size" | "retries" | "encoding" => {
-                findings.ignored.push(path)
+                findings.ignored.push(path);
             }
             _ => findings.unknown_key(&path, name, ["headers", "timeout"].into_iter()),
         }

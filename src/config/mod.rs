@@ -13,7 +13,6 @@
 //! * `check`, `maps`: values against the table.
 //! * `http`, `kafka`, `streams`, `limits`, `telemetry`: the typed result.
 //! * `error`: what is wrong and where.
-//! * `check_config`: the text that `check-config` prints.
 //!
 //! Quirks, each with the test that locks it:
 //!
@@ -27,7 +26,6 @@
 //!   (`a_page_title_of_digits_is_redacted_under_its_written_name`).
 
 mod check;
-pub mod check_config;
 mod env;
 mod error;
 mod http;
@@ -53,6 +51,7 @@ use serde_json::{Map, Value};
 use error::Findings;
 pub use error::{ConfigError, Problem};
 pub use http::{Compression, HttpConfig};
+pub(crate) use kafka::redacted_value;
 pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES};
 pub use keys::{KEYS, Key, Kind, Place, find};
 use layout::Layout;

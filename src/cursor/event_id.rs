@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::cursor::{
-        AskedEntry, AskedPosition, LastEventId, Offset, TimestampMs, TopicIdentity,
+        IdEntry, AskedPosition, LastEventId, Offset, TimestampMs, TopicIdentity,
     };
 
     fn at(next: i64, timestamp: i64) -> Position {
@@ -332,7 +332,7 @@ mod tests {
         #[test]
         fn what_is_rendered_is_parsed_to_the_same_positions(steps in steps()) {
             let mut id = EventId::new();
-            let mut model: Vec<Option<AskedEntry>> = Vec::new();
+            let mut model: Vec<Option<IdEntry>> = Vec::new();
             for step in steps {
                 match step {
                     Step::Push(topic, log, Position { next, timestamp }) => {
@@ -340,12 +340,12 @@ mod tests {
                         let slot = id.push_slot(topic.as_str().into(), partition, log, Position { next, timestamp });
                         prop_assert_eq!(slot, model.len());
                         let position = AskedPosition::Both { next, timestamp, log };
-                        model.push(Some(AskedEntry { topic: topic.as_str().into(), partition: Some(partition), position }));
+                        model.push(Some(IdEntry { topic: topic.as_str().into(), partition: Some(partition), position }));
                     }
                     Step::Set(index, position) if !model.is_empty() => {
                         let slot = index.index(model.len());
                         id.set(slot, position);
-                        if let Some(AskedEntry { position: AskedPosition::Both { next, timestamp, .. }, .. }) = &mut model[slot] {
+                        if let Some(IdEntry { position: AskedPosition::Both { next, timestamp, .. }, .. }) = &mut model[slot] {
                             (*next, *timestamp) = (position.next, position.timestamp);
                         }
                     }

@@ -20,12 +20,12 @@ pub const ID_ENTRIES_MAX: usize = 4096;
 /// partitions exist and may be read is not known here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastEventId {
-    entries: Vec<AskedEntry>,
+    entries: Vec<IdEntry>,
 }
 
 /// What an id says of one partition, or of a whole topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskedEntry {
+pub struct IdEntry {
     /// The topic: any string but an empty one.
     pub topic: Topic,
     /// The partition, not negative. `None` when only the topic is named; then `position` is `Unset`.
@@ -176,7 +176,7 @@ impl LastEventId {
                 entries: raws.len(),
             });
         }
-        let mut entries: Vec<AskedEntry> = Vec::with_capacity(raws.len());
+        let mut entries: Vec<IdEntry> = Vec::with_capacity(raws.len());
         let mut seen: HashMap<(Topic, Option<Partition>), (usize, AskedPosition)> =
             HashMap::with_capacity(raws.len());
         for (index, raw) in raws.into_iter().enumerate() {
@@ -198,7 +198,7 @@ impl LastEventId {
     }
 
     /// The entries in the order in which the id has them.
-    pub fn entries(&self) -> &[AskedEntry] {
+    pub fn entries(&self) -> &[IdEntry] {
         &self.entries
     }
 
@@ -223,9 +223,9 @@ struct RawEntry<'a> {
     log: Option<&'a RawValue>,
 }
 
-fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
+fn parse_entry(raw: &str) -> Result<IdEntry, EntryError> {
     if raw.starts_with('"') {
-        return Ok(AskedEntry {
+        return Ok(IdEntry {
             topic: parse_topic(raw)?,
             partition: None,
             position: AskedPosition::Unset,
@@ -270,7 +270,7 @@ fn parse_entry(raw: &str) -> Result<AskedEntry, EntryError> {
     if partition.is_none() && position != AskedPosition::Unset {
         return Err(EntryError::NoPartition);
     }
-    Ok(AskedEntry {
+    Ok(IdEntry {
         topic,
         partition,
         position,

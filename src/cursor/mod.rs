@@ -30,7 +30,7 @@ pub mod since;
 
 pub use event_id::EventId;
 pub use last_event_id::{
-    AskedEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId,
+    IdEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId,
     LastEventIdError,
 };
 pub use log_id::{LogId, LogMatch, TopicIdentity};

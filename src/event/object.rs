@@ -160,9 +160,9 @@ mod tests {
         let mut cuts = Cuts::new(text, text);
         each_member(text, |member| {
             if names.contains(&&*member.name) {
-                cuts.cut(text, member.value)
+                cuts.cut(text, member.value);
             } else {
-                cuts.keep(text, member.value)
+                cuts.keep(text, member.value);
             }
         })
         .unwrap();

@@ -17,7 +17,7 @@ use crate::cursor::{LogId, MovedReason, Offset, Partition, Requested, TimestampM
 use crate::event::PublicEvent;
 use crate::limits;
 use crate::memory::{MemoryBudget, Use};
-use crate::metrics::{KindLabel, Metrics};
+use crate::telemetry::metrics::{KindLabel, Metrics};
 use crate::stream::Topic;
 
 /// The hub's bounds.

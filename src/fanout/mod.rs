@@ -43,6 +43,6 @@ pub use feed::{Delivered, FeedKey};
 pub use hub::{FUTURE_MS, Hub, HubLimits, now_ms};
 pub use partition::{Arrival, HubPartition};
 pub use partition_log::{LogEntry, LogStart};
-pub use start::{Asked, Started, SubscribeError, subscribe};
+pub use start::{SubscribeRequest, Subscribed, SubscribeError, subscribe};
 pub use subscription::{Batch, Moved, Subscription};
 pub use turns::Client;

@@ -10,7 +10,7 @@ use super::subscription::{Moved, Subscription};
 use super::turns::Client;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{
-    self, AskedEntry, AskedPosition, Decision, LogAnswer, LogQuestion, MovedReason, Partition,
+    self, IdEntry, AskedPosition, Decision, LogAnswer, LogQuestion, MovedReason, Partition,
     Position, Requested, Target, TimestampMs,
 };
 use crate::event::frame::Format;
@@ -19,13 +19,13 @@ use crate::stream::Topic;
 
 /// What a client asked for, its stream names resolved to topics.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct SubscribeRequest {
     /// The topics, in any order; duplicates collapse.
     pub topics: Vec<Topic>,
     /// SSE or NDJSON.
     pub format: Format,
     /// The entries of its Last-Event-ID, every topic one of `topics`.
-    pub last_event_id: Vec<AskedEntry>,
+    pub last_event_id: Vec<IdEntry>,
     /// Where topics start that the id does not place.
     pub since: Option<TimestampMs>,
     /// Whose it is, as far as that is known: places for replays are shared out among clients.
@@ -58,7 +58,7 @@ pub enum SubscribeError {
 
 /// A subscription and what its client must be told before the first event.
 #[derive(Debug)]
-pub struct Started {
+pub struct Subscribed {
     /// Positioned, ready for [`Subscription::next`].
     pub subscription: Subscription,
     /// Partitions that begin elsewhere than asked.
@@ -69,7 +69,7 @@ pub struct Started {
 ///
 /// # Errors
 /// See [`SubscribeError`].
-pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, SubscribeError> {
+pub async fn subscribe(hub: &Arc<Hub>, asked: SubscribeRequest) -> Result<Subscribed, SubscribeError> {
     if !hub.is_ready() {
         return Err(SubscribeError::NotReady);
     }
@@ -112,7 +112,7 @@ pub async fn subscribe(hub: &Arc<Hub>, asked: Asked) -> Result<Started, Subscrib
     } else {
         Subscription::new(member, client, cursor)
     };
-    Ok(Started {
+    Ok(Subscribed {
         subscription,
         moved,
     })
@@ -128,8 +128,8 @@ fn needs_kafka(slots: &[Slot], cursor: &[Position]) -> bool {
 }
 
 /// Waits until the partitions of the id are known: another process may have seen a new one first.
-async fn await_partitions(hub: &Arc<Hub>, entries: &[AskedEntry]) -> Result<(), SubscribeError> {
-    let unknown = |entry: &&AskedEntry| {
+async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), SubscribeError> {
+    let unknown = |entry: &&IdEntry| {
         let known = hub.partitions(&entry.topic);
         entry.partition.is_some_and(|wanted| {
             !known.is_empty() && known.iter().all(|found| found.partition != wanted)
@@ -142,7 +142,7 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[AskedEntry]) -> Result<(), 
         return Ok(());
     }
     match entries.iter().find(unknown) {
-        Some(AskedEntry {
+        Some(IdEntry {
             topic,
             partition: Some(partition),
             ..
@@ -164,10 +164,10 @@ struct Wishes<'a> {
 }
 
 impl<'a> Wishes<'a> {
-    fn new(last_event_id: &'a [AskedEntry], since: Option<TimestampMs>) -> Self {
+    fn new(last_event_id: &'a [IdEntry], since: Option<TimestampMs>) -> Self {
         let mut entries = HashMap::new();
         let mut earliest: HashMap<&Topic, TimestampMs> = HashMap::new();
-        for AskedEntry {
+        for IdEntry {
             topic,
             partition,
             position,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::App;
-use crate::health::KafkaHealth;
+use crate::telemetry::kafka_health::KafkaHealth;
 
 /// Topics that the reason of `/readyz` names; `/readyz?verbose` names all.
 const UNREADABLE_NAMED_MAX: usize = 10;
@@ -109,7 +109,7 @@ fn unready(health: &KafkaHealth) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::TopicTrouble;
+    use crate::telemetry::kafka_health::TopicTrouble;
     use crate::stream::Topic;
 
     #[test]

@@ -1,15 +1,56 @@
-//! Whose request it is: the address that the edge names, or the peer's own.
+//! Which client a request comes from: the address that the edge sends, or the peer's own.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use ipnet::IpNet;
 
-use super::common::shown;
-use super::problem::Problem;
+use super::App;
+use super::middleware::printable;
 use crate::limits;
+use crate::problem::Problem;
+
+/// The client of a request.
+#[derive(Clone, Debug)]
+pub(super) struct ClientIp {
+    /// The address that counts as the client; `None` when the header with it is missing.
+    pub(super) address: Option<IpAddr>,
+    /// The other side of the connection.
+    pub(super) peer: IpAddr,
+    header: String,
+}
+
+impl ClientIp {
+    /// The address, for limits that need it.
+    ///
+    /// # Errors
+    /// [`Problem::MissingClientIp`] without the header.
+    pub(super) fn required(&self) -> Result<IpAddr, Problem> {
+        let missing = || Problem::MissingClientIp(self.header.clone());
+        self.address.ok_or_else(missing)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for ClientIp {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &Arc<App>,
+    ) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
+        Ok(Self {
+            address: app.addresses.client(&parts.headers, peer),
+            peer,
+            header: app.addresses.header.clone(),
+        })
+    }
+}
 
 /// How a client's address is found. Clones share whether an unreadable header was logged.
 #[derive(Clone, Debug)]
@@ -49,16 +90,16 @@ impl ClientAddresses {
     /// with `trusted_proxies`, the first from the right that is none of these. A header that cannot be
     /// read counts for the peer and is logged once, so that one faulty proxy does not shut everybody out.
     ///
-    /// # Errors
-    /// [`Problem::MissingClientIp`] when the header is to be believed and is not there.
-    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Result<IpAddr, Problem> {
+    /// Returns `None` when the header is expected and missing.
+    #[must_use]
+    pub fn client(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
         let peer = canonical(peer);
         if !self.trusted_proxies.is_empty() && !self.is_trusted(peer) {
-            return Ok(unit(peer));
+            return Some(unit(peer));
         }
         match self.named(headers) {
-            Named::Client(address) => Ok(unit(address)),
-            Named::Nobody => Err(Problem::MissingClientIp(self.header.clone())),
+            Named::Client(address) => Some(unit(address)),
+            Named::Nobody => None,
             Named::Unreadable(value) => {
                 if !self.unreadable_logged.swap(true, Ordering::Relaxed) {
                     let header = &self.header;
@@ -69,7 +110,7 @@ impl ClientAddresses {
                          the peer that sends them; this is logged once"
                     );
                 }
-                Ok(unit(peer))
+                Some(unit(peer))
             }
         }
     }
@@ -90,7 +131,7 @@ impl ClientAddresses {
             return Named::Nobody;
         }
         let list = values.join(",");
-        let unreadable = || Named::Unreadable(shown(&list, limits::LOGGED_HEADER_BYTES_MAX));
+        let unreadable = || Named::Unreadable(printable(&list, limits::LOGGED_HEADER_BYTES_MAX));
         let mut entries = list
             .split(',')
             .map(str::trim)
@@ -188,7 +229,7 @@ mod tests {
         headers
     }
 
-    fn client_of(values: &[&str], peer: &str, trusted: &[&str]) -> Result<String, Problem> {
+    fn client_of(values: &[&str], peer: &str, trusted: &[&str]) -> Option<String> {
         let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
         let peer = peer.parse().unwrap_or(PEER);
         addresses(trusted)
@@ -249,10 +290,7 @@ mod tests {
     #[test]
     fn several_headers_are_none_unless_trusted_proxies_tell_which_is_right() {
         let two = ["198.51.100.9", "192.0.2.1"];
-        assert!(matches!(
-            client_of(&two, "", &[]),
-            Err(Problem::MissingClientIp(_))
-        ));
+        assert_eq!(client_of(&two, "", &[]), None);
         assert_eq!(
             client_of(&two, "10.1.2.3", &["10.0.0.0/8"]).expect("the last"),
             "192.0.2.1"
@@ -281,12 +319,9 @@ mod tests {
     }
 
     #[test]
-    fn without_an_address_there_is_a_problem() {
+    fn without_a_header_there_is_no_address() {
         for values in [&[][..], &[""], &[" , "]] {
-            assert!(
-                matches!(client_of(values, "", &[]), Err(Problem::MissingClientIp(_))),
-                "{values:?}"
-            );
+            assert_eq!(client_of(values, "", &[]), None, "{values:?}");
         }
     }
 

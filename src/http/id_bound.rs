@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::App;
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::cursor::{ID_BYTES_MAX, ID_ENTRIES_MAX};
 use crate::limits;
 use crate::stream::{Stream, Topic};

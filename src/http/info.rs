@@ -7,13 +7,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::App;
+use super::{App, HOME};
 use super::query::{Parameters, ROOT_PARAMETERS};
 use super::spec;
-
-/// Where the project lives.
-pub(super) const HOME: &str =
-    "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service";
+use crate::problem::Problem;
 
 /// `GET /`: the documentation; `?spec` is its machine-readable form.
 pub(super) async fn root(
@@ -40,7 +37,7 @@ pub(super) async fn root(
     } else {
         see_other("/?doc")
     };
-    parameters.tell(response.headers_mut());
+    parameters.add_ignored_header(response.headers_mut());
     response
 }
 
@@ -70,7 +67,7 @@ pub(super) async fn robots() -> Response {
 /// `GET /_info`: 200 only when ready to serve streams, so that it can be probed.
 pub(super) async fn info(State(app): State<Arc<App>>, request: Request) -> Response {
     if !app.hub.is_ready() || app.shutdown.is_announced() {
-        let problem = super::Problem::Unavailable("Not ready to serve streams");
+        let problem = Problem::Unavailable("Not ready to serve streams");
         return problem.response(request.method(), request.uri());
     }
     axum::Json(json!({

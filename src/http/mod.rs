@@ -1,84 +1,57 @@
-//! Routes, headers, problems, and the body that carries a subscription to its socket. Knows no Kafka.
+//! Routes, headers and limits of HTTP. Knows no Kafka.
 //!
-//! All routes are in [`router`]. One file per endpoint, then what they share:
+//! All public routes are in [`router`]. A file for each endpoint, then what they share:
 //!
-//! * `stream`: `GET /v2/stream/{streams}`: from the request to a subscription.
-//! * `query`: query parameters. `requested`: the streams that a path names. `asked`: where a client wants to begin.
-//! * `negotiation`: the form of a stream: `Accept`, and who gets it compressed.
-//! * `id_bound`: whether the ids of a subscription would be accepted back.
-//! * `info`: the small routes.
-//! * `spec`: the `OpenAPI` document and the page that shows it.
+//! * `stream`: `GET /v2/stream/{streams}`. `stream_request`: such a request, parsed. `stream_names`: the streams of a path.
+//! * `info`: the small routes. `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
-//! * `voice`: what a stream says: opening, events, heartbeats, the end.
-//! * `handover`: a stream that is written on its socket itself; `body`: one that hyper writes.
-//! * `stream_task`: what writes a stream, alone or through a convoy; `line`: its way to its client; `sink`: a socket, or a body.
-//! * `convoy`: streams at the same place, which are written together.
-//! * `coding`: gzip and zstd.
-//! * `audience`: what is counted of what is written; `stream_end`: a stream's metrics and its line in the log.
-//! * `problem`: every error before the first byte.
-//! * `client_address`: whose request it is.
-//! * `connection_limit`: streams and requests for each client.
-//! * `common`: headers that every answer carries, CORS, request ids, spans.
-//! * `connection_places`: connections of each peer address, and of all; `requests`: the clock of a connection.
-//! * `listener`: accepts connections, up to `connections_max`; HTTP/1.1 and HTTP/2. `http2`: resets a stream that stalls.
-//! * `socket`: bounds of a socket and its writes.
+//! * `query`: query parameters. `negotiation`: media type and content coding.
+//! * `id_bound`: whether the server would accept the ids of a subscription back.
+//! * `client_address`: which client a request comes from. `request_rate`: how often it may request.
+//! * `middleware`: what every request passes: request ids, CORS, headers, spans.
+//! * `server`: connections, HTTP/1.1 and HTTP/2, and the takeover of sockets.
 
 pub mod admin;
-mod asked;
-mod audience;
-mod body;
 mod client_address;
-mod coding;
-mod common;
-mod connection_limit;
-mod connection_places;
-mod convoy;
-mod handover;
-mod http2;
 mod id_bound;
 mod info;
-mod line;
-pub mod listener;
+mod middleware;
 mod negotiation;
-mod problem;
 mod query;
-mod requested;
-mod requests;
-mod sink;
-mod socket;
+mod request_rate;
+pub mod server;
 mod spec;
 mod stream;
-mod stream_end;
-mod stream_task;
-mod voice;
+mod stream_names;
+mod stream_request;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
-use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::watch;
 
 pub use client_address::ClientAddresses;
-pub use connection_limit::{ConnectionLimit, RequestRate};
-pub use connection_places::ConnectionPlaces;
-pub use convoy::Convoys;
 pub(crate) use id_bound::warn_when_ready;
-pub use problem::Problem;
-pub use requested::requested_streams;
+pub use request_rate::RequestRate;
 pub use spec::Documents;
+pub use stream_names::requested_streams;
 
 use crate::config::Config;
+use crate::delivery::{Delivery, StreamLimit};
 use crate::fanout::Hub;
-use crate::health::KafkaHealth;
-use crate::metrics::Metrics;
+use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 use crate::stream::Catalog;
-use crate::traces::Traces;
+use crate::telemetry::kafka_health::KafkaHealth;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
+
+/// The home page of the service.
+const HOME: &str = "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service";
 
 /// What the endpoints need. One for the whole server, shared.
 #[derive(Debug)]
@@ -98,11 +71,11 @@ pub struct App {
     /// Where spans are sent, if anywhere.
     pub traces: Option<Traces>,
     /// Streams of each client.
-    pub connection_limit: ConnectionLimit,
+    pub stream_limit: StreamLimit,
     /// Stream requests of each client.
     pub request_rate: RequestRate,
-    /// Streams that are written together.
-    pub convoys: Convoys,
+    /// What every stream shares.
+    pub delivery: Arc<Delivery>,
     /// What is made once for each configuration of streams.
     pub documents: Documents,
     /// When it begins, streams end.
@@ -113,11 +86,6 @@ impl App {
     /// The public streams as they are now.
     fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.catalog.borrow())
-    }
-
-    /// The time after which a silent stream sends a heartbeat.
-    fn heartbeat(&self) -> Duration {
-        Duration::from_millis(self.config.http.heartbeat_ms)
     }
 }
 
@@ -137,9 +105,9 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v2/stream/", get(stream_missing))
         .fallback(page_not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(
+        .layer(axum::middleware::from_fn_with_state(
             Arc::clone(app),
-            common::common,
+            middleware::middleware,
         ))
         .with_state(Arc::clone(app))
 }

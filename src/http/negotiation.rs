@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::coding::Coding;
 use crate::config::Compression;
+use crate::delivery::ContentCoding;
 use crate::event::Format;
 
 /// The form of a stream, as `Content-Type` names it.
@@ -156,23 +156,46 @@ const FETCH_METADATA: [&str; 3] = ["sec-fetch-mode", "sec-fetch-site", "sec-fetc
 /// of their HTTP client and then read the raw socket, or cannot read zstd as a row of frames.
 pub(super) fn coding(
     compression: Compression,
-    asked: Option<Coding>,
+    asked: Option<ContentCoding>,
     headers: &HeaderMap,
-) -> Coding {
+) -> ContentCoding {
     let accepted = || list(headers, header::ACCEPT_ENCODING);
     match (compression, asked) {
-        (Compression::Off, _) => Coding::Identity,
+        (Compression::Off, _) => ContentCoding::Identity,
         (_, Some(coding)) => coding,
-        (Compression::Always, None) => Coding::preferred(&accepted()),
+        (Compression::Always, None) => preferred_coding(&accepted()),
         (Compression::Auto, None) => {
             let accepted = accepted();
             let is_sure = is_browser(headers) || is_curl(headers) || names_one_coding(&accepted);
             if is_sure {
-                Coding::preferred(&accepted)
+                preferred_coding(&accepted)
             } else {
-                Coding::Identity
+                ContentCoding::Identity
             }
         }
+    }
+}
+
+/// The coding that `Accept-Encoding` prefers (RFC 9110, section 12.5.3). Of two with the same weight it is zstd, which
+/// saves more. Clients that state no preference, or refuse every coding, get identity.
+fn preferred_coding(accept_encoding: &str) -> ContentCoding {
+    let weight = |coding: &str| {
+        let of = |wanted: &str| {
+            weighted(accept_encoding).find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
+        of(coding).or_else(|| of("*")).map(|(_, weight)| weight)
+    };
+    let (mut best, mut coding) = (0.0, ContentCoding::Identity);
+    for (candidate, name) in [(ContentCoding::Zstd, "zstd"), (ContentCoding::Gzip, "gzip")] {
+        let weight = weight(name).unwrap_or(0.0);
+        if weight > best {
+            (best, coding) = (weight, candidate);
+        }
+    }
+    if weight("identity").is_none_or(|identity| identity <= best) {
+        coding
+    } else {
+        ContentCoding::Identity
     }
 }
 
@@ -264,56 +287,83 @@ mod tests {
     }
 
     #[test]
+    fn weights_decide_and_no_preference_means_identity() {
+        let cases = [
+            ("", ContentCoding::Identity),
+            ("identity", ContentCoding::Identity),
+            ("br", ContentCoding::Identity),
+            ("gzip", ContentCoding::Gzip),
+            ("GZIP", ContentCoding::Gzip),
+            ("gzip, deflate, br, zstd", ContentCoding::Zstd),
+            ("gzip, zstd;q=0.5", ContentCoding::Gzip),
+            ("gzip;q=0.2 , zstd; q=0.3", ContentCoding::Zstd),
+            ("gzip;q=0, zstd;q=0.0", ContentCoding::Identity),
+            ("gzip;q=0.5, identity", ContentCoding::Identity),
+            ("gzip, identity;q=0", ContentCoding::Gzip),
+            ("*", ContentCoding::Zstd),
+            ("*;q=0", ContentCoding::Identity),
+            ("zstd;q=0, *", ContentCoding::Gzip),
+            ("gzip;q=nonsense", ContentCoding::Identity),
+            ("gzip;q=2", ContentCoding::Identity),
+            ("gzip;Q=0.1, zstd; Q=0.2", ContentCoding::Zstd),
+            ("gzip;Q=0", ContentCoding::Identity),
+        ];
+        for (asked, expected) in cases {
+            assert_eq!(preferred_coding(asked), expected, "{asked:?}");
+        }
+    }
+
+    #[test]
     fn auto_codes_for_clients_that_surely_undo_it() {
         let all = "gzip, deflate, br, zstd";
         for (sent, expected) in [
-            (&[("accept-encoding", all)][..], Coding::Identity),
-            (&[("accept-encoding", "gzip, deflate")], Coding::Identity),
+            (&[("accept-encoding", all)][..], ContentCoding::Identity),
+            (&[("accept-encoding", "gzip, deflate")], ContentCoding::Identity),
             (
                 &[("accept-encoding", "gzip;q=1.0,deflate;q=0.6,identity;q=0.3")],
-                Coding::Identity,
+                ContentCoding::Identity,
             ),
-            (&[("accept-encoding", "*")], Coding::Identity),
-            (&[("accept-encoding", "gzip, *")], Coding::Identity),
-            (&[("accept-encoding", "deflate")], Coding::Identity),
-            (&[("accept-encoding", "gzip;q=0")], Coding::Identity),
-            (&[], Coding::Identity),
-            (&[("accept-encoding", "gzip")], Coding::Gzip),
-            (&[("accept-encoding", "ZSTD")], Coding::Zstd),
+            (&[("accept-encoding", "*")], ContentCoding::Identity),
+            (&[("accept-encoding", "gzip, *")], ContentCoding::Identity),
+            (&[("accept-encoding", "deflate")], ContentCoding::Identity),
+            (&[("accept-encoding", "gzip;q=0")], ContentCoding::Identity),
+            (&[], ContentCoding::Identity),
+            (&[("accept-encoding", "gzip")], ContentCoding::Gzip),
+            (&[("accept-encoding", "ZSTD")], ContentCoding::Zstd),
             (
                 &[("accept-encoding", "gzip;q=0.5, br;q=0, identity;q=0.1")],
-                Coding::Gzip,
+                ContentCoding::Gzip,
             ),
             (
                 &[("accept-encoding", "gzip"), ("accept-encoding", "deflate")],
-                Coding::Identity,
+                ContentCoding::Identity,
             ),
             (
                 &[("accept-encoding", all), ("sec-fetch-mode", "cors")],
-                Coding::Zstd,
+                ContentCoding::Zstd,
             ),
             (
                 &[
                     ("accept-encoding", "gzip, deflate, br"),
                     ("sec-fetch-dest", "empty"),
                 ],
-                Coding::Gzip,
+                ContentCoding::Gzip,
             ),
-            (&[("sec-fetch-mode", "cors")], Coding::Identity),
+            (&[("sec-fetch-mode", "cors")], ContentCoding::Identity),
             (
                 &[
                     ("accept-encoding", "deflate, gzip, br, zstd"),
                     ("user-agent", "curl/8.5.0"),
                 ],
-                Coding::Zstd,
+                ContentCoding::Zstd,
             ),
-            (&[("user-agent", "curl/8.5.0")], Coding::Identity),
+            (&[("user-agent", "curl/8.5.0")], ContentCoding::Identity),
             (
                 &[
                     ("accept-encoding", all),
                     ("user-agent", "pycurl/7.4 libcurl/8.5.0"),
                 ],
-                Coding::Identity,
+                ContentCoding::Identity,
             ),
         ] {
             assert_eq!(
@@ -327,12 +377,12 @@ mod tests {
     #[test]
     fn the_query_goes_before_the_headers_and_the_operator_before_both() {
         let sent = headers(&[("accept-encoding", "gzip, zstd")]);
-        assert_eq!(coding(Compression::Always, None, &sent), Coding::Zstd);
+        assert_eq!(coding(Compression::Always, None, &sent), ContentCoding::Zstd);
         for (mode, asked, expected) in [
-            (Compression::Auto, Coding::Gzip, Coding::Gzip),
-            (Compression::Always, Coding::Gzip, Coding::Gzip),
-            (Compression::Always, Coding::Identity, Coding::Identity),
-            (Compression::Off, Coding::Gzip, Coding::Identity),
+            (Compression::Auto, ContentCoding::Gzip, ContentCoding::Gzip),
+            (Compression::Always, ContentCoding::Gzip, ContentCoding::Gzip),
+            (Compression::Always, ContentCoding::Identity, ContentCoding::Identity),
+            (Compression::Off, ContentCoding::Gzip, ContentCoding::Identity),
         ] {
             assert_eq!(
                 coding(mode, Some(asked), &sent),
@@ -340,7 +390,7 @@ mod tests {
                 "{mode:?} {asked:?}"
             );
         }
-        assert_eq!(coding(Compression::Off, None, &sent), Coding::Identity);
+        assert_eq!(coding(Compression::Off, None, &sent), ContentCoding::Identity);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::limits;
 
 /// The parameters of one endpoint.
@@ -57,9 +57,10 @@ impl Parameters {
                 Some(name) => parameters.set(name, value.into_owned(), known)?,
                 None => match near(&name, known.names) {
                     Some(near) => {
-                        let what =
+                        let detail =
                             format!("Unknown query parameter '{name}'; did you mean '{near}'?");
-                        return Err(Problem::InvalidQuery(what, known.listed));
+                        let valid = known.listed;
+                        return Err(Problem::InvalidQuery { detail, valid });
                     }
                     None => parameters.ignore(&name),
                 },
@@ -72,10 +73,10 @@ impl Parameters {
         if !known.repeatable.contains(&name) {
             return match self.known.insert(name, value) {
                 None => Ok(()),
-                Some(_) => Err(Problem::InvalidQuery(
-                    format!("Query parameter '{name}' is given twice."),
-                    known.listed,
-                )),
+                Some(_) => Err(Problem::InvalidQuery {
+                    detail: format!("Query parameter '{name}' is given twice."),
+                    valid: known.listed,
+                }),
             };
         }
         // An empty one is as none: it must not hide what came before it.
@@ -108,8 +109,8 @@ impl Parameters {
         (!self.ignored.is_empty()).then(|| self.ignored.join(", "))
     }
 
-    /// Tells in a header which parameters were ignored.
-    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+    /// Adds a header with the ignored parameters.
+    pub(super) fn add_ignored_header(&self, headers: &mut HeaderMap) {
         if let Some(value) = self
             .ignored()
             .and_then(|names| HeaderValue::try_from(names).ok())

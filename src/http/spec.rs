@@ -50,7 +50,7 @@ fn once(made: &Made, catalog: Arc<Catalog>, render: impl FnOnce(&Catalog) -> Str
 
 /// `OpenAPI` 3: every public stream is a path of its own, its aliases too.
 ///
-/// Written as text, path by path: a tree of all paths would be many times as large.
+/// Writes the document as text, path by path: a tree of all paths would be many times as large.
 fn make_document(service_name: &str, catalog: &Catalog) -> String {
     let mut paths = BTreeMap::new();
     for stream in catalog.streams() {
@@ -121,7 +121,7 @@ fn make_page(app: &App, catalog: &Catalog) -> String {
         include_str!("doc.html"),
         name = escape(&app.config.service_name),
         version = env!("CARGO_PKG_VERSION"),
-        home = super::info::HOME,
+        home = super::HOME,
         rows = rows
     )
 }

@@ -10,8 +10,8 @@ use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
 
 use super::statistics::samples;
-use crate::health::KafkaHealth;
-use crate::metrics::Metrics;
+use crate::telemetry::kafka_health::KafkaHealth;
+use crate::telemetry::metrics::Metrics;
 
 /// Properties that this program sets itself, over the operator's, with their values.
 pub const PROPERTIES_WE_SET: &[(&str, &str)] = &[
@@ -99,12 +99,12 @@ impl ClientContext for Context {
         let text = message.split_once("]: ").map_or(message, |(_, text)| text);
         match facility {
             _ if level as u8 > RDKafkaLogLevel::Warning as u8 => {
-                tracing::debug!(facility, text, "librdkafka")
+                tracing::debug!(facility, text, "librdkafka");
             }
             "FAIL" | "ERROR" => tracing::debug!(facility, text, "librdkafka"),
             // The same for each consumer.
             "CONFWARN" if self.handle.ends_with(LIVE) => {
-                tracing::warn!(text, "Kafka property without effect")
+                tracing::warn!(text, "Kafka property without effect");
             }
             "CONFWARN" => {}
             _ => self.health.report(text.to_owned()),

@@ -27,7 +27,7 @@ use super::range_reader::RangeReader;
 use super::topics::{Described, describe, nearest};
 use crate::cursor::{LogId, Offset, Partition, TimestampMs};
 use crate::fanout::{Hub, HubPartition, LogStart, now_ms};
-use crate::health::{KafkaHealth, TopicTrouble};
+use crate::telemetry::kafka_health::{KafkaHealth, TopicTrouble};
 use crate::limits;
 use crate::stream::Topic;
 
@@ -279,9 +279,9 @@ impl Discovery {
                 };
                 if *has_leader {
                     if is_new {
-                        all.0.push(unread)
+                        all.0.push(unread);
                     } else {
-                        all.1.push(unread)
+                        all.1.push(unread);
                     }
                 }
             }

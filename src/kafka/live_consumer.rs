@@ -22,7 +22,7 @@ use super::prepare::{Preparation, Prepare, timestamp};
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
 use crate::limits;
-use crate::metrics::TopicLabel;
+use crate::telemetry::metrics::TopicLabel;
 use crate::stream::Topic;
 
 /// What discovery tells the live consumer.
@@ -175,7 +175,7 @@ impl LiveConsumer {
                     self.read(std::mem::take(&mut readings));
                     match other {
                         Assignment::ReadAgain { partition, low } => {
-                            self.read_again(&partition, low)
+                            self.read_again(&partition, low);
                         }
                         Assignment::Stop(partition) => self.stop(&partition),
                         Assignment::Read(_) => {}

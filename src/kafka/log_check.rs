@@ -25,7 +25,7 @@ use super::range_reader::RangeEnd;
 use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::limits;
-use crate::metrics::TopicLabel;
+use crate::telemetry::metrics::TopicLabel;
 use crate::stream::Topic;
 
 /// Records in memory that a log is compared with at first; if none agrees, all that there are.

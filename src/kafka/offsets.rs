@@ -274,7 +274,7 @@ impl RangeReader {
             );
             match at {
                 Some((offset, stamp)) if stamp < time && offset < high => {
-                    low = Offset(offset.0 + 1)
+                    low = Offset(offset.0 + 1);
                 }
                 _ => high = middle,
             }

@@ -11,7 +11,7 @@ use rdkafka::message::BorrowedMessage;
 
 use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::event::{self, PublicEvent, Record, RedactionKind, RedactionRules};
-use crate::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
 use crate::stream::{Catalog, Topic};
 
 /// How records become events: the same for live and for replay, so that no path leads around redaction.

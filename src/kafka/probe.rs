@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset as KafkaOffset, TopicPartitionList};
 
 use super::client::{Consumer, KafkaClient, KafkaClientError};
-use crate::health::TopicTrouble;
+use crate::telemetry::kafka_health::TopicTrouble;
 use crate::stream::Topic;
 
 /// How long Kafka may take for each answer.

@@ -86,11 +86,11 @@ impl RangeReader {
                 Ok(request) => return Some(request),
                 Err(TryRecvError::Closed) => return None,
                 Err(TryRecvError::Empty) if self.at.is_some() && idle_since.elapsed() > LINGER => {
-                    self.rest()
+                    self.rest();
                 }
                 Err(TryRecvError::Empty) if idle_since.elapsed() > KEEP => self.consumer = None,
                 Err(TryRecvError::Empty) if self.at.is_some() => {
-                    std::thread::sleep(Duration::from_millis(1))
+                    std::thread::sleep(Duration::from_millis(1));
                 }
                 Err(TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(10)),
             }
@@ -136,7 +136,7 @@ impl RangeReader {
                     RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
                 ))) => break RangeEnd::OutOfRange,
                 Some(Err(error)) => {
-                    tracing::debug!(%topic, %partition, %error, "while reading a range")
+                    tracing::debug!(%topic, %partition, %error, "while reading a range");
                 }
             }
         };

@@ -18,7 +18,7 @@ use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::fanout::upstream::{ReplayRange, ReplayRead, ReplayRequest};
 use crate::limits;
-use crate::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
 
 /// See the module.
 pub(super) struct ReplayConsumer {

@@ -5,7 +5,7 @@
 use rdkafka::Statistics;
 use rdkafka::statistics::{Broker, Partition, Window};
 
-use crate::metrics::Sample;
+use crate::telemetry::metrics::Sample;
 
 /// Name, help, and where the number is found.
 type Row<T> = (&'static str, &'static str, fn(&T) -> i64);

@@ -10,7 +10,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::Consumer;
 use crate::cursor::{LogId, Partition, TopicIdentity};
-use crate::health::TopicTrouble;
+use crate::telemetry::kafka_health::TopicTrouble;
 use crate::limits;
 use crate::stream::Topic;
 

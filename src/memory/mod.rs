@@ -34,7 +34,7 @@ pub enum Use {
     /// Bytes on their way to clients.
     Unwritten,
     /// Compressors.
-    Coders,
+    Compressors,
     /// What each stream costs by itself.
     Streams,
 }
@@ -45,7 +45,7 @@ impl Use {
         Self::Feeds,
         Self::Replays,
         Self::Unwritten,
-        Self::Coders,
+        Self::Compressors,
         Self::Streams,
     ];
 
@@ -56,7 +56,7 @@ impl Use {
             Self::Feeds => "feeds",
             Self::Replays => "replays",
             Self::Unwritten => "unwritten",
-            Self::Coders => "coders",
+            Self::Compressors => "coders",
             Self::Streams => "streams",
         }
     }
@@ -256,7 +256,7 @@ mod tests {
         let budget = MemoryBudget::new(1600);
         let mut held = budget.hold(Use::Replays, 100);
         held.set(300);
-        let other = budget.hold(Use::Coders, 50);
+        let other = budget.hold(Use::Compressors, 50);
         held.set(20);
         assert_eq!((budget.held_for(Use::Replays), budget.held()), (20, 70));
         drop((held, other));

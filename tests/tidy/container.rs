@@ -49,7 +49,7 @@ pub fn check_containerfile(
         let words: Vec<&str> = instruction.split_whitespace().collect();
         match words.as_slice() {
             ["ARG", argument, ..] => {
-                drop(arguments.insert(argument.split('=').next().unwrap_or_default().to_owned()))
+                drop(arguments.insert(argument.split('=').next().unwrap_or_default().to_owned()));
             }
             ["FROM", _, "AS", stage] => drop(stages.insert((*stage).to_owned())),
             ["FROM", ..] => (copied, user, entry) = (Vec::new(), String::new(), String::new()),
@@ -67,7 +67,7 @@ pub fn check_containerfile(
             ["RUN", ..] => runs.push_str(&instruction),
             ["USER", name] => (*name).clone_into(&mut user),
             ["EXPOSE", given @ ..] => {
-                exposed = given.iter().map(|port| (*port).to_owned()).collect()
+                exposed = given.iter().map(|port| (*port).to_owned()).collect();
             }
             ["ENTRYPOINT", ..] => instruction
                 .split('"')

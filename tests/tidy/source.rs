@@ -54,7 +54,7 @@ impl Source {
     pub fn functions(&self) -> Vec<Function> {
         let mut functions = Vec::new();
         walk(self.tokens.clone(), &mut |trees| {
-            functions.extend(function_at(trees))
+            functions.extend(function_at(trees));
         });
         functions
     }

@@ -382,7 +382,7 @@ impl Batch {
             positions.push((
                 self.base_offset + i64::from(outline.delta),
                 outline.timestamp,
-            ))
+            ));
         });
         positions.into_iter()
     }
@@ -450,7 +450,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    
 
     fn record(timestamp: i64) -> NewRecord {
         NewRecord {

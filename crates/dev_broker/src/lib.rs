@@ -70,7 +70,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-
 use broker::Broker;
 
 /// The only node's id.

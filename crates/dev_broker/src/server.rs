@@ -73,7 +73,7 @@ impl Server {
                 .await
             {
                 Some(Err(ConnectionError::Io(error))) => {
-                    tracing::debug!(%client, %error, "connection lost")
+                    tracing::debug!(%client, %error, "connection lost");
                 }
                 Some(Err(error)) => tracing::warn!(%client, %error, "closed a connection"),
                 Some(Ok(())) | None => {}

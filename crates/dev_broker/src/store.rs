@@ -71,7 +71,7 @@ impl Folder {
         while let Err(refused) = lock.try_lock() {
             match refused {
                 TryLockError::WouldBlock if Instant::now() < patience => {
-                    thread::sleep(Duration::from_millis(20))
+                    thread::sleep(Duration::from_millis(20));
                 }
                 TryLockError::WouldBlock => {
                     return Err(BrokerError::FolderInUse {

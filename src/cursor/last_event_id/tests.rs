@@ -3,15 +3,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::cursor::TopicIdentity;
 
-fn entry(partition: Option<i32>, position: AskedPosition) -> AskedEntry {
-    AskedEntry {
+fn entry(partition: Option<i32>, position: AskedPosition) -> IdEntry {
+    IdEntry {
         topic: "a".into(),
         partition: partition.map(Partition),
         position,
     }
 }
 
-fn entries(text: &str) -> Vec<AskedEntry> {
+fn entries(text: &str) -> Vec<IdEntry> {
     LastEventId::parse(text)
         .unwrap_or_else(|error| panic!("{text}: {error}"))
         .entries()
@@ -121,12 +121,12 @@ fn an_id_of_the_node_service_is_read() {
     assert_eq!(
         entries(text),
         [
-            AskedEntry {
+            IdEntry {
                 topic: topic("codfw"),
                 partition: Some(Partition(0)),
                 position: live
             },
-            AskedEntry {
+            IdEntry {
                 topic: topic("eqiad"),
                 partition: Some(Partition(0)),
                 position: time

@@ -15,10 +15,10 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::cluster::Log;
 use super::server::Server;
 use crate::cursor::{
-    AskedEntry, AskedPosition, LastEventId, MovedReason, Offset, Requested, TimestampMs,
+    IdEntry, AskedPosition, LastEventId, MovedReason, Offset, Requested, TimestampMs,
 };
 use crate::event::Format;
-use crate::fanout::{Asked, Batch, Hub, Moved, subscribe};
+use crate::fanout::{SubscribeRequest, Batch, Hub, Moved, subscribe};
 use crate::stream::Topic;
 
 /// The records of each partition, the same on every cluster: timestamp, and what becomes of it.
@@ -124,7 +124,7 @@ impl Client {
             self.progress[number] = Some(self.beginning(number, server, log, entry, truth));
         }
         let since = self.since.filter(|_| entries.is_empty()).map(TimestampMs);
-        let asked = Asked {
+        let asked = SubscribeRequest {
             topics: self.topics.clone(),
             format: Format::Sse,
             last_event_id: entries,
@@ -163,7 +163,7 @@ impl Client {
         number: usize,
         server: &Server,
         log: &Log,
-        entry: Option<&AskedEntry>,
+        entry: Option<&IdEntry>,
         truth: &Truth,
     ) -> Progress {
         let live = server.live(number);
@@ -321,7 +321,7 @@ impl Client {
     /// The first id of a connection tells where a partition began, if that was not known.
     fn begin(
         &mut self,
-        entry: &AskedEntry,
+        entry: &IdEntry,
         of: usize,
         index: usize,
         logs: &[Log],
@@ -370,7 +370,7 @@ impl Client {
     }
 
     /// An id says exactly what its client has.
-    fn check_entry(&self, entry: &AskedEntry, logs: &[Log], truth: &Truth, frame: &str) {
+    fn check_entry(&self, entry: &IdEntry, logs: &[Log], truth: &Truth, frame: &str) {
         let (number, offset) = place(entry, logs);
         let Some(Progress::At(next)) = self.progress[number] else {
             panic!("{number} has not begun: {frame}")
@@ -475,7 +475,7 @@ fn moved(text: &str) -> Moved {
 }
 
 /// The number of the log and the offset that an entry is about.
-fn place(entry: &AskedEntry, logs: &[Log]) -> (usize, i64) {
+fn place(entry: &IdEntry, logs: &[Log]) -> (usize, i64) {
     let same = |log: &Log| log.topic == entry.topic && Some(log.partition) == entry.partition;
     let AskedPosition::Both { next, .. } = entry.position else {
         panic!("no id of ours: {entry:?}")
@@ -490,7 +490,7 @@ fn place(entry: &AskedEntry, logs: &[Log]) -> (usize, i64) {
 
 async fn read(
     hub: Arc<Hub>,
-    asked: Asked,
+    asked: SubscribeRequest,
     turns: Rc<Semaphore>,
     inbox: Rc<RefCell<VecDeque<Item>>>,
 ) {

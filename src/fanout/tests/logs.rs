@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::cluster::{Log, LogRecord};
 use super::together::{TIME, hub, hub_that_keeps, log, publish};
 use crate::cursor::{
-    AskedEntry, AskedPosition, LogId, MovedReason, Offset, Partition, Requested, TimestampMs,
+    IdEntry, AskedPosition, LogId, MovedReason, Offset, Partition, Requested, TimestampMs,
     TopicIdentity,
 };
 use crate::event::Format;
-use crate::fanout::{Asked, Batch, Hub, HubPartition, LogStart, Subscription, subscribe};
+use crate::fanout::{SubscribeRequest, Batch, Hub, HubPartition, LogStart, Subscription, subscribe};
 
 /// What a subscriber was handed: offsets of events, and notices.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,13 +20,13 @@ enum Got {
     Notice(String),
 }
 
-fn asked(position: Option<AskedPosition>) -> Asked {
-    let entry = |position| AskedEntry {
+fn asked(position: Option<AskedPosition>) -> SubscribeRequest {
+    let entry = |position| IdEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(0)),
         position,
     };
-    Asked {
+    SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
         last_event_id: position.map(entry).into_iter().collect(),
@@ -36,7 +36,7 @@ fn asked(position: Option<AskedPosition>) -> Asked {
     }
 }
 
-fn at(next: i64) -> Asked {
+fn at(next: i64) -> SubscribeRequest {
     asked(Some(AskedPosition::Offset(Offset(next))))
 }
 
@@ -223,7 +223,7 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
     let sick = hub.partitions(&"eqiad.a".into())[0].clone();
     assert!(sick.memory_start().0 > 0);
     hub.set_available(&sick, false);
-    let id = [(0, 0), (1, 8)].map(|(number, next)| AskedEntry {
+    let id = [(0, 0), (1, 8)].map(|(number, next)| IdEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(number)),
         position: AskedPosition::Both {
@@ -234,7 +234,7 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
     });
     let error = subscribe(
         &hub,
-        Asked {
+        SubscribeRequest {
             last_event_id: id.to_vec(),
             ..asked(None)
         },
@@ -246,7 +246,7 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
     let (started, ()) = tokio::join!(
         subscribe(
             &hub,
-            Asked {
+            SubscribeRequest {
                 last_event_id: id.to_vec(),
                 ..asked(None)
             }

@@ -8,10 +8,10 @@ use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{
-    Arrival, Asked, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, subscribe,
+    Arrival, SubscribeRequest, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, subscribe,
 };
 use crate::memory::Use;
-use crate::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
 use crate::stream::Topic;
 
 use super::cluster::Log;
@@ -52,9 +52,9 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, first: usize, count: usize)
     hub.publish(arrivals.collect());
 }
 
-fn asked() -> Asked {
+fn asked() -> SubscribeRequest {
     let (topics, last_event_id) = (vec![topic()], Vec::new());
-    Asked {
+    SubscribeRequest {
         topics,
         format: Format::Ndjson,
         last_event_id,

@@ -13,7 +13,7 @@ use super::cluster::{Log, LogRecord};
 use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{Arrival, Hub, HubLimits, HubPartition, LogStart};
-use crate::metrics::Metrics;
+use crate::telemetry::metrics::Metrics;
 use crate::stream::Topic;
 
 /// The logs of one cluster, by their number.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::cursor::{AskedEntry, AskedPosition, Offset, Partition, Requested, TimestampMs};
+use crate::cursor::{IdEntry, AskedPosition, Offset, Partition, Requested, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::{UpstreamRequests, upstream};
-use crate::fanout::{Arrival, Asked, Batch, Hub, HubLimits, HubPartition, LogStart, subscribe};
-use crate::metrics::Metrics;
+use crate::fanout::{Arrival, SubscribeRequest, Batch, Hub, HubLimits, HubPartition, LogStart, subscribe};
+use crate::telemetry::metrics::Metrics;
 
 use super::cluster::{Log, LogRecord};
 
@@ -62,14 +62,14 @@ pub(super) fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRe
     hub.publish(arrivals.collect());
 }
 
-pub(super) fn from_the_first_offset_on() -> Asked {
+pub(super) fn from_the_first_offset_on() -> SubscribeRequest {
     let position = AskedPosition::Offset(Offset(0));
-    let id = vec![AskedEntry {
+    let id = vec![IdEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(0)),
         position,
     }];
-    Asked {
+    SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
         last_event_id: id,
@@ -167,7 +167,7 @@ async fn who_waits_for_the_feed_has_given_its_place_back() {
 async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
     let mut logs = [log(0, 0, &[TIME]), log(1, 0, &[TIME])];
     let hub = hub(&logs);
-    let asked = || Asked {
+    let asked = || SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
         last_event_id: Vec::new(),

@@ -159,7 +159,7 @@ fn committed(
             let name = TopicName(StrBytes::from_string(topic));
             match all.last_mut() {
                 Some((last, partitions)) if *last == name => {
-                    partitions.push((partition, Some(committed)))
+                    partitions.push((partition, Some(committed)));
                 }
                 _ => all.push((name, vec![(partition, Some(committed))])),
             }

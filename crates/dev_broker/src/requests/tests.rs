@@ -126,7 +126,7 @@ fn every_version_of_the_apis_for_records_is_answered() {
         OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
     };
     every_version(raw, epoch, |_, answer| {
-        assert_eq!(answer.topics[0].partitions[0].end_offset, 3)
+        assert_eq!(answer.topics[0].partitions[0].end_offset, 3);
     });
     let batch = super::super::batch::Batch::encode(&[record(1, "v")]).unwrap();
     every_version(
@@ -257,7 +257,7 @@ fn every_version_of_the_apis_for_topics_is_answered() {
         DeleteRecordsRequest::default().with_topics(vec![topic.with_partitions(vec![partition])])
     };
     every_version(raw, records, |_, answer| {
-        assert_eq!(answer.topics[0].partitions[0].low_watermark, 1)
+        assert_eq!(answer.topics[0].partitions[0].low_watermark, 1);
     });
     let delete = |version| {
         topics.create("old", 1, [].into(), false).unwrap();
@@ -326,7 +326,7 @@ fn every_version_of_the_apis_for_members_of_groups_is_answered() {
             .with_assignments(vec![given.with_assignment(Bytes::from_static(b"a"))])
     };
     every_version(raw, sync, |_, answer| {
-        assert_eq!((answer.error_code, &answer.assignment[..]), (0, &b"a"[..]))
+        assert_eq!((answer.error_code, &answer.assignment[..]), (0, &b"a"[..]));
     });
     let beat = |_| {
         HeartbeatRequest::default()
@@ -380,7 +380,7 @@ fn every_version_of_the_apis_for_what_groups_commit_is_answered() {
         request.with_topics(vec![topic])
     };
     every_version(raw, commit, |_, answer| {
-        assert_eq!(answer.topics[0].partitions[0].error_code, 0)
+        assert_eq!(answer.topics[0].partitions[0].error_code, 0);
     });
     let fetch = |version| {
         if version < 8 {

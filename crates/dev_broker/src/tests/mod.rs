@@ -21,7 +21,6 @@ use tokio::runtime::Runtime;
 use super::batch::Batch;
 use super::{BrokerConfig, DevBroker, LEADER_EPOCH, NewRecord, TopicSpec};
 
-
 /// A broker on a runtime of its own, so that the test may block.
 pub(super) struct TestBroker {
     pub(super) runtime: Runtime,

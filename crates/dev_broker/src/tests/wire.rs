@@ -18,12 +18,12 @@ use super::super::{BrokerConfig, answer_requests};
 use super::{TestBroker, idempotent_batch, record, topic};
 
 /// A connection that sends what no proper client does.
-pub(in crate::dev_broker) struct Raw {
+pub(crate) struct Raw {
     stream: TcpStream,
 }
 
 impl Raw {
-    pub(in crate::dev_broker) fn connect(broker: &TestBroker) -> Self {
+    pub(crate) fn connect(broker: &TestBroker) -> Self {
         let stream = TcpStream::connect(broker.broker.address()).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
@@ -47,7 +47,7 @@ impl Raw {
     }
 
     /// Sends a request and gives its answer, which has to be of the version asked for and not a byte longer.
-    pub(in crate::dev_broker) fn ask<T: Request>(
+    pub(crate) fn ask<T: Request>(
         &mut self,
         version: i16,
         request: &T,
@@ -92,11 +92,11 @@ fn frame<T: Request>(version: i16, request: &T) -> BytesMut {
     frame
 }
 
-pub(in crate::dev_broker) fn name(name: &'static str) -> TopicName {
+pub(crate) fn name(name: &'static str) -> TopicName {
     TopicName(StrBytes::from_static_str(name))
 }
 
-pub(in crate::dev_broker) fn fetch_from(offset: i64) -> FetchRequest {
+pub(crate) fn fetch_from(offset: i64) -> FetchRequest {
     let partition = FetchPartition::default()
         .with_partition(0)
         .with_fetch_offset(offset)
@@ -110,7 +110,7 @@ pub(in crate::dev_broker) fn fetch_from(offset: i64) -> FetchRequest {
         ])
 }
 
-pub(in crate::dev_broker) fn produce(acks: i16, records: Bytes) -> ProduceRequest {
+pub(crate) fn produce(acks: i16, records: Bytes) -> ProduceRequest {
     let data = PartitionProduceData::default()
         .with_index(0)
         .with_records(Some(records));
@@ -313,7 +313,7 @@ fn the_first_partition_with_records_gets_a_batch_and_the_others_what_room_is_lef
                     .broker
                     .append("t", partition, &[record(1, "v")])
                     .is_ok()
-            )
+            );
         });
     }
     let mut raw = Raw::connect(&broker);

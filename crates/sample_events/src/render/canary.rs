@@ -8,11 +8,7 @@ use serde_json::{Value, json};
 
 /// A canary of that stream, received at that time, and its record's key: `meta.domain` is `canary`, and of the schema's
 /// fields only those that it requires are there, with values that never change. Consumers skip it.
-pub(crate) fn canary(
-    stream: Stream,
-    dice: &mut Dice,
-    at_ms: i64,
-) -> (Vec<u8>, Option<Vec<u8>>) {
+pub(crate) fn canary(stream: Stream, dice: &mut Dice, at_ms: i64) -> (Vec<u8>, Option<Vec<u8>>) {
     let (day, page) = ("2024-02-29T12:00:00Z", "Canary_page");
     let mut event = json!({
         "$schema": stream.schema(),
@@ -51,11 +47,7 @@ pub(crate) fn canary(
 }
 
 /// An event of the test stream, received at that time.
-pub(crate) fn test_event(
-    dice: &mut Dice,
-    number: u64,
-    at_ms: i64,
-) -> Vec<u8> {
+pub(crate) fn test_event(dice: &mut Dice, number: u64, at_ms: i64) -> Vec<u8> {
     let event = json!({
         "$schema": Stream::Test.schema(),
         "meta": {

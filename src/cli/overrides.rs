@@ -1,0 +1,34 @@
+//! Options of the command line that override the configuration.
+
+use clap::Args;
+
+use crate::config::Config;
+
+/// What overrides the configuration, for `serve` and `dev`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Overrides {
+    /// The public port
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// The port of metrics and health
+    #[arg(long)]
+    pub admin_port: Option<u16>,
+    /// Kafka's brokers: a list of `host:port`, separated by commas
+    #[arg(long, value_name = "LIST")]
+    pub brokers: Option<String>,
+}
+
+impl Overrides {
+    /// Applies the options to the configuration.
+    pub fn apply(&self, config: &mut Config) {
+        if let Some(port) = self.port {
+            config.http.port = port;
+        }
+        if let Some(port) = self.admin_port {
+            config.http.admin_port = Some(port);
+        }
+        if let Some(brokers) = &self.brokers {
+            config.kafka.set_brokers(brokers);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Counts what is delivered, stream by stream.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::metrics::counter::Counter;
+
+use super::payload::Payload;
+use crate::cursor::TimestampMs;
+use crate::limits;
+use crate::telemetry::metrics::{Metrics, StreamLabel};
+use crate::stream::Stream;
+
+/// Counts for all subscribers that receive the same bytes.
+#[derive(Debug)]
+pub(super) struct DeliveryCounters {
+    metrics: Arc<Metrics>,
+    subscribers: u64,
+    streams: Vec<StreamCounters>,
+    /// When the delivery delay was last observed.
+    last_observed: Instant,
+}
+
+/// Counts for the subscribers of one stream.
+#[derive(Debug)]
+struct StreamCounters {
+    stream: Arc<Stream>,
+    subscribers: u64,
+    events: Counter,
+    bytes: Counter,
+}
+
+/// Events and bytes that were delivered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DeliveryTotals {
+    pub(super) events: u64,
+    pub(super) bytes: u64,
+}
+
+impl DeliveryCounters {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            subscribers: 0,
+            streams: Vec::new(),
+            last_observed: Instant::now(),
+        }
+    }
+
+    /// Adds a subscriber of these streams.
+    pub(super) fn add(&mut self, streams: &[Arc<Stream>]) {
+        self.subscribers += 1;
+        for stream in streams {
+            if let Some(known) = self
+                .streams
+                .iter_mut()
+                .find(|known| Arc::ptr_eq(&known.stream, stream))
+            {
+                known.subscribers += 1;
+            } else {
+                let label = StreamLabel {
+                    stream: stream.name.to_string(),
+                };
+                let events = self.metrics.events_delivered.get_or_create(&label).clone();
+                let bytes = self.metrics.bytes_delivered.get_or_create(&label).clone();
+                self.streams.push(StreamCounters {
+                    stream: Arc::clone(stream),
+                    subscribers: 1,
+                    events,
+                    bytes,
+                });
+            }
+        }
+    }
+
+    /// Removes a subscriber of these streams.
+    pub(super) fn remove(&mut self, streams: &[Arc<Stream>]) {
+        self.subscribers -= 1;
+        for stream in streams {
+            if let Some(known) = self
+                .streams
+                .iter_mut()
+                .find(|known| Arc::ptr_eq(&known.stream, stream))
+            {
+                known.subscribers -= 1;
+            }
+        }
+        self.streams.retain(|known| known.subscribers > 0);
+    }
+
+    /// Counts a payload for each subscriber, and returns what one subscriber gets.
+    pub(super) fn deliver(&mut self, payload: &Payload) -> DeliveryTotals {
+        let mut totals = DeliveryTotals::default();
+        for delivered in &payload.delivered {
+            totals += DeliveryTotals {
+                events: delivered.events,
+                bytes: delivered.bytes,
+            };
+            let topic = &delivered.topic;
+            let is_of = |stream: &Stream| {
+                stream.topics.contains(topic) || stream.topics_allowed.contains(topic)
+            };
+            for known in self.streams.iter().filter(|known| is_of(&known.stream)) {
+                known.events.inc_by(delivered.events * known.subscribers);
+                known.bytes.inc_by(delivered.bytes * known.subscribers);
+            }
+        }
+        match payload.live {
+            Some(timestamp) => self.observe_delay(timestamp),
+            None => drop(
+                self.metrics
+                    .events_caught_up
+                    .inc_by(totals.events * self.subscribers),
+            ),
+        }
+        totals
+    }
+
+    /// Observes how old a live event is when it is delivered, a few times a second.
+    fn observe_delay(&mut self, timestamp: TimestampMs) {
+        if self.last_observed.elapsed() < limits::DELIVERY_SAMPLE_INTERVAL {
+            return;
+        }
+        self.last_observed = Instant::now();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+        self.metrics
+            .delivery_seconds
+            .observe((now - timestamp.0 as f64 / 1000.0).max(0.0));
+    }
+}
+
+impl std::ops::AddAssign for DeliveryTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Wraps: a stream may have received more before it joined a group than the group had delivered.
+impl std::ops::Sub for DeliveryTotals {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            events: self.events.wrapping_sub(other.events),
+            bytes: self.bytes.wrapping_sub(other.bytes),
+        }
+    }
+}

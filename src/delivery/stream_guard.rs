@@ -1,0 +1,158 @@
+//! A stream from its start to its end: its metrics, its span, and its line in the log.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::counters::DeliveryTotals;
+use super::stream_limit::StreamPermit;
+use crate::memory::Held;
+use crate::stream::{Stream, StreamName};
+use crate::telemetry::metrics::{Metrics, ReasonLabel, StreamLabel};
+use crate::telemetry::traces::{SpanSlot, StreamSummary};
+
+/// Why a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CloseReason {
+    /// The client closed its side, or the connection broke.
+    ClientGone,
+    /// The client took nothing for the write timeout.
+    Stalled,
+    /// The client took nothing while memory was short.
+    MemoryShort,
+    /// The replay queue was full.
+    ReplayRefused,
+    /// One of its streams is no longer public.
+    StreamGone,
+    /// Its streams have other topics now.
+    StreamChanged,
+    /// The server shut down.
+    Shutdown,
+}
+
+impl CloseReason {
+    /// Its label in metrics and its name in the log.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientGone => "client_gone",
+            Self::Stalled => "stalled",
+            Self::MemoryShort => "memory_short",
+            Self::ReplayRefused => "replay_refused",
+            Self::StreamGone => "stream_gone",
+            Self::StreamChanged => "stream_changed",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Who a stream is for.
+#[derive(Debug)]
+pub struct StreamClient {
+    /// The `User-Agent` header, as it may stand in the log.
+    pub user_agent: String,
+    /// The client's address, when the log is to name it.
+    pub address: Option<IpAddr>,
+    /// The stream's permit.
+    pub permit: StreamPermit,
+}
+
+/// Counts a stream while it lives. Dropped, it records how the stream ended.
+#[derive(Debug)]
+pub struct StreamGuard {
+    metrics: Arc<Metrics>,
+    streams: Arc<[Arc<Stream>]>,
+    client: StreamClient,
+    started: Instant,
+    totals: DeliveryTotals,
+    reason: CloseReason,
+    /// The request's span; empty without traces.
+    span: SpanSlot,
+    _held: Held,
+}
+
+impl StreamGuard {
+    /// Counts a new stream. `held` is its share of the memory budget.
+    #[must_use]
+    pub fn new(
+        metrics: &Arc<Metrics>,
+        streams: &[Arc<Stream>],
+        client: StreamClient,
+        held: Held,
+    ) -> Self {
+        for stream in streams {
+            let label = label(&stream.name);
+            metrics.client_connections.get_or_create(&label).inc();
+            metrics.connected_clients.get_or_create(&label).inc();
+        }
+        Self {
+            metrics: Arc::clone(metrics),
+            streams: streams.into(),
+            client,
+            started: Instant::now(),
+            totals: DeliveryTotals::default(),
+            reason: CloseReason::ClientGone,
+            span: SpanSlot::default(),
+            _held: held,
+        }
+    }
+
+    /// The slot for the request's span, which ends with the stream.
+    #[must_use]
+    pub fn span(&self) -> SpanSlot {
+        Arc::clone(&self.span)
+    }
+
+    /// The streams that the request named.
+    pub(super) fn streams(&self) -> &Arc<[Arc<Stream>]> {
+        &self.streams
+    }
+
+    /// Adds what was delivered.
+    pub(super) fn count(&mut self, delivered: DeliveryTotals) {
+        self.totals += delivered;
+    }
+
+    /// Sets why the stream ends. Without it, the client went.
+    pub(super) fn set_reason(&mut self, reason: CloseReason) {
+        self.reason = reason;
+    }
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        for stream in &*self.streams {
+            let connected = &self.metrics.connected_clients;
+            connected.get_or_create(&label(&stream.name)).dec();
+        }
+        let reason = self.reason.as_str();
+        let closed = &self.metrics.streams_closed;
+        closed.get_or_create(&ReasonLabel { reason }).inc();
+        let names: Vec<&str> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
+        let DeliveryTotals { events, bytes } = self.totals;
+        if let Some(span) = self.span.lock().take() {
+            span.stream_ended(StreamSummary {
+                streams: &names,
+                reason,
+                events,
+                bytes,
+            });
+        }
+        let streams = names.join(",");
+        tracing::info!(
+            streams,
+            duration_ms = self.started.elapsed().as_millis(),
+            events,
+            bytes,
+            reason,
+            user_agent = self.client.user_agent,
+            client = self.client.address.map(tracing::field::display),
+            "stream ended"
+        );
+    }
+}
+
+fn label(stream: &StreamName) -> StreamLabel {
+    StreamLabel {
+        stream: stream.to_string(),
+    }
+}

@@ -1,0 +1,247 @@
+//! Slots for connections: a number in all, and a number for each peer address, HTTP/2 streams included.
+//!
+//! The peer counts and not a header: a connection takes a slot before it has sent a byte. Proxies in `trusted_proxies`
+//! have no limit of their own, because all clients come through them.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The slots of one listener or more. Clones share them.
+#[derive(Clone, Debug)]
+pub struct ConnectionSlots {
+    all: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
+    open: Gauge,
+    refused: Counter,
+}
+
+#[derive(Debug)]
+struct Addresses {
+    max: Option<usize>,
+    exempt: Vec<IpNet>,
+    held: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A slot for a connection that has not been accepted yet.
+#[derive(Debug)]
+pub(super) struct FreeSlot(OwnedSemaphorePermit);
+
+/// The slot of a connection. Dropped, it is free.
+#[derive(Debug)]
+pub(super) struct ConnectionSlot {
+    open: Gauge,
+    share: Share,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Counts once for an address. Dropped, it no longer counts.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// `None` where nothing is counted.
+    address: Option<IpAddr>,
+    addresses: Arc<Addresses>,
+}
+
+impl ConnectionSlots {
+    /// `max` slots, and `per_address_max` for each peer address that is in none of `exempt`; `None` is no limit. `open` and
+    /// `refused` count connections.
+    #[must_use]
+    pub fn new(
+        max: usize,
+        per_address_max: Option<usize>,
+        exempt: Vec<IpNet>,
+        open: Gauge,
+        refused: Counter,
+    ) -> Self {
+        let addresses = Arc::new(Addresses {
+            max: per_address_max,
+            exempt,
+            held: Mutex::default(),
+        });
+        Self {
+            all: Arc::new(Semaphore::new(max)),
+            addresses,
+            open,
+            refused,
+        }
+    }
+
+    /// Waits for a free slot.
+    pub(super) async fn free(&self) -> FreeSlot {
+        FreeSlot(
+            Arc::clone(&self.all)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed"),
+        )
+    }
+
+    /// Takes a slot for a connection from `peer`; `None` when the address has its limit.
+    pub(super) fn take(
+        &self,
+        FreeSlot(permit): FreeSlot,
+        peer: IpAddr,
+    ) -> Option<ConnectionSlot> {
+        let Some(share) = self.addresses.share(peer) else {
+            self.refused.inc();
+            return None;
+        };
+        self.open.inc();
+        Some(ConnectionSlot {
+            open: self.open.clone(),
+            share,
+            _permit: permit,
+        })
+    }
+
+    /// The limit of one peer address.
+    pub(super) fn per_address_max(&self) -> Option<usize> {
+        self.addresses.max
+    }
+}
+
+impl Addresses {
+    fn share(self: &Arc<Self>, peer: IpAddr) -> Option<Share> {
+        let peer = peer.to_canonical();
+        let max = self
+            .max
+            .filter(|_| !self.exempt.iter().any(|network| network.contains(&peer)));
+        let Some(max) = max else {
+            return Some(Share {
+                address: None,
+                addresses: Arc::clone(self),
+            });
+        };
+        let address = network_of(peer);
+        let mut all = self.held.lock();
+        let held = all.entry(address).or_default();
+        if *held >= max {
+            return None;
+        }
+        *held += 1;
+        Some(Share {
+            address: Some(address),
+            addresses: Arc::clone(self),
+        })
+    }
+}
+
+/// An IPv6 host has a network of 64 bits to itself (RFC 6177).
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+impl ConnectionSlot {
+    /// One more share of the same address, for an HTTP/2 stream.
+    ///
+    /// # Errors
+    /// The limit of the address, when it is reached.
+    pub(super) fn another_share(&self, peer: IpAddr) -> Result<Share, usize> {
+        let addresses = &self.share.addresses;
+        addresses
+            .share(peer)
+            .ok_or(addresses.max.unwrap_or_default())
+    }
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut all = self.addresses.held.lock();
+        if let Some(held) = all.get_mut(&address) {
+            *held -= 1;
+            if *held == 0 {
+                all.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn slots(per_address_max: Option<usize>, exempt: &[&str]) -> ConnectionSlots {
+        let exempt = exempt
+            .iter()
+            .map(|network| network.parse().expect("a network"))
+            .collect();
+        ConnectionSlots::new(
+            6,
+            per_address_max,
+            exempt,
+            Gauge::default(),
+            Counter::default(),
+        )
+    }
+
+    fn take(slots: &ConnectionSlots, peer: &str) -> Option<ConnectionSlot> {
+        let free = slots.free().now_or_never().expect("a free slot");
+        slots.take(free, peer.parse().expect("an address"))
+    }
+
+    #[test]
+    fn one_address_cannot_take_all_slots() {
+        let slots = slots(Some(2), &[]);
+        let one = take(&slots, "192.0.2.1");
+        let _two = take(&slots, "::ffff:192.0.2.1");
+        assert!(take(&slots, "192.0.2.1").is_none() && take(&slots, "192.0.2.2").is_some());
+        assert_eq!((slots.refused.get(), slots.open.get()), (1, 2));
+        drop(one);
+        assert!(
+            take(&slots, "192.0.2.1").is_some(),
+            "after one was dropped"
+        );
+        let _one = take(&slots, "2001:db8::1");
+        let _two = take(&slots, "2001:db8::2");
+        assert!(
+            take(&slots, "2001:db8::3").is_none(),
+            "one network of 64 bits is one host"
+        );
+    }
+
+    #[test]
+    fn streams_of_http2_count_with_connections_of_their_address() {
+        let slots = slots(Some(2), &[]);
+        let peer = "192.0.2.1".parse().expect("an address");
+        let connection = take(&slots, "192.0.2.1").expect("the first");
+        let stream = connection.another_share(peer).expect("the second");
+        assert!(connection.another_share(peer).is_err() && take(&slots, "192.0.2.1").is_none());
+        drop(stream);
+        assert!(connection.another_share(peer).is_ok());
+    }
+
+    #[test]
+    fn trusted_proxies_have_no_limit_and_nothing_is_remembered() {
+        let bounded = slots(Some(1), &["10.0.0.0/8"]);
+        let all: Vec<_> = (0..5)
+            .map(|_| take(&bounded, "10.1.2.3").expect("trusted"))
+            .collect();
+        drop(all);
+        drop(take(&bounded, "192.0.2.1"));
+        assert!(bounded.addresses.held.lock().is_empty());
+        let unbounded = slots(None, &[]);
+        let all: Vec<_> = (0..5)
+            .map(|_| take(&unbounded, "192.0.2.1").expect("no limit"))
+            .collect();
+        assert_eq!(all.len(), 5);
+    }
+}

@@ -1,0 +1,100 @@
+//! The streams that the path of a request names, and and hints for names that are none.
+
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
+use crate::problem::Problem;
+use super::stream::PATH;
+use crate::limits;
+use crate::stream::{Catalog, Stream, Topic};
+
+/// Names of one refused request that get a hint of their own.
+const HINTS_MAX: usize = 3;
+
+/// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be offered instead of the other.
+const ALIKE_MIN: f64 = 0.8;
+
+/// The streams that the path of a request names (`/v2/stream/a,b`, percent-encoded), aliases resolved, each once, in the order of
+/// the path. At most `max` names are looked at.
+///
+/// # Errors
+/// [`Problem::StreamsPerRequestLimit`]; [`Problem::StreamNotFound`] with all names that are not public; [`Problem::StreamGone`].
+pub fn requested_streams(
+    catalog: &Catalog,
+    path: &str,
+    max: usize,
+) -> Result<Vec<Arc<Stream>>, Problem> {
+    let names = path.strip_prefix(PATH).unwrap_or("");
+    let names = percent_decode_str(names.strip_suffix('/').unwrap_or(names)).decode_utf8_lossy();
+    let asked = names.split(',').count();
+    if asked > max {
+        return Err(Problem::StreamsPerRequestLimit { asked, max });
+    }
+    resolve(catalog, &names)
+}
+
+fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> {
+    let mut streams: Vec<Arc<Stream>> = Vec::new();
+    let mut invalid: Vec<String> = Vec::new();
+    let mut gone: Vec<String> = Vec::new();
+    for name in names.split(',').map(str::trim) {
+        match catalog.resolve(name) {
+            Some(stream) if streams.iter().any(|known| known.name == stream.name) => {}
+            Some(stream) => streams.push(Arc::clone(stream)),
+            None if catalog.is_unconfigured(name) => gone.push(name.to_owned()),
+            None if invalid.iter().any(|known| known == name) => {}
+            None => invalid.push(name.to_owned()),
+        }
+    }
+    if !invalid.is_empty() {
+        let hints = hints(catalog, &invalid);
+        Err(Problem::StreamNotFound {
+            names: invalid,
+            hints,
+        })
+    } else if !gone.is_empty() {
+        Err(Problem::StreamGone(gone))
+    } else {
+        Ok(streams)
+    }
+}
+
+/// What may have been meant by the first few of these names. Only public streams are named.
+fn hints(catalog: &Catalog, invalid: &[String]) -> Vec<String> {
+    let hints = invalid.iter().take(HINTS_MAX);
+    let mut hints: Vec<String> = hints.filter_map(|name| hint(catalog, name)).collect();
+    hints.push("The streams are listed at /?doc, for programs at /?spec.".to_owned());
+    hints
+}
+
+fn hint(catalog: &Catalog, name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some(
+            "A name is empty: take out the comma that nothing follows, or name a stream there."
+                .to_owned(),
+        );
+    }
+    if name.len() > limits::COMPARED_NAME_BYTES_MAX {
+        return None;
+    }
+    let of_topic = catalog.streams_of_topic(&Topic::from(name));
+    if let Some(stream) = of_topic.first() {
+        return Some(format!(
+            "{name} is a topic of {stream}: ask for that stream."
+        ));
+    }
+    nearest(catalog, name).map(|near| format!("Instead of {name}, did you mean {near}?"))
+}
+
+/// The public name or alias that is most like this one, if any is much like it.
+fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let names = catalog
+        .streams()
+        .map(|stream| stream.name.as_str())
+        .chain(catalog.aliases().map(|(alias, _)| alias));
+    let alike = names.map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known));
+    let (alike, nearest) = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (alike >= ALIKE_MIN).then_some(nearest)
+}

@@ -1,0 +1,288 @@
+//! Errors before the first byte of a stream: one enum, and its responses as problem details (RFC 9457).
+
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::cursor::{LastEventIdError, Partition, SinceError};
+use crate::delivery::StreamLimitError;
+use crate::fanout::SubscribeError;
+use crate::limits;
+use crate::stream::Topic;
+
+/// What can be wrong with a request. Each variant documents its status and its type.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// 400 `not_found`: streams that are unknown or not public. All of them are named.
+    #[error("Invalid streams: {}. {}", .names.join(","), .hints.join(" "))]
+    StreamNotFound {
+        /// The names, as they were sent.
+        names: Vec<String>,
+        /// Hints at the names that were meant.
+        hints: Vec<String>,
+    },
+    /// 410 `stream_gone`: streams that are allowed but no longer configured. During a stream: one that just went.
+    #[error("No longer available: {}", .0.join(","))]
+    StreamGone(Vec<String>),
+    /// 400 `invalid_timestamp`: `since` is not a time.
+    #[error(transparent)]
+    InvalidTimestamp(#[from] SinceError),
+    /// 400 `invalid_last_event_id`: not an array, a malformed entry, too long.
+    #[error(transparent)]
+    InvalidLastEventId(#[from] LastEventIdError),
+    /// 400 `invalid_last_event_id`: the header is not UTF-8.
+    #[error("Last-Event-ID is not UTF-8")]
+    LastEventIdNotUtf8,
+    /// 400 `invalid_last_event_id`: the id names a partition that its topic does not have.
+    #[error("Topic {topic} has no partition {partition}")]
+    UnknownPartition {
+        /// The topic.
+        topic: Topic,
+        /// The partition.
+        partition: Partition,
+    },
+    /// 404 `topic_not_available`: the id names topics outside those of the streams asked for.
+    #[error("Last-Event-ID names topics that are not available in the requested streams: {}", .0.join(","))]
+    TopicNotAvailable(Vec<String>),
+    /// 400 `invalid_query`: a misspelt query parameter, or one given twice.
+    #[error("{detail} Valid query parameters here: {valid}")]
+    InvalidQuery {
+        /// What is wrong with which parameter.
+        detail: String,
+        /// The parameters of the endpoint.
+        valid: &'static str,
+    },
+    /// 400 `invalid_query`: an unknown value of the query parameter `compression`.
+    #[error("The query parameter 'compression' must be gzip, zstd or none")]
+    InvalidCompression,
+    /// 400 `invalid_host`: an HTTP/1.1 request without a Host header, or with several (RFC 9112, section 3.2).
+    #[error("A request must have exactly one Host header")]
+    InvalidHost,
+    /// 400 `too_many_partitions`: the server would not accept the ids of these streams back.
+    #[error(
+        "These streams have {partitions} partitions. An event's id has an entry for each: about {bytes} bytes in a URL, of which \
+         at most {max} are accepted back. Ask for fewer streams in one request, or without ids: Accept: application/x-ndjson"
+    )]
+    TooManyPartitions {
+        /// How many.
+        partitions: usize,
+        /// Bytes of an id, percent-encoded.
+        bytes: usize,
+        /// Bytes that are accepted.
+        max: usize,
+    },
+    /// 404 `not_found`: the path of a stream without a name.
+    #[error(
+        "The name of a stream is missing after /v2/stream/. See /?doc for the list of streams, or /?spec for programs."
+    )]
+    StreamMissing,
+    /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator allows.
+    #[error(
+        "{asked} streams in one request; at most {max} are allowed. Ask for fewer, or open several connections."
+    )]
+    StreamsPerRequestLimit {
+        /// How many were asked for.
+        asked: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// 429 `too_many_requests`, with Retry-After: the client has its limit of streams.
+    #[error(
+        "Too many simultaneous streams from your address: at most {0} are allowed. Close one of them first."
+    )]
+    ClientStreamLimit(u32),
+    /// 429 `too_many_requests`, with Retry-After: the server has its limit of streams.
+    #[error("The server has reached its limit of {0} concurrent streams. Try again in a few seconds.")]
+    TotalStreamLimit(u32),
+    /// 429 `too_many_requests`, with Retry-After: the peer has its limit of connections and HTTP/2 streams.
+    #[error(
+        "Too many connections from your address: at most {0} are allowed, HTTP/2 streams included. Close one of them first."
+    )]
+    ConnectionLimit(usize),
+    /// 429 `too_many_requests`, with Retry-After: the client sends requests too fast.
+    #[error(
+        "Too many requests from your address: at most {0} per second are allowed. Keep one stream open instead."
+    )]
+    RequestRateLimit(u32),
+    /// 400 `missing_client_ip`: a limit needs the client's address, and the header with it is missing.
+    #[error(
+        "The header {0} with the client's address is missing or repeated; the proxy in front of this service must set it once"
+    )]
+    MissingClientIp(String),
+    /// 403 `user_agent_required`: the operator requires a User-Agent header.
+    #[error(
+        "Send a User-Agent header that says what your program is and how to reach you, e.g. \
+         'MyBot/1.0 (https://example.org/mybot; mybot@example.org)'. Browsers, which cannot set one, send their own."
+    )]
+    UserAgentRequired,
+    /// 503 `unavailable`, with Retry-After: not ready yet, out of capacity, or shutting down.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// 503 `stream_unavailable`, with Retry-After: no topic of a stream can be read now. Each stream with the reasons.
+    #[error("Currently unavailable: {}", .0.join(", "))]
+    StreamUnavailable(Vec<String>),
+    /// 404 `not_found`: no such page.
+    #[error("There is no such page here. See /?doc for what there is.")]
+    PageNotFound,
+    /// 405 `method_not_allowed`, with Allow.
+    #[error("Only GET, HEAD and OPTIONS are answered here")]
+    MethodNotAllowed,
+}
+
+/// After how many seconds a client may try again.
+pub(crate) const RETRY_AFTER_SECONDS: &str = "5";
+
+/// The kind of a problem: what is the same for all problems of a type.
+#[derive(Clone, Copy, Debug)]
+pub struct ProblemKind {
+    /// The status code.
+    pub status: StatusCode,
+    /// The short name that clients match on.
+    pub name: &'static str,
+    /// The title.
+    pub title: &'static str,
+}
+
+const fn kind(status: StatusCode, name: &'static str, title: &'static str) -> ProblemKind {
+    ProblemKind {
+        status,
+        name,
+        title,
+    }
+}
+
+impl Problem {
+    /// Status, name and title.
+    #[must_use]
+    pub fn kind(&self) -> ProblemKind {
+        use StatusCode as S;
+        match self {
+            Self::StreamNotFound { .. } => kind(S::BAD_REQUEST, "not_found", "Stream Not Found"),
+            Self::StreamGone(_) => kind(S::GONE, "stream_gone", "Stream Gone"),
+            Self::InvalidTimestamp(_) => {
+                kind(S::BAD_REQUEST, "invalid_timestamp", "Invalid Timestamp")
+            }
+            Self::InvalidLastEventId(_)
+            | Self::LastEventIdNotUtf8
+            | Self::UnknownPartition { .. } => {
+                kind(S::BAD_REQUEST, "invalid_last_event_id", "Invalid Last-Event-ID")
+            }
+            Self::TopicNotAvailable(_) => {
+                kind(S::NOT_FOUND, "topic_not_available", "Topic Not Available")
+            }
+            Self::InvalidQuery { .. } | Self::InvalidCompression => {
+                kind(S::BAD_REQUEST, "invalid_query", "Invalid Query")
+            }
+            Self::InvalidHost => kind(S::BAD_REQUEST, "invalid_host", "Invalid Host"),
+            Self::TooManyPartitions { .. } => {
+                kind(S::BAD_REQUEST, "too_many_partitions", "Too Many Partitions")
+            }
+            Self::StreamsPerRequestLimit { .. } => {
+                kind(S::TOO_MANY_REQUESTS, "too_many_streams", "Too Many Streams")
+            }
+            Self::ClientStreamLimit(_)
+            | Self::TotalStreamLimit(_)
+            | Self::ConnectionLimit(_)
+            | Self::RequestRateLimit(_) => {
+                kind(S::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
+            }
+            Self::MissingClientIp(_) => {
+                kind(S::BAD_REQUEST, "missing_client_ip", "Missing Client IP")
+            }
+            Self::UserAgentRequired => {
+                kind(S::FORBIDDEN, "user_agent_required", "User-Agent Required")
+            }
+            Self::Unavailable(_) => {
+                kind(S::SERVICE_UNAVAILABLE, "unavailable", "Service Unavailable")
+            }
+            Self::StreamUnavailable(_) => {
+                kind(S::SERVICE_UNAVAILABLE, "stream_unavailable", "Stream Unavailable")
+            }
+            Self::PageNotFound | Self::StreamMissing => {
+                kind(S::NOT_FOUND, "not_found", "Not Found")
+            }
+            Self::MethodNotAllowed => {
+                kind(S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed")
+            }
+        }
+    }
+
+    /// The members of a problem that has no request: status, type, title, detail.
+    #[must_use]
+    pub fn body(&self) -> serde_json::Value {
+        let ProblemKind {
+            status,
+            name,
+            title,
+        } = self.kind();
+        json!({
+            "status": status.as_u16(),
+            "type": name,
+            "title": title,
+            "detail": truncated(self.to_string(), limits::PROBLEM_DETAIL_BYTES_MAX),
+        })
+    }
+
+    /// The response to the request that has the problem.
+    #[must_use]
+    pub fn response(&self, method: &Method, uri: &Uri) -> Response {
+        let ProblemKind { status, name, .. } = self.kind();
+        let mut body = self.body();
+        body["method"] = method.as_str().into();
+        body["uri"] = truncated(uri.path().to_owned(), limits::PROBLEM_DETAIL_BYTES_MAX).into();
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        set(header::CONTENT_TYPE, "application/problem+json");
+        set(header::CACHE_CONTROL, "no-cache");
+        if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
+            set(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            set(header::ALLOW, "GET, HEAD, OPTIONS");
+        }
+        response.extensions_mut().insert(ProblemName(name));
+        response
+    }
+}
+
+/// Left in a response, so that the middleware can count problems by name.
+#[derive(Clone, Copy, Debug)]
+pub struct ProblemName(pub &'static str);
+
+impl From<SubscribeError> for Problem {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::NotReady => {
+                Self::Unavailable("The streams are not ready yet. Try again in a few seconds.")
+            }
+            SubscribeError::Upstream(_) => Self::Unavailable(
+                "Looking up the start position timed out. Try again in a few seconds.",
+            ),
+            SubscribeError::ReplayRefused => Self::Unavailable(
+                "Too many clients are replaying history. Try again in a few seconds, or start live.",
+            ),
+            SubscribeError::UnknownPartition { topic, partition } => {
+                Self::UnknownPartition { topic, partition }
+            }
+        }
+    }
+}
+
+impl From<StreamLimitError> for Problem {
+    fn from(error: StreamLimitError) -> Self {
+        match error {
+            StreamLimitError::Client(max) => Self::ClientStreamLimit(max),
+            StreamLimitError::Total(max) => Self::TotalStreamLimit(max),
+        }
+    }
+}
+
+/// `text`, truncated to about `bytes_max`.
+fn truncated(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
+}
