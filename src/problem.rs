@@ -92,7 +92,9 @@ pub enum Problem {
     )]
     ClientStreamLimit(u32),
     /// 429 `too_many_requests`, with Retry-After: the server has its limit of streams.
-    #[error("The server has reached its limit of {0} concurrent streams. Try again in a few seconds.")]
+    #[error(
+        "The server has reached its limit of {0} concurrent streams. Try again in a few seconds."
+    )]
     TotalStreamLimit(u32),
     /// 429 `too_many_requests`, with Retry-After: the peer has its limit of connections and HTTP/2 streams.
     #[error(
@@ -164,9 +166,11 @@ impl Problem {
             }
             Self::InvalidLastEventId(_)
             | Self::LastEventIdNotUtf8
-            | Self::UnknownPartition { .. } => {
-                kind(S::BAD_REQUEST, "invalid_last_event_id", "Invalid Last-Event-ID")
-            }
+            | Self::UnknownPartition { .. } => kind(
+                S::BAD_REQUEST,
+                "invalid_last_event_id",
+                "Invalid Last-Event-ID",
+            ),
             Self::TopicNotAvailable(_) => {
                 kind(S::NOT_FOUND, "topic_not_available", "Topic Not Available")
             }
@@ -183,9 +187,11 @@ impl Problem {
             Self::ClientStreamLimit(_)
             | Self::TotalStreamLimit(_)
             | Self::ConnectionLimit(_)
-            | Self::RequestRateLimit(_) => {
-                kind(S::TOO_MANY_REQUESTS, "too_many_requests", "Too Many Requests")
-            }
+            | Self::RequestRateLimit(_) => kind(
+                S::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "Too Many Requests",
+            ),
             Self::MissingClientIp(_) => {
                 kind(S::BAD_REQUEST, "missing_client_ip", "Missing Client IP")
             }
@@ -195,15 +201,19 @@ impl Problem {
             Self::Unavailable(_) => {
                 kind(S::SERVICE_UNAVAILABLE, "unavailable", "Service Unavailable")
             }
-            Self::StreamUnavailable(_) => {
-                kind(S::SERVICE_UNAVAILABLE, "stream_unavailable", "Stream Unavailable")
-            }
+            Self::StreamUnavailable(_) => kind(
+                S::SERVICE_UNAVAILABLE,
+                "stream_unavailable",
+                "Stream Unavailable",
+            ),
             Self::PageNotFound | Self::StreamMissing => {
                 kind(S::NOT_FOUND, "not_found", "Not Found")
             }
-            Self::MethodNotAllowed => {
-                kind(S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed")
-            }
+            Self::MethodNotAllowed => kind(
+                S::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Method Not Allowed",
+            ),
         }
     }
 
@@ -235,7 +245,12 @@ impl Problem {
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
         set(header::CONTENT_TYPE, "application/problem+json");
         set(header::CACHE_CONTROL, "no-cache");
-        if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
+        if [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ]
+        .contains(&status)
+        {
             set(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {

@@ -20,9 +20,7 @@ use crate::event::RedactionRules;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::http::server::{ConnectionSlots, ListenerLimits, serve};
-use crate::http::{
-    self, App, ClientAddresses, Documents, RequestRate,
-};
+use crate::http::{self, App, ClientAddresses, Documents, RequestRate};
 use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
 use crate::limits;
 use crate::memory;

@@ -221,7 +221,9 @@ impl SharedCompressor {
         let held = memory.hold(Use::Compressors, bytes);
         let kind = match coding {
             ContentCoding::Identity => Kind::Identity,
-            ContentCoding::Gzip => Kind::Gzip(Box::new(Compress::new(Compression::new(LEVEL), false))),
+            ContentCoding::Gzip => {
+                Kind::Gzip(Box::new(Compress::new(Compression::new(LEVEL), false)))
+            }
             ContentCoding::Zstd => Kind::Zstd(Box::new(new_zstd())),
         };
         Self {

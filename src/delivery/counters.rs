@@ -8,8 +8,8 @@ use prometheus_client::metrics::counter::Counter;
 use super::payload::Payload;
 use crate::cursor::TimestampMs;
 use crate::limits;
-use crate::telemetry::metrics::{Metrics, StreamLabel};
 use crate::stream::Stream;
+use crate::telemetry::metrics::{Metrics, StreamLabel};
 
 /// Counts for all subscribers that receive the same bytes.
 #[derive(Debug)]

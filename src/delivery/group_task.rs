@@ -112,7 +112,9 @@ impl GroupTask {
         }
         let started = Instant::now();
         let totals = self.counters.deliver(&payload);
-        self.group.events.fetch_add(totals.events, Ordering::Relaxed);
+        self.group
+            .events
+            .fetch_add(totals.events, Ordering::Relaxed);
         self.group.bytes.fetch_add(totals.bytes, Ordering::Relaxed);
         self.last_restart.events += totals.events;
         let compressed = self.compressor.compress(payload.pieces);
@@ -161,8 +163,12 @@ impl GroupTask {
     fn write_slice(&self, range: Range<usize>, chunk: &Chunk) -> Vec<(usize, WriteOutcome)> {
         let members = self.members[range.clone()].iter();
         let sinks: Vec<SinkRef<'_>> = members.map(|member| member.sink.as_ref()).collect();
-        let outcomes = range.zip(sinks).map(|(index, sink)| (index, sink.write(chunk)));
-        outcomes.filter(|(_, outcome)| !matches!(outcome, WriteOutcome::Complete)).collect()
+        let outcomes = range
+            .zip(sinks)
+            .map(|(index, sink)| (index, sink.write(chunk)));
+        outcomes
+            .filter(|(_, outcome)| !matches!(outcome, WriteOutcome::Complete))
+            .collect()
     }
 
     fn remove(&mut self, index: usize) -> Member {

@@ -35,7 +35,9 @@ impl HeartbeatTimer {
             if is_due {
                 self.last_write = Instant::now();
             }
-            self.timer.as_mut().reset((self.last_write + self.interval).into());
+            self.timer
+                .as_mut()
+                .reset((self.last_write + self.interval).into());
             if is_due {
                 return;
             }

@@ -145,8 +145,13 @@ mod tests {
             Sink::Body(sender),
             Chunk::of(&[Bytes::from_static(b"event")], &MemoryBudget::new(1 << 20)),
         );
-        assert!(matches!(sink.as_ref().write(&chunk), WriteOutcome::Complete));
-        assert!(matches!(sink.as_ref().write(&chunk), WriteOutcome::Partial(rest) if rest == "event"));
+        assert!(matches!(
+            sink.as_ref().write(&chunk),
+            WriteOutcome::Complete
+        ));
+        assert!(
+            matches!(sink.as_ref().write(&chunk), WriteOutcome::Partial(rest) if rest == "event")
+        );
         drop(receiver);
         assert!(matches!(sink.as_ref().write(&chunk), WriteOutcome::Closed));
     }

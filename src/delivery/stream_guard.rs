@@ -127,7 +127,11 @@ impl Drop for StreamGuard {
         let reason = self.reason.as_str();
         let closed = &self.metrics.streams_closed;
         closed.get_or_create(&ReasonLabel { reason }).inc();
-        let names: Vec<&str> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
+        let names: Vec<&str> = self
+            .streams
+            .iter()
+            .map(|stream| stream.name.as_str())
+            .collect();
         let DeliveryTotals { events, bytes } = self.totals;
         if let Some(span) = self.span.lock().take() {
             span.stream_ended(StreamSummary {

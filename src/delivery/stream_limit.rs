@@ -125,11 +125,17 @@ mod tests {
         let limit = StreamLimit::new(Some(2), None);
         let one = limit.take(client(1)).expect("the first");
         let _two = limit.take(client(1)).expect("the second");
-        assert_eq!(limit.take(client(1)).err(), Some(StreamLimitError::Client(2)));
+        assert_eq!(
+            limit.take(client(1)).err(),
+            Some(StreamLimitError::Client(2))
+        );
         let _other = limit.take(client(2)).expect("another address");
         drop(one);
         let _again = limit.take(client(1)).expect("after one was given back");
-        assert!(limit.take(client(1)).is_err(), "a refusal gives back what it counted, no more");
+        assert!(
+            limit.take(client(1)).is_err(),
+            "a refusal gives back what it counted, no more"
+        );
     }
 
     #[test]
@@ -137,7 +143,10 @@ mod tests {
         let limit = StreamLimit::new(None, Some(2));
         let one = limit.take(client(1)).expect("the first");
         let _two = limit.take(client(1)).expect("the second");
-        assert_eq!(limit.take(client(2)).err(), Some(StreamLimitError::Total(2)));
+        assert_eq!(
+            limit.take(client(2)).err(),
+            Some(StreamLimitError::Total(2))
+        );
         drop(one);
         let _again = limit.take(client(2)).expect("after one was given back");
     }
@@ -146,7 +155,10 @@ mod tests {
     fn a_refusal_by_the_total_limit_does_not_count_for_the_client() {
         let limit = StreamLimit::new(Some(1), Some(1));
         let one = limit.take(client(1)).expect("the first");
-        assert_eq!(limit.take(client(2)).err(), Some(StreamLimitError::Total(1)));
+        assert_eq!(
+            limit.take(client(2)).err(),
+            Some(StreamLimitError::Total(1))
+        );
         drop(one);
         assert!(limit.clients.is_empty());
         assert!(limit.take(client(2)).is_ok());

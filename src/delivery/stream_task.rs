@@ -75,8 +75,7 @@ impl StreamTask {
             let mut detached = self.first.take();
             while let Some(next) = detached {
                 // Boxed: its memory is freed when the stream is live.
-                detached = match Box::pin(write_alone(&self.writer, &mut self.output, next)).await
-                {
+                detached = match Box::pin(write_alone(&self.writer, &mut self.output, next)).await {
                     Ok(Some(subscription)) => {
                         write_in_group(&self.writer, &mut self.output, subscription).await
                     }
@@ -120,7 +119,9 @@ async fn write_alone(
             payload = output.next(&mut subscription, &mut solo) => payload,
         };
         let is_last = payload.end.is_some();
-        writer.write(output.compressor.compress(payload.pieces)).await?;
+        writer
+            .write(output.compressor.compress(payload.pieces))
+            .await?;
         if is_last {
             writer.end(&output.compressor).await?;
             return Ok(None);
@@ -137,7 +138,9 @@ async fn write_in_group(
     subscription: Box<Subscription>,
 ) -> Option<Box<Detached>> {
     let delivery = Arc::clone(&output.delivery);
-    let mut membership = delivery.groups.join(output, writer.sink.clone(), *subscription);
+    let mut membership = delivery
+        .groups
+        .join(output, writer.sink.clone(), *subscription);
     let detached = tokio::select! {
         biased;
         detached = membership.released() => detached,

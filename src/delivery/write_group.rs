@@ -140,9 +140,12 @@ impl WriteGroups {
         let key = (subscription.feed_key().clone(), coding);
         // The entry is locked until the stream is in `joining`, so that the group cannot close before.
         let mut groups = self.by_key.entry(key).or_default();
-        let smallest = groups.iter().min_by_key(|group| group.size()).filter(|group| {
-            group.size() < limits::GROUP_SPLIT_STREAMS || groups.len() >= groups_max(coding)
-        });
+        let smallest = groups
+            .iter()
+            .min_by_key(|group| group.size())
+            .filter(|group| {
+                group.size() < limits::GROUP_SPLIT_STREAMS || groups.len() >= groups_max(coding)
+            });
         let group = smallest.cloned().unwrap_or_else(|| {
             let group = Arc::new(WriteGroup::default());
             groups.push(Arc::clone(&group));

@@ -109,8 +109,8 @@ fn unready(health: &KafkaHealth) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::kafka_health::TopicTrouble;
     use crate::stream::Topic;
+    use crate::telemetry::kafka_health::TopicTrouble;
 
     #[test]
     fn the_reason_names_the_cause_and_topics_that_cannot_be_read() {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::App;
-use crate::problem::Problem;
 use crate::cursor::{ID_BYTES_MAX, ID_ENTRIES_MAX};
 use crate::limits;
+use crate::problem::Problem;
 use crate::stream::{Stream, Topic};
 
 /// Bytes of an entry of an id besides names and the partition's number, and how many more it has in a URL.

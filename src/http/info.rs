@@ -7,9 +7,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::{App, HOME};
 use super::query::{Parameters, ROOT_PARAMETERS};
 use super::spec;
+use super::{App, HOME};
 use crate::problem::Problem;
 
 /// `GET /`: the documentation; `?spec` is its machine-readable form.

@@ -25,7 +25,11 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const ALLOWED_HEADERS: &str = "accept, x-requested-with, content-type, last-event-id";
 
 /// The middleware around every route.
-pub(super) async fn middleware(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn middleware(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let request_id = request_id(request.headers());
     let preflight =
         (request.method() == Method::OPTIONS).then(|| allowed_headers(request.headers()));

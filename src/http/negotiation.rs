@@ -318,7 +318,10 @@ mod tests {
         let all = "gzip, deflate, br, zstd";
         for (sent, expected) in [
             (&[("accept-encoding", all)][..], ContentCoding::Identity),
-            (&[("accept-encoding", "gzip, deflate")], ContentCoding::Identity),
+            (
+                &[("accept-encoding", "gzip, deflate")],
+                ContentCoding::Identity,
+            ),
             (
                 &[("accept-encoding", "gzip;q=1.0,deflate;q=0.6,identity;q=0.3")],
                 ContentCoding::Identity,
@@ -377,12 +380,27 @@ mod tests {
     #[test]
     fn the_query_goes_before_the_headers_and_the_operator_before_both() {
         let sent = headers(&[("accept-encoding", "gzip, zstd")]);
-        assert_eq!(coding(Compression::Always, None, &sent), ContentCoding::Zstd);
+        assert_eq!(
+            coding(Compression::Always, None, &sent),
+            ContentCoding::Zstd
+        );
         for (mode, asked, expected) in [
             (Compression::Auto, ContentCoding::Gzip, ContentCoding::Gzip),
-            (Compression::Always, ContentCoding::Gzip, ContentCoding::Gzip),
-            (Compression::Always, ContentCoding::Identity, ContentCoding::Identity),
-            (Compression::Off, ContentCoding::Gzip, ContentCoding::Identity),
+            (
+                Compression::Always,
+                ContentCoding::Gzip,
+                ContentCoding::Gzip,
+            ),
+            (
+                Compression::Always,
+                ContentCoding::Identity,
+                ContentCoding::Identity,
+            ),
+            (
+                Compression::Off,
+                ContentCoding::Gzip,
+                ContentCoding::Identity,
+            ),
         ] {
             assert_eq!(
                 coding(mode, Some(asked), &sent),
@@ -390,7 +408,10 @@ mod tests {
                 "{mode:?} {asked:?}"
             );
         }
-        assert_eq!(coding(Compression::Off, None, &sent), ContentCoding::Identity);
+        assert_eq!(
+            coding(Compression::Off, None, &sent),
+            ContentCoding::Identity
+        );
     }
 
     #[test]

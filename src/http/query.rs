@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::problem::Problem;
 use crate::limits;
+use crate::problem::Problem;
 
 /// The parameters of one endpoint.
 #[derive(Debug)]

@@ -59,7 +59,10 @@ mod tests {
         let client = IpAddr::from([192, 0, 2, 1]);
         let refused = (0..4).filter(|_| rate.check(client).is_err()).count();
         assert!(refused >= 1, "four at once are more than three a second");
-        assert!(rate.check(IpAddr::from([192, 0, 2, 2])).is_ok(), "another client");
+        assert!(
+            rate.check(IpAddr::from([192, 0, 2, 2])).is_ok(),
+            "another client"
+        );
     }
 
     #[test]

@@ -45,10 +45,18 @@ pub(super) async fn stream(
         }
         let client = StreamClient {
             user_agent: user_agent(&headers),
-            address: client.address.filter(|_| app.config.http.log_client_addresses),
+            address: client
+                .address
+                .filter(|_| app.config.http.log_client_addresses),
             permit,
         };
-        start(&app, request, client, hijack.map(|Extension(hijack)| hijack)).await
+        start(
+            &app,
+            request,
+            client,
+            hijack.map(|Extension(hijack)| hijack),
+        )
+        .await
     };
     let response: Result<Response, Problem> = response.await;
     response.unwrap_or_else(|problem| problem.response(&method, &uri))
@@ -139,8 +147,10 @@ async fn start(
 ) -> Result<Response, Problem> {
     let mut headers = request.response_headers(app);
     let ignored = request.ignored();
-    let mut notes: Vec<_> =
-        ignored.map(|names| format!("ignored query parameters: {names}")).into_iter().collect();
+    let mut notes: Vec<_> = ignored
+        .map(|names| format!("ignored query parameters: {names}"))
+        .into_iter()
+        .collect();
     let missing = unavailable(app, request.subscribe.topics.iter());
     notes.extend(missing.map(|topic| format!("unavailable: topic {topic}")));
 

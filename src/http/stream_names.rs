@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
-use crate::problem::Problem;
 use super::stream::PATH;
 use crate::limits;
+use crate::problem::Problem;
 use crate::stream::{Catalog, Stream, Topic};
 
 /// Names of one refused request that get a hint of their own.

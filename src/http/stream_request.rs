@@ -144,5 +144,7 @@ pub(super) fn topics_of<'a>(
     } else {
         &stream.topics
     };
-    topics.iter().filter(move |topic| !elsewhere || is_named(topic))
+    topics
+        .iter()
+        .filter(move |topic| !elsewhere || is_named(topic))
 }

@@ -81,7 +81,7 @@ on_both_brokers! {
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "after {}", open.len());
         let problem = refused.json().await;
         assert_eq!(problem["type"], "unavailable");
-        assert!(problem["detail"].as_str().expect("a detail").contains("no memory left"), "{problem}");
+        assert!(problem["detail"].as_str().expect("a detail").contains("no memory for another stream"), "{problem}");
         assert_eq!(server.metric("eventstreams_memory_refusals_total").await, 1);
         let (feeds, streams) = (used(&server, "feeds").await, used(&server, "streams").await);
         assert!(feeds + streams <= BUDGET && feeds > 8192 * open.len() as u64, "{feeds} {streams} of {} sets", open.len());

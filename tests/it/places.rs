@@ -78,7 +78,7 @@ on_both_brokers! {
         let stalled = stall(&server, "192.0.2.1").await;
         at_last(&server, RUNNING, 1).await;
         let mut other = from("192.0.2.2").subscribe(server.address).await;
-        other.comment("waiting for a place to read the past, 1 in the queue").await;
+        other.comment("waiting to replay history, 1 in the queue").await;
         all(other).await;
         // It reads again: all comes, each once.
         all(Subscriber::new(stalled)).await;

@@ -373,7 +373,7 @@ on_both_brokers! {
         // More than its socket takes, and it does not read: it keeps the only place.
         let stalled = Request::get(past).send(server.address).await;
         eventually("the place to be taken", async || (server.metric("eventstreams_replays_running").await == 1).then_some(())).await;
-        get(past, UNAVAILABLE, &["Too many clients are reading the past"]).check(&server).await;
+        get(past, UNAVAILABLE, &["Too many clients are replaying history"]).check(&server).await;
         assert_eq!(Request::get("/v2/stream/past").send(server.address).await.status, 200, "live needs no place");
         drop(stalled);
         opens_at_last(&Request::get(past), server.address).await;

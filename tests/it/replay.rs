@@ -133,7 +133,7 @@ on_both_brokers! {
         let mut first = Request::get("/v2/stream/past?since=0").subscribe(server.address).await;
         first.event().await;
         let mut second = Request::get("/v2/stream/past?since=0").subscribe(server.address).await;
-        second.comment("waiting for a place to read the past, 1 in the queue").await;
+        second.comment("waiting to replay history, 1 in the queue").await;
         drop(first);
         assert_eq!(numbers(&second.events(100).await), (0..100).collect::<Vec<_>>());
     }

@@ -84,11 +84,7 @@ impl ConnectionSlots {
     }
 
     /// Takes a slot for a connection from `peer`; `None` when the address has its limit.
-    pub(super) fn take(
-        &self,
-        FreeSlot(permit): FreeSlot,
-        peer: IpAddr,
-    ) -> Option<ConnectionSlot> {
+    pub(super) fn take(&self, FreeSlot(permit): FreeSlot, peer: IpAddr) -> Option<ConnectionSlot> {
         let Some(share) = self.addresses.share(peer) else {
             self.refused.inc();
             return None;
@@ -206,10 +202,7 @@ mod tests {
         assert!(take(&slots, "192.0.2.1").is_none() && take(&slots, "192.0.2.2").is_some());
         assert_eq!((slots.refused.get(), slots.open.get()), (1, 2));
         drop(one);
-        assert!(
-            take(&slots, "192.0.2.1").is_some(),
-            "after one was dropped"
-        );
+        assert!(take(&slots, "192.0.2.1").is_some(), "after one was dropped");
         let _one = take(&slots, "2001:db8::1");
         let _two = take(&slots, "2001:db8::2");
         assert!(

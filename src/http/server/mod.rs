@@ -23,10 +23,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1 as hyper1, http2 as hyper2};
 use hyper::service::service_fn;
-use hyper::Request;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use parking_lot::Mutex;
@@ -140,7 +140,10 @@ fn http1_builder(limits: &ListenerLimits) -> hyper1::Builder {
 }
 
 /// hyper's HTTP/2.
-fn http2_builder(limits: &ListenerLimits, requests: OpenRequests) -> hyper2::Builder<StreamExecutor> {
+fn http2_builder(
+    limits: &ListenerLimits,
+    requests: OpenRequests,
+) -> hyper2::Builder<StreamExecutor> {
     let mut http2 = hyper2::Builder::new(StreamExecutor::new(requests));
     http2
         .timer(TokioTimer::new())
@@ -199,9 +202,16 @@ impl Connection {
             // hyper times the heads that follow. A response may take longer than that.
             first.lock().get_or_insert_with(|| requests.open());
             let (router, unsent) = (router.clone(), unsent.clone());
-            Box::pin(hijack::answer(router, peer, request, unsent, Arc::clone(&result)))
+            Box::pin(hijack::answer(
+                router,
+                peer,
+                request,
+                unsent,
+                Arc::clone(&result),
+            ))
         });
-        let mut connection = http1_builder(&self.limits).serve_connection(TokioIo::new(socket), service);
+        let mut connection =
+            http1_builder(&self.limits).serve_connection(TokioIo::new(socket), service);
         let result = tokio::select! {
             result = drive(&mut connection, &self.shutdown) => result,
             () = idle => return None,
@@ -211,7 +221,10 @@ impl Connection {
             tracing::debug!(%error, "connection");
         }
         let stream = hijacked?;
-        Some((connection.into_parts().io.into_inner().into_stream(), stream))
+        Some((
+            connection.into_parts().io.into_inner().into_stream(),
+            stream,
+        ))
     }
 
     /// A connection has many requests at once: none of them can take the socket over.
@@ -222,21 +235,21 @@ impl Connection {
         idle: impl Future<Output = ()>,
     ) {
         let (router, peer, slot) = (self.router, self.peer, self.slot);
-        let service =
-            service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                let (router, share) = (router.clone(), slot.another_share(peer.ip()));
-                async move {
-                    match share {
-                        Err(max) => Ok(Problem::ConnectionLimit(max)
-                            .response(request.method(), request.uri())),
-                        Ok(share) => {
-                            http2::keep(share);
-                            router.oneshot(request.map(Body::new)).await
-                        }
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let (router, share) = (router.clone(), slot.another_share(peer.ip()));
+            async move {
+                match share {
+                    Err(max) => {
+                        Ok(Problem::ConnectionLimit(max).response(request.method(), request.uri()))
+                    }
+                    Ok(share) => {
+                        http2::keep(share);
+                        router.oneshot(request.map(Body::new)).await
                     }
                 }
-            });
+            }
+        });
         let builder = http2_builder(&self.limits, requests.clone());
         let mut connection = builder.serve_connection(TokioIo::new(socket), service);
         let mut driven = Box::pin(drive(&mut connection, &self.shutdown));
