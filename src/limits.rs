@@ -21,23 +21,23 @@ pub const LIVE_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
 
 /// How long a subscriber keeps its replay place while others wait: then it queues again. Long beside what is fetched anew
 /// after that, a range of each partition.
-pub const REPLAY_TURN: Duration = Duration::from_secs(10);
+pub const REPLAY_HOLD_MAX: Duration = Duration::from_secs(10);
 
 /// How long a client may take nothing and keep its replay place while others wait: longer than the network's hiccups.
 pub const REPLAY_STALL: Duration = Duration::from_secs(1);
 
 /// How often a client that waits for a replay place is told its place in the queue.
-pub const REPLAY_WAIT_SAID: Duration = Duration::from_secs(10);
+pub const QUEUE_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a client may take nothing before it has to go when memory is short: longer than the network's hiccups.
 pub const MEMORY_STALL: Duration = Duration::from_secs(1);
 
 /// So many of the largest event fit into the budget of memory, whatever the operator says: each is there several times on its way,
 /// and must not wait for ever.
-pub const EVENTS_OF_BUDGET: usize = 8;
+pub const BUDGET_EVENTS_MIN: usize = 8;
 
 /// How often it is looked at whether memory is short.
-pub const MEMORY_LOOK: Duration = Duration::from_millis(250);
+pub const MEMORY_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What a feed costs beside its frames, in bytes: its convoy and its place in the tables.
 pub const FEED_BYTES: usize = 8 * 1024;
@@ -80,7 +80,7 @@ pub const LOOKUP_THREADS: usize = 4;
 pub const LOOKUPS_PER_CLIENT: usize = 2;
 
 /// Look-ups of all clients that may wait, in so many times [`UPSTREAM_QUEUE_MAX`], which bounds those of one client.
-pub const LOOKUP_QUEUES: usize = 16;
+pub const LOOKUP_QUEUE_FACTOR: usize = 16;
 
 /// Records that the live consumer publishes at once at the most: one wake-up of every feed for so many events when there
 /// is much, one each when there is little.
@@ -93,7 +93,7 @@ pub const LIVE_BATCH_BYTES_MAX: usize = 1024 * 1024;
 pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of a request's head besides an id: the rest of the URL, and headers.
-pub const REST_OF_HEAD_BYTES: usize = 4096;
+pub const HEAD_BYTES_BESIDE_ID: usize = 4096;
 
 /// Bytes of a name that is compared with those of streams, to offer the nearest: longer ones are near to none.
 pub const COMPARED_NAME_BYTES_MAX: usize = 128;
@@ -108,7 +108,7 @@ pub const IGNORED_PARAMETER_CHARS_MAX: usize = 32;
 pub const LOGGED_HEADER_BYTES_MAX: usize = 256;
 
 /// Clients whose request rate is remembered; above it those that have been quiet are forgotten.
-pub const RATED_CLIENTS_MAX: usize = 100_000;
+pub const RATE_LIMITED_CLIENTS_MAX: usize = 100_000;
 
 /// Pauses while a request waits for a topic or partition that is not known here: a process that refreshed its metadata
 /// earlier may have handed out the id that names it, or its stream was configured this moment. Together about two seconds,
@@ -126,7 +126,7 @@ pub const PARTITION_DISCOVERY_LAG_MS: i64 = 3_600_000;
 
 /// What streams that end because the server leaves tell their clients to wait before they come back: apart from each other,
 /// and long enough for a rolling restart's next process to listen.
-pub const LEAVING_RETRY_MS: std::ops::Range<u64> = 500..3000;
+pub const SHUTDOWN_RETRY_MS: std::ops::Range<u64> = 500..3000;
 
 /// Bytes of a socket's send buffer: a stalled client holds no more of the kernel's memory than this (the kernel doubles it).
 pub const SOCKET_SEND_BUFFER_BYTES: usize = 256 * 1024;
@@ -148,17 +148,17 @@ pub const STREAM_NAMES_MAX: usize = 10_000;
 pub const STREAM_TOPICS_MAX: usize = 20_000;
 
 /// How often the configuration's files are looked at: a change takes effect within a second.
-pub const RELOAD_LOOK: Duration = Duration::from_millis(500);
+pub const RELOAD_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long until a URL of stream configuration is asked again that could not be read, if `stream_config_ttl` is not sooner.
-pub const STALE_RETRY: Duration = Duration::from_mins(1);
+pub const STALE_CONFIG_RETRY: Duration = Duration::from_mins(1);
 
 /// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
 pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(250);
 
 /// The least time between two such looks that clients cause: an id may name partitions that never were. Shorter than
 /// [`DISCOVERY_PAUSES`] together, so that everybody who asks for something new gets a look.
-pub const DISCOVERY_PAUSE_FOR_CLIENTS: Duration = Duration::from_secs(1);
+pub const CLIENT_DISCOVERY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often each live stream looks at the time that a delivery takes: a histogram of all deliveries would cost more than
 /// it tells.
@@ -202,13 +202,13 @@ pub const HTTP2_RECEIVE_WINDOW_BYTES: u32 = 65_535;
 pub const HTTP2_SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// How often Kafka's state is looked at for the log.
-pub const KAFKA_LOG_LOOK: Duration = Duration::from_secs(1);
+pub const KAFKA_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Kafka counts as lost when it has not answered for this long beyond `metadata_refresh_ms`: several look-ups fail meanwhile.
 pub const KAFKA_SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// How long a fault of Kafka's client counts as lasting: librdkafka repeats one that lasts every 30 seconds and a pause.
-pub const KAFKA_FAULT_KEPT: Duration = Duration::from_secs(45);
+pub const KAFKA_FAULT_TTL: Duration = Duration::from_secs(45);
 
 /// Brokers whose faults are kept.
 pub const KAFKA_FAULTS_MAX: usize = 16;

@@ -99,7 +99,7 @@ impl Reloader {
         loop {
             let why = tokio::select! {
                 _ = hangup.recv() => Some(Why::Hangup),
-                () = tokio::time::sleep(limits::RELOAD_LOOK) => self.due(),
+                () = tokio::time::sleep(limits::RELOAD_POLL_INTERVAL) => self.due(),
             };
             let mut reasons: Vec<Why> = why.into_iter().collect();
             while let Some(why) = reasons.pop() {
@@ -117,8 +117,8 @@ impl Reloader {
             return Some(Why::File);
         }
         let ttl = Duration::from_secs(self.config.streams.ttl_s);
-        let ttl = if self.stale && (ttl.is_zero() || ttl > limits::STALE_RETRY) {
-            limits::STALE_RETRY
+        let ttl = if self.stale && (ttl.is_zero() || ttl > limits::STALE_CONFIG_RETRY) {
+            limits::STALE_CONFIG_RETRY
         } else {
             ttl
         };
@@ -266,7 +266,7 @@ fn file_times(files: &[PathBuf]) -> FileTimes {
 async fn settled(files: &[PathBuf]) -> FileTimes {
     let mut times = file_times(files);
     loop {
-        tokio::time::sleep(limits::RELOAD_LOOK).await;
+        tokio::time::sleep(limits::RELOAD_POLL_INTERVAL).await;
         let before = std::mem::replace(&mut times, file_times(files));
         if times == before {
             return times;
@@ -277,7 +277,7 @@ async fn settled(files: &[PathBuf]) -> FileTimes {
 /// Waits until one of the files has changed since `before`.
 async fn changes(files: Vec<PathBuf>, before: FileTimes) {
     while file_times(&files) == before {
-        tokio::time::sleep(limits::RELOAD_LOOK).await;
+        tokio::time::sleep(limits::RELOAD_POLL_INTERVAL).await;
     }
 }
 
@@ -375,7 +375,7 @@ mod tests {
         let files = [path.clone(), folder.path().join("never.yaml")];
         let writing = async {
             for pieces in 2..=20 {
-                tokio::time::sleep(limits::RELOAD_LOOK * 4 / 5).await;
+                tokio::time::sleep(limits::RELOAD_POLL_INTERVAL * 4 / 5).await;
                 write(pieces);
             }
         };

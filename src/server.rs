@@ -371,7 +371,7 @@ async fn watch_memory(hub: Weak<Hub>) {
     while let Some(hub) = hub.upgrade() {
         hub.relieve();
         drop(hub);
-        tokio::time::sleep(limits::MEMORY_LOOK).await;
+        tokio::time::sleep(limits::MEMORY_POLL_INTERVAL).await;
     }
 }
 
@@ -384,7 +384,7 @@ fn memory_bytes_max(config: &Config) -> usize {
     bytes.max(
         limits
             .event_bytes_max
-            .saturating_mul(limits::EVENTS_OF_BUDGET),
+            .saturating_mul(limits::BUDGET_EVENTS_MIN),
     )
 }
 

@@ -115,7 +115,7 @@ fn moved_comment(moved: &Moved) -> String {
 
 /// Asks a client to reconnect after a random pause, so that not all clients reconnect at once.
 fn retry_frame(format: Format) -> Vec<Bytes> {
-    let pause = rand::random_range(limits::LEAVING_RETRY_MS);
+    let pause = rand::random_range(limits::SHUTDOWN_RETRY_MS);
     let is_sse = format == Format::Sse;
     is_sse.then(|| frame::retry(pause)).into_iter().collect()
 }

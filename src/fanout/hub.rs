@@ -134,7 +134,7 @@ impl Hub {
     }
 
     /// Makes room when memory is short: rings shrink, stalled replays let go of what they fetched, and clients that take
-    /// nothing have to go, as many as needed. To be called every [`limits::MEMORY_LOOK`].
+    /// nothing have to go, as many as needed. To be called every [`limits::MEMORY_POLL_INTERVAL`].
     pub fn relieve(&self) {
         if self.memory.held_for(Use::Feeds) > self.memory.feeds_max() || self.memory.excess() > 0 {
             let feeds: Vec<_> = self.routes.read().feeds.values().cloned().collect();

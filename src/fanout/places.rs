@@ -309,7 +309,7 @@ impl ReplayPlace {
         let state = self.state.lock();
         let taken = state.holders.taken.get(&self.number);
         taken.is_some_and(|taken| {
-            taken.since.elapsed() >= limits::REPLAY_TURN && state.is_wanted(&taken.client)
+            taken.since.elapsed() >= limits::REPLAY_HOLD_MAX && state.is_wanted(&taken.client)
         })
     }
 }
@@ -330,10 +330,10 @@ impl ReplayTicket {
         self.state.lock().waiting.place(&self.client, self.number)
     }
 
-    /// Waits for its turn, for [`limits::REPLAY_WAIT_SAID`] at the most.
+    /// Waits for its turn, for [`limits::QUEUE_NOTICE_INTERVAL`] at the most.
     pub(super) async fn redeem(&mut self) -> Turn {
         let begun = Instant::now();
-        while begun.elapsed() < limits::REPLAY_WAIT_SAID {
+        while begun.elapsed() < limits::QUEUE_NOTICE_INTERVAL {
             match timeout(limits::REPLAY_STALL, &mut self.granted).await {
                 Ok(Ok(())) => return self.take(),
                 Ok(Err(_)) => return Turn::PutOut,

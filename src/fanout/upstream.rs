@@ -110,7 +110,7 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
     let lookup_places = LookupPlaces::new(LookupLimits {
         places: limits::LOOKUP_THREADS,
         places_per_client: limits::LOOKUPS_PER_CLIENT,
-        queue: queue.saturating_mul(limits::LOOKUP_QUEUES),
+        queue: queue.saturating_mul(limits::LOOKUP_QUEUE_FACTOR),
         queue_per_client: queue,
     });
     let (turn, looked_for_client) = (Arc::default(), Arc::default());
@@ -216,10 +216,10 @@ impl Upstream {
     }
 
     /// The same because a client has asked for something unknown. However many ask, the cluster's topics are listed once in
-    /// [`limits::DISCOVERY_PAUSE_FOR_CLIENTS`] for them.
+    /// [`limits::CLIENT_DISCOVERY_PAUSE`] for them.
     pub fn rediscover_for_client(&self) {
         let mut looked = self.looked_for_client.lock();
-        if looked.is_none_or(|looked| looked.elapsed() >= limits::DISCOVERY_PAUSE_FOR_CLIENTS) {
+        if looked.is_none_or(|looked| looked.elapsed() >= limits::CLIENT_DISCOVERY_PAUSE) {
             *looked = Some(Instant::now());
             self.rediscover();
         }

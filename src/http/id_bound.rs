@@ -44,7 +44,7 @@ impl IdSize {
     /// What would be accepted, with a request head of `head_bytes_max`: some of it goes to the rest of the head.
     fn url_bytes_max(head_bytes_max: usize) -> usize {
         let head = head_bytes_max.min(URL_BYTES_MAX);
-        head - limits::REST_OF_HEAD_BYTES.min(head / 4)
+        head - limits::HEAD_BYTES_BESIDE_ID.min(head / 4)
     }
 
     fn fits(self, head_bytes_max: usize) -> bool {

@@ -41,7 +41,7 @@ impl RequestRate {
         let Some(per_second) = self.per_second else {
             return Ok(());
         };
-        if self.clients.len() > limits::RATED_CLIENTS_MAX {
+        if self.clients.len() > limits::RATE_LIMITED_CLIENTS_MAX {
             self.clients.retain_recent();
         }
         let checked = self.clients.check_key(&client);

@@ -137,7 +137,7 @@ impl KafkaHealth {
         self.state.lock().answered.map(|(_, time)| time)
     }
 
-    /// Why Kafka cannot be read: the faults of the last [`limits::KAFKA_FAULT_KEPT`], whether it has answered since or
+    /// Why Kafka cannot be read: the faults of the last [`limits::KAFKA_FAULT_TTL`], whether it has answered since or
     /// not. A broker may answer and name others that cannot be reached.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
@@ -205,7 +205,7 @@ impl KafkaHealth {
     pub async fn log(self: Arc<Self>, shutdown: Shutdown) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(limits::KAFKA_LOG_LOOK) => {}
+                () = tokio::time::sleep(limits::KAFKA_LOG_INTERVAL) => {}
                 () = shutdown.begun() => return,
             }
             let lines = self.state.lock().log_lines(Instant::now());
@@ -218,7 +218,7 @@ impl State {
     fn report(&mut self, fault: String, now: Instant) {
         self.errors += 1;
         self.faults
-            .retain(|_, (_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_KEPT);
+            .retain(|_, (_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_TTL);
         if self.faults.len() < limits::KAFKA_FAULTS_MAX
             || self.faults.contains_key(broker_of(&fault))
         {
@@ -249,7 +249,7 @@ impl State {
         let kept = self
             .faults
             .values()
-            .filter(|(_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_KEPT);
+            .filter(|(_, reported)| now.duration_since(*reported) < limits::KAFKA_FAULT_TTL);
         let faults: Vec<&str> = kept.map(|(fault, _)| fault.as_str()).collect();
         if faults.is_empty() {
             self.consequence.clone()

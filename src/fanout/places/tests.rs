@@ -123,7 +123,7 @@ async fn a_turn_ends_only_when_somebody_waits_who_may_have_the_place() {
         places.take(client(1)).expect("free"),
         places.take(client(2)).expect("free"),
     );
-    advance(limits::REPLAY_TURN).await;
+    advance(limits::REPLAY_HOLD_MAX).await;
     assert!(!first.is_due());
     let own = places.queue(client(2)).expect("room");
     assert!(!first.is_due(), "the other's client has its share");

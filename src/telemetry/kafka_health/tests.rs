@@ -46,9 +46,9 @@ fn a_name_that_does_not_resolve_is_named_while_another_broker_answers() {
         state.fault(now + 2 * SECOND).unwrap(),
         format!("{REFUSED}; {fault}")
     );
-    state.report(fault.to_owned(), now + limits::KAFKA_FAULT_KEPT);
+    state.report(fault.to_owned(), now + limits::KAFKA_FAULT_TTL);
     assert_eq!(
-        state.fault(now + limits::KAFKA_FAULT_KEPT).as_deref(),
+        state.fault(now + limits::KAFKA_FAULT_TTL).as_deref(),
         Some(fault),
         "only what lasts"
     );
