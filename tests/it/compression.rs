@@ -333,7 +333,7 @@ on_both_brokers! {
         for (subscriber, coding) in all.iter_mut().zip(CODINGS) {
             let response = &mut subscriber.response;
             assert_eq!((response.header("content-encoding"), response.chunk_ends.len()), (Some(coding), 0));
-            assert_eq!(response.coding_ended(), Ok(()));
+            assert_eq!(response.check_coding_complete(), Ok(()));
         }
     }
 
@@ -348,7 +348,7 @@ on_both_brokers! {
             producer.produce_many([NewRecord::new(&topic, 0, sample.timestamp_ms, sample.value)]).await;
             join_all(all.iter_mut().map(Subscriber::event)).await;
         }
-        let [plain, gzip, zstd] = [0, 1, 2].map(|index| all[index].response.coded_bytes);
+        let [plain, gzip, zstd] = [0, 1, 2].map(|index| all[index].response.encoded_bytes);
         let percent = |coded: usize| coded * 100 / plain;
         println!("300 sample events one by one: {plain} bytes, gzip {} % of them, zstd {} %", percent(gzip), percent(zstd));
         // The goal of the project.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::admin::unique;
-use crate::support::deadline::{PATIENCE, eventually, within};
+use crate::support::deadline::{TIMEOUT, eventually, within};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
@@ -20,7 +20,7 @@ fn server(keys: &[(&str, &str)]) -> TestServer {
     let settings = keys
         .iter()
         .fold(settings, |settings, (key, value)| settings.key(key, value));
-    TestServer::start_unready("127.0.0.1:1", &settings)
+    TestServer::start_without_waiting("127.0.0.1:1", &settings)
 }
 
 /// A SETTINGS frame without settings (RFC 9113 §6.5).
@@ -228,7 +228,7 @@ fn health_is_answered_while_all_threads_of_streams_are_busy() {
     });
     is_busy.recv().expect("the thread is busy");
     let mut socket = std::net::TcpStream::connect(server.admin).expect("it accepts");
-    socket.set_read_timeout(Some(PATIENCE)).expect("an option");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("an option");
     socket
         .set_write_timeout(Some(Duration::from_secs(1)))
         .expect("an option");

@@ -56,7 +56,7 @@ impl Dev {
         kill_process(pid, signal).expect("it is there");
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    async fn wait_for_exit(&mut self) -> ExitStatus {
         eventually("the program to end", async || {
             self.0.try_wait().expect("it can be waited for")
         })
@@ -105,7 +105,7 @@ async fn a_folder_that_is_kept_is_gone_on_from() {
     let cluster = first.cluster().await;
     let before = log_of(&cluster, 1000).await;
     first.signal(Signal::INT);
-    assert!(first.ended().await.success());
+    assert!(first.wait_for_exit().await.success());
     let mut second = Dev::start(&args);
     let cluster = second.cluster().await;
     let kept = cluster.log(TOPIC).await.len();
@@ -128,7 +128,7 @@ async fn a_signal_ends_it_at_once_also_while_it_makes_the_past() {
     log_of(&cluster, 1).await;
     let signalled = Instant::now();
     dev.signal(Signal::INT);
-    let status = dev.ended().await;
+    let status = dev.wait_for_exit().await;
     assert!(signalled.elapsed() < SOON, "{:?}", signalled.elapsed());
     assert!(status.success(), "{status}");
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::support::admin::{Cluster, NewRecord};
-use crate::support::brokers::kafka_is_here;
-use crate::support::crowd::{Crowd, now_ms, numbered_for};
+use crate::support::brokers::kafka_available;
+use crate::support::crowd::{Crowd, crowd_records, now_ms};
 use crate::support::deadline::{eventually, within};
 use crate::support::kafka::KafkaBroker;
 use crate::support::numbered::{TIME, numbers, record};
@@ -26,7 +26,7 @@ async fn topic(cluster: &Cluster, topic: &str, partitions: i32) {
 /// 100 subscribers; the broker is gone for 20 seconds, and the heartbeats are not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("killed under a hundred subscribers").await;
@@ -43,11 +43,11 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
         vec![None; 100],
         &[0, 1],
     );
-    crowd.all_opened(1).await;
+    crowd.wait_until_opened(1).await;
     cluster
-        .produce_many("none", numbered_for("eqiad.live", 2, 0..100))
+        .produce_many("none", crowd_records("eqiad.live", 2, 0..100))
         .await;
-    crowd.all_have(100).await;
+    crowd.wait_for_events(100).await;
     broker.kill();
     let before = crowd.sum(|client| &client.comments);
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -61,9 +61,9 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
     broker.restart().await;
     let (up, begun) = (begun.elapsed(), Instant::now());
     cluster
-        .produce_many("none", numbered_for("eqiad.live", 2, 100..200))
+        .produce_many("none", crowd_records("eqiad.live", 2, 100..200))
         .await;
-    crowd.all_have(200).await;
+    crowd.wait_for_events(200).await;
     println!(
         "broker killed for 20 s under 100 subscribers: {heartbeats} heartbeats meanwhile; broker up after {} ms, all events {} ms later",
         up.as_millis(),
@@ -83,7 +83,7 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("absent at start").await;
@@ -93,7 +93,8 @@ async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
         .produce(record("eqiad.late", 0, TIME, 0))
         .await;
     broker.stop();
-    let server = TestServer::start_unready(&broker.bootstrap, &settings("late", "eqiad.late"));
+    let server =
+        TestServer::start_without_waiting(&broker.bootstrap, &settings("late", "eqiad.late"));
     let refused = async || {
         let mut refused = Request::get("/v2/stream/late").send(server.address).await;
         assert_eq!(
@@ -108,7 +109,7 @@ async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
     refused().await;
     let begun = Instant::now();
     broker.restart().await;
-    server.ready().await;
+    server.wait_until_ready().await;
     println!(
         "broker absent at start: ready {} ms after the broker was started",
         begun.elapsed().as_millis()
@@ -127,7 +128,7 @@ async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
     const LARGEST: usize = 10_485_760;
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let broker = KafkaBroker::start("with large records").await;
@@ -187,7 +188,7 @@ async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
 /// A broker that dies with records which no other one has: they were delivered, and are gone; others take their offsets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("whose log loses its end").await;
@@ -244,7 +245,7 @@ async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_started_again_costs_no_event() {
     const CLIENTS: usize = 500;
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let broker = KafkaBroker::start("behind a server that is killed").await;
@@ -258,16 +259,16 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
         vec![None; CLIENTS],
         &[0, 1, 2],
     );
-    crowd.all_opened(1).await;
+    crowd.wait_until_opened(1).await;
     let producer = cluster.producer("none");
     producer
-        .produce_many(numbered_for("eqiad.killed", 3, 0..30))
+        .produce_many(crowd_records("eqiad.killed", 3, 0..30))
         .await;
-    crowd.all_have(30).await;
+    crowd.wait_for_events(30).await;
     let mut total = 30;
     for death in 1..=2 {
         // In the middle of a batch, and with events while it is dead.
-        let during = producer.produce_many(numbered_for("eqiad.killed", 3, total..total + 90));
+        let during = producer.produce_many(crowd_records("eqiad.killed", 3, total..total + 90));
         let killed = async {
             let seen = crowd.sum(|client| &client.events);
             within("some of them to be delivered", async {
@@ -280,13 +281,13 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
         };
         tokio::join!(during, killed);
         producer
-            .produce_many(numbered_for("eqiad.killed", 3, total + 90..total + 120))
+            .produce_many(crowd_records("eqiad.killed", 3, total + 90..total + 120))
             .await;
         total += 120;
         let begun = Instant::now();
         server.restart().await;
         let (ready, begun) = (begun.elapsed(), Instant::now());
-        crowd.all_have(total).await;
+        crowd.wait_for_events(total).await;
         println!(
             "server killed -9, {CLIENTS} clients, death {death}: ready after {} ms, all have caught up {} ms later",
             ready.as_millis(),

@@ -67,7 +67,7 @@ on_both_brokers! {
         })
         .await;
         let files = server.open_files();
-        println!("10,000 connections: {files} open files and {} MiB afterwards", server.memory() >> 20);
+        println!("10,000 connections: {files} open files and {} MiB afterwards", server.resident_bytes() >> 20);
         assert!(files < 100, "{files} open files");
         cluster.produce(record(&topic, 0, TIME, 0)).await;
         assert_eq!(numbers(&subscriber.events(1).await), [0]);
@@ -137,7 +137,7 @@ on_both_brokers! {
     async fn a_process_without_file_descriptors_lives_and_serves_again(cluster: Cluster) {
         const CLIENTS: usize = 200;
         let (topic, settings) = open(&cluster).await;
-        let mut server = ServerProcess::start_with(&cluster.brokers, &settings, Some(128)).await;
+        let mut server = ServerProcess::start_with_file_limit(&cluster.brokers, &settings, Some(128)).await;
         let mut early = Request::get("/v2/stream/open").subscribe(server.address).await;
         // Those that are not accepted wait in the kernel's queue.
         let mut waiting = Vec::new();
@@ -168,12 +168,12 @@ on_both_brokers! {
         })
         .await;
         assert_eq!(answered, CLIENTS);
-        server.ready().await;
+        server.wait_until_ready().await;
         cluster.produce(record(&topic, 0, TIME, 1)).await;
         assert_eq!(numbers(&early.events(1).await), [1]);
         let mut late = Request::get("/v2/stream/open").subscribe(server.address).await;
         server.terminate();
         assert_eq!(late.rest().await.1, End::Complete);
-        assert_eq!(server.ended().await.code(), Some(0));
+        assert_eq!(server.wait_for_exit().await.code(), Some(0));
     }
 }

@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::admin::{Cluster, unique};
-use crate::support::coded::Decoder;
+use crate::support::content_coding::Decoder;
 use crate::support::deadline::{eventually, within};
-use crate::support::numbered::{TIME, numbers, padded, record};
+use crate::support::numbered::{TIME, numbers, padded_record, record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
@@ -194,7 +194,7 @@ on_both_brokers! {
         let mut reading = get(&mut connect(server.address).await, "/v2/stream/two").await.into_body();
         let producer = cluster.producer("none");
         for first in (0..EVENTS).step_by(50) {
-            producer.produce_many((first..first + 50).map(|n| padded(&topic, TIME, n, 5000))).await;
+            producer.produce_many((first..first + 50).map(|n| padded_record(&topic, TIME, n, 5000))).await;
             let text = read_until(&mut reading, &format!("\"n\":{},", first + 49)).await;
             assert_eq!(numbers_in(&text), (first..first + 50).collect::<Vec<_>>());
         }
@@ -210,7 +210,7 @@ on_both_brokers! {
         let mut builder = h2::client::Builder::new();
         let mut requests = connect_as(server.address, builder.initial_connection_window_size(1 << 20)).await;
         let mut stalled = get(&mut requests, "/v2/stream/two").await.into_body();
-        cluster.produce_many("none", (0..1000).map(|n| padded(&topic, TIME, n, 5000))).await;
+        cluster.produce_many("none", (0..1000).map(|n| padded_record(&topic, TIME, n, 5000))).await;
         // What comes is looked at, and never said to be taken: there is no room for more.
         let mut bytes = 0;
         let end = loop {
@@ -237,7 +237,7 @@ on_both_brokers! {
         let mut beside = Request::get("/v2/stream/two").subscribe(server.address).await;
         let producer = cluster.producer("none");
         for n in 0..EVENTS {
-            producer.produce_many([padded(&topic, TIME, n, 400_000)]).await;
+            producer.produce_many([padded_record(&topic, TIME, n, 400_000)]).await;
             assert_eq!(numbers(&beside.events(1).await), [n], "a chunk for each");
         }
         let mut text = String::new();

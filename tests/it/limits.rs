@@ -152,7 +152,7 @@ async fn ten_thousand_streams_keep_to_the_limits_and_leave_no_slot_behind() {
     let streams = affordable() / OF_CLIENT * OF_CLIENT;
     let clients = streams / OF_CLIENT;
     let mut brokers = crate::support::brokers::Brokers::embedded();
-    let cluster = brokers.next().await.expect("an embedded broker");
+    let cluster = brokers.next_cluster().await.expect("an embedded broker");
     let topic = unique("eqiad.s");
     cluster.create_topic(&topic, 1).await;
     let file = format!(
@@ -161,7 +161,7 @@ async fn ten_thousand_streams_keep_to_the_limits_and_leave_no_slot_behind() {
         cluster.brokers
     );
     let process = Program::start(&file, &[]).await;
-    process.ready().await;
+    process.wait_until_ready().await;
 
     for round in 0..2 {
         let (held, refusals) = wave(process.address, 0..clients, OF_CLIENT + 1).await;

@@ -18,13 +18,13 @@ on_both_brokers! {
         );
         for switched_on in ["false", "true"] {
             let process = Program::start(&file, &[("LOG_CLIENT_ADDRESSES", switched_on)]).await;
-            process.ready().await;
+            process.wait_until_ready().await;
             let request = Request::get("/v2/stream/s").header("X-Client-IP", "192.0.2.77").header("User-Agent", "logged/1.0");
             let mut subscriber = request.subscribe(process.address).await;
             cluster.produce(NewRecord::new(&topic, 0, 1, r#"{"secret":"of an event"}"#)).await;
             let bytes = subscriber.event().await.end - ":ok\n\n".len();
             drop(subscriber);
-            let line = process.logged("the stream's end", |line| line["message"] == "stream ended").await;
+            let line = process.wait_for_log("the stream's end", |line| line["message"] == "stream ended").await;
             let labels = &line["labels"];
             assert_eq!((&labels["streams"], &labels["reason"]), (&"s".into(), &"client_gone".into()));
             assert_eq!((&labels["events"], &labels["bytes"], &labels["user_agent"]), (&1.into(), &bytes.into(), &"logged/1.0".into()));
@@ -43,14 +43,14 @@ on_both_brokers! {
             cluster.brokers
         );
         let process = Program::start(&file, &[]).await;
-        process.ready().await;
+        process.wait_until_ready().await;
         for (sent, logged) in [
             ("Бот/1.0 (пример)".to_owned(), "Бот/1.0 (пример)".to_owned()),
             (format!("long {}", "ж".repeat(20_000)), format!("long {}", "ж".repeat(125))),
             ("tab\tand \u{85}control".to_owned(), "tab\u{fffd}and \u{fffd}control".to_owned()),
         ] {
             drop(Request::get("/v2/stream/s").header("User-Agent", sent).subscribe(process.address).await);
-            process.logged("the stream's end", |line| line["labels"]["user_agent"] == logged.as_str()).await;
+            process.wait_for_log("the stream's end", |line| line["labels"]["user_agent"] == logged.as_str()).await;
         }
     }
 
@@ -64,11 +64,11 @@ on_both_brokers! {
             cluster.brokers
         );
         let process = Program::start(&file, &[]).await;
-        process.ready().await;
+        process.wait_until_ready().await;
         for address in ["unix:", "unix:", "nobody"] {
             Request::get("/v2/stream/s").header("X-Client-IP", address).subscribe(process.address).await;
         }
-        process.logged("the address", |line| line["labels"]["value"] == "unix:").await;
+        process.wait_for_log("the address", |line| line["labels"]["value"] == "unix:").await;
         assert_eq!(process.log_text().matches("header of the client's address").count(), 1, "{}", process.log_text());
     }
 
@@ -86,8 +86,8 @@ on_both_brokers! {
             "kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{s: {{topics: [{topic}]}}}}\n",
             cluster.brokers
         );
-        let process = Program::start_on(port, &file, &[("INTERFACE", "all")]).await;
-        let line = process.logged("that the port is taken", |line| line["labels"]["address"] == format!("[::]:{port}")).await;
+        let process = Program::start_on_port(port, &file, &[("INTERFACE", "all")]).await;
+        let line = process.wait_for_log("that the port is taken", |line| line["labels"]["address"] == format!("[::]:{port}")).await;
         assert!(line["message"].as_str().is_some_and(|message| message.contains("one address family")), "{line}");
         let v4 = SocketAddr::from(([127, 0, 0, 1], port));
         assert_eq!(Request::get("/robots.txt").send(v4).await.status, 200);
@@ -102,8 +102,8 @@ on_both_brokers! {
             cluster.brokers
         );
         let process = Program::start(&file, &[]).await;
-        process.ready().await;
-        let line = process.logged("the warning", |line| line["labels"]["streams"] == "many").await;
+        process.wait_until_ready().await;
+        let line = process.wait_for_log("the warning", |line| line["labels"]["streams"] == "many").await;
         assert!(line["message"].as_str().is_some_and(|message| message.contains("would not be accepted back")), "{line}");
     }
 }

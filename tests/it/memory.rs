@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::support::admin::{Cluster, unique};
 use crate::support::deadline::eventually;
-use crate::support::numbered::{TIME, numbers, padded};
+use crate::support::numbered::{TIME, numbers, padded_record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::{Request, Response};
 
@@ -106,7 +106,7 @@ on_both_brokers! {
         let producer = cluster.producer("none");
         let mut most = 0;
         for round in 0..10 {
-            producer.produce_many((round * 20..round * 20 + 20).map(|n| padded(&topics[0], TIME, n, 10_000))).await;
+            producer.produce_many((round * 20..round * 20 + 20).map(|n| padded_record(&topics[0], TIME, n, 10_000))).await;
             let expected: Vec<_> = (round * 20..round * 20 + 20).collect();
             for got in join_all(readers.iter_mut().map(|reader| reader.events(20))).await {
                 assert_eq!(numbers(&got), expected);
@@ -122,7 +122,7 @@ on_both_brokers! {
     async fn clients_that_take_nothing_yield_to_those_that_read(cluster: Cluster) {
         let [topic] = topics(&cluster).await;
         // More than the kernel takes of each.
-        cluster.producer("none").produce_many((0..6).map(|n| padded(&topic, TIME, n, 900_000))).await;
+        cluster.producer("none").produce_many((0..6).map(|n| padded_record(&topic, TIME, n, 900_000))).await;
         let server = server(&cluster, std::slice::from_ref(&topic), &[("write_timeout_ms", "3600000")]).await;
         let mut held = Vec::new();
         eventually("a client that had to go", async || {
@@ -146,7 +146,7 @@ on_both_brokers! {
     /// Each has to hold more than its part of the budget for a while: all come to their end nevertheless.
     async fn many_who_read_large_events_of_the_past_at_once_get_them_all(cluster: Cluster) {
         let [topic] = topics(&cluster).await;
-        cluster.producer("none").produce_many((0..6).map(|n| padded(&topic, TIME, n, 900_000))).await;
+        cluster.producer("none").produce_many((0..6).map(|n| padded_record(&topic, TIME, n, 900_000))).await;
         let server = server(&cluster, std::slice::from_ref(&topic), &[]).await;
         let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":-2}}]"#);
         let read = async || {
@@ -165,7 +165,7 @@ on_both_brokers! {
     async fn a_replay_of_many_topics_holds_no_more_than_one_of_one(cluster: Cluster) {
         let topics: [String; 8] = topics(&cluster).await;
         for topic in &topics {
-            cluster.producer("none").produce_many((0..30).map(|n| padded(topic, TIME, n, 100_000))).await;
+            cluster.producer("none").produce_many((0..30).map(|n| padded_record(topic, TIME, n, 100_000))).await;
         }
         let server = server(&cluster, &topics, &[("memory_bytes_max", "1073741824"), ("live_reach_back_ms", "0")]).await;
         let entries = topics.iter().map(|topic| format!(r#"{{"topic":"{topic}","partition":0,"offset":-2}}"#));

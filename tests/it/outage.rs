@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::admin::{NewRecord, unique};
-use crate::support::brokers::kafka_is_here;
+use crate::support::brokers::kafka_available;
 use crate::support::deadline::eventually;
 use crate::support::kafka::KafkaBroker;
 use crate::support::program::Program;
@@ -41,14 +41,14 @@ fn about_kafka(process: &Program) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_a_line_at_its_begin_and_one_at_its_end_and_streams_go_on() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("that goes away").await;
     let topic = unique("eqiad.outage");
     broker.cluster().create_topic(&topic, 3).await;
     let process = Program::start(&file(&broker.bootstrap, &topic), &[]).await;
-    process.ready().await;
+    process.wait_until_ready().await;
     let connected = async |wanted: u64| {
         let what = format!("eventstreams_kafka_connected to be {wanted}");
         eventually(what, async || {
@@ -64,7 +64,7 @@ async fn an_outage_is_a_line_at_its_begin_and_one_at_its_end_and_streams_go_on()
     broker.kill();
     connected(0).await;
     process
-        .logged("that Kafka is away", |line| {
+        .wait_for_log("that Kafka is away", |line| {
             line["message"] == "Kafka cannot be reached"
         })
         .await;
@@ -83,7 +83,7 @@ async fn an_outage_is_a_line_at_its_begin_and_one_at_its_end_and_streams_go_on()
     );
     broker.restart().await;
     let back = process
-        .logged("that Kafka is back", |line| {
+        .wait_for_log("that Kafka is back", |line| {
             line["message"] == "Kafka answers again"
         })
         .await;
@@ -143,7 +143,7 @@ async fn a_name_that_does_not_resolve_stays_the_reason_of_readyz() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     process
-        .logged("the cause in the log", |line| {
+        .wait_for_log("the cause in the log", |line| {
             line["labels"]["cause"]
                 .as_str()
                 .is_some_and(|cause| cause.contains("Failed to resolve 'nowhere.invalid:9092'"))

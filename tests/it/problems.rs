@@ -348,7 +348,7 @@ on_both_brokers! {
         .await;
         let open = "eventstreams_connections";
         eventually("the connection to be accepted", async || (server.metric(open).await == 1).then_some(())).await;
-        server.begin_to_leave();
+        server.begin_shutdown();
         let reason = eventually("the server to be draining", async || {
             let mut ready = Request::get("/readyz").send(server.admin).await;
             (ready.status == 503).then_some(ready.json().await["reason"].clone())
@@ -411,7 +411,7 @@ on_both_brokers! {
 
     async fn a_head_that_is_allowed_to_be_large_may_still_have_no_endless_url(cluster: Cluster) {
         let (_, settings) = known(&cluster).await;
-        let server = TestServer::start_unready(&cluster.brokers, &settings.key("request_head_bytes_max", "1048576"));
+        let server = TestServer::start_without_waiting(&cluster.brokers, &settings.key("request_head_bytes_max", "1048576"));
         let request = Request::get(format!("/v2/stream/{}", "x".repeat(200_000))).header("Connection", "close");
         assert_status(&exchange(server.address, request.head()).await, 414);
         assert_eq!(Request::get("/healthz").send(server.admin).await.status, 200, "the process lives");
@@ -456,7 +456,7 @@ async fn a_kafka_that_is_not_reachable() {
         .local_addr()
         .expect("an address");
     let settings = Settings::default().stream("known", &["eqiad.known", "codfw.known"]);
-    let server = TestServer::start_unready(&closed.to_string(), &settings);
+    let server = TestServer::start_without_waiting(&closed.to_string(), &settings);
     check_all(
         &server,
         [

@@ -190,7 +190,7 @@ impl Production {
             ("STREAM_CONFIG_URI", &configs.uri),
         ];
         let process = Program::start(&text, &[&env[..], more].concat()).await;
-        process.ready().await;
+        process.wait_until_ready().await;
         Self {
             cluster,
             process,
@@ -280,7 +280,7 @@ on_both_brokers! {
         let failed = "eventstreams_config_reloads_total{reason=\"failed\"}";
         let told = async || (production.process.metric(failed).await > 0).then_some(());
         crate::support::deadline::eventually("the failure to be counted", told).await;
-        production.process.logged("an error", |line| line["log.level"] == "error").await;
+        production.process.wait_for_log("an error", |line| line["log.level"] == "error").await;
         production.reads(&mut unaffected, 1, "a").await;
         assert_eq!(production.status(&second).await, 200);
         // Who edits a page must not stay to be seen because some URL is down.
@@ -347,7 +347,7 @@ on_both_brokers! {
             ("STREAM_CONFIG_URI", &production.configs.uri),
         ];
         production.process = Program::start(&production.text, &[&env[..], &more].concat()).await;
-        production.process.ready().await;
+        production.process.wait_until_ready().await;
         let mut subscriber = production.subscribe("first", "192.0.2.1").await;
         production.reads(&mut subscriber, 1, "a").await;
         assert_eq!(production.status(&third).await, 410, "as the URL said last");

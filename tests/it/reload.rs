@@ -86,7 +86,7 @@ on_both_brokers! {
         let settings = Settings::default().stream("kept", &[&topic]);
         let server = TestServer::start(&cluster, &settings).await;
         let mut subscriber = Request::get("/v2/stream/kept").subscribe(server.address).await;
-        server.spoil_configuration("allowed_stream: [typo]").await;
+        server.write_invalid_configuration("allowed_stream: [typo]").await;
         cluster.produce(event(&topic, 1, "Any")).await;
         assert_eq!(subscriber.event().await.json()["n"], 1);
         let status = Request::get("/v2/stream/kept").send(server.address).await.status;
@@ -121,11 +121,11 @@ on_both_brokers! {
         let server = TestServer::start(&cluster, &closed).await;
         let mut subscriber = Request::get("/v2/stream/shown").subscribe(server.address).await;
         for cut in [open.clone(), open.clone().key("allowed_streams", "[shown]"), open.clone().key("mediawiki_redacted_pages", REDACTED)] {
-            server.reconfigure_in_vain(&cut).await;
+            server.reconfigure_and_expect_failure(&cut).await;
             assert_eq!(Request::get("/v2/stream/hidden").send(server.address).await.status, 400);
         }
         let other = "{fr.wikipedia.org: [Named]}";
-        server.reconfigure_in_vain(&open.clone().key("allowed_streams", "[shown]").key("mediawiki_redacted_pages", other)).await;
+        server.reconfigure_and_expect_failure(&open.clone().key("allowed_streams", "[shown]").key("mediawiki_redacted_pages", other)).await;
         cluster.produce(event(&shown, 1, "Named")).await;
         assert!(!names_somebody(&subscriber.event().await));
         server.reconfigure(&open.clone().key("allowed_streams", "all").key("mediawiki_redacted_pages", "{}")).await;

@@ -388,8 +388,8 @@ on_both_brokers! {
     async fn headers_follow_the_operators_keys(cluster: Cluster) {
         let own = Settings::default().key("cors", "'https://example.org'").key("csp", "\"default-src 'none'\"");
         let off = Settings::default().key("cors", "off").key("csp", "off");
-        let own = TestServer::start_unready(&cluster.brokers, &own.stream("s", &["eqiad.s"]));
-        let off = TestServer::start_unready(&cluster.brokers, &off.stream("s", &["eqiad.s"]));
+        let own = TestServer::start_without_waiting(&cluster.brokers, &own.stream("s", &["eqiad.s"]));
+        let off = TestServer::start_without_waiting(&cluster.brokers, &off.stream("s", &["eqiad.s"]));
         // Every answer carries them: a page, a problem.
         for path in ["/robots.txt", "/v2/stream/nope"] {
             let response = Request::get(path).send(own.address).await;

@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::OnceCell;
 
 use crate::support::admin::{NewRecord, unique};
-use crate::support::brokers::kafka_is_here;
+use crate::support::brokers::kafka_available;
 use crate::support::certificates::{Certificates, STORE_PASSWORD};
 use crate::support::deadline::eventually;
 use crate::support::kafka::KafkaBroker;
@@ -18,12 +18,12 @@ use crate::support::wire::Request;
 /// PEM of the authority that it is to be believed for.
 async fn broker() -> Option<&'static (KafkaBroker, String)> {
     static BROKER: OnceCell<(KafkaBroker, String)> = OnceCell::const_new();
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return None;
     }
     let started = BROKER.get_or_init(async || {
         // The broker reads it at its start only.
-        let certificates = Certificates::make();
+        let certificates = Certificates::generate();
         let store = certificates.key_store().display().to_string();
         let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required user_reader=\"secret\";";
         let extra = [
@@ -49,7 +49,7 @@ async fn broker() -> Option<&'static (KafkaBroker, String)> {
         ];
         let broker = KafkaBroker::try_start("with TLS", &extra).await.unwrap_or_else(|cause| panic!("{cause}"));
         broker.add_scram_user("scrambled", "hidden");
-        (broker, certificates.authority())
+        (broker, certificates.authority_pem())
     });
     Some(started.await)
 }
@@ -79,7 +79,7 @@ fn written(authority: &str) -> NamedTempFile {
 async fn delivers(broker: &KafkaBroker, topic: &str, file: &str, env: &[(&str, &str)]) {
     broker.cluster().create_topic(topic, 1).await;
     let process = Program::start(file, env).await;
-    process.ready().await;
+    process.wait_until_ready().await;
     let mut subscriber = Request::get("/v2/stream/s")
         .subscribe(process.address)
         .await;
@@ -107,7 +107,7 @@ async fn says_why(file: &str, env: &[(&str, &str)], why: &[&str]) {
     })
     .await;
     let line = |line: &Value| line["log.level"] == "warn" && says(&line["labels"].to_string());
-    process.logged("a warning that says why", line).await;
+    process.wait_for_log("a warning that says why", line).await;
     let mut refused = Request::get("/v2/stream/s").send(process.address).await;
     assert_eq!(
         (refused.status, refused.header("retry-after")),
@@ -119,7 +119,7 @@ async fn says_why(file: &str, env: &[(&str, &str)], why: &[&str]) {
         Request::get("/healthz").send(process.admin).await.status,
         200
     );
-    assert!(process.lives());
+    assert!(process.is_running());
     assert!(process.stop().await.success());
 }
 
@@ -162,7 +162,7 @@ async fn a_certificate_of_an_authority_that_is_not_known_is_told() {
     let Some((broker, authority)) = broker().await else {
         return;
     };
-    let other = written(&Certificates::make().authority());
+    let other = written(&Certificates::generate().authority_pem());
     assert_ne!(std::fs::read_to_string(&other).expect("a file"), *authority);
     let file = file(broker.extra_port, "ssl", &other, "t", PRODUCTION);
     says_why(&file, &[], &["certificate verify failed"]).await;

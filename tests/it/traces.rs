@@ -146,7 +146,7 @@ on_both_brokers! {
         cluster.create_topic(&topic, 1).await;
         let file = format!("kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{s: {{topics: [{topic}]}}}}\n", cluster.brokers);
         let process = Program::start(&file, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)]).await;
-        process.ready().await;
+        process.wait_until_ready().await;
         let subscriber = Request::get("/v2/stream/s").subscribe(process.address).await;
         assert!(process.stop().await.success());
         let (_, span) = collector.span(STREAM, "200").await;
@@ -168,6 +168,6 @@ async fn a_collector_that_is_away_costs_nothing_but_spans() {
             200
         );
     }
-    assert!(process.lives());
+    assert!(process.is_running());
     assert!(process.stop().await.success());
 }

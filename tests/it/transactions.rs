@@ -5,7 +5,7 @@ use crate::support::admin::unique;
 use crate::support::deadline::eventually;
 use crate::support::numbered::{TIME, numbers, record};
 use crate::support::server::{Settings, TestServer};
-use crate::support::transactions::Ending;
+use crate::support::transactions::Outcome;
 use crate::support::wire::Request;
 
 fn settings(topic: &str) -> Settings {
@@ -33,16 +33,16 @@ on_both_brokers! {
     async fn records_that_are_older_than_their_marks_are_delivered_once(cluster: Cluster) {
         let topic = unique("eqiad.marked");
         cluster.create_topic(&topic, 1).await;
-        let producer = cluster.transactional(&topic).await;
+        let producer = cluster.transactional_producer(&topic).await;
         let server = TestServer::start(&cluster, &settings(&topic)).await;
         let mut subscriber = Request::get("/v2/stream/marked").subscribe(server.address).await;
         let early = now() - 3_600_000;
         for n in 0..5 {
-            producer.transaction([record(&topic, 0, early, n)], Ending::Committed).await;
+            producer.transaction([record(&topic, 0, early, n)], Outcome::Committed).await;
         }
         assert_eq!(numbers(&subscriber.events(5).await), [0, 1, 2, 3, 4]);
         some_rounds(&server).await;
-        producer.transaction([record(&topic, 0, early, 5)], Ending::Committed).await;
+        producer.transaction([record(&topic, 0, early, 5)], Outcome::Committed).await;
         assert_eq!(numbers(&subscriber.events(1).await), [5], "nothing came again meanwhile");
     }
 
@@ -50,9 +50,9 @@ on_both_brokers! {
         let (marked, busy) = (unique("eqiad.marked"), unique("eqiad.busy"));
         cluster.create_topic(&marked, 1).await;
         cluster.create_topic(&busy, 1).await;
-        let producer = cluster.transactional(&marked).await;
-        producer.transaction((0..3).map(|n| record(&marked, 0, now(), n)), Ending::Committed).await;
-        producer.transaction((3..2000).map(|n| record(&marked, 0, now(), n)), Ending::Aborted).await;
+        let producer = cluster.transactional_producer(&marked).await;
+        producer.transaction((0..3).map(|n| record(&marked, 0, now(), n)), Outcome::Committed).await;
+        producer.transaction((3..2000).map(|n| record(&marked, 0, now(), n)), Outcome::Aborted).await;
         let (cluster_too, topic) = (cluster.clone(), busy.clone());
         let writing = tokio::spawn(async move {
             for n in 0.. {
@@ -103,11 +103,11 @@ on_both_brokers! {
     async fn since_on_a_log_with_marks_begins_with_the_first_event_of_that_time(cluster: Cluster) {
         let topic = unique("eqiad.marked");
         cluster.create_topic(&topic, 1).await;
-        let producer = cluster.transactional(&topic).await;
+        let producer = cluster.transactional_producer(&topic).await;
         let (long_ago, later) = (TIME, TIME + 1000);
-        producer.transaction((0..3).map(|n| record(&topic, 0, long_ago, n)), Ending::Committed).await;
-        producer.transaction((3..6).map(|n| record(&topic, 0, later, n)), Ending::Committed).await;
-        producer.transaction((6..9).map(|n| record(&topic, 0, long_ago, n)), Ending::Committed).await;
+        producer.transaction((0..3).map(|n| record(&topic, 0, long_ago, n)), Outcome::Committed).await;
+        producer.transaction((3..6).map(|n| record(&topic, 0, later, n)), Outcome::Committed).await;
+        producer.transaction((6..9).map(|n| record(&topic, 0, long_ago, n)), Outcome::Committed).await;
         let server = TestServer::start(&cluster, &settings(&topic)).await;
         let all = format!("/v2/stream/marked?since={}", long_ago + 1);
         let mut subscriber = Request::get(all).subscribe(server.address).await;

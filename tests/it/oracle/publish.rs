@@ -9,7 +9,7 @@ use super::PARTITIONS;
 use crate::support::admin::{Cluster, NewRecord, Producer, unique};
 use crate::support::deadline::eventually;
 use crate::support::numbered::TIME;
-use crate::support::transactions::{Ending, TransactionalProducer};
+use crate::support::transactions::{Outcome, TransactionalProducer};
 
 /// A topic and its partition.
 pub type Place = (String, i32);
@@ -61,7 +61,7 @@ impl Publisher {
             .collect();
         let mut transactional = Vec::new();
         for cluster in clusters {
-            transactional.push(cluster.transactional(&unique("oracle")).await);
+            transactional.push(cluster.transactional_producer(&unique("oracle")).await);
         }
         let clusters = clusters.to_vec();
         Self {
@@ -87,13 +87,13 @@ impl Publisher {
             let transactional = &self.transactional[number];
             if !aborted.is_empty() {
                 transactional
-                    .transaction(aborted.clone(), Ending::Aborted)
+                    .transaction(aborted.clone(), Outcome::Aborted)
                     .await;
             }
             // The mark that ends it has the wall clock's time, years after its records.
             if in_transaction {
                 let offsets = transactional
-                    .transaction(records.clone(), Ending::Committed)
+                    .transaction(records.clone(), Outcome::Committed)
                     .await;
                 self.await_visible(&self.clusters[number], &records, &offsets)
                     .await;

@@ -15,7 +15,7 @@ use crate::support::sse::{Frame, FrameParser};
 use crate::support::wire::{Request, Response};
 
 /// The longest that a run takes, on a machine that has hardly any time for it too.
-const PATIENCE: Duration = Duration::from_mins(10);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a server may let a subscriber wait when nothing more is published.
 const END_PATIENCE: Duration = Duration::from_secs(20);
@@ -139,7 +139,7 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
     };
     // With the cluster that it is of.
     let mut last_id: Option<(String, usize)> = None;
-    let everything = timeout(PATIENCE, async {
+    let everything = timeout(TIMEOUT, async {
         loop {
             let (cluster, address) = {
                 let servers = world.servers.read().expect("not poisoned");
@@ -205,7 +205,7 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
     });
     assert!(
         everything.await.is_ok(),
-        "a subscriber has not got everything in {PATIENCE:?}: {account:?}"
+        "a subscriber has not got everything in {TIMEOUT:?}: {account:?}"
     );
     account
 }

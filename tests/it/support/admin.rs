@@ -16,7 +16,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::deadline::{PATIENCE, eventually, within};
+use super::deadline::{TIMEOUT, eventually, within};
 
 /// A name that no other test of this process uses: `mediawiki.recentchange` becomes `mediawiki.recentchange.t7`.
 ///
@@ -193,7 +193,7 @@ impl Cluster {
             .set("message.max.bytes", "11534336")
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", "2097151")
-            .set("delivery.timeout.ms", PATIENCE.as_millis().to_string());
+            .set("delivery.timeout.ms", TIMEOUT.as_millis().to_string());
         config
     }
 
@@ -202,7 +202,7 @@ impl Cluster {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
         blocking(move || {
             consumer
-                .fetch_watermarks(&topic, partition, PATIENCE)
+                .fetch_watermarks(&topic, partition, TIMEOUT)
                 .expect("watermarks")
         })
         .await
@@ -229,7 +229,7 @@ impl Cluster {
         let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
         blocking(move || {
             let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-            describe_topics(consumer.client(), &topics, true, PATIENCE).expect("a description")
+            describe_topics(consumer.client(), &topics, true, TIMEOUT).expect("a description")
         })
         .await
     }
@@ -244,13 +244,13 @@ impl Cluster {
     /// The cluster's id.
     pub async fn cluster_id(&self) -> String {
         let consumer = self.consumer();
-        blocking(move || consumer.client().fetch_cluster_id(PATIENCE))
+        blocking(move || consumer.client().fetch_cluster_id(TIMEOUT))
             .await
             .expect("a cluster has an id")
     }
 
     /// Whether the cluster answers within a second.
-    pub async fn answers(&self) -> bool {
+    pub async fn is_reachable(&self) -> bool {
         let consumer = self.consumer();
         let metadata =
             blocking(move || consumer.fetch_metadata(None, Duration::from_secs(1))).await;
@@ -260,7 +260,7 @@ impl Cluster {
     /// How many partitions of the topic have a leader; 0 when the topic is not there.
     async fn partitions(&self, topic: &str) -> i32 {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
-        let metadata = blocking(move || consumer.fetch_metadata(Some(&topic), PATIENCE))
+        let metadata = blocking(move || consumer.fetch_metadata(Some(&topic), TIMEOUT))
             .await
             .expect("metadata");
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
@@ -339,7 +339,7 @@ impl Producer {
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(PATIENCE))
+    AdminOptions::new().operation_timeout(Some(TIMEOUT))
 }
 
 fn one(answer: KafkaResult<Vec<TopicResult>>) {
@@ -383,7 +383,7 @@ fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<L
     let mut records: Vec<LogRecord> = Vec::new();
     loop {
         match consumer
-            .poll(PATIENCE)
+            .poll(TIMEOUT)
             .unwrap_or_else(|| panic!("{topic} {partition}: waited for its end"))
         {
             Ok(record) => records.push(log_record(&record)),

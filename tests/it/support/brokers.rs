@@ -7,21 +7,21 @@ use dev_broker::{BrokerConfig, DevBroker};
 use tokio::sync::OnceCell;
 
 pub use super::admin::Cluster;
+pub use super::faulty::FaultyCluster;
 use super::jars::kafka_jars;
 use super::kafka::KafkaBroker;
-pub use super::sick::SickCluster;
 
 /// Set to `1` (by `.ci/run`), a missing Java or Maven fails the Kafka part instead of leaving it out.
 const REQUIRE_KAFKA: &str = "EVENTSTREAMS_REQUIRE_KAFKA";
 
 /// Makes each function a test `embedded::name` and a test `kafka::name`. One invocation per file; each parameter is a cluster of its own:
-/// a [`Cluster`], at most two, or a [`SickCluster`], which can lose leaders and records:
+/// a [`Cluster`], at most two, or a [`FaultyCluster`], which can lose leaders and records:
 ///
 /// ```ignore
 /// on_both_brokers! {
 ///     async fn a_client_that_comes_back_misses_nothing(cluster: Cluster) { ... }
 ///     async fn a_client_moves_to_the_other_cluster(first: Cluster, second: Cluster) { ... }
-///     async fn a_partition_without_a_leader_is_waited_for(sick: SickCluster) { ... }
+///     async fn a_partition_without_a_leader_is_waited_for(faulty: FaultyCluster) { ... }
 /// }
 /// ```
 ///
@@ -38,7 +38,7 @@ macro_rules! on_both_brokers {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::embedded();
-                $(let Some($cluster) = brokers.give::<$crate::support::brokers::$kind>().await else { return };)+
+                $(let Some($cluster) = brokers.cluster::<$crate::support::brokers::$kind>().await else { return };)+
                 super::$name($($cluster),+).await;
             })+
         }
@@ -47,7 +47,7 @@ macro_rules! on_both_brokers {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::kafka();
-                $(let Some($cluster) = brokers.give::<$crate::support::brokers::$kind>().await else { return };)+
+                $(let Some($cluster) = brokers.cluster::<$crate::support::brokers::$kind>().await else { return };)+
                 super::$name($($cluster),+).await;
             })+
         }
@@ -81,13 +81,13 @@ impl Brokers {
     }
 
     /// The next cluster; `None` when there is no Kafka here and none is required: the test is then left out, which has been said.
-    pub async fn next(&mut self) -> Option<Cluster> {
-        self.give().await
+    pub async fn next_cluster(&mut self) -> Option<Cluster> {
+        self.cluster().await
     }
 
     /// The same for a cluster of any kind.
-    pub async fn give<T: Given>(&mut self) -> Option<T> {
-        T::give(self).await
+    pub async fn cluster<T: TestCluster>(&mut self) -> Option<T> {
+        T::create(self).await
     }
 
     async fn start_embedded(&mut self) -> Option<Cluster> {
@@ -105,13 +105,13 @@ impl Brokers {
 }
 
 /// What a test can ask for.
-pub trait Given: Sized {
-    /// The next one of this kind; `None` as [`Brokers::next`].
-    async fn give(brokers: &mut Brokers) -> Option<Self>;
+pub trait TestCluster: Sized {
+    /// The next one of this kind; `None` as [`Brokers::next_cluster`].
+    async fn create(brokers: &mut Brokers) -> Option<Self>;
 }
 
-impl Given for Cluster {
-    async fn give(brokers: &mut Brokers) -> Option<Self> {
+impl TestCluster for Cluster {
+    async fn create(brokers: &mut Brokers) -> Option<Self> {
         brokers.given += 1;
         if brokers.kafka {
             shared_kafka(brokers.given - 1).await
@@ -121,12 +121,12 @@ impl Given for Cluster {
     }
 }
 
-impl Given for SickCluster {
-    async fn give(brokers: &mut Brokers) -> Option<Self> {
+impl TestCluster for FaultyCluster {
+    async fn create(brokers: &mut Brokers) -> Option<Self> {
         if !brokers.kafka {
             return Some(Self::embedded().await);
         }
-        if kafka_is_here().await {
+        if kafka_available().await {
             Some(Self::kafka().await)
         } else {
             None
@@ -137,7 +137,7 @@ impl Given for SickCluster {
 /// Whether tests that need Apache Kafka can run: `true`, or `false` after one loud line.
 ///
 /// Fails the test instead of returning `false` where Kafka is required.
-pub async fn kafka_is_here() -> bool {
+pub async fn kafka_available() -> bool {
     static SAID: Once = Once::new();
     let jars = tokio::task::spawn_blocking(kafka_jars)
         .await
@@ -153,7 +153,7 @@ async fn shared_kafka(index: usize) -> Option<Cluster> {
     static SHARED: [OnceCell<Result<KafkaBroker, String>>; 2] =
         [const { OnceCell::const_new() }; 2];
     const NAMES: [&str; 2] = ["first", "second"];
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return None;
     }
     let broker = SHARED[index]

@@ -15,7 +15,7 @@ pub struct Certificates {
 
 impl Certificates {
     /// A new authority that nobody else knows, and a certificate of its own.
-    pub fn make() -> Self {
+    pub fn generate() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let pair = [
             "-genkeypair",
@@ -64,7 +64,7 @@ impl Certificates {
     }
 
     /// PEM of the authority, for librdkafka's `ssl.ca.location`.
-    pub fn authority(&self) -> String {
+    pub fn authority_pem(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("authority.pem"))
             .expect("keytool has written it")
     }

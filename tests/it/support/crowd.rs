@@ -1,5 +1,5 @@
 //! Many clients at once that come back by themselves, each with its last id. They keep nothing but what they need to see that nothing is
-//! lost and nothing comes twice: the events of partition p of P are numbered p, p + P, p + 2 P, ... (see [`numbered_for`]).
+//! lost and nothing comes twice: the events of partition p of P are numbered p, p + P, p + 2 P, ... (see [`crowd_records`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::deadline::eventually;
 use super::wire::Request;
 
 /// The records numbered `numbers` for a crowd that reads `partitions`: number, and when it was made.
-pub fn numbered_for(
+pub fn crowd_records(
     topic: &str,
     partitions: usize,
     numbers: impl Iterator<Item = usize>,
@@ -62,7 +62,7 @@ pub struct Client {
     /// Requests that were answered with another status than 200.
     pub refused: AtomicUsize,
     /// Streams that ended with `retry:`.
-    pub told_to_retry: AtomicUsize,
+    pub retry_frames: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -104,7 +104,7 @@ impl Crowd {
     }
 
     /// Waits until every client has so many events, and fails when one lost an event or got one twice, or when nothing comes any more.
-    pub async fn all_have(&self, events: usize) {
+    pub async fn wait_for_events(&self, events: usize) {
         let is_complete = || {
             self.clients
                 .iter()
@@ -132,7 +132,7 @@ impl Crowd {
     }
 
     /// Waits until every client has opened so many streams.
-    pub async fn all_opened(&self, streams: usize) {
+    pub async fn wait_until_opened(&self, streams: usize) {
         eventually(
             format!("everybody to have opened {streams} streams"),
             async || {
@@ -231,7 +231,7 @@ impl Client {
             frame.id = Some(id.to_owned());
         } else if let Some(data) = line.strip_prefix("data: ") {
             let number = |name: &str| {
-                let digits = data.split_once(name).expect("an event of numbered_for").1;
+                let digits = data.split_once(name).expect("an event of crowd_records").1;
                 digits
                     .split(|byte: char| !byte.is_ascii_digit())
                     .next()
@@ -242,7 +242,7 @@ impl Client {
                 number("\"ms\":").parse().expect("a time"),
             ));
         } else if let Some(pause) = line.strip_prefix("retry: ") {
-            self.told_to_retry.fetch_add(1, Ordering::Relaxed);
+            self.retry_frames.fetch_add(1, Ordering::Relaxed);
             self.state.lock().pause =
                 Some(Duration::from_millis(pause.parse().expect("milliseconds")));
         } else if line.starts_with(":ok") {

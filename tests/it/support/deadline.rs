@@ -5,12 +5,12 @@ use std::time::Duration;
 
 /// The longest wait for anything that ought to happen. Generous, because it decides nothing but when a hung test gives up: two cores may
 /// be shared by two brokers and a compiler.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The future's output, or a failure that names what did not happen within [`PATIENCE`].
+/// The future's output, or a failure that names what did not happen within [`TIMEOUT`].
 pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
-    let output = tokio::time::timeout(PATIENCE, future).await;
-    output.unwrap_or_else(|_elapsed| panic!("waited {PATIENCE:?} for {what}"))
+    let output = tokio::time::timeout(TIMEOUT, future).await;
+    output.unwrap_or_else(|_elapsed| panic!("waited {TIMEOUT:?} for {what}"))
 }
 
 /// Asks again every 50 ms until the answer is `Some`, or fails naming what never came.

@@ -12,13 +12,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::admin::Cluster;
-use super::deadline::PATIENCE;
+use super::deadline::TIMEOUT;
 use super::jars::kafka_jars;
 
 /// The shell between the test process and the JVM. It ends when the JVM does, and it ends the JVM when its standard input closes, so no
 /// broker outlives its test process, however that ends; the pipe is closed by the kernel even after kill -9. Then the folder goes too.
 /// A signal's name on standard input is sent to the JVM, and the folder stays, for a restart.
-const KEEPER: &str = r#"
+const SUPERVISOR: &str = r#"
 folder=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- & java=$!
@@ -91,7 +91,7 @@ pub struct KafkaBroker {
     cluster_id: String,
     controller_port: u16,
     folder: TempDir,
-    keeper: Option<Child>,
+    supervisor: Option<Child>,
 }
 
 impl KafkaBroker {
@@ -154,7 +154,7 @@ impl KafkaBroker {
     }
 
     /// Writes a file into the broker's folder: where another process finds it.
-    pub fn write_beside_log(&self, file: &str, text: &str) {
+    pub fn write_file(&self, file: &str, text: &str) {
         fs::write(self.folder.path().join(file), text).expect("a file in the broker's folder");
     }
 
@@ -193,7 +193,7 @@ impl KafkaBroker {
     /// Starts it again after [`Self::kill`] or [`Self::stop`] on the same ports and folder, and waits until it answers.
     pub async fn restart(&mut self) {
         assert!(
-            self.keeper.is_none(),
+            self.supervisor.is_none(),
             "Kafka {} is still running: kill() or stop() it first",
             self.name
         );
@@ -242,7 +242,7 @@ impl KafkaBroker {
             cluster_id: cluster_id.to_owned(),
             controller_port,
             folder,
-            keeper: None,
+            supervisor: None,
         })
     }
 
@@ -253,8 +253,8 @@ impl KafkaBroker {
             .append(true)
             .open(self.folder.path().join("broker.log"))
             .expect("broker.log opens");
-        let keeper = Command::new("sh")
-            .args(["-c", KEEPER, "sh"])
+        let supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "sh"])
             .arg(self.folder.path())
             .arg("java")
             .args(java_args("kafka.Kafka"))
@@ -267,12 +267,15 @@ impl KafkaBroker {
             .stderr(log)
             .spawn()
             .expect("sh runs");
-        let keeper = self.keeper.insert(keeper);
+        let supervisor = self.supervisor.insert(supervisor);
         let cluster = Cluster::new(&self.bootstrap);
         let started = std::time::Instant::now();
-        while !cluster.answers().await {
-            let ended = keeper.try_wait().expect("sh can be waited for").is_some();
-            if ended || started.elapsed() > PATIENCE {
+        while !cluster.is_reachable().await {
+            let ended = supervisor
+                .try_wait()
+                .expect("sh can be waited for")
+                .is_some();
+            if ended || started.elapsed() > TIMEOUT {
                 return Err(tail(&self.folder.path().join("broker.log")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -288,22 +291,22 @@ impl KafkaBroker {
     }
 
     fn end(&mut self, signal: &str) {
-        let mut keeper = self
-            .keeper
+        let mut supervisor = self
+            .supervisor
             .take()
             .unwrap_or_else(|| panic!("Kafka {} is not running", self.name));
-        let stdin = keeper.stdin.as_mut().expect("standard input is a pipe");
+        let stdin = supervisor.stdin.as_mut().expect("standard input is a pipe");
         // Fails only when the JVM has ended already, which is what is wanted.
         let _ = writeln!(stdin, "{signal}");
-        keeper.wait().expect("sh can be waited for");
+        supervisor.wait().expect("sh can be waited for");
     }
 }
 
 impl Drop for KafkaBroker {
     fn drop(&mut self) {
-        if let Some(mut keeper) = self.keeper.take() {
-            drop(keeper.stdin.take());
-            let _ = keeper.wait();
+        if let Some(mut supervisor) = self.supervisor.take() {
+            drop(supervisor.stdin.take());
+            let _ = supervisor.wait();
         }
     }
 }

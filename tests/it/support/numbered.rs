@@ -14,7 +14,7 @@ pub fn record(topic: &str, partition: i32, timestamp: i64, n: usize) -> NewRecor
 }
 
 /// The same with so many bytes of padding.
-pub fn padded(topic: &str, timestamp: i64, n: usize, bytes: usize) -> NewRecord {
+pub fn padded_record(topic: &str, timestamp: i64, n: usize, bytes: usize) -> NewRecord {
     NewRecord::new(
         topic,
         0,

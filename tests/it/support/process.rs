@@ -28,11 +28,11 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// A process that reads the cluster of these brokers, ready to serve streams.
     pub async fn start(brokers: &str, settings: &Settings) -> Self {
-        Self::start_with(brokers, settings, None).await
+        Self::start_with_file_limit(brokers, settings, None).await
     }
 
     /// The same, with so many file descriptors at the most.
-    pub async fn start_with(
+    pub async fn start_with_file_limit(
         brokers: &str,
         settings: &Settings,
         open_files_max: Option<u32>,
@@ -88,11 +88,11 @@ impl ServerProcess {
             .stdout(log())
             .stderr(log());
         self.child = Some(child.spawn().expect("the program runs"));
-        self.ready().await;
+        self.wait_until_ready().await;
     }
 
     /// Waits until it serves streams.
-    pub async fn ready(&mut self) {
+    pub async fn wait_until_ready(&mut self) {
         eventually("the process to be ready", async || {
             let ended = self
                 .child
@@ -120,7 +120,7 @@ impl ServerProcess {
     }
 
     /// Waits until it has ended by itself.
-    pub async fn ended(&mut self) -> ExitStatus {
+    pub async fn wait_for_exit(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
         let waiting =
             tokio::task::spawn_blocking(move || child.wait().expect("it can be waited for"));
@@ -130,7 +130,7 @@ impl ServerProcess {
     }
 
     /// Bytes of its memory that are in use (`VmRSS`).
-    pub fn memory(&self) -> u64 {
+    pub fn resident_bytes(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
         let line = status

@@ -28,11 +28,11 @@ pub struct Program {
 impl Program {
     /// Starts it with this text as its file, and `env` over it: names without `EVENTSTREAMS__`, or those of OpenTelemetry.
     pub async fn start(text: &str, env: &[(&str, &str)]) -> Self {
-        Self::start_on(0, text, env).await
+        Self::start_on_port(0, text, env).await
     }
 
     /// The same, with this public port.
-    pub async fn start_on(port: u16, text: &str, env: &[(&str, &str)]) -> Self {
+    pub async fn start_on_port(port: u16, text: &str, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, text).expect("the file is written");
@@ -84,7 +84,7 @@ impl Program {
     }
 
     /// Waits until streams are served.
-    pub async fn ready(&self) {
+    pub async fn wait_until_ready(&self) {
         let ready =
             async || (Request::get("/readyz").send(self.admin).await.status == 200).then_some(());
         eventually(
@@ -98,7 +98,7 @@ impl Program {
     }
 
     /// Waits for the first line of the log that `found` takes.
-    pub async fn logged(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
+    pub async fn wait_for_log(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
         eventually(what, async || {
             self.log
                 .lock()
@@ -122,7 +122,7 @@ impl Program {
     }
 
     /// Whether it has not ended.
-    pub fn lives(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child
             .try_wait()
             .expect("it can be waited for")

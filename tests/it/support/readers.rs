@@ -6,7 +6,7 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::{Cluster, blocking};
-use super::deadline::PATIENCE;
+use super::deadline::TIMEOUT;
 
 impl Cluster {
     /// Why the first partition of the topic cannot be read.
@@ -19,7 +19,7 @@ impl Cluster {
             consumer
                 .assign(&list)
                 .expect("the partition can be assigned");
-            match consumer.poll(PATIENCE) {
+            match consumer.poll(TIMEOUT) {
                 Some(Err(KafkaError::MessageConsumption(code))) => code,
                 other => panic!(
                     "{topic} can be read: {:?}",
@@ -54,7 +54,7 @@ impl Cluster {
                 .expect("the partition can be assigned");
             for _ in 0..records {
                 consumer
-                    .poll(PATIENCE)
+                    .poll(TIMEOUT)
                     .expect("a record in time")
                     .expect("a record");
             }
@@ -78,7 +78,7 @@ impl Reader {
     pub async fn error(self) -> RDKafkaErrorCode {
         blocking(move || {
             loop {
-                match self.0.poll(PATIENCE).expect("an error in time") {
+                match self.0.poll(TIMEOUT).expect("an error in time") {
                     Ok(record) => panic!("it went on at {}", record.offset()),
                     Err(KafkaError::MessageConsumption(code)) if !AWAY.contains(&code) => {
                         return code;

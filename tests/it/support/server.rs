@@ -86,13 +86,13 @@ pub struct TestServer {
 impl TestServer {
     /// A server that reads `cluster`, ready to serve streams.
     pub async fn start(cluster: &Cluster, settings: &Settings) -> Self {
-        let server = Self::start_unready(&cluster.brokers, settings);
-        server.ready().await;
+        let server = Self::start_without_waiting(&cluster.brokers, settings);
+        server.wait_until_ready().await;
         server
     }
 
     /// A server that has not necessarily found its brokers.
-    pub fn start_unready(brokers: &str, settings: &Settings) -> Self {
+    pub fn start_without_waiting(brokers: &str, settings: &Settings) -> Self {
         let yaml = settings.yaml(brokers);
         let mut config = Config::parse(&yaml, std::iter::empty())
             .unwrap_or_else(|error| panic!("{error}\n{yaml}"));
@@ -127,7 +127,7 @@ impl TestServer {
     }
 
     /// Waits until streams are served.
-    pub async fn ready(&self) {
+    pub async fn wait_until_ready(&self) {
         eventually("the server to be ready", async || {
             let response = Request::get("/readyz").send(self.admin).await;
             (response.status == 200).then_some(())
@@ -136,7 +136,7 @@ impl TestServer {
     }
 
     /// Writes a file that cannot be used, and waits until that was noticed.
-    pub async fn spoil_configuration(&self, text: &str) {
+    pub async fn write_invalid_configuration(&self, text: &str) {
         let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
         std::fs::write(self.file.path(), text).expect("the file is written");
         eventually("a failed reload", async || {
@@ -158,7 +158,7 @@ impl TestServer {
     }
 
     /// Writes other settings, and waits until they were refused.
-    pub async fn reconfigure_in_vain(&self, settings: &Settings) {
+    pub async fn reconfigure_and_expect_failure(&self, settings: &Settings) {
         let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
         let before = self.metric(sample).await;
         std::fs::write(self.file.path(), settings.yaml(&self.brokers))
@@ -170,7 +170,7 @@ impl TestServer {
     }
 
     /// Begins to leave, as at SIGTERM, and does not wait.
-    pub fn begin_to_leave(&self) {
+    pub fn begin_shutdown(&self) {
         self.shutdown.begin();
     }
 

@@ -122,7 +122,7 @@ impl FrameParser {
 
 /// What a client has when its connection is gone.
 #[derive(Debug)]
-pub struct Remains {
+pub struct Received {
     /// The events that were complete, all since the stream opened.
     pub events: Vec<Frame>,
     /// The last id of a complete frame: what the client comes back with.
@@ -261,13 +261,13 @@ impl Subscriber {
     }
 
     /// Closes the connection at once: what a client whose network fails at this moment has.
-    pub fn cut(self) -> Remains {
+    pub fn cut(self) -> Received {
         remains(&self.response.body)
     }
 
     /// Closes the connection when exactly `bytes` of the body were received ([`Frame::end`] says where frames end). The remains are
     /// those of all frames since the stream opened.
-    pub async fn cut_at(self, bytes: usize) -> Remains {
+    pub async fn cut_at(self, bytes: usize) -> Received {
         remains(&self.response.cut_at(bytes).await)
     }
 
@@ -298,10 +298,10 @@ impl Subscriber {
     }
 }
 
-fn remains(body: &[u8]) -> Remains {
+fn remains(body: &[u8]) -> Received {
     let frames = FrameParser::default().feed(body);
     let last_id = frames.iter().rev().find_map(|frame| frame.id.clone());
-    Remains {
+    Received {
         events: frames
             .into_iter()
             .filter(|frame| frame.data.is_some())

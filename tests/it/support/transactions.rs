@@ -5,11 +5,11 @@ use std::time::Duration;
 use rdkafka::producer::{FutureProducer, Producer as _};
 
 use super::admin::{Cluster, NewRecord, Producer, blocking};
-use super::deadline::PATIENCE;
+use super::deadline::TIMEOUT;
 
 /// How a transaction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum Outcome {
     /// Its records count.
     Committed,
     /// Its records are taken back; their offsets stay empty.
@@ -24,12 +24,16 @@ pub struct TransactionalProducer(Producer);
 
 impl Cluster {
     /// A producer with this transactional id; what an older one of the same id left open is aborted.
-    pub async fn transactional(&self, id: &str) -> TransactionalProducer {
-        self.transactional_for(id, PATIENCE).await
+    pub async fn transactional_producer(&self, id: &str) -> TransactionalProducer {
+        self.transactional_producer_with_timeout(id, TIMEOUT).await
     }
 
     /// The same, whose transactions are aborted by the cluster after `timeout` (Kafka looks every ten seconds).
-    pub async fn transactional_for(&self, id: &str, timeout: Duration) -> TransactionalProducer {
+    pub async fn transactional_producer_with_timeout(
+        &self,
+        id: &str,
+        timeout: Duration,
+    ) -> TransactionalProducer {
         let mut config = self.producer_config("none");
         config
             .set("transactional.id", id)
@@ -40,7 +44,7 @@ impl Cluster {
             .set("linger.ms", "0");
         let producer: FutureProducer = config.create().expect("a producer");
         let fencing = producer.clone();
-        blocking(move || fencing.init_transactions(PATIENCE))
+        blocking(move || fencing.init_transactions(TIMEOUT))
             .await
             .expect("the transactional id");
         TransactionalProducer(Producer(producer))
@@ -52,14 +56,14 @@ impl TransactionalProducer {
     pub async fn transaction(
         &self,
         records: impl IntoIterator<Item = NewRecord>,
-        ending: Ending,
+        ending: Outcome,
     ) -> Vec<i64> {
         self.0.0.begin_transaction().expect("a transaction begins");
         let offsets = self.0.produce_many(records).await;
         match ending {
-            Ending::Committed => self.commit().await,
-            Ending::Aborted => self.abort().await,
-            Ending::LeftOpen => {}
+            Outcome::Committed => self.commit().await,
+            Outcome::Aborted => self.abort().await,
+            Outcome::LeftOpen => {}
         }
         offsets
     }
@@ -67,7 +71,7 @@ impl TransactionalProducer {
     /// Commits the transaction that was left open.
     pub async fn commit(&self) {
         let producer = self.0.0.clone();
-        blocking(move || producer.commit_transaction(PATIENCE))
+        blocking(move || producer.commit_transaction(TIMEOUT))
             .await
             .expect("the transaction is committed");
     }
@@ -75,7 +79,7 @@ impl TransactionalProducer {
     /// Aborts the transaction that was left open.
     pub async fn abort(&self) {
         let producer = self.0.0.clone();
-        blocking(move || producer.abort_transaction(PATIENCE))
+        blocking(move || producer.abort_transaction(TIMEOUT))
             .await
             .expect("the transaction is aborted");
     }

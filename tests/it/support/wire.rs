@@ -8,8 +8,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::chunked::Dechunker;
-use super::coded::Decoder;
-use super::deadline::{PATIENCE, within};
+use super::content_coding::Decoder;
+use super::deadline::{TIMEOUT, within};
 use super::ndjson::Lines;
 use super::sse::Subscriber;
 
@@ -169,7 +169,7 @@ pub struct Response {
     /// Where each chunk that is complete ended, in bytes of the body; empty without chunked framing.
     pub chunk_ends: Vec<usize>,
     /// Bytes of the body as they were sent, chunk framing removed.
-    pub coded_bytes: usize,
+    pub encoded_bytes: usize,
     /// `None` while the body goes on.
     pub end: Option<End>,
     stream: TcpStream,
@@ -211,7 +211,7 @@ impl Response {
             headers,
             body: Vec::new(),
             chunk_ends: Vec::new(),
-            coded_bytes: 0,
+            encoded_bytes: 0,
             end: None,
             stream,
             framing,
@@ -236,8 +236,8 @@ impl Response {
             return false;
         }
         let mut bytes = Vec::with_capacity(64 * 1024);
-        let Ok(read) = timeout(PATIENCE, self.stream.read_buf(&mut bytes)).await else {
-            panic!("waited {PATIENCE:?} for {what}; {}", self.received());
+        let Ok(read) = timeout(TIMEOUT, self.stream.read_buf(&mut bytes)).await else {
+            panic!("waited {TIMEOUT:?} for {what}; {}", self.received());
         };
         // A reset connection is as gone as a closed one.
         if read.is_err() || bytes.is_empty() {
@@ -294,7 +294,7 @@ impl Response {
     ///
     /// # Errors
     /// It has not; says why.
-    pub fn coding_ended(&mut self) -> Result<(), String> {
+    pub fn check_coding_complete(&mut self) -> Result<(), String> {
         self.decoder.as_mut().map_or(Ok(()), Decoder::ended)
     }
 
@@ -327,13 +327,13 @@ impl Response {
             Framing::UntilClose => self.decode(bytes),
         }
         if self.end.is_some() && !matches!(self.framing, Framing::Length(0)) {
-            self.coding_ended()
+            self.check_coding_complete()
                 .unwrap_or_else(|err| panic!("{err}; {}", self.received()));
         }
     }
 
     fn decode(&mut self, bytes: &[u8]) {
-        self.coded_bytes += bytes.len();
+        self.encoded_bytes += bytes.len();
         match &mut self.decoder {
             None => self.body.extend_from_slice(bytes),
             Some(decoder) => {

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::support::admin::{Cluster, unique};
-use crate::support::brokers::kafka_is_here;
+use crate::support::brokers::kafka_available;
 use crate::support::kafka::{KafkaBroker, free_ports};
 
 on_both_brokers! {
@@ -122,7 +122,7 @@ async fn ids_are_kept_with_the_embedded_brokers_folder() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_are_kept_when_kafka_starts_again() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("described twice").await;

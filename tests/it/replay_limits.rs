@@ -2,7 +2,7 @@
 
 use crate::support::admin::{Cluster, unique};
 use crate::support::deadline::eventually;
-use crate::support::numbered::{TIME, numbers, padded};
+use crate::support::numbered::{TIME, numbers, padded_record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::Subscriber;
 use crate::support::wire::{Request, Response};
@@ -18,7 +18,10 @@ async fn past(cluster: &Cluster, places: usize, per_client: usize, queue: usize)
     let topic = unique("eqiad.past");
     cluster.create_topic(&topic, 1).await;
     cluster
-        .produce_many("lz4", (0..COUNT).map(|n| padded(&topic, TIME, n, 8000)))
+        .produce_many(
+            "lz4",
+            (0..COUNT).map(|n| padded_record(&topic, TIME, n, 8000)),
+        )
         .await;
     let settings = Settings::default()
         .stream("past", &[&topic])

@@ -7,7 +7,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use crate::support::acls::Operation;
 use crate::support::admin::{Cluster, NewRecord, unique};
 use crate::support::deadline::eventually;
-use crate::support::transactions::Ending;
+use crate::support::transactions::Outcome;
 
 /// Offset, timestamp and value of what is committed.
 async fn committed(cluster: &Cluster, topic: &str) -> Vec<(i64, i64, String)> {
@@ -33,12 +33,12 @@ on_both_brokers! {
     async fn transactions_leave_offsets_without_a_record(cluster: Cluster) {
         let (topic, open) = (unique("holes"), unique("open"));
         cluster.create_topic(&topic, 1).await;
-        let producer = cluster.transactional(&unique("writer")).await;
-        assert_eq!(producer.transaction(records(&topic, 2, 1000, "a"), Ending::Committed).await, [0, 1]);
-        assert_eq!(producer.transaction(records(&topic, 3, 2000, "b"), Ending::Aborted).await, [3, 4, 5]);
-        assert_eq!(producer.transaction(records(&topic, 1, 3000, "c"), Ending::Committed).await, [7]);
-        let opener = cluster.transactional(&open).await;
-        assert_eq!(opener.transaction(records(&topic, 1, 4000, "d"), Ending::LeftOpen).await, [9]);
+        let producer = cluster.transactional_producer(&unique("writer")).await;
+        assert_eq!(producer.transaction(records(&topic, 2, 1000, "a"), Outcome::Committed).await, [0, 1]);
+        assert_eq!(producer.transaction(records(&topic, 3, 2000, "b"), Outcome::Aborted).await, [3, 4, 5]);
+        assert_eq!(producer.transaction(records(&topic, 1, 3000, "c"), Outcome::Committed).await, [7]);
+        let opener = cluster.transactional_producer(&open).await;
+        assert_eq!(opener.transaction(records(&topic, 1, 4000, "d"), Outcome::LeftOpen).await, [9]);
         assert_eq!(cluster.produce(NewRecord::new(&topic, 0, 5000, "e")).await, 10);
         let before = [(0, 1000, "a"), (1, 1001, "a"), (7, 3000, "c")].map(|(o, t, v)| (o, t, v.to_owned()));
         assert_eq!(committed(&cluster, &topic).await, before);
@@ -51,19 +51,19 @@ on_both_brokers! {
     async fn another_producer_of_the_same_id_aborts_what_was_left_open(cluster: Cluster) {
         let (topic, id) = (unique("holes"), unique("writer"));
         cluster.create_topic(&topic, 2).await;
-        let first = cluster.transactional(&id).await;
+        let first = cluster.transactional_producer(&id).await;
         let both = [NewRecord::new(&topic, 0, 1, "gone"), NewRecord::new(&topic, 1, 1, "gone")];
-        first.transaction(both, Ending::LeftOpen).await;
-        let second = cluster.transactional(&id).await;
-        second.transaction([NewRecord::new(&topic, 1, 2, "kept")], Ending::Committed).await;
+        first.transaction(both, Outcome::LeftOpen).await;
+        let second = cluster.transactional_producer(&id).await;
+        second.transaction([NewRecord::new(&topic, 1, 2, "kept")], Outcome::Committed).await;
         assert_eq!(committed(&cluster, &topic).await, [(2, 2, "kept".to_owned())]);
     }
 
     async fn a_transaction_whose_time_is_up_is_aborted(cluster: Cluster) {
         let topic = unique("holes");
         cluster.create_topic(&topic, 1).await;
-        let producer = cluster.transactional_for(&unique("writer"), Duration::from_secs(1)).await;
-        producer.transaction([NewRecord::new(&topic, 0, 1, "gone")], Ending::LeftOpen).await;
+        let producer = cluster.transactional_producer_with_timeout(&unique("writer"), Duration::from_secs(1)).await;
+        producer.transaction([NewRecord::new(&topic, 0, 1, "gone")], Outcome::LeftOpen).await;
         cluster.produce(NewRecord::new(&topic, 0, 2, "kept")).await;
         eventually("the transaction to be aborted", async || {
             let committed = committed(&cluster, &topic).await;

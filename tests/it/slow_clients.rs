@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::support::admin::{Cluster, unique};
 use crate::support::deadline::{eventually, within};
-use crate::support::numbered::{TIME, numbers, padded};
+use crate::support::numbered::{TIME, numbers, padded_record};
 use crate::support::process::ServerProcess;
 use crate::support::server::{Settings, TestServer, metric};
 use crate::support::wire::{Request, Response};
@@ -63,17 +63,17 @@ on_both_brokers! {
         let settings = settings.key("write_timeout_ms", "10000").key("memory_log_bytes_max", "16777216");
         let server = ServerProcess::start(&cluster.brokers, &settings).await;
         let mut reading = Request::get("/v2/stream/slow").subscribe(server.address).await;
-        let idle = server.memory();
+        let idle = server.resident_bytes();
         let open_files = server.open_files();
         let all = join_all((0..CLIENTS).map(|_| stalled(server.address))).await;
-        let opened = server.memory();
+        let opened = server.resident_bytes();
         // Ten megabytes for each: twenty times what its socket takes.
         let producer = cluster.producer("lz4");
         let (mut most, mut queued, mut queued_most) = (0, 0, 0);
         for round in 0..10 {
-            producer.produce_many((round * 100..round * 100 + 100).map(|n| padded(&topic, TIME, n, 10_000))).await;
+            producer.produce_many((round * 100..round * 100 + 100).map(|n| padded_record(&topic, TIME, n, 10_000))).await;
             assert_eq!(numbers(&reading.events(100).await), (round * 100..round * 100 + 100).collect::<Vec<_>>());
-            most = most.max(server.memory());
+            most = most.max(server.resident_bytes());
             let sockets = queued_bytes(server.address.port());
             queued = queued.max(sockets.iter().sum::<u64>());
             queued_most = queued_most.max(sockets.into_iter().max().unwrap_or(0));
@@ -93,7 +93,7 @@ on_both_brokers! {
         // Kafka's connections come and go.
         eventually("their sockets to be closed", async || (server.open_files() < open_files + 50).then_some(())).await;
         drop(all);
-        producer.produce_many([padded(&topic, TIME, 1000, 100)]).await;
+        producer.produce_many([padded_record(&topic, TIME, 1000, 100)]).await;
         assert_eq!(numbers(&reading.events(1).await), [1000]);
     }
 
@@ -104,11 +104,11 @@ on_both_brokers! {
         let server = TestServer::start(&cluster, &settings).await;
         let stalled = stalled(server.address).await;
         let mut reading = Request::get("/v2/stream/slow").subscribe(server.address).await;
-        cluster.produce_many("none", (0..10).map(|n| padded(&topic, TIME, n, 10_000))).await;
+        cluster.produce_many("none", (0..10).map(|n| padded_record(&topic, TIME, n, 10_000))).await;
         assert_eq!(numbers(&reading.events(10).await), (0..10).collect::<Vec<_>>());
         eventually("it to be gone", async || (server.metric(CONNECTED).await == 1).then_some(())).await;
         drop(stalled);
-        cluster.produce_many("none", [padded(&topic, TIME, 10, 100)]).await;
+        cluster.produce_many("none", [padded_record(&topic, TIME, 10, 100)]).await;
         assert_eq!(numbers(&reading.events(1).await), [10]);
     }
 
@@ -118,7 +118,7 @@ on_both_brokers! {
         let slow: Vec<_> = join_all((0..100).map(|_| drip_read(server.address))).await;
         let mut reading = Request::get("/v2/stream/slow").subscribe(server.address).await;
         for round in 0..30 {
-            cluster.produce_many("lz4", (round * 100..round * 100 + 100).map(|n| padded(&topic, TIME, n, 1000))).await;
+            cluster.produce_many("lz4", (round * 100..round * 100 + 100).map(|n| padded_record(&topic, TIME, n, 1000))).await;
             assert_eq!(numbers(&reading.events(100).await), (round * 100..round * 100 + 100).collect::<Vec<_>>());
         }
         drop(reading);

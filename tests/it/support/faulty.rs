@@ -1,4 +1,4 @@
-//! A cluster whose partitions can fall sick: without a leader, or with a log that lost its end.
+//! A cluster whose partitions can fall faulty: without a leader, or with a log that lost its end.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::kafka::KafkaBroker;
 
 /// A cluster of one test's own. Apache Kafka has two nodes here, of which the second one can go; the embedded broker takes the leaders of
 /// the same topics away.
-pub struct SickCluster {
+pub struct FaultyCluster {
     /// To produce to, and to administer.
     pub cluster: Cluster,
     kind: Kind,
@@ -27,7 +27,7 @@ enum Kind {
     },
 }
 
-impl SickCluster {
+impl FaultyCluster {
     pub(super) async fn embedded() -> Self {
         let config = BrokerConfig {
             auto_create_topics: false,
@@ -72,7 +72,7 @@ impl SickCluster {
     }
 
     /// The second node goes: its partitions have no leader.
-    pub async fn second_goes(&mut self) {
+    pub async fn stop_second_node(&mut self) {
         self.set_leaders(false);
         if let Kind::Kafka { second, .. } = &mut self.kind {
             second.as_mut().expect("a topic on the second node").kill();
@@ -81,7 +81,7 @@ impl SickCluster {
     }
 
     /// It comes back, with what it had.
-    pub async fn second_returns(&mut self) {
+    pub async fn restart_second_node(&mut self) {
         self.set_leaders(true);
         if let Kind::Kafka { second, .. } = &mut self.kind {
             second
@@ -125,7 +125,7 @@ impl SickCluster {
 
     /// A partition on the first node loses what is at `offset` and after it, as after an unclean end (batches go as a whole); `offset` is
     /// the log's end then. Apache Kafka is away meanwhile, for some seconds. The log must not have many records.
-    pub async fn cut(&mut self, topic: &str, partition: i32, offset: i64) {
+    pub async fn truncate_log(&mut self, topic: &str, partition: i32, offset: i64) {
         match &mut self.kind {
             Kind::Embedded(broker) => {
                 broker

@@ -1,10 +1,10 @@
 //! The tests' own tools, put to the test: a suite on broken tools proves nothing.
 
-mod canned;
-mod descriptions;
-mod holes;
-mod real_kafka;
-mod sick;
+mod canned_responses;
+mod faulty_cluster;
+mod kafka_process;
+mod offset_gaps;
+mod topic_descriptions;
 
 use crate::support::admin::{NewRecord, unique};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::acls::Operation;
 use crate::support::admin::{Cluster, unique};
 use crate::support::deadline::{eventually, within};
-use crate::support::numbered::{TIME, numbers, padded, record};
+use crate::support::numbered::{TIME, numbers, padded_record, record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
@@ -41,16 +41,16 @@ async fn problem_with(server: &TestServer, stream: &str, reason: &str) {
 }
 
 on_both_brokers! {
-    async fn a_partition_without_a_leader_at_start_keeps_no_other_from_being_served(sick: SickCluster) {
-        let cluster = sick.cluster.clone();
+    async fn a_partition_without_a_leader_at_start_keeps_no_other_from_being_served(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
         let (well, ill) = (unique("eqiad.well"), unique("eqiad.ill"));
         cluster.create_topic(&well, 1).await;
-        sick.create_topic_on_second(&ill, 1).await;
+        faulty.create_topic_on_second(&ill, 1).await;
         cluster.produce(record(&ill, 0, TIME, 0)).await;
-        sick.second_goes().await;
+        faulty.stop_second_node().await;
         let settings = settings().stream("well", &[&well]).stream("ill", &[&ill]).stream("both", &[&well, &ill]);
-        let server = TestServer::start_unready(&cluster.brokers, &settings);
-        within("ready with the rest", server.ready()).await;
+        let server = TestServer::start_without_waiting(&cluster.brokers, &settings);
+        within("ready with the rest", server.wait_until_ready()).await;
         problem_with(&server, "ill", "has a partition without a leader").await;
         let mut both = Request::get("/v2/stream/both").subscribe(server.address).await;
         both.comment("unavailable").await;
@@ -59,7 +59,7 @@ on_both_brokers! {
         let gauge = format!("eventstreams_topics_unavailable{{topic=\"{ill}\",reason=\"no_leader\"}}");
         assert_eq!(server.metric(&gauge).await, 1);
 
-        sick.second_returns().await;
+        faulty.restart_second_node().await;
         cluster.produce(record(&ill, 0, TIME, 2)).await;
         assert_eq!(numbers(&both.events(1).await).len(), 1, "it joins without a restart");
         eventually("the stream is served", async || {
@@ -77,8 +77,8 @@ on_both_brokers! {
         cluster.deny(&denied, Operation::Read).await;
         let busy = busy(&cluster, &well);
         let settings = settings().stream("well", &[&well]).stream("denied", &[&denied]);
-        let server = TestServer::start_unready(&cluster.brokers, &settings);
-        within("ready beside a busy topic", server.ready()).await;
+        let server = TestServer::start_without_waiting(&cluster.brokers, &settings);
+        within("ready beside a busy topic", server.wait_until_ready()).await;
         problem_with(&server, "denied", "may not be read").await;
         cluster.allow(&denied).await;
         let mut subscriber = within("it is served", async {
@@ -113,11 +113,11 @@ on_both_brokers! {
     }
 
     /// It reads out of Kafka while Kafka loses the newest records: what is below the cut it still gets.
-    async fn a_reader_that_catches_up_loses_nothing_when_a_log_is_cut(sick: SickCluster) {
-        let cluster = sick.cluster.clone();
+    async fn a_reader_that_catches_up_loses_nothing_when_a_log_is_cut(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
         let topic = unique("eqiad.cut");
         cluster.create_topic(&topic, 1).await;
-        let kept = (0..600).map(|n| padded(&topic, now(), n, 4000));
+        let kept = (0..600).map(|n| padded_record(&topic, now(), n, 4000));
         cluster.produce_many("none", kept).await;
         for n in 600..605 {
             cluster.produce(record(&topic, 0, now(), n)).await;
@@ -128,7 +128,7 @@ on_both_brokers! {
         let mut late = Request::get(path).subscribe(server.address).await;
         let mut live = Request::get("/v2/stream/cut").subscribe(server.address).await;
         assert_eq!(numbers(&late.events(1).await), [0]);
-        sick.cut(&topic, 0, 600).await;
+        faulty.truncate_log(&topic, 0, 600).await;
         for n in 700..708 {
             cluster.produce(record(&topic, 0, now(), n)).await;
         }

@@ -3,14 +3,14 @@
 use std::process::{Command, Stdio};
 
 use crate::support::admin::{Cluster, NewRecord};
-use crate::support::brokers::kafka_is_here;
+use crate::support::brokers::kafka_available;
 use crate::support::deadline::eventually;
 use crate::support::jars::java_version;
 use crate::support::kafka::KafkaBroker;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_killed_and_started_again_keeps_its_log_and_its_address() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("to be killed").await;
@@ -20,7 +20,7 @@ async fn a_broker_killed_and_started_again_keeps_its_log_and_its_address() {
         .produce(NewRecord::new("kept", 0, 1, "before"))
         .await;
     broker.kill();
-    assert!(!cluster.answers().await);
+    assert!(!cluster.is_reachable().await);
     broker.restart().await;
     assert_eq!(
         cluster
@@ -29,7 +29,7 @@ async fn a_broker_killed_and_started_again_keeps_its_log_and_its_address() {
         1
     );
     broker.stop();
-    assert!(!cluster.answers().await);
+    assert!(!cluster.is_reachable().await);
     broker.restart().await;
     let values: Vec<_> = cluster
         .log("kept")
@@ -42,7 +42,7 @@ async fn a_broker_killed_and_started_again_keeps_its_log_and_its_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_cannot_start_says_why() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let cause = KafkaBroker::try_start("misconfigured", &[("num.io.threads", "none")])
@@ -54,7 +54,7 @@ async fn a_broker_that_cannot_start_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_further_listener_answers_at_its_own_port() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let extra = [
@@ -91,14 +91,14 @@ const TO_BE_KILLED: &str = "EVENTSTREAMS_TEST_TO_BE_KILLED";
 /// Runs the test binary a second time, for [`the_process_that_is_killed`], kills that, and looks for what is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_broker_outlives_a_killed_test_process() {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut process = Command::new(std::env::current_exe().expect("the test binary's path"))
         .args([
             "--exact",
-            "harness::real_kafka::the_process_that_is_killed",
+            "selftest::kafka_process::the_process_that_is_killed",
             "--ignored",
         ])
         .env("TMPDIR", folder.path())
@@ -121,14 +121,14 @@ async fn no_broker_outlives_a_killed_test_process() {
             .filter(|address| address.ends_with('\n'))
     });
     let cluster = Cluster::new(address.await.trim());
-    assert!(cluster.answers().await);
+    assert!(cluster.is_reachable().await);
     process.kill().expect("it can be killed");
     process.wait().expect("it can be waited for");
     eventually("the broker and its folder to be gone", async || {
         entries().is_empty().then_some(())
     })
     .await;
-    assert!(!cluster.answers().await);
+    assert!(!cluster.is_reachable().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +138,7 @@ async fn the_process_that_is_killed() {
         return;
     }
     let broker = KafkaBroker::start("to be orphaned").await;
-    broker.write_beside_log("started", &format!("{}\n", broker.bootstrap));
+    broker.write_file("started", &format!("{}\n", broker.bootstrap));
     tokio::time::sleep(std::time::Duration::from_mins(10)).await;
 }
 

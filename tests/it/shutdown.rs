@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use crate::support::admin::{Cluster, unique};
 use crate::support::balancer::Balancer;
-use crate::support::crowd::{Crowd, numbered_for};
+use crate::support::crowd::{Crowd, crowd_records};
 use crate::support::deadline::{eventually, within};
 use crate::support::process::ServerProcess;
 use crate::support::server::Settings;
@@ -44,7 +44,7 @@ on_both_brokers! {
         assert_eq!(status(server.admin, "/healthz").await, 200);
         // Who has not heard of it yet is served.
         let mut after = Request::get("/v2/stream/left").subscribe(server.address).await;
-        cluster.produce_many("none", numbered_for(&topic, 1, 0..1)).await;
+        cluster.produce_many("none", crowd_records(&topic, 1, 0..1)).await;
         for subscriber in [&mut before, &mut after] {
             assert_eq!(subscriber.event().await.json()["n"], 0);
         }
@@ -52,7 +52,7 @@ on_both_brokers! {
         for subscriber in [&mut before, &mut after] {
             assert_eq!(subscriber.rest().await, (Vec::new(), End::Complete));
         }
-        assert_eq!(server.ended().await.code(), Some(0));
+        assert_eq!(server.wait_for_exit().await.code(), Some(0));
     }
 
     /// Over five minutes, of which the test sees the beginning.
@@ -64,7 +64,7 @@ on_both_brokers! {
         let ended = "eventstreams_streams_closed_total{reason=\"shutdown\"}";
         eventually("a stream to end", async || (server.metric(ended).await > 0).then_some(())).await;
         // Most go on, and are served.
-        cluster.produce_many("none", numbered_for(&topic, 1, 0..1)).await;
+        cluster.produce_many("none", crowd_records(&topic, 1, 0..1)).await;
         let events = join_all(all.iter_mut().map(Subscriber::event_or_end)).await;
         let gone = events.iter().filter(|event| event.is_none()).count();
         assert!((1..75).contains(&gone), "{gone} of 150 streams have ended");
@@ -80,7 +80,7 @@ on_both_brokers! {
         server.terminate();
         let publishing = async {
             for n in 0..300 {
-                producer.produce_many(numbered_for(&topic, 1, std::iter::once(n))).await;
+                producer.produce_many(crowd_records(&topic, 1, std::iter::once(n))).await;
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
@@ -90,7 +90,7 @@ on_both_brokers! {
             assert_eq!(numbers, (0..events.len() as u64).map(Some).collect::<Vec<_>>());
             (String::from_utf8(subscriber.response.body).expect("text"), end)
         }));
-        let ended = async { (server.ended().await.code(), begun.elapsed().as_millis()) };
+        let ended = async { (server.wait_for_exit().await.code(), begun.elapsed().as_millis()) };
         let (ends, (code, took), ()) = tokio::join!(ends, ended, publishing);
         println!("drain of 200 streams, drain_delay_ms 200, drain_ms 2000: the process ended after {took} ms");
         assert_eq!(code, Some(0));
@@ -123,17 +123,17 @@ on_both_brokers! {
         eventually("two servers to be ready", async || (balancer.ready() == 2).then_some(())).await;
         let request = Request::get("/v2/stream/left");
         let crowd = Crowd::start(balancer.address, &request, vec![None; CLIENTS], &[0, 1]);
-        crowd.all_opened(1).await;
+        crowd.wait_until_opened(1).await;
         let producer = cluster.producer("none");
-        producer.produce_many(numbered_for(&topic, 2, 0..10)).await;
-        crowd.all_have(10).await;
+        producer.produce_many(crowd_records(&topic, 2, 0..10)).await;
+        crowd.wait_for_events(10).await;
         let rolled = async {
             for _ in 0..2 {
                 running.push(start().await);
                 let mut old = running.remove(0);
                 eventually("three servers to be ready", async || (balancer.ready() == 3).then_some(())).await;
                 old.terminate();
-                assert_eq!(old.ended().await.code(), Some(0));
+                assert_eq!(old.wait_for_exit().await.code(), Some(0));
                 eventually("two servers to be ready", async || (balancer.ready() == 2).then_some(())).await;
             }
         };
@@ -145,16 +145,16 @@ on_both_brokers! {
                     () = &mut rolled => return,
                     () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
                 }
-                producer.produce_many(numbered_for(&topic, 2, count..count + 2)).await;
+                producer.produce_many(crowd_records(&topic, 2, count..count + 2)).await;
                 count += 2;
             }
         });
         let begun = Instant::now();
         rolled.await;
-        producer.produce_many(numbered_for(&topic, 2, count..count + 10)).await;
-        crowd.all_have(count + 10).await;
+        producer.produce_many(crowd_records(&topic, 2, count..count + 10)).await;
+        crowd.wait_for_events(count + 10).await;
         let opened = crowd.sum(|client| &client.opened);
-        let told = crowd.sum(|client| &client.told_to_retry);
+        let told = crowd.sum(|client| &client.retry_frames);
         assert_eq!(opened, CLIENTS + told, "who came back was told to");
         println!(
             "rolling restart of 2 processes, {CLIENTS} clients: {} events each, {told} streams ended and opened again, in {} ms",

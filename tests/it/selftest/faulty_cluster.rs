@@ -7,29 +7,29 @@ use crate::support::admin::NewRecord;
 
 on_both_brokers! {
     /// The others of the same cluster live on meanwhile.
-    async fn partitions_lose_their_leader_and_get_it_back(sick: SickCluster) {
-        let cluster = sick.cluster.clone();
+    async fn partitions_lose_their_leader_and_get_it_back(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
         cluster.create_topic("well", 1).await;
-        sick.create_topic_on_second("sick", 2).await;
+        faulty.create_topic_on_second("sick", 2).await;
         cluster.produce(NewRecord::new("sick", 1, 1, "before")).await;
-        sick.second_goes().await;
+        faulty.stop_second_node().await;
         let partition = |number| PartitionDescription { number, has_leader: false };
         let described = cluster.describe(&["sick", "well"]).await;
         assert_eq!((described[0].error, &described[0].partitions), (None, &vec![partition(0), partition(1)]));
         assert!(described[1].partitions[0].has_leader);
         cluster.produce(NewRecord::new("well", 0, 1, "meanwhile")).await;
-        sick.second_returns().await;
+        faulty.restart_second_node().await;
         assert_eq!(cluster.produce(NewRecord::new("sick", 1, 2, "after")).await, 1);
         assert_eq!(cluster.log("sick").await.len(), 2);
     }
 
-    async fn a_log_loses_its_end_and_takes_other_records_there(sick: SickCluster) {
-        let cluster = sick.cluster.clone();
+    async fn a_log_loses_its_end_and_takes_other_records_there(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
         cluster.create_topic("cut", 1).await;
         for n in 0..10 {
             cluster.produce(NewRecord::new("cut", 0, n, format!("{n}"))).await;
         }
-        sick.cut("cut", 0, 6).await;
+        faulty.truncate_log("cut", 0, 6).await;
         assert_eq!(cluster.watermarks("cut", 0).await, (0, 6));
         assert_eq!(cluster.produce(NewRecord::new("cut", 0, 20, "other")).await, 6);
         let values: Vec<_> = cluster.log("cut").await.into_iter().filter_map(|record| record.value).collect();
@@ -37,14 +37,14 @@ on_both_brokers! {
     }
 
     /// A consumer that stood behind the cut is told that its position is gone, although other records have taken the offsets.
-    async fn a_consumer_behind_the_cut_is_told(sick: SickCluster) {
-        let cluster = sick.cluster.clone();
+    async fn a_consumer_behind_the_cut_is_told(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
         cluster.create_topic("cut", 1).await;
         for n in 0..4 {
             cluster.produce(NewRecord::new("cut", 0, n, "before")).await;
         }
         let reader = cluster.reader_at("cut", 0, 2, 2).await;
-        sick.cut("cut", 0, 1).await;
+        faulty.truncate_log("cut", 0, 1).await;
         for n in 0..6 {
             cluster.produce(NewRecord::new("cut", 0, n, "after")).await;
         }

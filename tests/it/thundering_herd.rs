@@ -2,14 +2,14 @@
 //! fast is only told. The long runs are for a release build:
 //!
 //! ```sh
-//! cargo test --release --test it -- --ignored --nocapture herd::
+//! cargo test --release --test it -- --ignored --nocapture thundering_herd::
 //! ```
 
 use std::time::{Duration, Instant};
 
 use crate::support::admin::NewRecord;
-use crate::support::brokers::kafka_is_here;
-use crate::support::crowd::{Crowd, now_ms, numbered_for};
+use crate::support::brokers::kafka_available;
+use crate::support::crowd::{Crowd, crowd_records, now_ms};
 use crate::support::kafka::KafkaBroker;
 use crate::support::numbered::TIME;
 use crate::support::process::ServerProcess;
@@ -41,7 +41,7 @@ async fn a_past_of_a_million_records_for_twenty_clients_leaves_the_live_ones_alo
 /// Ids that are two minutes old, of a stream with an event of 1.3 kB a second.
 async fn come_back(clients: usize) {
     const EVENTS: usize = 120;
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let broker = KafkaBroker::start("behind a herd").await;
@@ -76,7 +76,7 @@ async fn come_back(clients: usize) {
         vec![id; clients],
         &[1],
     );
-    herd.all_have(EVENTS - 1).await;
+    herd.wait_for_events(EVENTS - 1).await;
     let took = begun.elapsed();
     let [reads, lookups] = [
         "eventstreams_replay_reads_total",
@@ -88,7 +88,7 @@ async fn come_back(clients: usize) {
         "{clients} clients come back at once, {} events of 1.3 kB behind: all caught up after {} ms; process {} MiB",
         EVENTS - 1,
         took.as_millis(),
-        server.memory() >> 20
+        server.resident_bytes() >> 20
     );
     assert_eq!(
         herd.sum(|client| &client.opened),
@@ -106,12 +106,12 @@ async fn come_back(clients: usize) {
             )],
         )
         .await;
-    herd.all_have(EVENTS).await;
+    herd.wait_for_events(EVENTS).await;
 }
 
 /// 500 live clients get 20 events a second; then 20 others read `records` out of Kafka.
 async fn read_backlog(records: usize) {
-    if !kafka_is_here().await {
+    if !kafka_available().await {
         return;
     }
     let broker = KafkaBroker::start("with a long past").await;
@@ -145,12 +145,12 @@ async fn read_backlog(records: usize) {
         vec![None; 500],
         &[0],
     );
-    live.all_opened(1).await;
+    live.wait_until_opened(1).await;
     let mut count = 0;
     let mut tick = async || {
         tokio::time::sleep(Duration::from_millis(50)).await;
         producer
-            .produce_many(numbered_for("eqiad.now", 1, std::iter::once(count)))
+            .produce_many(crowd_records("eqiad.now", 1, std::iter::once(count)))
             .await;
         count += 1;
         count
@@ -158,7 +158,7 @@ async fn read_backlog(records: usize) {
     for _ in 0..100 {
         tick().await;
     }
-    live.all_have(100).await;
+    live.wait_for_events(100).await;
     let before = live.delays();
     let begun = Instant::now();
     let past = Crowd::start(
@@ -167,7 +167,7 @@ async fn read_backlog(records: usize) {
         vec![None; 20],
         &[0],
     );
-    let complete = past.all_have(records);
+    let complete = past.wait_for_events(records);
     tokio::pin!(complete);
     let mut last = 100;
     loop {
@@ -193,6 +193,6 @@ async fn read_backlog(records: usize) {
         "nobody had to come twice"
     );
     let end = cluster.watermarks("eqiad.now", 0).await.1;
-    live.all_have(usize::try_from(end).expect("an offset"))
+    live.wait_for_events(usize::try_from(end).expect("an offset"))
         .await;
 }
