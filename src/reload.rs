@@ -18,13 +18,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::event::RedactionRules;
+use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::Hub;
-use crate::kafka::{Preparation, Redaction};
+use crate::kafka::EventPipeline;
 use crate::limits;
-use crate::telemetry::metrics::{Metrics, ReasonLabel};
 use crate::shutdown::Shutdown;
 use crate::stream::{Catalog, Loaded, Topic, is_fetched, load_catalog, source_file};
+use crate::telemetry::metrics::{Metrics, ReasonLabel};
 
 /// What the reloader changes.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Reloaded {
     /// The topics that are read.
     pub topics: Arc<ArcSwap<BTreeSet<Topic>>>,
     /// The rules that events are redacted by.
-    pub preparation: Arc<Preparation>,
+    pub pipeline: Arc<EventPipeline>,
     /// Where events are kept that were redacted by other rules.
     pub hub: Arc<Hub>,
     /// Where reloads are counted.
@@ -220,12 +220,12 @@ impl Reloader {
         let Reloaded {
             catalog: current,
             topics,
-            preparation,
+            pipeline,
             hub,
             ..
         } = &self.reloaded;
-        let redaction = Redaction::new(RedactionRules::new(&config.redacted_pages), &catalog);
-        let redacts = preparation.replace(redaction, |redaction| {
+        let redaction = RedactionPolicy::new(RedactionRules::new(&config.redacted_pages), &catalog);
+        let redacts = pipeline.replace(redaction, |redaction| {
             hub.rewrite(|topic, event| redaction.redact_again(topic, event));
         });
         topics.store(Arc::new(catalog.topics()));

@@ -16,12 +16,12 @@ use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
 use crate::delivery::{Delivery, StreamLimit, WriteGroups};
-use crate::event::RedactionRules;
+use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::http::server::{ConnectionSlots, ListenerLimits, serve};
 use crate::http::{self, App, ClientAddresses, Documents, RequestRate};
-use crate::kafka::{KafkaClient, KafkaReader, KafkaThreads, Preparation, Redaction};
+use crate::kafka::{EventPipeline, KafkaClient, KafkaReader, KafkaThreads};
 use crate::limits;
 use crate::memory;
 use crate::reload::{Reloaded, Reloader};
@@ -143,11 +143,11 @@ impl Server {
         );
         let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
         let redaction =
-            Redaction::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
+            RedactionPolicy::new(RedactionRules::new(&config.redacted_pages), &loaded.catalog);
         let reloaded = Reloaded {
             topics: Arc::new(ArcSwap::from_pointee(loaded.catalog.topics())),
             catalog: Arc::new(watch::Sender::new(Arc::new(loaded.catalog))),
-            preparation: Arc::new(Preparation::new(
+            pipeline: Arc::new(EventPipeline::new(
                 redaction,
                 config.limits.event_bytes_max,
                 Arc::clone(&metrics),
@@ -362,7 +362,7 @@ fn kafka_reader(config: &Config, reloaded: &Reloaded, health: Arc<KafkaHealth>) 
         topics: Arc::clone(&reloaded.topics),
         reach_back: Duration::from_millis(config.kafka.live_reach_back_ms),
         metadata_refresh: Duration::from_millis(config.kafka.metadata_refresh_ms),
-        preparation: Arc::clone(&reloaded.preparation),
+        pipeline: Arc::clone(&reloaded.pipeline),
     }
 }
 

@@ -41,7 +41,7 @@ const OPEN_BRACKETS: u64 = 8;
 
 #[test]
 fn an_event_is_prepared_with_one_buffer_of_its_own_length() {
-    let kind = RedactionKind::all_treatments();
+    let kind = RedactionKind::strictest();
     for (topic, value) in samples() {
         let (info, event) = allocated(|| prepared(&topic, &value, kind));
         let (text, length) = (String::from_utf8_lossy(&value), event.json().len() as u64);
@@ -56,7 +56,7 @@ fn an_event_is_prepared_with_one_buffer_of_its_own_length() {
 
 #[test]
 fn a_frame_is_rendered_into_one_buffer_of_its_own_length() {
-    let kind = RedactionKind::all_treatments();
+    let kind = RedactionKind::strictest();
     let mut id = EventId::new();
     for (number, (topic, value)) in (0..).zip(samples()) {
         let event = prepared(&topic, &value, kind);

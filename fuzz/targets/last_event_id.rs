@@ -4,7 +4,7 @@
 #![no_main]
 
 use eventstreams::cursor::{
-    AskedPosition, EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId,
+    RequestedPosition, EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId,
     Offset, Partition, Position, TimestampMs,
 };
 use eventstreams::stream::Topic;
@@ -27,19 +27,19 @@ fuzz_target!(|text: &str| {
                 .any(|other| (&other.topic, other.partition) == (&entry.topic, entry.partition))
         );
         let Some(partition) = entry.partition else {
-            assert_eq!(entry.position, AskedPosition::Unset);
+            assert_eq!(entry.position, RequestedPosition::Unset);
             continue;
         };
         assert!(partition.0 >= 0);
         let (number, log) = match entry.position {
-            AskedPosition::Both {
+            RequestedPosition::Both {
                 next,
                 timestamp,
                 log,
             } => ((next.0, timestamp.0), log),
-            AskedPosition::Offset(next) => ((next.0, 0), None),
-            AskedPosition::Timestamp(timestamp) => ((0, timestamp.0), None),
-            AskedPosition::Unset | AskedPosition::Live | AskedPosition::Earliest => continue,
+            RequestedPosition::Offset(next) => ((next.0, 0), None),
+            RequestedPosition::Timestamp(timestamp) => ((0, timestamp.0), None),
+            RequestedPosition::Unset | RequestedPosition::Live | RequestedPosition::Earliest => continue,
         };
         assert!(number.0 >= 0 && number.1 >= 0);
         let position = Position {
@@ -93,7 +93,7 @@ fn check(rendered: &EventId, positions: &[Entry]) {
         assert_eq!((&entry.topic, entry.partition), (topic, Some(*partition)));
         assert_eq!(
             entry.position,
-            AskedPosition::Both {
+            RequestedPosition::Both {
                 next: *next,
                 timestamp: *timestamp,
                 log: *log

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use eventstreams::cursor::{AskedEntry, AskedPosition, LogAnswer, Offset, Partition, TimestampMs};
+use eventstreams::cursor::{IdEntry, RequestedPosition, LogAnswer, Offset, Partition, TimestampMs};
 use eventstreams::event::{self, Format, Record, RedactionKind, RedactionRules};
 use eventstreams::fanout::upstream::{UpstreamRequests, upstream};
 use eventstreams::fanout::{
@@ -83,7 +83,7 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, offset: usize) {
     let prepared = event::prepare(
         &record,
         &RedactionRules::default(),
-        RedactionKind::all_treatments(),
+        RedactionKind::strictest(),
         100,
     )
     .expect("an event");
@@ -95,7 +95,7 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, offset: usize) {
     }]);
 }
 
-async fn begin(hub: &Arc<Hub>, last_event_id: Vec<AskedEntry>) -> Started {
+async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Started {
     let asked = Asked {
         topics: vec![topic()],
         format: Format::Ndjson,
@@ -171,8 +171,8 @@ fn returning_subscribers(count: usize, published: usize, offset: usize) {
             thread::spawn(move || {
                 future::block_on(async {
                     let position =
-                        AskedPosition::Offset(Offset(i64::try_from(offset).expect("few")));
-                    let id = vec![AskedEntry {
+                        RequestedPosition::Offset(Offset(i64::try_from(offset).expect("few")));
+                    let id = vec![IdEntry {
                         topic: topic(),
                         partition: Some(Partition(0)),
                         position,

@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::cursor::{
-        IdEntry, AskedPosition, LastEventId, Offset, TimestampMs, TopicIdentity,
+        IdEntry, LastEventId, Offset, RequestedPosition, TimestampMs, TopicIdentity,
     };
 
     fn at(next: i64, timestamp: i64) -> Position {
@@ -339,13 +339,13 @@ mod tests {
                         let partition = Partition(i32::try_from(model.len()).unwrap());
                         let slot = id.push_slot(topic.as_str().into(), partition, log, Position { next, timestamp });
                         prop_assert_eq!(slot, model.len());
-                        let position = AskedPosition::Both { next, timestamp, log };
+                        let position = RequestedPosition::Both { next, timestamp, log };
                         model.push(Some(IdEntry { topic: topic.as_str().into(), partition: Some(partition), position }));
                     }
                     Step::Set(index, position) if !model.is_empty() => {
                         let slot = index.index(model.len());
                         id.set(slot, position);
-                        if let Some(IdEntry { position: AskedPosition::Both { next, timestamp, .. }, .. }) = &mut model[slot] {
+                        if let Some(IdEntry { position: RequestedPosition::Both { next, timestamp, .. }, .. }) = &mut model[slot] {
                             (*next, *timestamp) = (position.next, position.timestamp);
                         }
                     }

@@ -31,12 +31,12 @@ pub struct IdEntry {
     /// The partition, not negative. `None` when only the topic is named; then `position` is `Unset`.
     pub partition: Option<Partition>,
     /// Where to begin.
-    pub position: AskedPosition,
+    pub position: RequestedPosition,
 }
 
 /// Where an id asks to begin in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedPosition {
+pub enum RequestedPosition {
     /// Named without a position: at `since` when that is given, else live.
     Unset,
     /// Live: what comes from now on (`offset: -1`).
@@ -177,7 +177,7 @@ impl LastEventId {
             });
         }
         let mut entries: Vec<IdEntry> = Vec::with_capacity(raws.len());
-        let mut seen: HashMap<(Topic, Option<Partition>), (usize, AskedPosition)> =
+        let mut seen: HashMap<(Topic, Option<Partition>), (usize, RequestedPosition)> =
             HashMap::with_capacity(raws.len());
         for (index, raw) in raws.into_iter().enumerate() {
             let at = |error| LastEventIdError::Entry { index, error };
@@ -228,7 +228,7 @@ fn parse_entry(raw: &str) -> Result<IdEntry, EntryError> {
         return Ok(IdEntry {
             topic: parse_topic(raw)?,
             partition: None,
-            position: AskedPosition::Unset,
+            position: RequestedPosition::Unset,
         });
     }
     if !raw.starts_with('{') {
@@ -253,21 +253,21 @@ fn parse_entry(raw: &str) -> Result<IdEntry, EntryError> {
     };
     let position = match (offset, timestamp) {
         (Some(..-2), _) => return Err(EntryError::NegativeOffset),
-        (None, None) => AskedPosition::Unset,
-        (Some(-1), None) => AskedPosition::Live,
-        (Some(-2), _) => AskedPosition::Earliest,
-        (None | Some(-1), Some(timestamp)) => AskedPosition::Timestamp(timestamp),
-        (Some(offset), None) => AskedPosition::Offset(Offset(offset)),
+        (None, None) => RequestedPosition::Unset,
+        (Some(-1), None) => RequestedPosition::Live,
+        (Some(-2), _) => RequestedPosition::Earliest,
+        (None | Some(-1), Some(timestamp)) => RequestedPosition::Timestamp(timestamp),
+        (Some(offset), None) => RequestedPosition::Offset(Offset(offset)),
         (Some(offset), Some(timestamp)) => {
             let log = entry.log.map(|raw| parse_log(raw.get()));
-            AskedPosition::Both {
+            RequestedPosition::Both {
                 next: Offset(offset),
                 timestamp,
                 log,
             }
         }
     };
-    if partition.is_none() && position != AskedPosition::Unset {
+    if partition.is_none() && position != RequestedPosition::Unset {
         return Err(EntryError::NoPartition);
     }
     Ok(IdEntry {

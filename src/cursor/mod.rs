@@ -30,8 +30,8 @@ pub mod since;
 
 pub use event_id::EventId;
 pub use last_event_id::{
-    IdEntry, AskedPosition, EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId,
-    LastEventIdError,
+    EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, IdEntry, LastEventId, LastEventIdError,
+    RequestedPosition,
 };
 pub use log_id::{LogId, LogMatch, TopicIdentity};
 pub use position::{Offset, Partition, Position, TimestampMs};

@@ -1,6 +1,7 @@
 //! Partition, offset and timestamp, and the pair that an event id carries for each partition.
 
 use std::fmt;
+use std::time::Duration;
 
 macro_rules! number_type {
     ($(#[$doc:meta])* $name:ident($number:ty)) => {
@@ -22,7 +23,8 @@ number_type! {
 }
 
 number_type! {
-    /// A place in a partition's log. In a cursor it is ALWAYS the next offset to read, never the last one read.
+    /// A position in a partition's log. In a cursor it is ALWAYS the next offset to read, never the
+    /// last one read.
     Offset(i64)
 }
 
@@ -31,7 +33,39 @@ number_type! {
     TimestampMs(i64)
 }
 
-/// Where a subscriber is in one partition: what an event id says of it.
+impl TimestampMs {
+    /// The time of this machine's clock.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// The time `duration` later, or the latest that there is.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(milliseconds(duration)))
+    }
+
+    /// The time `duration` earlier, or the earliest that there is.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(milliseconds(duration)))
+    }
+
+    /// Seconds since 1970, as Prometheus counts them.
+    #[must_use]
+    pub fn as_secs_f64(self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+        let milliseconds = self.0 as f64;
+        milliseconds / 1000.0
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Where a subscriber is in one partition: its part of an event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The next offset to read in the log that the id was written for.

@@ -11,7 +11,7 @@
 //!
 //! Each entry is judged by itself. A position that cannot be had is never replaced silently.
 
-use super::{AskedPosition, LogId, LogMatch, Offset, Position, TimestampMs};
+use super::{LogId, LogMatch, Offset, Position, RequestedPosition, TimestampMs};
 
 /// What a client wants of one partition, once its `log` was compared with the log that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +46,16 @@ pub enum Target {
 impl Target {
     /// Compares what was asked with the log that is read; `current` is `None` where Kafka does not tell.
     #[must_use]
-    pub fn new(asked: AskedPosition, current: Option<LogId>) -> Self {
+    pub fn new(asked: RequestedPosition, current: Option<LogId>) -> Self {
         match asked {
-            AskedPosition::Unset | AskedPosition::Live => Self::Live,
-            AskedPosition::Earliest => Self::Earliest,
-            AskedPosition::Offset(next) => Self::Offset {
+            RequestedPosition::Unset | RequestedPosition::Live => Self::Live,
+            RequestedPosition::Earliest => Self::Earliest,
+            RequestedPosition::Offset(next) => Self::Offset {
                 next,
                 timestamp: None,
             },
-            AskedPosition::Timestamp(time) => Self::Time(time),
-            AskedPosition::Both {
+            RequestedPosition::Timestamp(time) => Self::Time(time),
+            RequestedPosition::Both {
                 next,
                 timestamp,
                 log,

@@ -1,7 +1,7 @@
 //! Counts what is delivered, stream by stream.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -122,14 +122,8 @@ impl DeliveryCounters {
             return;
         }
         self.last_observed = Instant::now();
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
-        self.metrics
-            .delivery_seconds
-            .observe((now - timestamp.0 as f64 / 1000.0).max(0.0));
+        let delay = TimestampMs::now().as_secs_f64() - timestamp.as_secs_f64();
+        self.metrics.delivery_seconds.observe(delay.max(0.0));
     }
 }
 

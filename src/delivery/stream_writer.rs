@@ -89,12 +89,12 @@ impl StreamWriter {
 
     /// Waits for `progress` while `bytes` wait for the client: at most `write_timeout`, and only while there is memory.
     async fn progress<T>(&self, bytes: usize, progress: impl Future<Output = T>) -> io::Result<T> {
-        let mut memory = self.memory.stalled().wait(bytes);
+        let mut memory = self.memory.stalled().register(bytes);
         let progress = tokio::time::timeout(self.write_timeout, progress);
         tokio::select! {
             biased;
             progress = progress => progress.map_err(|_| io::ErrorKind::TimedOut.into()),
-            () = memory.told() => Err(io::ErrorKind::OutOfMemory.into()),
+            () = memory.evicted() => Err(io::ErrorKind::OutOfMemory.into()),
         }
     }
 

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-use super::object::{Cuts, each_member, span, wanted_members};
-use super::redact::{RedactionRules, Suspicion};
+use super::json_object::{Cuts, each_member, span, wanted_members};
+use super::redact::{PageMatch, RedactionRules};
 use super::{Record, SkipReason};
 
 /// What one pass over an event's text found out: where Kafka's fields go, and whether the event is to be redacted.
@@ -39,19 +39,19 @@ pub(super) fn scan(text: &str, has_key: bool, rules: &RedactionRules) -> Result<
             SkipReason::NotJson
         });
     }
-    let mut suspicion = Suspicion::new(rules);
+    let mut page = PageMatch::new(rules);
     let mut meta: Option<Result<Scan, SkipReason>> = None;
-    let wanted = |name: &str| name == "meta" || rules.want(name);
+    let wanted = |name: &str| name == "meta" || PageMatch::may_hold_title(rules, name);
     wanted_members(text, wanted, |member| {
         if member.name == "meta" {
-            meta = Some(scan_meta(text, member.value, has_key, &mut suspicion));
+            meta = Some(scan_meta(text, member.value, has_key, &mut page));
         } else {
-            suspicion.see_member(member);
+            page.add_member(member);
         }
     })
     .map_err(|_| SkipReason::NotJson)?;
     let mut scan = meta.unwrap_or_else(|| Ok(without_meta(text)))?;
-    scan.redact = suspicion.is_confirmed();
+    scan.redact = page.is_named();
     Ok(scan)
 }
 
@@ -78,7 +78,7 @@ fn scan_meta<'a>(
     text: &str,
     meta: &'a str,
     has_key: bool,
-    suspicion: &mut Suspicion<'a, '_>,
+    page: &mut PageMatch<'a, '_>,
 ) -> Result<Scan, SkipReason> {
     let place = span(text, meta);
     if meta == "null" {
@@ -97,7 +97,7 @@ fn scan_meta<'a>(
         "key" if has_key => cuts.cut(text, member.value),
         name => {
             if name == "domain" {
-                suspicion.see_domain(member.value);
+                page.add_domain(member.value);
             }
             cuts.keep(text, member.value);
         }

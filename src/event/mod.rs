@@ -7,8 +7,8 @@
 //! such object is skipped with a [`SkipReason`].
 //!
 //! * `record`: what Kafka handed over, and why it may not be delivered.
-//! * `text`: the value as one line of text.
-//! * `object`: an object's members as slices of its text, and how to cut some out.
+//! * `json_text`: the value as one line of text.
+//! * `json_object`: an object's members as slices of its text, and how to cut some out.
 //! * `augment`: adds Kafka's fields to `meta`.
 //! * `redact`: the operator's rules, which events they mean, and what those lose.
 //! * `prepare`: the way from a record to a public event.
@@ -24,7 +24,7 @@
 //! * JSON of any depth passes, and lone surrogate escapes (`"\ud800"`) pass, because no byte of the producer is ours to judge
 //!   while it is JSON by RFC 8259: `json_of_any_depth_passes`, `what_mainstream_parsers_accept_passes_unchanged`.
 //! * A byte order mark and white space around the object are dropped, line breaks between tokens go with the white space
-//!   around them: `text.rs`, `a_pretty_printed_value_comes_out_on_one_line_with_its_other_white_space_kept`.
+//!   around them: `json_text.rs`, `a_pretty_printed_value_comes_out_on_one_line_with_its_other_white_space_kept`.
 //! * A `page_change` event of a named page has `performer: {}` even when it had none: `redact.rs`,
 //!   `page_change_gets_an_empty_performer_where_there_was_none`.
 //! * A title matches over differences that `MediaWiki` does not keep: `redact.rs`,
@@ -32,15 +32,15 @@
 
 mod augment;
 pub mod frame;
-mod object;
+mod json_object;
+mod json_text;
 mod prepare;
 mod record;
 mod redact;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use frame::Format;
 pub use prepare::{Prepared, PublicEvent, prepare, redact_again};
 pub use record::{Record, SkipReason};
-pub use redact::{RedactionKind, RedactionRules};
+pub use redact::{RedactionKind, RedactionPolicy, RedactionRules};

@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::augment::{scan, splice};
+use super::json_text::one_line;
 use super::redact::redact;
-use super::text::one_line;
 use super::{Record, RedactionKind, RedactionRules, SkipReason};
 
 /// An event as clients get it: one JSON object on one line (no CR, no LF), augmented, and redacted where it had to be.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -17,8 +18,8 @@ use crate::cursor::{LogId, MovedReason, Offset, Partition, Requested, TimestampM
 use crate::event::PublicEvent;
 use crate::limits;
 use crate::memory::{MemoryBudget, Use};
-use crate::telemetry::metrics::{KindLabel, Metrics};
 use crate::stream::Topic;
+use crate::telemetry::metrics::{KindLabel, Metrics};
 
 /// The hub's bounds.
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +39,7 @@ pub struct HubLimits {
 }
 
 /// How far a record's timestamp may lie ahead of this machine's clock before it is of the future.
-pub const FUTURE_MS: i64 = 3_600_000;
-
-/// This machine's clock.
-#[must_use]
-pub fn now_ms() -> TimestampMs {
-    TimestampMs(jiff::Timestamp::now().as_millisecond())
-}
+pub const FUTURE_MIN: Duration = Duration::from_hours(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -147,10 +142,10 @@ impl Hub {
         }
         let excess = self.memory.excess();
         if excess > 0 {
-            let gone = self.memory.stalled().yield_bytes(excess);
+            let gone = self.memory.stalled().evict(excess);
             self.metrics.memory_disconnects.inc_by(gone as u64);
         }
-        self.memory.forget_wanted();
+        self.memory.reset_demand();
     }
 
     /// Asks that topics be looked for now: other ones may be wanted.
@@ -305,7 +300,7 @@ impl Hub {
     /// Takes in a batch from the live consumer: memory log first, then every feed that follows, then one wake-up for each.
     /// Never waits for a subscriber.
     pub fn publish(&self, batch: Vec<Arrival>) {
-        let horizon = TimestampMs(now_ms().0.saturating_add(FUTURE_MS));
+        let horizon = TimestampMs::now().saturating_add(FUTURE_MIN);
         let mut retention = self.retention.lock();
         let mut touched: Vec<Arc<FeedUse>> = Vec::new();
         for Arrival {
@@ -507,7 +502,7 @@ impl Hub {
             .feeds
             .set(i64::try_from(feeds).unwrap_or(i64::MAX));
         self.feed_bytes_max.store(
-            self.memory.of_each_feed(feeds, self.limits.feed_bytes_max),
+            self.memory.feed_share(feeds, self.limits.feed_bytes_max),
             Ordering::Relaxed,
         );
     }

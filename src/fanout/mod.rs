@@ -40,9 +40,9 @@ mod turns;
 pub mod upstream;
 
 pub use feed::{Delivered, FeedKey};
-pub use hub::{FUTURE_MS, Hub, HubLimits, now_ms};
+pub use hub::{FUTURE_MIN, Hub, HubLimits};
 pub use partition::{Arrival, HubPartition};
 pub use partition_log::{LogEntry, LogStart};
-pub use start::{SubscribeRequest, Subscribed, SubscribeError, subscribe};
+pub use start::{SubscribeError, SubscribeRequest, Subscribed, subscribe};
 pub use subscription::{Batch, Moved, Subscription};
 pub use turns::Client;

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::feed::{FeedKey, Slot};
-use super::hub::{Hub, now_ms};
+use super::hub::Hub;
 use super::partition_log::{PartitionLog, RecordBefore};
 use super::subscription::{Moved, Subscription};
 use super::turns::Client;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{
-    self, IdEntry, AskedPosition, Decision, LogAnswer, LogQuestion, MovedReason, Partition,
-    Position, Requested, Target, TimestampMs,
+    self, Decision, IdEntry, LogAnswer, LogQuestion, MovedReason, Partition, Position, Requested,
+    RequestedPosition, Target, TimestampMs,
 };
 use crate::event::frame::Format;
 use crate::limits;
@@ -69,7 +69,10 @@ pub struct Subscribed {
 ///
 /// # Errors
 /// See [`SubscribeError`].
-pub async fn subscribe(hub: &Arc<Hub>, asked: SubscribeRequest) -> Result<Subscribed, SubscribeError> {
+pub async fn subscribe(
+    hub: &Arc<Hub>,
+    asked: SubscribeRequest,
+) -> Result<Subscribed, SubscribeError> {
     if !hub.is_ready() {
         return Err(SubscribeError::NotReady);
     }
@@ -156,11 +159,11 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), Sub
 
 /// What the client asked of each partition.
 struct Wishes<'a> {
-    entries: HashMap<(&'a Topic, Partition), AskedPosition>,
+    entries: HashMap<(&'a Topic, Partition), RequestedPosition>,
     /// The earliest timestamp that the id names in a topic. Partitions of the topic that the id does not know have been added
     /// since, or shortly before: the process that wrote the id may not have found them yet. They begin so much earlier.
     earliest: HashMap<&'a Topic, TimestampMs>,
-    otherwise: AskedPosition,
+    otherwise: RequestedPosition,
 }
 
 impl<'a> Wishes<'a> {
@@ -176,8 +179,8 @@ impl<'a> Wishes<'a> {
             if let Some(partition) = partition {
                 entries.insert((topic, *partition), *position);
             }
-            if let AskedPosition::Timestamp(time)
-            | AskedPosition::Both {
+            if let RequestedPosition::Timestamp(time)
+            | RequestedPosition::Both {
                 timestamp: time, ..
             } = *position
             {
@@ -190,17 +193,17 @@ impl<'a> Wishes<'a> {
         Self {
             entries,
             earliest,
-            otherwise: since.map_or(AskedPosition::Live, AskedPosition::Timestamp),
+            otherwise: since.map_or(RequestedPosition::Live, RequestedPosition::Timestamp),
         }
     }
 
-    fn of(&self, slot: &Slot) -> AskedPosition {
+    fn of(&self, slot: &Slot) -> RequestedPosition {
         let (topic, partition) = (&slot.partition.topic, slot.partition.partition);
         match self.entries.get(&(topic, partition)) {
-            Some(AskedPosition::Unset) => self.otherwise,
+            Some(RequestedPosition::Unset) => self.otherwise,
             Some(position) => *position,
             None => self.earliest.get(topic).map_or(self.otherwise, |time| {
-                AskedPosition::Timestamp(TimestampMs(
+                RequestedPosition::Timestamp(TimestampMs(
                     time.0
                         .saturating_sub(limits::PARTITION_DISCOVERY_LAG_MS)
                         .max(0),
@@ -229,13 +232,13 @@ async fn resolve_slot(
     hub: &Arc<Hub>,
     client: Client,
     slot: &Slot,
-    asked: AskedPosition,
+    asked: RequestedPosition,
 ) -> Result<Decision, UpstreamUnavailable> {
     let live = slot.position;
     let target = match Target::new(asked, slot.partition.log_id) {
         _ if slot.retired => Target::Live,
         // Nothing is as late, but for records that claim to be of the future.
-        Target::Time(time) if time >= now_ms() => Target::Live,
+        Target::Time(time) if time >= TimestampMs::now() => Target::Live,
         target => target,
     };
     if let Target::Offset {

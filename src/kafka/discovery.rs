@@ -26,10 +26,10 @@ use super::offsets::{LOG_END, LOG_START, Times, offsets_at};
 use super::range_reader::RangeReader;
 use super::topics::{Described, describe, nearest};
 use crate::cursor::{LogId, Offset, Partition, TimestampMs};
-use crate::fanout::{Hub, HubPartition, LogStart, now_ms};
-use crate::telemetry::kafka_health::{KafkaHealth, TopicTrouble};
+use crate::fanout::{Hub, HubPartition, LogStart};
 use crate::limits;
 use crate::stream::Topic;
+use crate::telemetry::kafka_health::{KafkaHealth, TopicTrouble};
 
 pub(super) type TopicPartition = (Topic, Partition);
 
@@ -98,7 +98,7 @@ const START_PAUSE: Duration = Duration::from_millis(250);
 const START_POLL: Duration = Duration::from_millis(20);
 
 /// Records of a topic that appears may be so much older than the last look that did not find it.
-const APPEARANCE_MS: i64 = 60_000;
+const APPEARANCE_MAX: Duration = Duration::from_mins(1);
 
 /// Offsets before its start that are read of a partition: a record there says what an id names. All
 /// may be holes.
@@ -120,7 +120,6 @@ impl Discovery {
         stopping: Arc<AtomicBool>,
         in_doubt: Arc<AtomicBool>,
     ) -> Self {
-        let reach_back = i64::try_from(reader.reach_back.as_millis()).unwrap_or(i64::MAX);
         let few = vec![
             ("queued.min.messages", "100".to_owned()),
             ("queued.max.messages.kbytes", "16384".to_owned()),
@@ -135,7 +134,7 @@ impl Discovery {
             topics: Arc::clone(&reader.topics),
             health: Arc::clone(reader.client.health()),
             refresh: reader.metadata_refresh,
-            start_time: TimestampMs(now_ms().0.saturating_sub(reach_back)),
+            start_time: TimestampMs::now().saturating_sub(reader.reach_back),
             cluster: None,
             known: HashMap::new(),
             old: HashSet::new(),
@@ -295,10 +294,7 @@ impl Discovery {
         let highs = self.offsets(&keys, LOG_END);
         let since = partitions.iter().filter_map(|unread| {
             let absent = unread.absent_at?;
-            Some((
-                unread.key.clone(),
-                TimestampMs(absent.0.saturating_sub(APPEARANCE_MS)),
-            ))
+            Some((unread.key.clone(), absent.saturating_sub(APPEARANCE_MAX)))
         });
         let recent = self.offsets_at(&since.collect::<Vec<_>>());
         let first = self.offsets(&keys, TimestampMs(0));
@@ -332,7 +328,7 @@ impl Discovery {
         let lows = self.offsets(&keys, LOG_START);
         // A topic that stream configuration names only later is read from now on: its subscribers come now.
         let start_time = if self.started {
-            now_ms()
+            TimestampMs::now()
         } else {
             self.start_time
         };
@@ -454,7 +450,9 @@ impl Discovery {
         let state = self.states.entry(topic.topic.clone()).or_default();
         let before = std::mem::replace(&mut state.trouble, topic.trouble);
         match topic.trouble {
-            Some(TopicTrouble::DoesNotExist) if !is_known => state.absent_at = Some(now_ms()),
+            Some(TopicTrouble::DoesNotExist) if !is_known => {
+                state.absent_at = Some(TimestampMs::now())
+            }
             Some(_) if !is_known => state.seen_unread = true,
             _ => {}
         }

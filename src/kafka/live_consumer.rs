@@ -18,12 +18,12 @@ use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
 use super::client::Consumer;
-use super::prepare::{Preparation, Prepare, timestamp};
+use super::event_pipeline::{EventPipeline, PipelineSnapshot, timestamp};
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
 use crate::limits;
-use crate::telemetry::metrics::TopicLabel;
 use crate::stream::Topic;
+use crate::telemetry::metrics::TopicLabel;
 
 /// What discovery tells the live consumer.
 pub(super) enum Assignment {
@@ -48,7 +48,7 @@ pub(super) struct Reading {
 pub(super) struct LiveConsumer {
     consumer: Arc<Consumer>,
     hub: Arc<Hub>,
-    preparation: Arc<Preparation>,
+    pipeline: Arc<EventPipeline>,
     assignments: Receiver<Assignment>,
     stopping: Arc<AtomicBool>,
     assigned: HashMap<Topic, HashMap<i32, Assigned>>,
@@ -80,7 +80,7 @@ impl LiveConsumer {
         Self {
             consumer,
             hub,
-            preparation: Arc::clone(&reader.preparation),
+            pipeline: Arc::clone(&reader.pipeline),
             assignments,
             stopping,
             assigned: HashMap::new(),
@@ -93,13 +93,13 @@ impl LiveConsumer {
     pub(super) fn run(mut self) {
         while !self.stopping.load(Ordering::Relaxed) {
             self.take_assignments();
-            let preparation = Arc::clone(&self.preparation);
-            let prepare = preparation.hold();
-            let batch = self.poll_batch(&prepare);
+            let pipeline = Arc::clone(&self.pipeline);
+            let held = pipeline.hold();
+            let batch = self.poll_batch(&held);
             if !batch.is_empty() {
                 self.hub.publish(batch);
             }
-            drop(prepare);
+            drop(held);
             if std::mem::take(&mut self.position_lost) {
                 // Not before what was read until then is published.
                 self.in_doubt.store(true, Ordering::Release);
@@ -109,7 +109,7 @@ impl LiveConsumer {
     }
 
     /// Waits for the first record, then takes what has arrived besides.
-    fn poll_batch(&mut self, prepare: &Prepare<'_>) -> Vec<Arrival> {
+    fn poll_batch(&mut self, pipeline: &PipelineSnapshot<'_>) -> Vec<Arrival> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut wait = POLL;
@@ -119,7 +119,7 @@ impl LiveConsumer {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len();
-                    batch.extend(self.arrival(&message, prepare));
+                    batch.extend(self.arrival(&message, pipeline));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) => {
@@ -135,7 +135,11 @@ impl LiveConsumer {
         batch
     }
 
-    fn arrival(&self, message: &BorrowedMessage<'_>, prepare: &Prepare<'_>) -> Option<Arrival> {
+    fn arrival(
+        &self,
+        message: &BorrowedMessage<'_>,
+        pipeline: &PipelineSnapshot<'_>,
+    ) -> Option<Arrival> {
         let assigned = self
             .assigned
             .get(message.topic())?
@@ -153,15 +157,13 @@ impl LiveConsumer {
                 .get_or_create(&label)
                 .clone()
         });
-        #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
-        let seconds = timestamp.0 as f64 / 1000.0;
         // Of all partitions of the topic. One thread sets it: nothing comes between.
-        newest.set(newest.get().max(seconds));
+        newest.set(newest.get().max(timestamp.as_secs_f64()));
         Some(Arrival {
             partition: Arc::clone(&assigned.partition),
             offset: Offset(message.offset()),
             timestamp,
-            event: prepare.event(topic, message),
+            event: pipeline.event(topic, message),
         })
     }
 

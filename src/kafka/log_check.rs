@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 use rdkafka::Message as _;
 
 use super::discovery::{Discovery, Known, TopicPartition};
+use super::event_pipeline::timestamp;
 use super::live_consumer::Assignment;
 use super::offsets::{LOG_END, LOG_START};
-use super::prepare::timestamp;
 use super::range_reader::RangeEnd;
 use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::limits;
-use crate::telemetry::metrics::TopicLabel;
 use crate::stream::Topic;
+use crate::telemetry::metrics::TopicLabel;
 
 /// Records in memory that a log is compared with at first; if none agrees, all that there are.
 const COMPARED_RECORDS: usize = 1000;

@@ -12,17 +12,17 @@
 //! * `replay`: a bounded pool of consumers that read ranges of the past.
 //! * `probe`: asks for each topic once, for `check-config --connect`.
 //! * `statistics`: what librdkafka says of itself, as metrics.
-//! * `prepare`: from a Kafka message to a log entry, with counts of what was skipped and redacted.
+//! * `event_pipeline`: from a Kafka message to an event, with counts of what was skipped and redacted.
 //!
 //! Quirks: `auto.offset.reset` is `error`, because a lost position must be seen and never silently mended; a `group.id` is
 //! set because librdkafka asks for one, and never used: partitions are assigned, nothing is committed.
 
 mod client;
 mod discovery;
+mod event_pipeline;
 mod live_consumer;
 mod log_check;
 mod offsets;
-mod prepare;
 mod probe;
 mod properties;
 mod range_reader;
@@ -43,7 +43,7 @@ use offsets::Lookups;
 use replay::ReplayConsumer;
 
 pub use client::{KafkaClient, KafkaClientError, PROPERTIES_WE_SET};
-pub use prepare::{Preparation, Redaction};
+pub use event_pipeline::EventPipeline;
 pub use probe::{Probe, ProbeError, TopicProbe, probe};
 pub use properties::refused_properties;
 
@@ -64,7 +64,7 @@ pub struct KafkaReader {
     /// How often topics and partitions are looked for.
     pub metadata_refresh: Duration,
     /// How records become events.
-    pub preparation: Arc<Preparation>,
+    pub pipeline: Arc<EventPipeline>,
 }
 
 /// The running threads; they end with [`KafkaThreads::stop`], or some time after this is dropped.

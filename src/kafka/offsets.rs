@@ -14,11 +14,11 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::KafkaReader;
 use super::client::Consumer;
 use super::discovery::TopicPartition;
-use super::prepare::timestamp;
+use super::event_pipeline::timestamp;
 use super::range_reader::{RangeEnd, RangeReader};
 use crate::cursor::{FoundByTime, LogAnswer, LogQuestion, Offset, Partition, TimestampMs};
+use crate::fanout::FUTURE_MIN;
 use crate::fanout::upstream::LookupRequest;
-use crate::fanout::{FUTURE_MS, now_ms};
 use crate::limits;
 use crate::stream::Topic;
 
@@ -182,7 +182,7 @@ impl RangeReader {
         found: Offset,
         time: TimestampMs,
     ) -> Option<Offset> {
-        let future = TimestampMs(now_ms().0.saturating_add(FUTURE_MS));
+        let future = TimestampMs::now().saturating_add(FUTURE_MIN);
         let (mut next, mut scanned) = (found, 0);
         let (mut is_found, mut is_future) = (false, false);
         let end = self.read(topic, partition, found, limits::LOOKUP_TIMEOUT, |message| {
@@ -246,7 +246,7 @@ impl RangeReader {
         found: Offset,
         time: TimestampMs,
     ) -> Offset {
-        let future = TimestampMs(now_ms().0.saturating_add(FUTURE_MS));
+        let future = TimestampMs::now().saturating_add(FUTURE_MIN);
         let Some(high) = self.log_end(topic, partition) else {
             return found;
         };

@@ -11,8 +11,8 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset as KafkaOffset, TopicPartitionList};
 
 use super::client::{Consumer, KafkaClient, KafkaClientError};
-use crate::telemetry::kafka_health::TopicTrouble;
 use crate::stream::Topic;
+use crate::telemetry::kafka_health::TopicTrouble;
 
 /// How long Kafka may take for each answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);

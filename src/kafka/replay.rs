@@ -12,7 +12,7 @@ use rdkafka::consumer::Consumer as _;
 
 use super::KafkaReader;
 use super::client::Consumer;
-use super::prepare::{Preparation, timestamp};
+use super::event_pipeline::{EventPipeline, timestamp};
 use super::range_reader::{RangeEnd, RangeReader};
 use crate::cursor::Offset;
 use crate::fanout::LogEntry;
@@ -25,7 +25,7 @@ pub(super) struct ReplayConsumer {
     reader: RangeReader,
     /// The connection for questions.
     questions: Arc<Consumer>,
-    preparation: Arc<Preparation>,
+    pipeline: Arc<EventPipeline>,
     requests: Receiver<ReplayRequest>,
     metrics: Arc<Metrics>,
 }
@@ -45,7 +45,7 @@ impl ReplayConsumer {
         Self {
             reader: RangeReader::new(&reader.client, "replay", bounds),
             questions,
-            preparation: Arc::clone(&reader.preparation),
+            pipeline: Arc::clone(&reader.pipeline),
             requests,
             metrics: Arc::clone(reader.client.metrics()),
         }
@@ -92,7 +92,7 @@ impl ReplayConsumer {
             log_start: None,
         };
         let mut bytes = 0;
-        let prepare = self.preparation.snapshot();
+        let pipeline = self.pipeline.snapshot();
         let timeout = limits::REPLAY_READ_TIMEOUT;
         let end = self
             .reader
@@ -103,7 +103,7 @@ impl ReplayConsumer {
                     return ControlFlow::Break(());
                 }
                 let timestamp = timestamp(message);
-                let event = prepare.event(&range.topic, message);
+                let event = pipeline.event(&range.topic, message);
                 bytes += message.payload_len();
                 read.entries.push(LogEntry {
                     offset,

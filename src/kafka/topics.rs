@@ -10,9 +10,9 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::Consumer;
 use crate::cursor::{LogId, Partition, TopicIdentity};
-use crate::telemetry::kafka_health::TopicTrouble;
 use crate::limits;
 use crate::stream::Topic;
+use crate::telemetry::kafka_health::TopicTrouble;
 
 /// A topic as Kafka describes it.
 #[derive(Clone, Debug)]

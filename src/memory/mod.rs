@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 pub use machine::default_budget;
-pub use stalled::{MemoryIsNeeded, Stalled};
+pub use stalled::{StalledClient, StalledClients};
 
 /// What memory is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,8 @@ pub struct MemoryBudget {
     max: usize,
     held: [AtomicUsize; Use::ALL.len()],
     /// The most that somebody has found no room for since holders last yielded.
-    wanted: AtomicUsize,
-    stalled: Stalled,
+    demand: AtomicUsize,
+    stalled: StalledClients,
 }
 
 impl MemoryBudget {
@@ -88,8 +88,8 @@ impl MemoryBudget {
         Arc::new(Self {
             max,
             held: Default::default(),
-            wanted: AtomicUsize::new(0),
-            stalled: Stalled::default(),
+            demand: AtomicUsize::new(0),
+            stalled: StalledClients::default(),
         })
     }
 
@@ -122,7 +122,7 @@ impl MemoryBudget {
     pub fn has_room(&self, bytes: usize) -> bool {
         let has_room = self.held().saturating_add(bytes) <= self.share(REFUSE_FROM);
         if !has_room {
-            self.wanted.fetch_max(bytes, Ordering::Relaxed);
+            self.demand.fetch_max(bytes, Ordering::Relaxed);
         }
         has_room
     }
@@ -130,9 +130,9 @@ impl MemoryBudget {
     /// Bytes that holders are to yield; 0 while there is room.
     #[must_use]
     pub fn excess(&self) -> usize {
-        let (held, wanted) = (self.held(), self.wanted.load(Ordering::Relaxed));
-        let unmet = if wanted > 0 {
-            (held + wanted).saturating_sub(self.share(REFUSE_FROM))
+        let (held, demand) = (self.held(), self.demand.load(Ordering::Relaxed));
+        let unmet = if demand > 0 {
+            (held + demand).saturating_sub(self.share(REFUSE_FROM))
         } else {
             0
         };
@@ -140,13 +140,13 @@ impl MemoryBudget {
     }
 
     /// Holders have yielded: who still finds no room says so again.
-    pub fn forget_wanted(&self) {
-        self.wanted.store(0, Ordering::Relaxed);
+    pub fn reset_demand(&self) {
+        self.demand.store(0, Ordering::Relaxed);
     }
 
     /// Bytes that each of so many feeds may keep, if the operator allows it `most`.
     #[must_use]
-    pub fn of_each_feed(&self, feeds: usize, most: usize) -> usize {
+    pub fn feed_share(&self, feeds: usize, most: usize) -> usize {
         most.min(self.feeds_max() / feeds.max(1))
     }
 
@@ -158,7 +158,7 @@ impl MemoryBudget {
 
     /// Clients that take nothing now.
     #[must_use]
-    pub fn stalled(&self) -> &Stalled {
+    pub fn stalled(&self) -> &StalledClients {
         &self.stalled
     }
 
@@ -281,7 +281,7 @@ mod tests {
         assert!(budget.has_room(200) && budget.excess() == 0);
         assert!(!budget.has_room(250) && !budget.has_room(210));
         assert_eq!(budget.excess(), 50);
-        budget.forget_wanted();
+        budget.reset_demand();
         assert_eq!(budget.excess(), 0);
     }
 
@@ -289,7 +289,7 @@ mod tests {
     fn feeds_have_half_of_it_among_them() {
         let budget = MemoryBudget::new(1600);
         assert_eq!(
-            [0, 1, 2, 8, 80].map(|feeds| budget.of_each_feed(feeds, 500)),
+            [0, 1, 2, 8, 80].map(|feeds| budget.feed_share(feeds, 500)),
             [500, 500, 400, 100, 10]
         );
     }

@@ -1,4 +1,5 @@
-//! Clients that take nothing now, with what waits for each: when memory is short, the one with the most goes first.
+//! Clients that accept no bytes now. When memory is short, the one with the most bytes waiting is
+//! evicted first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,91 +12,89 @@ use crate::limits;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Stalled {
-    waiting: Arc<Mutex<Waiting>>,
+pub struct StalledClients {
+    registry: Arc<Mutex<Registry>>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    next: u64,
-    clients: HashMap<u64, Client>,
+struct Registry {
+    next_number: u64,
+    clients: HashMap<u64, Entry>,
 }
 
 #[derive(Debug)]
-struct Client {
+struct Entry {
     bytes: usize,
     since: Instant,
-    /// Dropped, it tells the client's stream.
-    _stay: oneshot::Sender<()>,
+    /// Its drop wakes the client's stream.
+    _evict: oneshot::Sender<()>,
 }
 
-/// A client that takes nothing, until this is dropped.
+/// A client that accepts no bytes: registered until this is dropped.
 #[derive(Debug)]
-pub struct MemoryIsNeeded {
-    waiting: Arc<Mutex<Waiting>>,
+pub struct StalledClient {
+    registry: Arc<Mutex<Registry>>,
     number: u64,
-    stay: oneshot::Receiver<()>,
+    evicted: oneshot::Receiver<()>,
 }
 
-impl Stalled {
-    /// A client takes nothing, and so many bytes wait for it.
+impl StalledClients {
+    /// Registers a client that accepts none of the `bytes` that wait for it.
     #[must_use]
-    pub fn wait(&self, bytes: usize) -> MemoryIsNeeded {
-        let (sender, stay) = oneshot::channel();
-        let mut waiting = self.waiting.lock();
-        waiting.next += 1;
-        let number = waiting.next;
-        waiting.clients.insert(
+    pub fn register(&self, bytes: usize) -> StalledClient {
+        let (evict, evicted) = oneshot::channel();
+        let mut registry = self.registry.lock();
+        registry.next_number += 1;
+        let number = registry.next_number;
+        let entry = Entry {
+            bytes,
+            since: Instant::now(),
+            _evict: evict,
+        };
+        registry.clients.insert(number, entry);
+        StalledClient {
+            registry: Arc::clone(&self.registry),
             number,
-            Client {
-                bytes,
-                since: Instant::now(),
-                _stay: sender,
-            },
-        );
-        MemoryIsNeeded {
-            waiting: Arc::clone(&self.waiting),
-            number,
-            stay,
+            evicted,
         }
     }
 
-    /// Sends clients away that have taken nothing for [`limits::MEMORY_STALL`], the one with the most first, until `excess`
-    /// bytes are free or no such client is left. How many were sent away.
-    pub fn yield_bytes(&self, excess: usize) -> usize {
-        let mut waiting = self.waiting.lock();
-        let long = |client: &Client| client.since.elapsed() >= limits::MEMORY_STALL;
-        let mut stalled: Vec<(usize, u64)> = waiting
+    /// Evicts clients that have been stalled for [`limits::MEMORY_STALL`], the one with the most
+    /// bytes first, until `excess` bytes are free or no such client is left. Returns how many.
+    pub fn evict(&self, excess: usize) -> usize {
+        let mut registry = self.registry.lock();
+        let mut stalled: Vec<(usize, u64)> = registry
             .clients
             .iter()
-            .filter(|(_, client)| long(client))
+            .filter(|(_, client)| client.since.elapsed() >= limits::MEMORY_STALL)
             .map(|(number, client)| (client.bytes, *number))
             .collect();
         stalled.sort_unstable_by(|one, other| other.cmp(one));
-        let (mut freed, mut gone) = (0, 0);
+        let mut freed = 0;
+        let mut evicted = 0;
         for (bytes, number) in stalled {
             if freed >= excess {
                 break;
             }
-            waiting.clients.remove(&number);
+            registry.clients.remove(&number);
             freed += bytes;
-            gone += 1;
+            evicted += 1;
         }
-        gone
+        evicted
     }
 }
 
-impl MemoryIsNeeded {
-    /// Waits until this client has to go.
-    pub async fn told(&mut self) {
-        // Nothing is ever sent.
-        let _ = (&mut self.stay).await;
+impl StalledClient {
+    /// Waits until this client is evicted.
+    pub async fn evicted(&mut self) {
+        // Nothing is ever sent: the sender is dropped.
+        let _ = (&mut self.evicted).await;
     }
 }
 
-impl Drop for MemoryIsNeeded {
+impl Drop for StalledClient {
     fn drop(&mut self) {
-        self.waiting.lock().clients.remove(&self.number);
+        self.registry.lock().clients.remove(&self.number);
     }
 }
 
@@ -105,22 +104,21 @@ mod tests {
 
     use super::*;
 
+    fn is_evicted(client: &mut StalledClient) -> bool {
+        client.evicted().now_or_never().is_some()
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn the_client_with_the_most_bytes_goes_first_and_only_as_many_as_needed() {
-        let stalled = Stalled::default();
-        let mut waits = [300, 100, 200].map(|bytes| stalled.wait(bytes));
-        assert_eq!(
-            stalled.yield_bytes(1000),
-            0,
-            "they have only just begun to wait"
-        );
+    async fn the_largest_are_evicted_first_and_only_as_many_as_needed() {
+        let stalled = StalledClients::default();
+        let mut clients = [300, 100, 200].map(|bytes| stalled.register(bytes));
+        assert_eq!(stalled.evict(1000), 0, "none has been stalled for long");
         tokio::time::sleep(limits::MEMORY_STALL).await;
-        let mut late = stalled.wait(1000);
-        assert_eq!(stalled.yield_bytes(400), 2);
-        let told = |wait: &mut MemoryIsNeeded| wait.told().now_or_never().is_some();
-        assert_eq!(waits.each_mut().map(told), [true, false, true]);
-        assert!(!told(&mut late));
-        drop((waits, late));
-        assert!(stalled.waiting.lock().clients.is_empty());
+        let mut late = stalled.register(1000);
+        assert_eq!(stalled.evict(400), 2);
+        assert_eq!(clients.each_mut().map(is_evicted), [true, false, true]);
+        assert!(!is_evicted(&mut late));
+        drop((clients, late));
+        assert!(stalled.registry.lock().clients.is_empty());
     }
 }

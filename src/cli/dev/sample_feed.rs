@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use sample_events::{RATE_MIN, Samples};
-use dev_broker::{DevBroker, NewRecord};
+use crate::cursor::TimestampMs;
 use crate::shutdown::Shutdown;
+use dev_broker::{DevBroker, NewRecord};
+use sample_events::{RATE_MIN, Samples};
 
 /// The past that an empty broker is filled with, in time and in events: whichever is less.
 const PAST: Duration = Duration::from_mins(10);
@@ -62,7 +63,7 @@ impl SampleFeed {
         let samples = Samples::new(
             seed_after(seed, newest),
             rate,
-            begin(now_ms(), rate, newest),
+            begin(TimestampMs::now().0, rate, newest),
         )
         .peekable();
         Self {
@@ -79,11 +80,11 @@ impl SampleFeed {
     pub(super) fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut pace = Pace::new(Instant::now());
         while !shutdown.is_announced() {
-            let made = self.append_due(now_ms());
+            let made = self.append_due(TimestampMs::now().0);
             let behind = self
                 .samples
                 .peek()
-                .map_or(0, |next| now_ms() - next.timestamp_ms);
+                .map_or(0, |next| TimestampMs::now().0 - next.timestamp_ms);
             if !pace.keeps_up(Instant::now(), made, behind) {
                 shutdown.begin();
                 let (rate, made) = (self.rate, pace.made_a_second());
@@ -183,13 +184,6 @@ impl Pace {
     fn made_a_second(&self) -> f64 {
         self.made_a_second
     }
-}
-
-fn now_ms() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cursor::TopicIdentity;
 
-fn entry(partition: Option<i32>, position: AskedPosition) -> IdEntry {
+fn entry(partition: Option<i32>, position: RequestedPosition) -> IdEntry {
     IdEntry {
         topic: "a".into(),
         partition: partition.map(Partition),
@@ -18,8 +18,8 @@ fn entries(text: &str) -> Vec<IdEntry> {
         .to_vec()
 }
 
-fn both(next: i64, timestamp: i64) -> AskedPosition {
-    AskedPosition::Both {
+fn both(next: i64, timestamp: i64) -> RequestedPosition {
+    RequestedPosition::Both {
         next: Offset(next),
         timestamp: TimestampMs(timestamp),
         log: None,
@@ -29,19 +29,19 @@ fn both(next: i64, timestamp: i64) -> AskedPosition {
 #[test]
 fn every_form_of_an_entry_is_read() {
     for (text, expected) in [
-        (r#""a""#, entry(None, AskedPosition::Unset)),
-        (r#"{"topic":"a"}"#, entry(None, AskedPosition::Unset)),
+        (r#""a""#, entry(None, RequestedPosition::Unset)),
+        (r#"{"topic":"a"}"#, entry(None, RequestedPosition::Unset)),
         (
             r#"{"topic":"a","partition":0}"#,
-            entry(Some(0), AskedPosition::Unset),
+            entry(Some(0), RequestedPosition::Unset),
         ),
         (
             r#"{"topic":"a","partition":0,"offset":42}"#,
-            entry(Some(0), AskedPosition::Offset(Offset(42))),
+            entry(Some(0), RequestedPosition::Offset(Offset(42))),
         ),
         (
             r#"{"topic":"a","partition":2,"timestamp":7}"#,
-            entry(Some(2), AskedPosition::Timestamp(TimestampMs(7))),
+            entry(Some(2), RequestedPosition::Timestamp(TimestampMs(7))),
         ),
         (
             r#"{"topic":"a","partition":0,"offset":42,"timestamp":7}"#,
@@ -53,19 +53,19 @@ fn every_form_of_an_entry_is_read() {
         ),
         (
             r#"{"topic":"a","partition":0,"offset":-1}"#,
-            entry(Some(0), AskedPosition::Live),
+            entry(Some(0), RequestedPosition::Live),
         ),
         (
             r#"{"topic":"a","partition":0,"offset":-2}"#,
-            entry(Some(0), AskedPosition::Earliest),
+            entry(Some(0), RequestedPosition::Earliest),
         ),
         (
             r#"{"topic":"a","partition":0,"offset":null,"timestamp":null}"#,
-            entry(Some(0), AskedPosition::Unset),
+            entry(Some(0), RequestedPosition::Unset),
         ),
         (
             r#"{"topic":"a","partition":null}"#,
-            entry(None, AskedPosition::Unset),
+            entry(None, RequestedPosition::Unset),
         ),
         (
             r#"{"topic":"a","partition":0.0,"offset":42.0,"timestamp":1.7e12}"#,
@@ -87,7 +87,7 @@ fn the_log_of_an_offset_is_read_and_any_other_text_names_another_log() {
     ] {
         let id =
             format!(r#"[{{"topic":"a","partition":0,"offset":42,"timestamp":7,"log":{text}}}]"#);
-        let position = AskedPosition::Both {
+        let position = RequestedPosition::Both {
             next: Offset(42),
             timestamp: TimestampMs(7),
             log,
@@ -105,9 +105,9 @@ fn a_timestamp_beside_live_counts_and_beside_the_earliest_does_not() {
     };
     assert_eq!(
         beside(-1),
-        [entry(Some(0), AskedPosition::Timestamp(TimestampMs(7)))]
+        [entry(Some(0), RequestedPosition::Timestamp(TimestampMs(7)))]
     );
-    assert_eq!(beside(-2), [entry(Some(0), AskedPosition::Earliest)]);
+    assert_eq!(beside(-2), [entry(Some(0), RequestedPosition::Earliest)]);
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn an_id_of_the_node_service_is_read() {
     let text = include_str!("../../../tests/fixtures/event_ids/node_service.json");
     let topic = |prefix: &str| Topic::from(format!("{prefix}.mediawiki.recentchange"));
     let (live, time) = (
-        AskedPosition::Live,
-        AskedPosition::Timestamp(TimestampMs(1_700_000_100_012)),
+        RequestedPosition::Live,
+        RequestedPosition::Timestamp(TimestampMs(1_700_000_100_012)),
     );
     assert_eq!(
         entries(text),
@@ -151,8 +151,8 @@ fn the_same_partition_twice_is_an_error_unless_both_say_the_same() {
     assert_eq!(
         entries(same),
         [
-            entry(None, AskedPosition::Unset),
-            entry(Some(0), AskedPosition::Offset(Offset(1)))
+            entry(None, RequestedPosition::Unset),
+            entry(Some(0), RequestedPosition::Offset(Offset(1)))
         ]
     );
     let other =
@@ -317,9 +317,9 @@ proptest! {
     ) {
         if let Ok(id) = LastEventId::parse(&pieces.concat()) {
             for entry in id.entries() {
-                prop_assert!(entry.partition.is_some() || entry.position == AskedPosition::Unset);
+                prop_assert!(entry.partition.is_some() || entry.position == RequestedPosition::Unset);
                 prop_assert!(entry.partition.is_none_or(|partition| partition.0 >= 0));
-                if let AskedPosition::Offset(next) | AskedPosition::Both { next, .. } = entry.position {
+                if let RequestedPosition::Offset(next) | RequestedPosition::Both { next, .. } = entry.position {
                     prop_assert!(next.0 >= 0);
                 }
             }

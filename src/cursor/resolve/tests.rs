@@ -28,15 +28,15 @@ fn log(cluster: &str, topic: u8) -> LogId {
     LogId::new(cluster, TopicIdentity::Id([topic; 16]))
 }
 
-fn both(next: i64, timestamp: i64, log: Option<LogId>) -> AskedPosition {
-    AskedPosition::Both {
+fn both(next: i64, timestamp: i64, log: Option<LogId>) -> RequestedPosition {
+    RequestedPosition::Both {
         next: Offset(next),
         timestamp: TimestampMs(timestamp),
         log,
     }
 }
 
-fn target(asked: AskedPosition) -> Target {
+fn target(asked: RequestedPosition) -> Target {
     Target::new(asked, Some(log("here", 1)))
 }
 
@@ -137,7 +137,7 @@ fn a_broker_without_ids_is_judged_as_an_id_without_log() {
 #[test]
 fn below_the_log_start_begins_there_and_says_so() {
     let told = Some(moved(3, MovedReason::BelowLogStart));
-    for target in [target(AskedPosition::Offset(Offset(3))), same(3, 777)] {
+    for target in [target(RequestedPosition::Offset(Offset(3))), same(3, 777)] {
         let decision = decide(target, &answer(), LIVE);
         assert_eq!(
             (decision.position.next, decision.moved),
@@ -207,7 +207,11 @@ fn above_the_log_end_goes_by_time_else_live_and_says_so() {
         moved: told,
     };
     assert_eq!(
-        decide(target(AskedPosition::Offset(Offset(101))), &answer(), LIVE),
+        decide(
+            target(RequestedPosition::Offset(Offset(101))),
+            &answer(),
+            LIVE
+        ),
         live
     );
     for target in [same(101, 777), unverified(101, 777)] {
@@ -219,7 +223,11 @@ fn above_the_log_end_goes_by_time_else_live_and_says_so() {
         let decision = decide(target, &log, LIVE);
         assert_eq!((decision.position.next, decision.moved), (Offset(60), told));
     }
-    let end = decide(target(AskedPosition::Offset(Offset(100))), &answer(), LIVE);
+    let end = decide(
+        target(RequestedPosition::Offset(Offset(100))),
+        &answer(),
+        LIVE,
+    );
     assert_eq!(end.moved, None, "the end itself is a place to be");
 }
 
@@ -269,7 +277,7 @@ fn a_time_after_every_record_begins_behind_records_that_are_not_read_here_yet() 
 
 #[test]
 fn the_timestamp_of_an_offset_is_that_of_a_record_beside_it() {
-    let target = target(AskedPosition::Offset(Offset(50)));
+    let target = target(RequestedPosition::Offset(Offset(50)));
     let timestamp = |before: Option<i64>, after: Option<i64>| {
         let (before, after) = (before.map(TimestampMs), after.map(TimestampMs));
         decide(

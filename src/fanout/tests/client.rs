@@ -15,10 +15,10 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::cluster::Log;
 use super::server::Server;
 use crate::cursor::{
-    IdEntry, AskedPosition, LastEventId, MovedReason, Offset, Requested, TimestampMs,
+    IdEntry, LastEventId, MovedReason, Offset, Requested, RequestedPosition, TimestampMs,
 };
 use crate::event::Format;
-use crate::fanout::{SubscribeRequest, Batch, Hub, Moved, subscribe};
+use crate::fanout::{Batch, Hub, Moved, SubscribeRequest, subscribe};
 use crate::stream::Topic;
 
 /// The records of each partition, the same on every cluster: timestamp, and what becomes of it.
@@ -180,7 +180,7 @@ impl Client {
                 else {
                     panic!("an id, and no progress")
                 };
-                let AskedPosition::Both {
+                let RequestedPosition::Both {
                     next: offset,
                     timestamp,
                     ..
@@ -381,7 +381,7 @@ impl Client {
             between.iter().all(|(_, fate)| *fate != Fate::Delivered),
             "in {number} the client has {next}: {frame}"
         );
-        let AskedPosition::Both { timestamp, .. } = entry.position else {
+        let RequestedPosition::Both { timestamp, .. } = entry.position else {
             return;
         };
         let safe = logs[number].is_safe_time(timestamp, offset, self.in_order);
@@ -477,7 +477,7 @@ fn moved(text: &str) -> Moved {
 /// The number of the log and the offset that an entry is about.
 fn place(entry: &IdEntry, logs: &[Log]) -> (usize, i64) {
     let same = |log: &Log| log.topic == entry.topic && Some(log.partition) == entry.partition;
-    let AskedPosition::Both { next, .. } = entry.position else {
+    let RequestedPosition::Both { next, .. } = entry.position else {
         panic!("no id of ours: {entry:?}")
     };
     (

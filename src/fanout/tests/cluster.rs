@@ -80,7 +80,7 @@ impl Log {
         let prepared = event::prepare(
             &record,
             &RedactionRules::default(),
-            RedactionKind::all_treatments(),
+            RedactionKind::strictest(),
             1000,
         );
         prepared.expect("an object").event

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::cluster::{Log, LogRecord};
 use super::together::{TIME, hub, hub_that_keeps, log, publish};
 use crate::cursor::{
-    IdEntry, AskedPosition, LogId, MovedReason, Offset, Partition, Requested, TimestampMs,
+    IdEntry, LogId, MovedReason, Offset, Partition, Requested, RequestedPosition, TimestampMs,
     TopicIdentity,
 };
 use crate::event::Format;
-use crate::fanout::{SubscribeRequest, Batch, Hub, HubPartition, LogStart, Subscription, subscribe};
+use crate::fanout::{
+    Batch, Hub, HubPartition, LogStart, SubscribeRequest, Subscription, subscribe,
+};
 
 /// What a subscriber was handed: offsets of events, and notices.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ enum Got {
     Notice(String),
 }
 
-fn asked(position: Option<AskedPosition>) -> SubscribeRequest {
+fn asked(position: Option<RequestedPosition>) -> SubscribeRequest {
     let entry = |position| IdEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(0)),
@@ -37,7 +39,7 @@ fn asked(position: Option<AskedPosition>) -> SubscribeRequest {
 }
 
 fn at(next: i64) -> SubscribeRequest {
-    asked(Some(AskedPosition::Offset(Offset(next))))
+    asked(Some(RequestedPosition::Offset(Offset(next))))
 }
 
 /// Everything that there is for a subscriber now.
@@ -146,7 +148,7 @@ async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice()
     let log = log(0, 0, &[5; 30]);
     publish(&hub, &new, &log.records);
     // Its offset is one of the new log's too.
-    let position = AskedPosition::Both {
+    let position = RequestedPosition::Both {
         next: Offset(12),
         timestamp: TimestampMs(TIME),
         log: old.identity,
@@ -226,7 +228,7 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
     let id = [(0, 0), (1, 8)].map(|(number, next)| IdEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(number)),
-        position: AskedPosition::Both {
+        position: RequestedPosition::Both {
             next: Offset(next),
             timestamp: TimestampMs(TIME),
             log: logs[0].identity,
@@ -289,7 +291,7 @@ async fn in_memory_an_offset_without_a_log_counts_where_the_record_before_agrees
     let hub = hub(std::slice::from_ref(&log));
     let begins = async |next, timestamp| {
         let (next, timestamp) = (Offset(next), TimestampMs(timestamp));
-        let position = AskedPosition::Both {
+        let position = RequestedPosition::Both {
             next,
             timestamp,
             log: None,

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::cursor::{IdEntry, AskedPosition, Offset, Partition, Requested, TimestampMs};
+use crate::cursor::{IdEntry, Offset, Partition, Requested, RequestedPosition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::{UpstreamRequests, upstream};
-use crate::fanout::{Arrival, SubscribeRequest, Batch, Hub, HubLimits, HubPartition, LogStart, subscribe};
+use crate::fanout::{
+    Arrival, Batch, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest, subscribe,
+};
 use crate::telemetry::metrics::Metrics;
 
 use super::cluster::{Log, LogRecord};
@@ -63,7 +65,7 @@ pub(super) fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRe
 }
 
 pub(super) fn from_the_first_offset_on() -> SubscribeRequest {
-    let position = AskedPosition::Offset(Offset(0));
+    let position = RequestedPosition::Offset(Offset(0));
     let id = vec![IdEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(0)),

@@ -18,7 +18,6 @@ mod text;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
@@ -33,7 +32,7 @@ pub use labels::{
     StreamTopicLabel, TopicLabel, TopicReasonLabel,
 };
 
-use crate::cursor::MovedReason;
+use crate::cursor::{MovedReason, TimestampMs};
 use crate::event::SkipReason;
 use crate::stream::Catalog;
 
@@ -169,7 +168,7 @@ impl Metrics {
 
     /// Topics that no record was read of have no age.
     fn update_ages(&self) {
-        let now = now_seconds();
+        let now = TimestampMs::now().as_secs_f64();
         for topic in self.topics.lock().iter() {
             let label = TopicLabel {
                 topic: topic.clone(),
@@ -272,13 +271,6 @@ impl Metrics {
     }
 }
 
-fn now_seconds() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,13 +289,16 @@ mod tests {
                 topic: "a".to_owned(),
             })
             .clone();
-        let before = now_seconds();
+        let before = TimestampMs::now().as_secs_f64();
         // A year ahead, and microseconds taken for milliseconds.
         for from_the_future in [before + 31_536_000.0, before * 1000.0] {
             newest.set(newest.get().max(from_the_future));
             let _ = metrics.render();
             let counted = newest.get();
-            assert!((before..=now_seconds()).contains(&counted), "{counted}");
+            assert!(
+                (before..=TimestampMs::now().as_secs_f64()).contains(&counted),
+                "{counted}"
+            );
             let _ = metrics.render();
             assert!(
                 (newest.get() - counted).abs() < 1e-9,

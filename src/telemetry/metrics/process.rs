@@ -180,10 +180,7 @@ mod tests {
         );
         assert!((0.0..1e6).contains(&sample("process_cpu_seconds_total")));
         assert!((2.0..1e4).contains(&sample("process_threads")));
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .expect("after 1970")
-            .as_secs_f64();
+        let now = crate::cursor::TimestampMs::now().as_secs_f64();
         assert!(
             (now - 3600.0..now + 2.0).contains(&sample("process_start_time_seconds")),
             "{now}"
