@@ -162,7 +162,7 @@ impl Reloader {
             .metrics
             .config_reloads
             .get_or_create(&ReasonLabel { reason: result })
-            .inc();
+            .increment(1);
         Reload::Ended
     }
 

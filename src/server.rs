@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
+use metrics::{Counter, Gauge};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{oneshot, watch};
@@ -229,8 +228,8 @@ async fn serve_until(app: &Arc<App>, listeners: Listeners, shutdown: &Shutdown) 
         limits.connections_max,
         None,
         Vec::new(),
-        Gauge::default(),
-        Counter::default(),
+        Gauge::noop(),
+        Counter::noop(),
     );
     let admin = on_own_thread(listeners.admin, move |listeners| async move {
         let serve = |listener| {

@@ -145,7 +145,7 @@ def report(name, told):
 
 # Programs are started for the default and the examples.
 START = not os.environ.get("EVENTSTREAMS_CHECK_WITHOUT_START")
-METRICS = alerts.program_metrics((HERE.parent / "src/metrics/mod.rs").read_text())
+METRICS = alerts.program_metrics((HERE.parent / "src/telemetry/metrics/mod.rs").read_text())
 failures = 0
 for name, files in cases():
     failures += report(name, check_case(files, START and not {file.parent for file in files} & {CASES}))

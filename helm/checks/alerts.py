@@ -11,13 +11,13 @@ import yaml
 
 from objects import of_kind
 
-# Metrics that alerts and dashboard use and src/metrics/mod.rs does not have yet. A name that is there must go from this list.
+# Metrics that alerts and dashboard use and src/telemetry/metrics/mod.rs does not have yet. A name that is there must go from this list.
 TO_COME = set()
 
 
 def program_metrics(source):
-    """The names of the series that src/metrics/mod.rs makes, histograms by their bare name."""
-    named = re.findall(r"^ *\w+: ([^=;]+) = \"(\w+)\";", source, re.MULTILINE)
+    """The names of the series that src/telemetry/metrics/mod.rs makes, histograms by their bare name."""
+    named = re.findall(r"^ *\w+: ([^=;]+) =\s+\"(\w+)\";", source, re.MULTILINE)
     return {name + ("_total" if "Counter" in kind else "_info" if "Info" in kind else "") for kind, name in named}
 
 
@@ -37,7 +37,7 @@ def expressions(objects):
 
 def check(objects, metrics):
     """What is wrong, a sentence each; `metrics` are the program's."""
-    told = [f"{name} is in src/metrics/mod.rs now: take it from TO_COME" for name in sorted(TO_COME & metrics)]
+    told = [f"{name} is in src/telemetry/metrics/mod.rs now: take it from TO_COME" for name in sorted(TO_COME & metrics)]
     for where, expression in expressions(objects):
         try:
             promql_parser.parse(expression)

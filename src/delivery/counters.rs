@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use prometheus_client::metrics::counter::Counter;
+use metrics::Counter;
 
 use super::payload::Payload;
 use crate::cursor::TimestampMs;
@@ -61,8 +61,8 @@ impl DeliveryCounters {
                 let label = StreamLabel {
                     stream: stream.name.to_string(),
                 };
-                let events = self.metrics.events_delivered.get_or_create(&label).clone();
-                let bytes = self.metrics.bytes_delivered.get_or_create(&label).clone();
+                let events = self.metrics.events_delivered.get_or_create(&label);
+                let bytes = self.metrics.bytes_delivered.get_or_create(&label);
                 self.streams.push(StreamCounters {
                     stream: Arc::clone(stream),
                     subscribers: 1,
@@ -101,17 +101,16 @@ impl DeliveryCounters {
                 stream.topics.contains(topic) || stream.topics_allowed.contains(topic)
             };
             for known in self.streams.iter().filter(|known| is_of(&known.stream)) {
-                known.events.inc_by(delivered.events * known.subscribers);
-                known.bytes.inc_by(delivered.bytes * known.subscribers);
+                known.events.increment(delivered.events * known.subscribers);
+                known.bytes.increment(delivered.bytes * known.subscribers);
             }
         }
         match payload.live {
             Some(timestamp) => self.observe_delay(timestamp),
-            None => drop(
-                self.metrics
-                    .events_caught_up
-                    .inc_by(totals.events * self.subscribers),
-            ),
+            None => {
+                let events = totals.events * self.subscribers;
+                self.metrics.events_caught_up.increment(events);
+            }
         }
         totals
     }
@@ -123,7 +122,7 @@ impl DeliveryCounters {
         }
         self.last_observed = Instant::now();
         let delay = TimestampMs::now().as_secs_f64() - timestamp.as_secs_f64();
-        self.metrics.delivery_seconds.observe(delay.max(0.0));
+        self.metrics.delivery_seconds.record(delay.max(0.0));
     }
 }
 

@@ -128,7 +128,7 @@ impl GroupTask {
     async fn send_heartbeat(&mut self) {
         self.admit().await;
         let members = self.members.len() as u64;
-        self.delivery.metrics.heartbeats.inc_by(members);
+        self.delivery.metrics.heartbeats.increment(members);
         let payload = Payload::heartbeat(self.format);
         let compressed = self.compressor.compress(payload.pieces);
         self.write_pieces(compressed).await;

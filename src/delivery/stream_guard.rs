@@ -81,8 +81,11 @@ impl StreamGuard {
     ) -> Self {
         for stream in streams {
             let label = label(&stream.name);
-            metrics.client_connections.get_or_create(&label).inc();
-            metrics.connected_clients.get_or_create(&label).inc();
+            metrics
+                .client_connections
+                .get_or_create(&label)
+                .increment(1);
+            metrics.connected_clients.get_or_create(&label).increment(1);
         }
         Self {
             metrics: Arc::clone(metrics),
@@ -122,11 +125,11 @@ impl Drop for StreamGuard {
     fn drop(&mut self) {
         for stream in &*self.streams {
             let connected = &self.metrics.connected_clients;
-            connected.get_or_create(&label(&stream.name)).dec();
+            connected.get_or_create(&label(&stream.name)).decrement(1);
         }
         let reason = self.reason.as_str();
         let closed = &self.metrics.streams_closed;
-        closed.get_or_create(&ReasonLabel { reason }).inc();
+        closed.get_or_create(&ReasonLabel { reason }).increment(1);
         let names: Vec<&str> = self
             .streams
             .iter()

@@ -86,7 +86,7 @@ impl StreamOutput {
             reason = &mut self.end_reason => reason.into_payload(self.format),
             batch = subscription.next() => Payload::of(batch, self.format),
             () = solo.heartbeat_timer.due() => {
-                self.delivery.metrics.heartbeats.inc();
+                self.delivery.metrics.heartbeats.increment(1);
                 Payload::heartbeat(self.format)
             }
         };

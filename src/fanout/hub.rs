@@ -19,7 +19,7 @@ use crate::event::PublicEvent;
 use crate::limits;
 use crate::memory::{MemoryBudget, Use};
 use crate::stream::Topic;
-use crate::telemetry::metrics::{KindLabel, Metrics};
+use crate::telemetry::metrics::{KindLabel, Metrics, gauge_value};
 
 /// The hub's bounds.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +143,7 @@ impl Hub {
         let excess = self.memory.excess();
         if excess > 0 {
             let gone = self.memory.stalled().evict(excess);
-            self.metrics.memory_disconnects.inc_by(gone as u64);
+            self.metrics.memory_disconnects.increment(gone as u64);
         }
         self.memory.reset_demand();
     }
@@ -167,19 +167,20 @@ impl Hub {
 
     /// Brings the gauges up to date that nobody keeps as they change: for whoever is about to read them.
     pub fn update_gauges(&self) {
-        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.metrics.replays_running.set(count(self.places.taken()));
+        self.metrics
+            .replays_running
+            .set(gauge_value(self.places.taken()));
         self.metrics
             .replays_waiting
-            .set(count(self.places.waiting()));
+            .set(gauge_value(self.places.waiting()));
         self.metrics
             .memory_budget_bytes
-            .set(count(self.memory.max()));
+            .set(gauge_value(self.memory.max()));
         for of in Use::ALL {
             self.metrics
                 .memory_used_bytes
                 .get_or_create(&KindLabel { kind: of.name() })
-                .set(count(self.memory.held_for(of)));
+                .set(gauge_value(self.memory.held_for(of)));
         }
     }
 
@@ -340,10 +341,10 @@ impl Hub {
         retention.trim(self.limits.memory_log_bytes_max);
         self.metrics
             .memory_log_bytes
-            .set(i64::try_from(retention.bytes).unwrap_or(i64::MAX));
+            .set(gauge_value(retention.bytes));
         self.metrics
             .memory_log_seconds
-            .set(retention.span_ms() / 1000);
+            .set(gauge_value(retention.span_ms() / 1000));
     }
 
     /// Puts other events in the place of those that `rewrite` returns something for, wherever events are kept: memory logs,
@@ -498,9 +499,7 @@ impl Hub {
 
     fn count_feeds(&self, routes: &Routes) {
         let feeds = routes.feeds.len();
-        self.metrics
-            .feeds
-            .set(i64::try_from(feeds).unwrap_or(i64::MAX));
+        self.metrics.feeds.set(gauge_value(feeds));
         self.feed_bytes_max.store(
             self.memory.feed_share(feeds, self.limits.feed_bytes_max),
             Ordering::Relaxed,

@@ -102,7 +102,7 @@ pub async fn subscribe(
         cursor.push(decision.position);
     }
     if hub.places.are_exhausted(client) && needs_kafka(&tail.slots, &cursor) {
-        hub.metrics.replays_refused.inc();
+        hub.metrics.replays_refused.increment(1);
         return Err(SubscribeError::ReplayRefused);
     }
     let live = tail
@@ -281,7 +281,7 @@ async fn look_up(
     if !slot.partition.is_available() {
         return Err(UpstreamUnavailable);
     }
-    hub.metrics.lookups.inc();
+    hub.metrics.lookups.increment(1);
     let (topic, partition) = (slot.partition.topic.clone(), slot.partition.partition);
     hub.upstream
         .lookup(client, topic, partition, question)

@@ -198,7 +198,7 @@ impl Subscription {
             }
             FeedRead::Nothing => self.wait_for_feed().await,
             FeedRead::Behind => {
-                self.member.hub().metrics.fallen_behind.inc();
+                self.member.hub().metrics.fallen_behind.increment(1);
                 self.state = catching_up(&self.member, self.client);
             }
         }
@@ -216,7 +216,7 @@ impl Subscription {
                 Turn::Missed => {}
                 Turn::Wait(place) => return Some(Batch::Waiting(place)),
                 Turn::PutOut => {
-                    hub.metrics.replays_refused.inc();
+                    hub.metrics.replays_refused.increment(1);
                     return Some(Batch::ReplayRefused);
                 }
             }
@@ -232,7 +232,7 @@ impl Subscription {
                 });
             }
             Step::Live(next) => {
-                hub.metrics.handoffs.inc();
+                hub.metrics.handoffs.increment(1);
                 self.state = State::Live(next);
             }
             Step::Again => {}
@@ -243,7 +243,7 @@ impl Subscription {
             }
             Step::PlaceNeeded => {
                 let Some(queued) = hub.places.queue(self.client) else {
-                    hub.metrics.replays_refused.inc();
+                    hub.metrics.replays_refused.increment(1);
                     return Some(Batch::ReplayRefused);
                 };
                 // `None`: it is its turn already.

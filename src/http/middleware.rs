@@ -52,7 +52,7 @@ pub(super) async fn middleware(
         app.metrics
             .problems
             .get_or_create(&ReasonLabel { reason })
-            .inc();
+            .increment(1);
     }
     if let Some(mut span) = span {
         span.answered(response.status(), problem);

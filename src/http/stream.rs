@@ -93,7 +93,7 @@ async fn check_available(app: &App, request: &StreamRequest) -> Result<(), Probl
         return Err(SubscribeError::NotReady.into());
     }
     if app.hub.memory().is_short() {
-        app.metrics.memory_refusals.inc();
+        app.metrics.memory_refusals.increment(1);
         return Err(Problem::Unavailable(
             "The server has no memory for another stream. Try again in a few seconds.",
         ));

@@ -81,7 +81,7 @@ impl ClientContext for Context {
         {
             return;
         }
-        self.metrics.kafka_errors.inc();
+        self.metrics.kafka_errors.increment(1);
         tracing::debug!(handle = self.handle, %error, reason, "Kafka client");
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             self.health.report(reason.to_owned());

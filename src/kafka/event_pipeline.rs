@@ -125,7 +125,7 @@ impl PipelineSnapshot<'_> {
         ) {
             Ok(prepared) => {
                 if prepared.redacted && self.held.is_some() {
-                    metrics.events_redacted.inc();
+                    metrics.events_redacted.increment(1);
                 }
                 Some(prepared.event)
             }

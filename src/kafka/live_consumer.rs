@@ -4,12 +4,11 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
+use metrics::Counter;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -23,7 +22,7 @@ use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
 use crate::limits;
 use crate::stream::Topic;
-use crate::telemetry::metrics::TopicLabel;
+use crate::telemetry::metrics::{NewestGauge, TopicLabel};
 
 /// What discovery tells the live consumer.
 pub(super) enum Assignment {
@@ -62,7 +61,7 @@ struct Assigned {
     partition: Arc<HubPartition>,
     read: Counter,
     /// Made with the first record: a topic that was silent so far has no newest one.
-    newest_seconds: OnceCell<Gauge<f64, AtomicU64>>,
+    newest_seconds: OnceCell<NewestGauge>,
 }
 
 /// How long one poll waits, and so how long an assignment or the end waits for its turn.
@@ -145,7 +144,7 @@ impl LiveConsumer {
             .get(message.topic())?
             .get(&message.partition())?;
         let topic = &assigned.partition.topic;
-        assigned.read.inc();
+        assigned.read.increment(1);
         let timestamp = timestamp(message);
         let newest = assigned.newest_seconds.get_or_init(|| {
             let label = TopicLabel {
@@ -155,10 +154,8 @@ impl LiveConsumer {
                 .metrics()
                 .newest_record_seconds
                 .get_or_create(&label)
-                .clone()
         });
-        // Of all partitions of the topic. One thread sets it: nothing comes between.
-        newest.set(newest.get().max(timestamp.as_secs_f64()));
+        newest.raise_to(timestamp.as_secs_f64());
         Some(Arrival {
             partition: Arc::clone(&assigned.partition),
             offset: Offset(message.offset()),
@@ -217,7 +214,7 @@ impl LiveConsumer {
         let label = TopicLabel {
             topic: partition.topic.to_string(),
         };
-        let read = metrics.records_read.get_or_create(&label).clone();
+        let read = metrics.records_read.get_or_create(&label);
         let number = partition.partition.0;
         self.assigned
             .entry(partition.topic.clone())
@@ -230,7 +227,7 @@ impl LiveConsumer {
                     newest_seconds: OnceCell::new(),
                 },
             );
-        metrics.partitions.inc();
+        metrics.partitions.increment(1);
     }
 
     fn read_again(&mut self, partition: &Arc<HubPartition>, low: Offset) {
@@ -256,7 +253,7 @@ impl LiveConsumer {
         }
         if let Some(partitions) = self.assigned.get_mut(&partition.topic) {
             partitions.remove(&partition.partition.0);
-            self.hub.metrics().partitions.dec();
+            self.hub.metrics().partitions.decrement(1);
             if partitions.is_empty() {
                 self.assigned.remove(&partition.topic);
             }

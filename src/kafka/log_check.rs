@@ -26,7 +26,7 @@ use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::limits;
 use crate::stream::Topic;
-use crate::telemetry::metrics::TopicLabel;
+use crate::telemetry::metrics::{TopicLabel, gauge_value};
 
 /// Records in memory that a log is compared with at first; if none agrees, all that there are.
 const COMPARED_RECORDS: usize = 1000;
@@ -134,7 +134,7 @@ impl Discovery {
                 .metrics()
                 .lag_records
                 .get_or_create(&label)
-                .set(lag);
+                .set(gauge_value(lag));
         }
     }
 

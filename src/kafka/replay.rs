@@ -57,7 +57,7 @@ impl ReplayConsumer {
             if request.reply.is_closed() {
                 continue;
             }
-            self.metrics.replay_reads.inc();
+            self.metrics.replay_reads.increment(1);
             // An answer that nobody waits for any more is thrown away: the subscriber has left.
             if let Some(read) = self.read(&request.range, request.bytes_max) {
                 let _ = request.reply.send(read);

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 
 use crate::limits;
-use crate::telemetry::metrics::{Metrics, TopicReasonLabel};
 use crate::shutdown::Shutdown;
 use crate::stream::Topic;
+use crate::telemetry::metrics::{Metrics, TopicReasonLabel};
 
 /// How Kafka is; see the module.
 #[derive(Debug)]
@@ -192,13 +192,13 @@ impl KafkaHealth {
     pub fn update_gauges(&self) {
         self.metrics
             .kafka_connected
-            .set(i64::from(self.is_connected()));
+            .set(u8::from(self.is_connected()));
         let since_1970 = self
             .last_answer()
             .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         self.metrics
             .kafka_last_answer
-            .set(since_1970.unwrap_or_default().as_secs_f64());
+            .set(since_1970.unwrap_or_default());
     }
 
     /// Logs what changes, until `shutdown`.

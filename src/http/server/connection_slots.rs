@@ -8,9 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use metrics::{Counter, Gauge};
 use parking_lot::Mutex;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The slots of one listener or more. Clones share them.
@@ -86,10 +85,10 @@ impl ConnectionSlots {
     /// Takes a slot for a connection from `peer`; `None` when the address has its limit.
     pub(super) fn take(&self, FreeSlot(permit): FreeSlot, peer: IpAddr) -> Option<ConnectionSlot> {
         let Some(share) = self.addresses.share(peer) else {
-            self.refused.inc();
+            self.refused.increment(1);
             return None;
         };
-        self.open.inc();
+        self.open.increment(1);
         Some(ConnectionSlot {
             open: self.open.clone(),
             share,
@@ -152,7 +151,7 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.open.dec();
+        self.open.decrement(1);
     }
 }
 
@@ -174,19 +173,14 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::telemetry::metrics::Metrics;
 
     fn slots(per_address_max: Option<usize>, exempt: &[&str]) -> ConnectionSlots {
         let exempt = exempt
             .iter()
             .map(|network| network.parse().expect("a network"))
             .collect();
-        ConnectionSlots::new(
-            6,
-            per_address_max,
-            exempt,
-            Gauge::default(),
-            Counter::default(),
-        )
+        ConnectionSlots::new(6, per_address_max, exempt, Gauge::noop(), Counter::noop())
     }
 
     fn take(slots: &ConnectionSlots, peer: &str) -> Option<ConnectionSlot> {
@@ -196,11 +190,21 @@ mod tests {
 
     #[test]
     fn one_address_cannot_take_all_slots() {
-        let slots = slots(Some(2), &[]);
+        let metrics = Metrics::default();
+        let slots = ConnectionSlots {
+            open: metrics.connections.clone(),
+            refused: metrics.connections_refused.clone(),
+            ..slots(Some(2), &[])
+        };
         let one = take(&slots, "192.0.2.1");
         let _two = take(&slots, "::ffff:192.0.2.1");
         assert!(take(&slots, "192.0.2.1").is_none() && take(&slots, "192.0.2.2").is_some());
-        assert_eq!((slots.refused.get(), slots.open.get()), (1, 2));
+        let text = metrics.render();
+        assert!(
+            text.contains("eventstreams_connections_refused_total 1\n"),
+            "{text}"
+        );
+        assert!(text.contains("eventstreams_connections 2\n"), "{text}");
         drop(one);
         assert!(take(&slots, "192.0.2.1").is_some(), "after one was dropped");
         let _one = take(&slots, "2001:db8::1");

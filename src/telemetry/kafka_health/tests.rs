@@ -233,18 +233,23 @@ fn connected_means_that_kafka_has_answered_and_is_not_lost() {
     let health = KafkaHealth::default();
     let shown = || {
         health.update_gauges();
+        let text = health.metrics.render();
+        let value = |name: &str| -> f64 {
+            let value = text.lines().find_map(|line| line.strip_prefix(name));
+            value.expect("a sample").parse().expect("a number")
+        };
         (
-            health.metrics.kafka_connected.get(),
-            health.metrics.kafka_last_answer.get() > 1e9,
+            value("eventstreams_kafka_connected ") > 0.0,
+            value("eventstreams_kafka_last_answer_timestamp_seconds ") > 1e9,
         )
     };
-    assert_eq!(shown(), (0, false));
+    assert_eq!(shown(), (false, false));
     health.answered();
-    assert_eq!(shown(), (1, true));
+    assert_eq!(shown(), (true, true));
     health.report(REFUSED.to_owned());
-    assert_eq!(shown(), (1, true), "one broker of several");
+    assert_eq!(shown(), (true, true), "one broker of several");
     health.report_lost("no broker is left".to_owned());
-    assert_eq!(shown(), (0, true));
+    assert_eq!(shown(), (false, true));
     health.answered();
-    assert_eq!(shown(), (1, true));
+    assert_eq!(shown(), (true, true));
 }

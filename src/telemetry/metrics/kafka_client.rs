@@ -1,22 +1,20 @@
-//! What librdkafka says of itself, as of its last report.
+//! The statistics of librdkafka, as of its last report.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+use metrics::{Key, Label};
 use parking_lot::Mutex;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::text::{self, Kind};
 
 /// One number of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// The metric's name, `rdkafka_...`.
     pub name: &'static str,
-    /// What it means.
+    /// The metric's help.
     pub help: &'static str,
-    /// Broker, or topic and partition; bounded by what the cluster and the configuration have.
+    /// Broker, or topic and partition; bounded by the cluster and the configuration.
     pub labels: Vec<(&'static str, String)>,
     /// The number.
     pub value: i64,
@@ -24,42 +22,43 @@ pub struct Sample {
 
 /// The last report of each client, by its handle; see [`super::Metrics::set_kafka_client`].
 #[derive(Debug, Default)]
-pub struct KafkaClientStatistics {
+pub(super) struct KafkaClientStatistics {
     reports: Mutex<BTreeMap<String, Vec<Sample>>>,
 }
 
 impl KafkaClientStatistics {
-    /// A new report replaces the whole of the old one: what the client does not know any more is gone.
+    /// Replaces the client's last report as a whole.
     pub(super) fn set(&self, handle: &str, samples: Vec<Sample>) {
         self.reports.lock().insert(handle.to_owned(), samples);
     }
-}
 
-impl Collector for KafkaClientStatistics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    /// Writes the reports of all clients.
+    pub(super) fn render(&self, text: &mut String) {
         let reports = self.reports.lock();
         let mut families: BTreeMap<&str, Vec<(&str, &Sample)>> = BTreeMap::new();
-        for (handle, sample) in reports
-            .iter()
-            .flat_map(|(handle, samples)| samples.iter().map(move |sample| (handle, sample)))
-        {
-            families
-                .entry(sample.name)
-                .or_default()
-                .push((handle, sample));
+        for (handle, samples) in &*reports {
+            for sample in samples {
+                families
+                    .entry(sample.name)
+                    .or_default()
+                    .push((handle, sample));
+            }
         }
         for (name, samples) in families {
             let help = samples.first().map_or("", |(_, sample)| sample.help);
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            text::write_description(text, name, help, Kind::Gauge);
             for (handle, sample) in samples {
-                let mut labels = vec![
-                    ("handle", handle.to_owned()),
-                    ("type", "consumer".to_owned()),
-                ];
-                labels.extend(sample.labels.iter().cloned());
-                ConstGauge::new(sample.value).encode(family.encode_family(&labels)?)?;
+                text::write_sample(text, &key(handle, sample), Kind::Gauge, sample.value);
             }
         }
-        Ok(())
     }
+}
+
+fn key(handle: &str, sample: &Sample) -> Key {
+    let mut labels = vec![
+        Label::new("handle", handle.to_owned()),
+        Label::from_static_parts("type", "consumer"),
+    ];
+    labels.extend(sample.labels.iter().map(Label::from));
+    Key::from_parts(sample.name, labels)
 }

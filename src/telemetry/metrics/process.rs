@@ -1,88 +1,79 @@
-//! The process as the system sees it, under the names that Prometheus' own clients use. Read out of `/proc` when it is asked
-//! for; where there is none, there are no such metrics.
+//! The process as the system sees it, under the names of Prometheus' own clients.
+//!
+//! Each scrape reads `/proc`. Without `/proc` there are no such metrics.
 
-use std::fmt;
+use metrics::Key;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use super::text::{self, Kind};
 
-/// See the module.
-#[derive(Debug)]
-pub(super) struct ProcessMetrics;
-
-/// Name, help, kind, and where the number is found.
-type Row = (
-    &'static str,
-    &'static str,
-    MetricType,
-    fn(&Process) -> Option<f64>,
-);
+/// One metric of the process.
+struct Row {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    value: fn(&Process) -> Option<f64>,
+}
 
 const ROWS: &[Row] = &[
-    (
-        "process_cpu_seconds",
-        "Seconds of CPU, user and system",
-        MetricType::Counter,
-        Process::cpu_seconds,
-    ),
-    (
-        "process_open_fds",
-        "Open file descriptors",
-        MetricType::Gauge,
-        |_| open_files(),
-    ),
-    (
-        "process_max_fds",
-        "File descriptors that may be open",
-        MetricType::Gauge,
-        |process| process.open_files_max,
-    ),
-    (
-        "process_resident_memory_bytes",
-        "Resident memory",
-        MetricType::Gauge,
-        |process| process.status_bytes("VmRSS:"),
-    ),
-    (
-        "process_virtual_memory_bytes",
-        "Virtual memory",
-        MetricType::Gauge,
-        |process| process.status_bytes("VmSize:"),
-    ),
-    ("process_threads", "Threads", MetricType::Gauge, |process| {
-        process.status("Threads:")
-    }),
-    (
-        "process_start_time_seconds",
-        "Start, in seconds since 1970",
-        MetricType::Gauge,
-        Process::start_seconds,
-    ),
+    Row {
+        name: "process_cpu_seconds",
+        help: "Seconds of CPU, user and system",
+        kind: Kind::Counter,
+        value: Process::cpu_seconds,
+    },
+    Row {
+        name: "process_open_fds",
+        help: "Open file descriptors",
+        kind: Kind::Gauge,
+        value: |_| open_files(),
+    },
+    Row {
+        name: "process_max_fds",
+        help: "File descriptors that may be open",
+        kind: Kind::Gauge,
+        value: |process| process.open_files_max,
+    },
+    Row {
+        name: "process_resident_memory_bytes",
+        help: "Resident memory",
+        kind: Kind::Gauge,
+        value: |process| process.status_bytes("VmRSS:"),
+    },
+    Row {
+        name: "process_virtual_memory_bytes",
+        help: "Virtual memory",
+        kind: Kind::Gauge,
+        value: |process| process.status_bytes("VmSize:"),
+    },
+    Row {
+        name: "process_threads",
+        help: "Threads",
+        kind: Kind::Gauge,
+        value: |process| process.status("Threads:"),
+    },
+    Row {
+        name: "process_start_time_seconds",
+        help: "Start, in seconds since 1970",
+        kind: Kind::Gauge,
+        value: Process::start_seconds,
+    },
 ];
 
-impl Collector for ProcessMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let process = Process::read();
-        for (name, help, kind, value) in ROWS {
-            let Some(value) = value(&process) else {
-                continue;
-            };
-            let encoder = encoder.encode_descriptor(name, help, None, *kind)?;
-            match kind {
-                MetricType::Counter => ConstCounter::new(value).encode(encoder)?,
-                _ => ConstGauge::new(value).encode(encoder)?,
-            }
+/// Writes the metrics of the process.
+pub(super) fn render(text: &mut String) {
+    let process = Process::read();
+    for row in ROWS {
+        if let Some(value) = (row.value)(&process) {
+            text::write_description(text, row.name, row.help, row.kind);
+            text::write_sample(text, &Key::from_static_name(row.name), row.kind, value);
         }
-        Ok(())
     }
 }
 
-/// The files of `/proc` that say so; empty where there are none.
+/// The files of `/proc`; empty without `/proc`.
 struct Process {
-    /// `/proc/self/stat` behind the name of the program, which may hold spaces (`proc_pid_stat(5)`): its third field on.
+    /// The fields of `/proc/self/stat` from the third on. The second, the name of the program, may
+    /// contain spaces (`proc_pid_stat(5)`).
     stat: Vec<u64>,
     status: String,
     open_files_max: Option<f64>,
@@ -101,7 +92,7 @@ impl Process {
             .lines()
             .find_map(|line| line.strip_prefix("Max open files"));
         Self {
-            // Those that are no such numbers are not asked for.
+            // The fields that are not numbers are not used.
             stat: fields.map(|field| field.parse().unwrap_or(0)).collect(),
             status: text("/proc/self/status"),
             open_files_max: open_files
@@ -109,8 +100,8 @@ impl Process {
         }
     }
 
-    /// Field `number` as the manual counts, which is a time.
-    #[allow(
+    /// A time: the field with this number in the manual.
+    #[expect(
         clippy::cast_precision_loss,
         reason = "ticks since the system's start stay far below 2^52"
     )]
@@ -146,9 +137,9 @@ impl Process {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a count of files")]
+#[expect(clippy::cast_precision_loss, reason = "the number of files is small")]
 fn open_files() -> Option<f64> {
-    // One of them is the folder that is being read.
+    // One of them is the folder itself, open for reading.
     std::fs::read_dir("/proc/self/fd")
         .ok()
         .map(|files| files.count().saturating_sub(1) as f64)
@@ -159,7 +150,7 @@ mod tests {
     use crate::telemetry::metrics::Metrics;
 
     #[test]
-    fn the_process_is_described_by_prometheus_own_names() {
+    fn the_process_has_the_names_of_prometheus_own_clients() {
         let files: Vec<_> = (0..100)
             .map(|_| std::fs::File::open("/dev/null").expect("a file"))
             .collect();
