@@ -73,6 +73,8 @@ pub(super) struct Known {
     /// What the last look found: how far it was read, and where its log ended.
     pub(super) last_read: Offset,
     pub(super) last_high: Offset,
+    /// Since when nothing was read of it, although Kafka has more.
+    pub(super) unread_since: Option<Instant>,
     /// Since when its log ends here, which is before what was read.
     pub(super) shorter_since: Option<(Offset, Instant)>,
     has_leader: bool,
@@ -420,6 +422,7 @@ impl Discovery {
         }
         tracing::warn!(topic = %topic.topic, "the topic was deleted and made anew; all of its new log is read");
         let (lows, highs) = (self.offsets(&keys, LOG_START), self.offsets(&keys, LOG_END));
+        let mut new_logs = Vec::new();
         for key in keys {
             if !topic.partitions.iter().any(|(number, _)| *number == key.1) {
                 self.retire(&key);
@@ -430,8 +433,13 @@ impl Discovery {
                 let new = self.hub.recreate_partition(&old, topic.log_id, start);
                 self.known
                     .insert(key, Known::new(&new, topic.topic_id, *high));
-                self.read_from(new, *low);
+                new_logs.push((new, *low));
             }
+        }
+        self.assign(Assignment::NewClient);
+        self.prober.renew();
+        for (partition, from) in new_logs {
+            self.read_from(partition, from);
         }
     }
 
@@ -465,9 +473,9 @@ impl Discovery {
                 let nearest = nearest(&self.consumer, &topic.topic);
                 tracing::warn!(topic = %topic.topic, nearest, "a configured topic does not exist in Kafka");
             }
-            Some(trouble) => tracing::warn!(topic = %topic.topic, "the topic {}", trouble.words()),
+            // The log has it from the health of Kafka, bounded.
+            Some(_) => {}
             None => {
-                tracing::info!(topic = %topic.topic, "the topic can be read again");
                 let known = self.known.keys().filter(|(name, _)| *name == topic.topic);
                 known.for_each(|key| self.read_again(key, Offset(0)));
             }
@@ -505,10 +513,17 @@ impl Discovery {
         }
     }
 
-    /// The partitions that are read and have a leader.
+    /// The partitions that are read and have a leader. Those of a topic that is gone, or may not be read, are left out.
     pub(super) fn readable(&self) -> Vec<TopicPartition> {
+        let can_be_read = |topic: &Topic| {
+            let trouble = self.states.get(topic).and_then(|state| state.trouble);
+            trouble.is_none_or(|trouble| trouble == TopicTrouble::NoLeader)
+        };
         let known = self.known.iter().filter(|(_, known)| known.has_leader);
-        known.map(|(key, _)| key.clone()).collect()
+        let keys = known
+            .map(|(key, _)| key)
+            .filter(|(topic, _)| can_be_read(topic));
+        keys.cloned().collect()
     }
 
     pub(super) fn take_doubt(&self) -> bool {
@@ -560,6 +575,7 @@ impl Known {
             end_at_start: end,
             last_read: Offset(-1),
             last_high: Offset(-1),
+            unread_since: None,
             shorter_since: None,
             has_leader: true,
         }

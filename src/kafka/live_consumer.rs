@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::Counter;
 use rdkafka::consumer::Consumer as _;
@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
 use super::KafkaReader;
-use super::client::Consumer;
+use super::client::{self, Consumer, KafkaClient};
 use super::event_pipeline::{EventPipeline, PipelineSnapshot, timestamp};
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{Arrival, Hub, HubPartition};
@@ -33,8 +33,10 @@ pub(super) enum Assignment {
         partition: Arc<HubPartition>,
         low: Offset,
     },
-    /// Read a partition no more.
+    /// Stop reading a partition.
     Stop(Arc<HubPartition>),
+    /// Read with a new client of librdkafka.
+    NewClient,
 }
 
 /// A partition to be read from `from` on.
@@ -45,7 +47,8 @@ pub(super) struct Reading {
 
 /// See the module.
 pub(super) struct LiveConsumer {
-    consumer: Arc<Consumer>,
+    client: KafkaClient,
+    consumer: Consumer,
     hub: Arc<Hub>,
     pipeline: Arc<EventPipeline>,
     assignments: Receiver<Assignment>,
@@ -53,6 +56,8 @@ pub(super) struct LiveConsumer {
     assigned: HashMap<Topic, HashMap<i32, Assigned>>,
     /// Whether Kafka said that it has no such offset as the next one of some partition.
     position_lost: bool,
+    /// When a line of the log last said so.
+    loss_logged: Option<Instant>,
     /// Tells discovery so.
     in_doubt: Arc<AtomicBool>,
 }
@@ -67,16 +72,20 @@ struct Assigned {
 /// How long one poll waits, and so how long an assignment or the end waits for its turn.
 const POLL: Duration = Duration::from_millis(50);
 
+/// The least time between two lines of the log about lost positions.
+const LOSS_LOG_INTERVAL: Duration = Duration::from_mins(1);
+
 impl LiveConsumer {
     pub(super) fn new(
         reader: &KafkaReader,
-        consumer: Arc<Consumer>,
+        consumer: Consumer,
         hub: Arc<Hub>,
         assignments: Receiver<Assignment>,
         stopping: Arc<AtomicBool>,
         in_doubt: Arc<AtomicBool>,
     ) -> Self {
         Self {
+            client: reader.client.clone(),
             consumer,
             hub,
             pipeline: Arc::clone(&reader.pipeline),
@@ -84,6 +93,7 @@ impl LiveConsumer {
             stopping,
             assigned: HashMap::new(),
             position_lost: false,
+            loss_logged: None,
             in_doubt,
         }
     }
@@ -125,13 +135,27 @@ impl LiveConsumer {
                     // The client has told it, but for a lost position.
                     tracing::debug!(%error, "live consumer");
                     if is_position_lost(&error) {
-                        tracing::warn!(%error, "the position in some partition is lost");
                         self.position_lost = true;
+                        self.log_loss(&error);
                     }
                 }
             }
         }
         batch
+    }
+
+    /// At most a line a minute: a topic that is deleted loses the positions of all its partitions.
+    fn log_loss(&mut self, error: &KafkaError) {
+        if self
+            .loss_logged
+            .is_none_or(|logged| logged.elapsed() > LOSS_LOG_INTERVAL)
+        {
+            self.loss_logged = Some(Instant::now());
+            tracing::warn!(
+                %error,
+                "Kafka does not have the next offset of a partition; its log is checked"
+            );
+        }
     }
 
     fn arrival(
@@ -177,6 +201,7 @@ impl LiveConsumer {
                             self.read_again(&partition, low);
                         }
                         Assignment::Stop(partition) => self.stop(&partition),
+                        Assignment::NewClient => self.renew_client(),
                         Assignment::Read(_) => {}
                     }
                 }
@@ -190,9 +215,7 @@ impl LiveConsumer {
             return;
         }
         if self.assigned.is_empty() {
-            // Unasked, librdkafka finds out about the leaders of topics that are new to it once a second. Only before anything is
-            // read: later the answer would come behind a fetch that waits for the next event. If this fails, so be it.
-            let _ = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT);
+            self.find_leaders();
         }
         let from = |reading: &Reading| KafkaOffset::Offset(reading.from.0);
         let all = list(
@@ -206,6 +229,33 @@ impl LiveConsumer {
         }
         for reading in readings {
             self.begin(reading.partition);
+        }
+    }
+
+    /// Asks for the leaders of all topics. Unasked, librdkafka learns about new topics once a second. Only a client that
+    /// reads nothing yet may ask: otherwise the answer would come behind a fetch that waits for the next event.
+    fn find_leaders(&self) {
+        if let Err(error) = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT) {
+            tracing::debug!(%error, "the leaders were not found at once");
+        }
+    }
+
+    /// Reads on with a new client. librdkafka remembers the leader and its epoch by the topic's name, also when the topic
+    /// is deleted and created again, and ignores the lower epoch of the new topic (librdkafka issue 4898). Such a partition
+    /// would not be read until its epoch has caught up.
+    fn renew_client(&mut self) {
+        match self.client.consumer(client::LIVE, &[]) {
+            Ok(consumer) => self.consumer = consumer,
+            Err(error) => return tracing::error!(%error, "no new client for the live consumer"),
+        }
+        self.find_leaders();
+        let partitions = self.assigned.values().flat_map(HashMap::values);
+        let positions = partitions.map(|assigned| {
+            let partition = &*assigned.partition;
+            (partition, KafkaOffset::Offset(partition.end().next.0))
+        });
+        if let Err(error) = list(positions).and_then(|all| self.consumer.incremental_assign(&all)) {
+            tracing::error!(%error, "partitions could not be assigned");
         }
     }
 

@@ -34,6 +34,10 @@ const COMPARED_RECORDS: usize = 1000;
 /// How long a log must stay shorter than what was read of it, with the same end, to count as cut.
 const SHORTER_FOR: Duration = Duration::from_millis(1500);
 
+/// How long nothing of a partition is read that has more records, before the live consumer gets a new client. A client of
+/// librdkafka may stay with a broker that no longer leads the partition (librdkafka issue 5593).
+const UNREAD_FOR: Duration = Duration::from_secs(30);
+
 /// What a look at a partition calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
@@ -47,6 +51,8 @@ enum Finding {
     BeginsAt(Offset),
     /// Nothing of it was read since the last look, although it is longer.
     Stuck,
+    /// Nothing of it was read for [`UNREAD_FOR`], although it is longer.
+    Unread,
 }
 
 impl Discovery {
@@ -65,6 +71,7 @@ impl Discovery {
             self.put_in_doubt();
         }
         self.show_lag(&highs);
+        let mut unread = None;
         for key in known {
             let Some(high) = highs.get(&key).copied() else {
                 continue;
@@ -78,9 +85,17 @@ impl Discovery {
                 }
                 Finding::BeginsAt(low) => self.read_again(&key, low),
                 Finding::Stuck => self.pass_hole_or_read_again(&key, high),
+                Finding::Unread => unread = Some(key),
                 Finding::Fine if lows.contains_key(&key) => self.verify(&key, high),
                 Finding::Fine => {}
             }
+        }
+        if let Some((topic, partition)) = unread {
+            tracing::warn!(
+                %topic, %partition, seconds = UNREAD_FOR.as_secs(),
+                "nothing was read of a partition that has records; the live consumer gets a new client"
+            );
+            self.assign(Assignment::NewClient);
         }
     }
 
@@ -92,11 +107,16 @@ impl Discovery {
             partition,
             last_read,
             last_high,
+            unread_since,
             shorter_since,
             ..
         } = known;
         let read = partition.end().next;
         let is_stuck = read == *last_read && high == *last_high && read < high;
+        if read != *last_read || read >= high {
+            *unread_since = None;
+        }
+        let unread_for = unread_since.get_or_insert_with(Instant::now).elapsed();
         (*last_read, *last_high) = (read, high);
         if high < read {
             let since = match shorter_since {
@@ -112,6 +132,10 @@ impl Discovery {
         *shorter_since = None;
         match low {
             Some(low) if low > read => Finding::BeginsAt(low),
+            _ if unread_for >= UNREAD_FOR => {
+                *unread_since = None;
+                Finding::Unread
+            }
             _ if is_stuck => Finding::Stuck,
             _ => Finding::Fine,
         }

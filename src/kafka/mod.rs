@@ -88,7 +88,7 @@ impl KafkaReader {
     ) -> Result<KafkaThreads, KafkaClientError> {
         let stopping = Arc::new(AtomicBool::new(false));
         let (assign, assignments) = std::sync::mpsc::channel();
-        let live = Arc::new(self.client.consumer(client::LIVE, &[])?);
+        let live = self.client.consumer(client::LIVE, &[])?;
         // A broker answers the requests of one connection in their order: behind the live consumer's fetch, which waits for
         // the next event, every question would wait as long.
         let questions = Arc::new(self.client.consumer("questions", &[])?);

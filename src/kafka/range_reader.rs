@@ -142,10 +142,18 @@ impl RangeReader {
         };
         match (end, at) {
             (RangeEnd::Enough, Some(next)) => self.at = Some((topic.clone(), partition, next)),
+            // Its client may stay with a broker that no longer leads the partition.
+            (RangeEnd::TimedOut, _) => self.renew(),
             // Where the consumer is now is not known: the next read seeks.
             _ => self.rest(),
         }
         end
+    }
+
+    /// Drops the consumer. The next read makes a new one, which knows nothing of earlier leaders.
+    pub(super) fn renew(&mut self) {
+        self.at = None;
+        self.consumer = None;
     }
 
     /// The end of a partition's log; `None` when Kafka does not answer.

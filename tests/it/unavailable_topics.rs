@@ -139,6 +139,32 @@ on_both_brokers! {
         assert_eq!(rest.iter().copied().filter(|n| !(600..605).contains(n)).collect::<Vec<_>>(), expected);
     }
 
+    /// Its partitions had elections, so that librdkafka knows a higher leader epoch than the new topic has.
+    async fn a_topic_that_is_created_again_after_elections_is_read(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
+        let (other, topic) = (unique("eqiad.other"), unique("eqiad.again"));
+        cluster.create_topic(&other, 1).await;
+        faulty.create_topic_on_second(&topic, 1).await;
+        let settings = settings().stream("again", &[&topic]).stream("other", &[&other]);
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut again = Request::get("/v2/stream/again").subscribe(server.address).await;
+        let mut others = Request::get("/v2/stream/other").subscribe(server.address).await;
+        for n in 0..2 {
+            cluster.produce(record(&topic, 0, now(), n)).await;
+            assert_eq!(numbers(&again.events(1).await), [n]);
+            faulty.stop_second_node().await;
+            faulty.restart_second_node().await;
+        }
+        cluster.delete_topic(&topic).await;
+        cluster.create_topic(&topic, 1).await;
+        for n in 10..13 {
+            cluster.produce(record(&topic, 0, now(), n)).await;
+            cluster.produce(record(&other, 0, now(), n)).await;
+        }
+        assert_eq!(numbers(&again.events(3).await), [10, 11, 12]);
+        assert_eq!(numbers(&others.events(3).await), [10, 11, 12], "the others are read on");
+    }
+
     /// Rights that are given later do not make a topic new.
     async fn a_topic_that_comes_into_sight_with_old_records_starts_at_its_end(cluster: Cluster) {
         let (there, hidden) = (unique("eqiad.there"), unique("eqiad.hidden"));

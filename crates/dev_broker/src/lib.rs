@@ -260,7 +260,8 @@ impl DevBroker {
         self.broker.newest_timestamp()
     }
 
-    /// Takes a partition's leader away, or gives it one again: without one it is in the metadata, and nothing else can be had.
+    /// Takes a partition's leader away, or elects one again. Without a leader the partition is in the metadata, and every
+    /// request for it fails. Each election begins a new leader epoch.
     ///
     /// # Errors
     /// [`BrokerError::UnknownPartition`].
@@ -270,7 +271,10 @@ impl DevBroker {
         partition: i32,
         has_leader: bool,
     ) -> Result<(), BrokerError> {
-        self.broker.log(topic, partition)?.lock().has_leader = has_leader;
+        self.broker
+            .log(topic, partition)?
+            .lock()
+            .set_leader(has_leader);
         self.broker.tell_changed();
         Ok(())
     }

@@ -402,6 +402,20 @@ impl PartitionLog {
     /// than it had; a new leader epoch begins. Gives the new end.
     ///
     /// # Errors
+    /// An election begins a new leader epoch.
+    pub(super) fn set_leader(&mut self, has_leader: bool) {
+        if has_leader && !self.has_leader {
+            self.begin_epoch();
+        }
+        self.has_leader = has_leader;
+    }
+
+    fn begin_epoch(&mut self) {
+        let (epoch, end) = (self.leader_epoch() + 1, self.end());
+        self.epochs.retain(|(_, start)| *start < end);
+        self.epochs.push((epoch, end));
+    }
+
     /// A log with files is not cut.
     pub(super) fn cut(&mut self, offset: i64) -> Result<i64, &'static str> {
         if self.files.is_some() {
@@ -416,11 +430,9 @@ impl PartitionLog {
             }
         }
         self.start = self.start.min(self.end());
-        let (epoch, end) = (self.leader_epoch() + 1, self.end());
-        self.epochs.retain(|(_, start)| *start < end);
-        self.epochs.push((epoch, end));
+        self.begin_epoch();
         self.recount();
-        Ok(end)
+        Ok(self.end())
     }
 
     fn roll(&mut self) -> io::Result<()> {
