@@ -1,4 +1,4 @@
-//! How often memory is asked for on the way of an event, which every event pays for. `allocation-counter` counts what its thread allocates.
+//! The allocations on the path of every event. `allocation-counter` counts those of its thread.
 
 use allocation_counter::{AllocationInfo, measure};
 use eventstreams::cursor::{EventId, Offset, Partition, Position, TimestampMs};
@@ -29,14 +29,15 @@ fn samples() -> Vec<(Topic, Vec<u8>)> {
         .collect()
 }
 
-/// What `make` allocates for one thing, and what of it is left while the thing lives.
+/// The allocations of `make`, and what remains of them while its result lives.
 fn allocated<T>(make: impl FnOnce() -> T) -> (AllocationInfo, T) {
     let mut thing = None;
     let info = measure(|| thing = Some(make()));
     (info, thing.expect("it was made"))
 }
 
-/// `serde_json` notes the brackets that are open below the first in a byte each, in the least that a `Vec` allocates.
+/// `serde_json` keeps a byte for each open bracket below the first. This is the smallest allocation
+/// of a `Vec`.
 const OPEN_BRACKETS: u64 = 8;
 
 #[test]

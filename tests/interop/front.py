@@ -1,7 +1,7 @@
-"""Stands before the server for a browser, which cannot choose its Accept-Encoding: PORT SERVER_PORT.
+"""A proxy for browsers, which cannot choose their Accept-Encoding: PORT SERVER_PORT.
 
-/page/CODING is the page, /CODING/... goes to the server with that coding asked for, and comes back byte for byte. What is posted to
-/report is printed. Meanwhile other clients come to the server and go again, so that its compressors begin anew.
+/page/CODING is the page. /CODING/... is forwarded to the server with that coding, and the response is returned unchanged.
+Bodies posted to /report are printed. Meanwhile other clients connect and disconnect, so that the compressors restart.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ async def serve(reader, writer, server_port):
     writer.close()
 
 
-async def come_and_go(coding, server_port):
+async def connect_and_disconnect(coding, server_port):
     while True:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", server_port)
@@ -62,7 +62,7 @@ async def main():
     port, server_port = map(int, sys.argv[1:])
     front = await asyncio.start_server(lambda r, w: serve(r, w, server_port), "127.0.0.1", port)
     async with front:
-        await asyncio.gather(front.serve_forever(), *(come_and_go(coding, server_port) for coding in CODINGS for _ in range(2)))
+        await asyncio.gather(front.serve_forever(), *(connect_and_disconnect(coding, server_port) for coding in CODINGS for _ in range(2)))
 
 
 asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Judges a stream of Server-Sent Events on standard input, as read.py does: [crowd]."""
+"""Checks a stream of Server-Sent Events on standard input as read.py does: [crowd]."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""Reads streams with a library as somebody would who sets nothing, until they end: LIBRARY URL...
+"""Reads streams to their end with the default settings of a library: LIBRARY URL...
 
-Each stream is read on a connection of its own, and judged as read.py does.
+Each stream has its own connection and is checked as read.py does.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def sseclient(url):
         try:
             yield from sseclient.SSEClient(url, timeout=60)
         except IOError:
-            # At the end of the stream it connects again, and the server is gone.
+            # At the end of the stream it reconnects, but the server is gone.
             return
 
     return lines(events())
@@ -92,14 +92,14 @@ def aiohttp_sse_client2(url):
                 async for event in source:
                     taken(b"data: " + event.data.encode())
         except OSError:
-            # At the end of the stream it connects again, and the server is gone.
+            # At the end of the stream it reconnects, but the server is gone.
             pass
 
     return collected(read)
 
 
 def collected(read):
-    """What an asynchronous reader hands over, line by line as it comes."""
+    """The lines of an asynchronous reader, as they arrive."""
     import queue
 
     taken, end = queue.SimpleQueue(), object()

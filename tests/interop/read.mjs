@@ -1,8 +1,8 @@
-// Reads a stream with fetch until it ends: URL CODING. The same in Node and, as page.html's script, in a browser.
-// CODING `default` is what fetch asks for by itself, and gets.
+// Reads a stream to its end with fetch: URL CODING. Runs in Node and, through page.html, in a browser.
+// CODING `default` leaves the request headers to fetch.
 export async function read(url, headers, coding) {
   const response = await fetch(url, { headers });
-  if (coding !== "default" && response.headers.get("content-encoding") !== coding) throw new Error("not coded");
+  if (coding !== "default" && response.headers.get("content-encoding") !== coding) throw new Error("not compressed");
   let text = "", count = 0, late = 0;
   const begun = Date.now(), offsets = {}, decoder = new TextDecoder(), reader = response.body.getReader();
   for (;;) {
@@ -15,9 +15,9 @@ export async function read(url, headers, coding) {
       if (!line.startsWith('data: {"$schema')) continue;
       const { meta } = JSON.parse(line.slice(6)), log = `${meta.topic} ${meta.partition}`;
       count += 1;
-      // A browser is busy with itself at first.
+      // A browser is busy at first.
       if (Date.now() - begun > 5000) late = Math.max(late, Date.now() - Date.parse(meta.dt));
-      if (log in offsets && offsets[log] !== meta.offset) throw new Error(`${log} goes on at ${meta.offset}, not at ${offsets[log]}`);
+      if (log in offsets && offsets[log] !== meta.offset) throw new Error(`${log} continues at ${meta.offset}, not at ${offsets[log]}`);
       offsets[log] = meta.offset + 1;
     }
   }
@@ -26,6 +26,6 @@ export async function read(url, headers, coding) {
 
 if (globalThis.process) {
   const [url, coding] = process.argv.slice(2);
-  const said = await read(url, coding === "default" ? {} : { "accept-encoding": coding }, coding);
-  console.log(`Node ${process.versions.node}, undici ${process.versions.undici}, ${said}`);
+  const result = await read(url, coding === "default" ? {} : { "accept-encoding": coding }, coding);
+  console.log(`Node ${process.versions.node}, undici ${process.versions.undici}, ${result}`);
 }

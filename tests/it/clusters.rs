@@ -1,19 +1,20 @@
-//! Going on at the other cluster, where the same records lie at other offsets.
+//! Resuming on another cluster, where the same records have other offsets.
 
 use std::collections::BTreeSet;
 
 use crate::support::admin::{Cluster, NewRecord, unique};
-use crate::support::numbered::{TIME, number, numbers, record};
+use crate::support::numbered::{TIME, number, numbers, record, to_i64};
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::Frame;
 use crate::support::wire::Request;
 
-/// The older records that shift the offsets of a cluster are numbered from here on.
+/// Numbers of the older records that shift the offsets of a cluster start here.
 const FILLER: usize = 1_000_000;
 
-/// The records of both clusters: bursts of ten of one millisecond, a second apart, alternating between two topics of two partitions.
+/// A record of both clusters: bursts of ten within a millisecond, a second apart, alternating
+/// between two topics of two partitions.
 fn burst(topics: &[String; 2], n: usize) -> NewRecord {
-    let second = i64::try_from(n / 10 * 1000).expect("few");
+    let second = to_i64(n / 10 * 1000);
     record(
         &topics[n / 10 % 2],
         i32::from(!(n / 20).is_multiple_of(2)),
@@ -22,7 +23,8 @@ fn burst(topics: &[String; 2], n: usize) -> NewRecord {
     )
 }
 
-/// Makes the topics with `fillers` older records in each partition, and the first `count` records.
+/// Creates the topics with `fillers` older records in each partition, then the first `count`
+/// records.
 async fn fill(cluster: &Cluster, topics: &[String; 2], fillers: usize, count: usize) {
     for topic in topics {
         cluster.create_topic(topic, 2).await;
@@ -37,8 +39,9 @@ async fn fill(cluster: &Cluster, topics: &[String; 2], fillers: usize, count: us
         .await;
 }
 
-/// Fails unless the events go on from `have` with nothing missing, and repeat at most what is of the last record's millisecond.
-fn assert_goes_on(have: &[Frame], rest: &[Frame], count: usize) {
+/// Fails when an event is missing after `have`, or when an event is repeated that is older than the
+/// last burst of its partition.
+fn assert_resumed(have: &[Frame], rest: &[Frame], count: usize) {
     let mut all: Vec<usize> = numbers(have).into_iter().chain(numbers(rest)).collect();
     let repeated: Vec<usize> = numbers(rest)
         .into_iter()
@@ -63,8 +66,8 @@ fn assert_goes_on(have: &[Frame], rest: &[Frame], count: usize) {
     }
 }
 
-/// Reads `have` events at `from`, and the rest of `count` at `to`.
-async fn move_over(from: &TestServer, to: &TestServer, have: usize, count: usize) {
+/// Reads `have` events at `from` and the rest of `count` at `to`.
+async fn switch_cluster(from: &TestServer, to: &TestServer, have: usize, count: usize) {
     let request = Request::get(format!("/v2/stream/moved?since={TIME}"));
     let had = request.subscribe(from.address).await.events(have).await;
     let id = had[have - 1].id.clone().expect("an id");
@@ -75,7 +78,7 @@ async fn move_over(from: &TestServer, to: &TestServer, have: usize, count: usize
     let rest = subscriber
         .events_until(|frame| number(frame) == count - 1)
         .await;
-    assert_goes_on(&had, &rest, count);
+    assert_resumed(&had, &rest, count);
 }
 
 async fn two_servers(
@@ -95,36 +98,57 @@ async fn two_servers(
     (topics, servers)
 }
 
-on_both_brokers! {
-    async fn a_cut_inside_a_burst_misses_nothing_on_a_cluster_with_higher_offsets(first: Cluster, second: Cluster) {
+on_both_brokers!(
+    async fn a_disconnect_inside_a_burst_loses_nothing_at_higher_offsets(
+        first: Cluster,
+        second: Cluster,
+    ) {
         let (_topics, [here, there]) = two_servers(&first, &second, [0, 3], 60).await;
         for have in [1, 3, 10, 14, 25, 37, 50] {
-            move_over(&here, &there, have, 60).await;
+            switch_cluster(&here, &there, have, 60).await;
         }
     }
 
-    async fn a_cut_inside_a_burst_misses_nothing_on_a_cluster_with_lower_offsets(first: Cluster, second: Cluster) {
+    async fn a_disconnect_inside_a_burst_loses_nothing_at_lower_offsets(
+        first: Cluster,
+        second: Cluster,
+    ) {
         let (_topics, [here, there]) = two_servers(&first, &second, [3, 0], 60).await;
         for have in [1, 3, 10, 14, 25, 37, 50] {
-            move_over(&here, &there, have, 60).await;
+            switch_cluster(&here, &there, have, 60).await;
         }
     }
 
-    async fn a_live_client_moves_to_the_other_cluster_and_back(first: Cluster, second: Cluster) {
+    async fn a_live_client_moves_to_another_cluster_and_back(first: Cluster, second: Cluster) {
         let (topics, servers) = two_servers(&first, &second, [2, 25], 0).await;
-        let mut subscriber = Request::get("/v2/stream/moved").subscribe(servers[0].address).await;
+        let mut subscriber = Request::get("/v2/stream/moved")
+            .subscribe(servers[0].address)
+            .await;
         let mut have: Vec<Frame> = Vec::new();
         for round in 0..6 {
             for cluster in [&first, &second] {
-                cluster.produce_many("none", (round * 17..round * 17 + 17).map(|n| burst(&topics, n))).await;
+                cluster
+                    .produce_many(
+                        "none",
+                        (round * 17..round * 17 + 17).map(|n| burst(&topics, n)),
+                    )
+                    .await;
             }
-            have.extend(subscriber.events_until(|frame| number(frame) >= round * 17 + 9).await);
+            have.extend(
+                subscriber
+                    .events_until(|frame| number(frame) >= round * 17 + 9)
+                    .await,
+            );
             let id = have.last().expect("events").id.clone().expect("an id");
             drop(subscriber);
             let server = &servers[(round + 1) % 2];
-            subscriber = Request::get("/v2/stream/moved").last_event_id(id).subscribe(server.address).await;
+            subscriber = Request::get("/v2/stream/moved")
+                .last_event_id(id)
+                .subscribe(server.address)
+                .await;
         }
-        // A partition that is silent so far is begun at its last filler, which the other cluster has more of.
+        // A partition without events so far starts at its last filler; the other cluster has more
+        // of them.
         let mut all: BTreeSet<usize> = numbers(&have).into_iter().filter(|n| *n < FILLER).collect();
         subscriber
             .events_until(|frame| {
@@ -134,4 +158,4 @@ on_both_brokers! {
             .await;
         assert_eq!(all, (0..102).collect());
     }
-}
+);

@@ -1,5 +1,5 @@
-//! Connections: how long each may be without a request, and how many one address may have. No broker is needed unless a
-//! stream is.
+//! Connections: how long one may stay without a request, and how many one address may have. Only
+//! tests of streams need a broker.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::support::deadline::{TIMEOUT, eventually, within};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
-/// A server without Kafka: it answers, and has no streams.
+/// A server without Kafka: it responds, but has no streams.
 fn server(keys: &[(&str, &str)]) -> TestServer {
     let settings = Settings::default().stream("s", &["s"]);
     let settings = keys
@@ -23,19 +23,19 @@ fn server(keys: &[(&str, &str)]) -> TestServer {
     TestServer::start_without_waiting("127.0.0.1:1", &settings)
 }
 
-/// A SETTINGS frame without settings (RFC 9113 §6.5).
+/// A SETTINGS frame without settings (RFC 9113, section 6.5).
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// The first bytes of a HEADERS frame of 100 bytes on stream 1.
-const HALF_A_HEAD: &[u8] = &[0, 0, 100, 1, 5, 0, 0, 0, 1, 0x82];
+const PARTIAL_HEADERS: &[u8] = &[0, 0, 100, 1, 5, 0, 0, 0, 1, 0x82];
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_sends_no_whole_request_is_disconnected_whatever_it_has_sent() {
+async fn a_connection_without_a_whole_request_is_closed() {
     let server = server(&[
         ("request_head_timeout_ms", "200"),
         ("write_timeout_ms", "3600000"),
     ]);
-    let half = [PREFACE, SETTINGS, HALF_A_HEAD].concat();
+    let half = [PREFACE, SETTINGS, PARTIAL_HEADERS].concat();
     let whole_preface = [PREFACE, SETTINGS].concat();
     for sent in [
         &b""[..],
@@ -52,12 +52,12 @@ async fn whoever_sends_no_whole_request_is_disconnected_whatever_it_has_sent() {
             .await
             .expect("it accepts");
         socket.write_all(sent).await.expect("it is written");
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         let what = String::from_utf8_lossy(sent);
         // A reset ends a connection too.
         let _ = within(
             format!("the end of a connection that sent {what:?}"),
-            socket.read_to_end(&mut answer),
+            socket.read_to_end(&mut response),
         )
         .await;
     }
@@ -65,27 +65,27 @@ async fn whoever_sends_no_whole_request_is_disconnected_whatever_it_has_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_http2_connection_without_requests_is_told_to_go_and_one_with_a_request_stays() {
+async fn an_idle_http2_connection_ends_with_goaway() {
     let server = server(&[("request_head_timeout_ms", "200")]);
     let socket = TcpStream::connect(server.address)
         .await
         .expect("it accepts");
     let (mut requests, connection) = h2::client::handshake(socket)
         .await
-        .expect("it speaks HTTP/2");
+        .expect("an HTTP/2 handshake");
     let connection = tokio::spawn(connection);
     let request = http::Request::get("http://localhost/_info/name")
         .body(())
         .expect("a request");
     let (response, _) = requests.send_request(request, true).expect("it is sent");
     assert_eq!(
-        within("the answer", response)
+        within("the response", response)
             .await
-            .expect("an answer")
+            .expect("a response")
             .status(),
         200
     );
-    // In order: GOAWAY without an error.
+    // A regular end: GOAWAY without an error.
     within("the end", connection)
         .await
         .expect("no panic")
@@ -102,17 +102,17 @@ async fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
         .expect("it accepts")
 }
 
-/// Status and body of an answer on a connection that is open already.
-async fn ask(socket: &mut TcpStream) -> String {
+/// The response on an open connection.
+async fn request_on(socket: &mut TcpStream) -> String {
     let _ = socket
         .write_all(Request::get("/_info/name").head().as_bytes())
         .await;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     loop {
-        let read = within("an answer", socket.read_buf(&mut answer))
+        let read = within("a response", socket.read_buf(&mut response))
             .await
-            .expect("an answer");
-        let text = String::from_utf8_lossy(&answer);
+            .expect("a response");
+        let text = String::from_utf8_lossy(&response);
         if read == 0 || text.ends_with('}') {
             return text.into_owned();
         }
@@ -131,18 +131,18 @@ async fn one_address_cannot_take_all_connections() {
     })
     .await;
     let mut refused = connect_from("127.0.0.2", server.address).await;
-    let mut answer = Vec::new();
-    within("the refusal", refused.read_to_end(&mut answer))
+    let mut response = Vec::new();
+    within("the refusal", refused.read_to_end(&mut response))
         .await
         .expect("an end in order");
-    let answer = String::from_utf8(answer).expect("text");
+    let response = String::from_utf8(response).expect("text");
     assert!(
-        answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: 5\r\n"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 429 ") && response.contains("\r\nretry-after: 5\r\n"),
+        "{response}"
     );
-    assert!(answer.contains("at most 2 are allowed"), "{answer}");
+    assert!(response.contains("at most 2 are allowed"), "{response}");
     assert!(
-        ask(&mut connect_from("127.0.0.3", server.address).await)
+        request_on(&mut connect_from("127.0.0.3", server.address).await)
             .await
             .starts_with("HTTP/1.1 200"),
         "another address"
@@ -156,19 +156,19 @@ async fn one_address_cannot_take_all_connections() {
 
     let [gone, kept] = &mut held;
     assert!(
-        ask(kept).await.starts_with("HTTP/1.1 200"),
+        request_on(kept).await.starts_with("HTTP/1.1 200"),
         "a connection that was there before"
     );
     gone.shutdown().await.expect("it is closed");
-    eventually("a place that was given back", async || {
-        let answer = ask(&mut connect_from("127.0.0.2", server.address).await).await;
-        answer.starts_with("HTTP/1.1 200").then_some(())
+    eventually("a free connection slot", async || {
+        let response = request_on(&mut connect_from("127.0.0.2", server.address).await).await;
+        response.starts_with("HTTP/1.1 200").then_some(())
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trusted_proxy_has_no_bound_of_its_own() {
+async fn a_trusted_proxy_has_no_connection_limit() {
     let server = server(&[
         ("connections_per_address_max", "1"),
         ("trusted_proxies", "[127.0.0.2]"),
@@ -176,36 +176,43 @@ async fn a_trusted_proxy_has_no_bound_of_its_own() {
     let mut held = Vec::new();
     for _ in 0..3 {
         let mut socket = connect_from("127.0.0.2", server.address).await;
-        assert!(ask(&mut socket).await.starts_with("HTTP/1.1 200"));
+        assert!(request_on(&mut socket).await.starts_with("HTTP/1.1 200"));
         held.push(socket);
     }
 }
 
-on_both_brokers! {
-    async fn streams_of_one_http2_connection_are_bounded_by_connection_and_by_address(cluster: Cluster) {
+on_both_brokers!(
+    async fn streams_of_an_http2_connection_are_limited(cluster: Cluster) {
         let topic = unique("eqiad.s");
         cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("s", &[&topic]).key("http2_streams_max", "3").key("connections_per_address_max", "3");
+        let settings = Settings::default()
+            .stream("s", &[&topic])
+            .key("http2_streams_max", "3")
+            .key("connections_per_address_max", "3");
         let server = TestServer::start(&cluster, &settings).await;
         let socket = connect_from("127.0.0.2", server.address).await;
-        let (mut requests, connection) = h2::client::handshake(socket).await.expect("it speaks HTTP/2");
+        let (mut requests, connection) = h2::client::handshake(socket)
+            .await
+            .expect("an HTTP/2 handshake");
         tokio::spawn(connection);
         let mut bodies = Vec::new();
-        // The connection itself is one of the three.
+        // The connection counts as one of the three.
         for status in [200, 200, 429] {
-            let request = http::Request::get("http://localhost/v2/stream/s").body(()).expect("a request");
+            let request = http::Request::get("http://localhost/v2/stream/s")
+                .body(())
+                .expect("a request");
             let (response, _) = requests.send_request(request, true).expect("it is sent");
-            let response = within("an answer", response).await.expect("an answer");
+            let response = within("a response", response).await.expect("a response");
             assert_eq!(response.status(), status);
             bodies.push(response.into_body());
         }
         assert_eq!(requests.current_max_send_streams(), 3);
     }
-}
+);
 
-/// Streams may keep every thread of the server busy: health is answered by a thread of its own.
+/// Streams may occupy all threads of the runtime: health has its own thread.
 #[test]
-fn health_is_answered_while_all_threads_of_streams_are_busy() {
+fn health_responds_while_all_stream_threads_are_busy() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -213,7 +220,7 @@ fn health_is_answered_while_all_threads_of_streams_are_busy() {
         .expect("a runtime");
     let server = runtime.block_on(async {
         let server = server(&[]);
-        // It serves.
+        // The server is up.
         assert_eq!(
             Request::get("/healthz").send(server.admin).await.status,
             200
@@ -235,8 +242,8 @@ fn health_is_answered_while_all_threads_of_streams_are_busy() {
     socket
         .write_all(Request::get("/healthz").head().as_bytes())
         .expect("it is written");
-    let mut answer = [0; 15];
-    socket.read_exact(&mut answer).expect("an answer");
-    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    let mut response = [0; 15];
+    socket.read_exact(&mut response).expect("a response");
+    assert_eq!(&response, b"HTTP/1.1 200 OK");
     drop(release);
 }

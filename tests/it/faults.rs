@@ -1,37 +1,38 @@
-//! Brokers that die, are not there, or hold what is too large; a server that is killed. Against Apache Kafka alone, each with a broker of its own.
+//! Brokers that die, are absent or hold records that are too large, and a server that is killed.
+//! Each test has its own Apache Kafka.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::support::admin::{Cluster, NewRecord};
 use crate::support::brokers::kafka_available;
-use crate::support::crowd::{Crowd, crowd_records, now_ms};
+use crate::support::crowd::{Crowd, crowd_records};
 use crate::support::deadline::{eventually, within};
 use crate::support::kafka::KafkaBroker;
-use crate::support::numbered::{TIME, numbers, record};
+use crate::support::numbered::{TIME, now_ms, numbers, record, to_i64};
 use crate::support::process::ServerProcess;
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::Subscriber;
 use crate::support::wire::Request;
 
-/// Brokers that a client finds again soon after they were away.
+/// A stream of one topic.
 fn settings(stream: &str, topic: &str) -> Settings {
     Settings::default().stream(stream, &[topic])
 }
 
-async fn topic(cluster: &Cluster, topic: &str, partitions: i32) {
+async fn create_topic(cluster: &Cluster, topic: &str, partitions: i32) {
     cluster.create_topic(topic, partitions).await;
 }
 
-/// 100 subscribers; the broker is gone for 20 seconds, and the heartbeats are not.
+/// 100 subscribers; the broker is away for 20 seconds, and heartbeats continue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
+async fn a_restart_of_a_killed_broker_costs_no_event_and_no_stream() {
     if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("killed under a hundred subscribers").await;
     let cluster = broker.cluster();
-    topic(&cluster, "eqiad.live", 2).await;
+    create_topic(&cluster, "eqiad.live", 2).await;
     let server = TestServer::start(
         &cluster,
         &settings("live", "eqiad.live").key("heartbeat_ms", "1000"),
@@ -51,7 +52,7 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
     broker.kill();
     let before = crowd.sum(|client| &client.comments);
     tokio::time::sleep(Duration::from_secs(20)).await;
-    // One each second is due to each of them; half of that shows that they went on.
+    // Each client expects one a second; half of that shows that they continue.
     let heartbeats = crowd.sum(|client| &client.comments) - before;
     eventually("ten heartbeats for each", async || {
         (crowd.sum(|client| &client.comments) >= before + 1000).then_some(())
@@ -65,16 +66,17 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
         .await;
     crowd.wait_for_events(200).await;
     println!(
-        "broker killed for 20 s under 100 subscribers: {heartbeats} heartbeats meanwhile; broker up after {} ms, all events {} ms later",
+        "broker killed for 20 s under 100 subscribers: {heartbeats} heartbeats meanwhile; \
+         broker up after {} ms, all events {} ms later",
         up.as_millis(),
         begun.elapsed().as_millis()
     );
     assert_eq!(
         crowd.sum(|client| &client.opened),
         100,
-        "nobody had to come back"
+        "no client reconnected"
     );
-    // Who comes now is served too, out of Kafka as well.
+    // A new client is served, also from Kafka.
     let mut past = Request::get("/v2/stream/live?since=0")
         .subscribe(server.address)
         .await;
@@ -82,12 +84,12 @@ async fn a_broker_that_is_killed_and_comes_back_costs_no_event_and_no_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
+async fn the_server_becomes_ready_when_the_broker_appears() {
     if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("absent at start").await;
-    topic(&broker.cluster(), "eqiad.late", 1).await;
+    create_topic(&broker.cluster(), "eqiad.late", 1).await;
     broker
         .cluster()
         .produce(record("eqiad.late", 0, TIME, 0))
@@ -124,16 +126,17 @@ async fn a_broker_that_comes_later_makes_the_server_ready_without_a_restart() {
     assert_eq!(numbers(&subscriber.events(2).await), [0, 1]);
 }
 
-/// What is as large as an event may be is delivered, what is larger is skipped and counted: live, and out of Kafka, among small ones.
+/// The largest event is delivered and a larger one is skipped and counted, live and from Kafka,
+/// among small ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
+async fn records_of_ten_megabytes_are_delivered_or_counted() {
     const LARGEST: usize = 10_485_760;
     if !kafka_available().await {
         return;
     }
     let broker = KafkaBroker::start("with large records").await;
     let cluster = broker.cluster();
-    topic(&cluster, "eqiad.large", 1).await;
+    create_topic(&cluster, "eqiad.large", 1).await;
     let settings = settings("large", "eqiad.large");
     let server = TestServer::start(&cluster, &settings).await;
     let mut live = Request::get("/v2/stream/large")
@@ -185,16 +188,17 @@ async fn records_of_ten_megabytes_are_delivered_or_counted_and_nothing_stops() {
     assert!(forgetful.metric(skipped).await >= 2);
 }
 
-/// A broker that dies with records which no other one has: they were delivered, and are gone; others take their offsets.
+/// A broker that dies with records that no replica has: they were delivered and are lost, and
+/// others take their offsets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
+async fn a_truncated_log_is_followed_from_its_new_end() {
     if !kafka_available().await {
         return;
     }
     let mut broker = KafkaBroker::start("whose log loses its end").await;
     let cluster = broker.cluster();
     for (topic_name, more) in [("eqiad.shorter", 3), ("eqiad.longer", 9)] {
-        topic(&cluster, topic_name, 1).await;
+        create_topic(&cluster, topic_name, 1).await;
         let server = TestServer::start(&cluster, &settings("cut", topic_name)).await;
         let mut live = Request::get("/v2/stream/cut")
             .subscribe(server.address)
@@ -202,7 +206,7 @@ async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
         let now = now_ms();
         let records = |numbers: std::ops::Range<usize>| {
             numbers
-                .map(|n| record(topic_name, 0, now + i64::try_from(n).expect("few"), n))
+                .map(|n| record(topic_name, 0, now + to_i64(n), n))
                 .collect::<Vec<_>>()
         };
         cluster.produce_many("none", records(0..5)).await;
@@ -215,7 +219,7 @@ async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
             .write(true)
             .open(&segment)
             .expect("the segment opens");
-        file.set_len(kept).expect("it is cut");
+        file.set_len(kept).expect("the segment is truncated");
         broker.restart().await;
         assert_eq!(cluster.watermarks(topic_name, 0).await, (0, 5));
         cluster.produce_many("none", records(10..10 + more)).await;
@@ -228,7 +232,7 @@ async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
         assert_eq!(
             numbers(&resumed.events(more).await),
             expected,
-            "{topic_name}, come back"
+            "{topic_name}, resumed"
         );
         let moved = resumed
             .response
@@ -241,16 +245,16 @@ async fn a_log_that_loses_its_end_is_followed_from_where_it_ends_now() {
     }
 }
 
-/// 500 clients that come back by themselves, through two deaths of a process.
+/// 500 reconnecting clients; the process is killed twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_and_started_again_costs_no_event() {
+async fn a_restart_of_a_killed_server_costs_no_event() {
     const CLIENTS: usize = 500;
     if !kafka_available().await {
         return;
     }
     let broker = KafkaBroker::start("behind a server that is killed").await;
     let cluster = broker.cluster();
-    topic(&cluster, "eqiad.killed", 3).await;
+    create_topic(&cluster, "eqiad.killed", 3).await;
     let mut server =
         ServerProcess::start(&broker.bootstrap, &settings("killed", "eqiad.killed")).await;
     let crowd = Crowd::start(
@@ -267,7 +271,7 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
     crowd.wait_for_events(30).await;
     let mut total = 30;
     for death in 1..=2 {
-        // In the middle of a batch, and with events while it is dead.
+        // Inside a batch, and with events while it is down.
         let during = producer.produce_many(crowd_records("eqiad.killed", 3, total..total + 90));
         let killed = async {
             let seen = crowd.sum(|client| &client.events);
@@ -289,7 +293,8 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
         let (ready, begun) = (begun.elapsed(), Instant::now());
         crowd.wait_for_events(total).await;
         println!(
-            "server killed -9, {CLIENTS} clients, death {death}: ready after {} ms, all have caught up {} ms later",
+            "server killed -9, {CLIENTS} clients, death {death}: \
+             ready after {} ms, all have caught up {} ms later",
             ready.as_millis(),
             begun.elapsed().as_millis()
         );
@@ -299,6 +304,6 @@ async fn a_server_that_is_killed_and_started_again_costs_no_event() {
             .clients
             .iter()
             .all(|client| client.opened.load(Ordering::Relaxed) >= 3),
-        "everybody came back twice"
+        "every client reconnected twice"
     );
 }

@@ -1,21 +1,23 @@
-//! Ids that no server of ours has written, or not quite: from the Node service, by hand, by a browser (protocol, section 2).
+//! Values of `Last-Event-ID` that other programs write: the Node service, humans, browsers
+//! (docs/protocol.md).
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use crate::support::admin::{Cluster, unique};
-use crate::support::numbered::{TIME, numbers, record};
+use crate::support::numbered::{TIME, numbers, record, to_i64};
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::Subscriber;
 use crate::support::wire::Request;
 
-/// A topic of one partition that holds `count` numbered records, a millisecond apart, and a server with a stream of it, `ids`.
+/// A topic of one partition with `count` numbered records, a millisecond apart, and a server with
+/// its stream `ids`.
 async fn filled(cluster: &Cluster, count: usize) -> (String, TestServer) {
     let topic = unique("eqiad.ids");
     cluster.create_topic(&topic, 1).await;
     cluster
         .produce_many(
             "none",
-            (0..count).map(|n| record(&topic, 0, TIME + i64::try_from(n).expect("few"), n)),
+            (0..count).map(|n| record(&topic, 0, TIME + to_i64(n), n)),
         )
         .await;
     let server = TestServer::start(cluster, &Settings::default().stream("ids", &[&topic])).await;
@@ -29,39 +31,55 @@ async fn subscribe(server: &TestServer, id: &str) -> Subscriber {
         .await
 }
 
-/// As a browser's query parameter, which is percent-encoded.
+/// The id in the query of a browser, percent-encoded.
 fn in_query(id: &str) -> Request {
     let encoded = percent_encode(id.as_bytes(), NON_ALPHANUMERIC);
     Request::get(format!("/v2/stream/ids?lastEventId={encoded}"))
 }
 
-on_both_brokers! {
-    async fn ids_of_the_node_service_begin_at_their_time(cluster: Cluster) {
+on_both_brokers!(
+    async fn ids_of_the_node_service_start_at_their_timestamp(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
         let time = TIME + 4;
         for id in [
             format!(r#"[{{"topic":"{topic}","partition":0,"timestamp":{time}}}]"#),
             format!(r#"[{{"topic":"{topic}","partition":0,"offset":-1,"timestamp":{time}}}]"#),
             format!(r#"[{{"timestamp":{time},"partition":0,"topic":"{topic}"}}]"#),
-            format!(r#" [ {{ "partition" : 0, "topic": "{topic}", "timestamp": {time}, "metadata": null, "x": [1, {{"y": 2}}] }} ] "#),
+            format!(
+                r#" [ {{ {}, "timestamp": {time}, "metadata": null, {} }} ] "#,
+                format_args!(r#""partition" : 0, "topic": "{topic}""#),
+                r#""x": [1, {"y": 2}]"#
+            ),
         ] {
             let mut subscriber = subscribe(&server, &id).await;
-            assert_eq!(numbers(&subscriber.events(6).await), [4, 5, 6, 7, 8, 9], "{id}");
+            assert_eq!(
+                numbers(&subscriber.events(6).await),
+                [4, 5, 6, 7, 8, 9],
+                "{id}"
+            );
             let mut subscriber = in_query(&id).subscribe(server.address).await;
-            assert_eq!(numbers(&subscriber.events(6).await), [4, 5, 6, 7, 8, 9], "{id} in the query");
+            assert_eq!(
+                numbers(&subscriber.events(6).await),
+                [4, 5, 6, 7, 8, 9],
+                "{id} in the query"
+            );
         }
     }
 
-    async fn offsets_alone_are_the_next_to_read(cluster: Cluster) {
+    async fn an_offset_alone_is_the_next_to_read(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
         for (offset, first) in [(7, 7), (0, 0), (-2, 0)] {
             let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
             let mut subscriber = subscribe(&server, &id).await;
-            assert_eq!(numbers(&subscriber.events(10 - first).await), (first..10).collect::<Vec<_>>(), "{id}");
+            assert_eq!(
+                numbers(&subscriber.events(10 - first).await),
+                (first..10).collect::<Vec<_>>(),
+                "{id}"
+            );
         }
     }
 
-    async fn minus_one_a_plain_name_and_the_end_are_live(cluster: Cluster) {
+    async fn minus_one_a_plain_name_and_the_end_start_live(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
         let mut subscribers = Vec::new();
         for id in [
@@ -72,7 +90,11 @@ on_both_brokers! {
             String::new(),
         ] {
             let subscriber = subscribe(&server, &id).await;
-            assert_eq!(subscriber.response.header("x-eventstreams-moved"), None, "{id}");
+            assert_eq!(
+                subscriber.response.header("x-eventstreams-moved"),
+                None,
+                "{id}"
+            );
             subscribers.push((id, subscriber));
         }
         cluster.produce(record(&topic, 0, TIME, 10)).await;
@@ -81,114 +103,198 @@ on_both_brokers! {
         }
     }
 
-    async fn a_plain_name_starts_at_since_when_it_is_given(cluster: Cluster) {
+    async fn a_plain_name_starts_at_since_when_present(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
-        let request = Request::get(format!("/v2/stream/ids?since={}", TIME + 8)).last_event_id(format!(r#"["{topic}"]"#));
-        assert_eq!(numbers(&request.subscribe(server.address).await.events(2).await), [8, 9]);
-        // A position of its own counts more than `since`.
+        let request = Request::get(format!("/v2/stream/ids?since={}", TIME + 8))
+            .last_event_id(format!(r#"["{topic}"]"#));
+        assert_eq!(
+            numbers(&request.subscribe(server.address).await.events(2).await),
+            [8, 9]
+        );
+        // An explicit position takes precedence over `since`.
         let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":5}}]"#);
         let request = Request::get(format!("/v2/stream/ids?since={}", TIME + 8)).last_event_id(id);
-        assert_eq!(numbers(&request.subscribe(server.address).await.events(5).await), [5, 6, 7, 8, 9]);
+        assert_eq!(
+            numbers(&request.subscribe(server.address).await.events(5).await),
+            [5, 6, 7, 8, 9]
+        );
     }
 
-    async fn the_header_wins_over_the_query(cluster: Cluster) {
+    async fn the_header_takes_precedence_over_the_query(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
-        let at = |offset: usize| format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
-        let mut subscriber = in_query(&at(2)).last_event_id(at(8)).subscribe(server.address).await;
+        let at =
+            |offset: usize| format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
+        let mut subscriber = in_query(&at(2))
+            .last_event_id(at(8))
+            .subscribe(server.address)
+            .await;
         assert_eq!(numbers(&subscriber.events(2).await), [8, 9]);
     }
 
-    /// Polyfills and proxies send it when there is none yet: it must not hide the position in the query.
-    async fn an_empty_header_is_no_header(cluster: Cluster) {
+    /// Polyfills and proxies send an empty header before there is an id. It must not hide the
+    /// position in the query.
+    async fn an_empty_header_is_ignored(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
         let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":7}}]"#);
         for empty in ["", "  "] {
-            let mut subscriber = in_query(&id).last_event_id(empty).subscribe(server.address).await;
+            let mut subscriber = in_query(&id)
+                .last_event_id(empty)
+                .subscribe(server.address)
+                .await;
             assert_eq!(numbers(&subscriber.events(3).await), [7, 8, 9], "{empty:?}");
         }
-        let mut subscriber = in_query(&id).last_event_id("").last_event_id(id.replace(":7", ":8")).last_event_id("")
-            .subscribe(server.address).await;
-        assert_eq!(numbers(&subscriber.events(2).await), [8, 9], "an empty header hides no other one");
+        let mut subscriber = in_query(&id)
+            .last_event_id("")
+            .last_event_id(id.replace(":7", ":8"))
+            .last_event_id("")
+            .subscribe(server.address)
+            .await;
+        assert_eq!(
+            numbers(&subscriber.events(2).await),
+            [8, 9],
+            "an empty header hides no other one"
+        );
     }
 
-    /// A polyfill appends the newer id to a URL that has one already.
-    async fn of_a_repeated_id_in_the_query_the_last_counts(cluster: Cluster) {
+    /// A polyfill appends the newer id to a URL that already has one.
+    async fn the_last_of_repeated_ids_in_the_query_counts(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
         let encoded = |offset: usize| {
             let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":{offset}}}]"#);
             percent_encode(id.as_bytes(), NON_ALPHANUMERIC).to_string()
         };
         for (query, first) in [
-            (format!("lastEventId={}&lastEventId={}", encoded(2), encoded(8)), 8),
+            (
+                format!("lastEventId={}&lastEventId={}", encoded(2), encoded(8)),
+                8,
+            ),
             (format!("lastEventId={}&lastEventId=", encoded(6)), 6),
             (format!("lastEventId=&lastEventId={}", encoded(5)), 5),
         ] {
-            let mut subscriber = Request::get(format!("/v2/stream/ids?{query}")).subscribe(server.address).await;
-            assert_eq!(numbers(&subscriber.events(10 - first).await), (first..10).collect::<Vec<_>>(), "{query}");
+            let mut subscriber = Request::get(format!("/v2/stream/ids?{query}"))
+                .subscribe(server.address)
+                .await;
+            assert_eq!(
+                numbers(&subscriber.events(10 - first).await),
+                (first..10).collect::<Vec<_>>(),
+                "{query}"
+            );
         }
     }
 
-    /// Six hundred partitions: the ids would be longer than what a header or a URL takes.
-    async fn streams_whose_ids_would_not_be_accepted_back_are_refused(cluster: Cluster) {
+    /// With six hundred partitions the ids exceed the limits of a header and a URL.
+    async fn streams_whose_ids_would_be_too_long_are_refused(cluster: Cluster) {
         let topics = [unique("eqiad.many"), unique("codfw.many")];
         for topic in &topics {
             cluster.create_topic(topic, 300).await;
         }
-        let settings = Settings::default().stream("one", &[&topics[0]]).stream("other", &[&topics[1]]);
+        let settings = Settings::default()
+            .stream("one", &[&topics[0]])
+            .stream("other", &[&topics[1]]);
         let server = TestServer::start(&cluster, &settings).await;
         for method in ["GET", "HEAD"] {
-            let refused = Request::new(method, "/v2/stream/one,other").send(server.address).await;
+            let refused = Request::new(method, "/v2/stream/one,other")
+                .send(server.address)
+                .await;
             assert_eq!(refused.status, 400, "{method}");
         }
-        let mut refused = Request::get("/v2/stream/one,other").send(server.address).await;
+        let mut refused = Request::get("/v2/stream/one,other")
+            .send(server.address)
+            .await;
         let body = refused.json().await;
         assert_eq!(body["type"], "too_many_partitions", "{body}");
         let detail = body["detail"].as_str().expect("text");
-        assert!(detail.contains("600 partitions") && detail.contains("fewer streams"), "{detail}");
-        Request::get("/v2/stream/one,other").subscribe_ndjson(server.address).await;
-        // What is handed out is accepted, by either way.
-        let mut one = Request::get("/v2/stream/one").subscribe(server.address).await;
-        cluster.produce_many("none", (0..2).map(|n| record(&topics[0], 299, TIME, n))).await;
+        assert!(
+            detail.contains("600 partitions") && detail.contains("fewer streams"),
+            "{detail}"
+        );
+        Request::get("/v2/stream/one,other")
+            .subscribe_ndjson(server.address)
+            .await;
+        // The server accepts the ids that it sends, in the header and in the query.
+        let mut one = Request::get("/v2/stream/one")
+            .subscribe(server.address)
+            .await;
+        cluster
+            .produce_many("none", (0..2).map(|n| record(&topics[0], 299, TIME, n)))
+            .await;
         let id = one.event().await.id.expect("an id");
-        let mut by_header = Request::get("/v2/stream/one").last_event_id(&id).subscribe(server.address).await;
+        let mut by_header = Request::get("/v2/stream/one")
+            .last_event_id(&id)
+            .subscribe(server.address)
+            .await;
         assert_eq!(numbers(&by_header.events(1).await), [1]);
         let encoded = percent_encode(id.as_bytes(), NON_ALPHANUMERIC);
-        let mut by_query = Request::get(format!("/v2/stream/one?lastEventId={encoded}")).subscribe(server.address).await;
+        let mut by_query = Request::get(format!("/v2/stream/one?lastEventId={encoded}"))
+            .subscribe(server.address)
+            .await;
         assert_eq!(numbers(&by_query.events(1).await), [1]);
     }
 
-    async fn an_offset_above_the_end_goes_by_time_else_live_and_says_so(cluster: Cluster) {
+    async fn an_offset_above_the_end_falls_back_to_time_or_live(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
-        let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":99,"timestamp":{}}}]"#, TIME + 6);
+        let id = format!(
+            r#"[{{"topic":"{topic}","partition":0,"offset":99,"timestamp":{}}}]"#,
+            TIME + 6
+        );
         let mut subscriber = subscribe(&server, &id).await;
-        let told = format!("topic={topic}; partition=0; asked=99; actual=6; reason=above_log_end");
-        assert_eq!(subscriber.response.header("x-eventstreams-moved"), Some(told.as_str()));
+        let moved = format!("topic={topic}; partition=0; asked=99; actual=6; reason=above_log_end");
+        assert_eq!(
+            subscriber.response.header("x-eventstreams-moved"),
+            Some(moved.as_str())
+        );
         assert_eq!(numbers(&subscriber.events(4).await), [6, 7, 8, 9]);
-        assert_eq!(subscriber.comments.iter().filter(|comment| comment.contains(&told)).count(), 1);
+        assert_eq!(
+            subscriber
+                .comments
+                .iter()
+                .filter(|comment| comment.contains(&moved))
+                .count(),
+            1
+        );
         let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":99}}]"#);
         let mut subscriber = subscribe(&server, &id).await;
-        let told = format!("topic={topic}; partition=0; asked=99; actual=10; reason=above_log_end");
-        assert_eq!(subscriber.response.header("x-eventstreams-moved"), Some(told.as_str()));
+        let moved =
+            format!("topic={topic}; partition=0; asked=99; actual=10; reason=above_log_end");
+        assert_eq!(
+            subscriber.response.header("x-eventstreams-moved"),
+            Some(moved.as_str())
+        );
         cluster.produce(record(&topic, 0, TIME, 10)).await;
         assert_eq!(numbers(&subscriber.events(1).await), [10]);
-        assert_eq!(server.metric(r#"eventstreams_positions_moved_total{reason="above_log_end"}"#).await, 2);
+        assert_eq!(
+            server
+                .metric(r#"eventstreams_positions_moved_total{reason="above_log_end"}"#)
+                .await,
+            2
+        );
     }
 
-    async fn an_id_goes_on_in_the_other_datacenters_topic_and_not_in_both(cluster: Cluster) {
+    async fn an_id_of_another_datacenter_stays_in_its_topic(cluster: Cluster) {
         let (eqiad, codfw) = (unique("eqiad.twice"), unique("codfw.twice"));
         for topic in [&eqiad, &codfw] {
             cluster.create_topic(topic, 1).await;
         }
-        // Each datacenter computes the stream: the same events lie in both topics.
+        // Each datacenter computes the stream, so both topics hold the same events.
         let both = |n: usize| {
-            let time = TIME + i64::try_from(n).expect("few");
+            let time = TIME + to_i64(n);
             [record(&eqiad, 0, time, n), record(&codfw, 0, time, n)]
         };
         cluster.produce_many("none", (0..6).flat_map(both)).await;
         let allowed = format!("{{topics: [{codfw}], topics_allowed: [{eqiad}, {codfw}]}}");
-        let server = TestServer::start(&cluster, &Settings::default().stream_with("twice", &allowed)).await;
-        let id = format!(r#"[{{"topic":"{eqiad}","partition":0,"offset":2,"timestamp":{}}}]"#, TIME + 1);
-        let mut subscriber = Request::get("/v2/stream/twice").last_event_id(id).subscribe(server.address).await;
+        let server = TestServer::start(
+            &cluster,
+            &Settings::default().stream_with("twice", &allowed),
+        )
+        .await;
+        let id = format!(
+            r#"[{{"topic":"{eqiad}","partition":0,"offset":2,"timestamp":{}}}]"#,
+            TIME + 1
+        );
+        let mut subscriber = Request::get("/v2/stream/twice")
+            .last_event_id(id)
+            .subscribe(server.address)
+            .await;
         let mut events = subscriber.events(4).await;
         cluster.produce_many("none", (6..8).flat_map(both)).await;
         events.extend(subscriber.events(2).await);
@@ -196,7 +302,15 @@ on_both_brokers! {
         assert!(events.iter().all(|event| event.record().0 == eqiad));
         let last = subscriber.last_id().expect("an id");
         assert!(!last.contains(&codfw), "{last}");
-        let mut newcomer = Request::get("/v2/stream/twice?since=0").subscribe(server.address).await;
-        assert!(newcomer.events(8).await.iter().all(|event| event.record().0 == codfw));
+        let mut newcomer = Request::get("/v2/stream/twice?since=0")
+            .subscribe(server.address)
+            .await;
+        assert!(
+            newcomer
+                .events(8)
+                .await
+                .iter()
+                .all(|event| event.record().0 == codfw)
+        );
     }
-}
+);

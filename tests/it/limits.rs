@@ -1,4 +1,5 @@
-//! Limits over ten thousand streams: whoever is over one is refused, and no slot is lost however a stream ends.
+//! Limits with ten thousand streams: clients over a limit are refused, and every slot is freed
+//! however its stream ends.
 
 use std::net::SocketAddr;
 
@@ -10,20 +11,20 @@ use tokio::task::JoinSet;
 
 use crate::support::admin::unique;
 use crate::support::deadline::{eventually, within};
-use crate::support::program::Program;
+use crate::support::program::{Program, stream_yaml};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
-/// Streams at once; fewer where the system allows the test no file descriptors for so many.
+/// Concurrent streams, fewer where the system grants the test too few file descriptors.
 const STREAMS: u64 = 10_000;
-/// Of each client.
-const OF_CLIENT: u64 = 2;
-/// Connections that are opened side by side.
-const WIDTH: u64 = 100;
-/// File descriptors for everything else in the test's process.
+/// Streams of each client.
+const STREAMS_PER_CLIENT: u64 = 2;
+/// Concurrent connection attempts.
+const CONCURRENT_ATTEMPTS: u64 = 100;
+/// File descriptors for everything else in the process of the test.
 const OTHER_FILES: u64 = 2_000;
 
-/// An answer whose connection is kept open.
+/// A response whose connection stays open.
 struct Opened {
     socket: TcpStream,
     head: String,
@@ -36,7 +37,8 @@ impl Opened {
     }
 }
 
-/// Asks for the stream as the `attempt`-th host of a client: every third client is an IPv6 network, whose hosts have addresses of their own.
+/// Opens the stream as the `attempt`-th host of a client. Every third client is an IPv6 network
+/// with several hosts.
 async fn open(address: SocketAddr, client: u64, attempt: u64) -> Opened {
     let client = match client % 3 {
         0 => format!(
@@ -63,7 +65,7 @@ async fn open(address: SocketAddr, client: u64, attempt: u64) -> Opened {
             .await
             .expect("an answer");
         let text = str::from_utf8(&bytes).expect("text");
-        // The opening of a stream, or the end of a problem.
+        // The first bytes of a stream, or a whole problem.
         if let Some((head, body)) = text
             .split_once("\r\n\r\n")
             .filter(|(_, body)| body.contains(":ok") || body.ends_with('}'))
@@ -74,14 +76,15 @@ async fn open(address: SocketAddr, client: u64, attempt: u64) -> Opened {
     Opened { socket, head, body }
 }
 
-/// Every client's `attempts`, opened some at a time; whoever is refused hangs up.
-async fn wave(
+/// Opens `attempts` streams for each client. Returns the open connections and the bodies of the
+/// refusals.
+async fn open_all(
     address: SocketAddr,
     clients: std::ops::Range<u64>,
     attempts: u64,
 ) -> (Vec<TcpStream>, Vec<String>) {
     let (mut open_sockets, mut refusals) = (Vec::new(), Vec::new());
-    let mut begun = JoinSet::new();
+    let mut attempts_running = JoinSet::new();
     let mut take = |opened: Opened| match opened.status() {
         "200" => open_sockets.push(opened.socket),
         "429" => {
@@ -93,24 +96,24 @@ async fn wave(
     for (client, attempt) in
         clients.flat_map(|client| (0..attempts).map(move |attempt| (client, attempt)))
     {
-        begun.spawn(open(address, client, attempt));
-        if begun.len() as u64 >= WIDTH {
+        attempts_running.spawn(open(address, client, attempt));
+        if attempts_running.len() as u64 >= CONCURRENT_ATTEMPTS {
             take(
-                begun
+                attempts_running
                     .join_next()
                     .await
-                    .expect("one has begun")
+                    .expect("an attempt is running")
                     .expect("no panic"),
             );
         }
     }
-    while let Some(opened) = begun.join_next().await {
+    while let Some(opened) = attempts_running.join_next().await {
         take(opened.expect("no panic"));
     }
     (open_sockets, refusals)
 }
 
-/// Ends each connection in one of three ways: in order, by a reset, with half of it still open for a moment.
+/// Ends each connection in one of three ways: a close, a reset, a half-close.
 async fn close(sockets: Vec<TcpStream>) {
     for (number, mut socket) in sockets.into_iter().enumerate() {
         match number % 3 {
@@ -123,8 +126,8 @@ async fn close(sockets: Vec<TcpStream>) {
     }
 }
 
-/// How many streams this process can hold open, its limit raised as far as it may be.
-fn affordable() -> u64 {
+/// How many streams this process can hold open. Raises its limit of file descriptors.
+fn possible_streams() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
         Resource::Nofile,
@@ -148,23 +151,23 @@ async fn connected(process: &Program) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_streams_keep_to_the_limits_and_leave_no_slot_behind() {
-    let streams = affordable() / OF_CLIENT * OF_CLIENT;
-    let clients = streams / OF_CLIENT;
+async fn ten_thousand_streams_respect_limits_and_free_their_slots() {
+    let streams = possible_streams() / STREAMS_PER_CLIENT * STREAMS_PER_CLIENT;
+    let clients = streams / STREAMS_PER_CLIENT;
     let mut brokers = crate::support::brokers::Brokers::embedded();
     let cluster = brokers.next_cluster().await.expect("an embedded broker");
     let topic = unique("eqiad.s");
     cluster.create_topic(&topic, 1).await;
-    let file = format!(
-        "kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{s: {{topics: [{topic}]}}}}\n\
-         client_ip_connection_limit: {OF_CLIENT}\nstreams_max: {streams}\ntrusted_proxies: [127.0.0.1]\nheartbeat_ms: 3600000\n",
-        cluster.brokers
-    );
+    let file = stream_yaml(&cluster, &topic)
+        + &format!(
+            "client_ip_connection_limit: {STREAMS_PER_CLIENT}\nstreams_max: {streams}\n\
+             trusted_proxies: [127.0.0.1]\nheartbeat_ms: 3600000\n"
+        );
     let process = Program::start(&file, &[]).await;
     process.wait_until_ready().await;
 
     for round in 0..2 {
-        let (held, refusals) = wave(process.address, 0..clients, OF_CLIENT + 1).await;
+        let (held, refusals) = open_all(process.address, 0..clients, STREAMS_PER_CLIENT + 1).await;
         assert_eq!(
             (held.len() as u64, refusals.len() as u64),
             (streams, clients),
@@ -178,7 +181,7 @@ async fn ten_thousand_streams_keep_to_the_limits_and_leave_no_slot_behind() {
             refusals[0]
         );
         assert_eq!(connected(&process).await, streams);
-        let (none, refusals) = wave(process.address, clients..clients + 10, 1).await;
+        let (none, refusals) = open_all(process.address, clients..clients + 10, 1).await;
         assert!(
             none.is_empty()
                 && refusals
@@ -199,39 +202,85 @@ async fn ten_thousand_streams_keep_to_the_limits_and_leave_no_slot_behind() {
     assert!(process.stop().await.success());
 }
 
-on_both_brokers! {
-    async fn a_header_is_believed_from_trusted_proxies_only_and_under_its_own_name(cluster: Cluster) {
+on_both_brokers!(
+    async fn only_trusted_proxies_may_name_the_client_address(cluster: Cluster) {
         let topic = unique("eqiad.s");
         cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("s", &[&topic]).key("client_ip_connection_limit", "1").key("client_ip_header", "X-Real-IP");
+        let settings = Settings::default()
+            .stream("s", &[&topic])
+            .key("client_ip_connection_limit", "1")
+            .key("client_ip_header", "X-Real-IP");
         let from = |address: &str| Request::get("/v2/stream/s").header("X-Real-IP", address);
 
-        let trusting = TestServer::start(&cluster, &settings.clone().key("trusted_proxies", "[127.0.0.0/8]")).await;
+        let trusting = TestServer::start(
+            &cluster,
+            &settings.clone().key("trusted_proxies", "[127.0.0.0/8]"),
+        )
+        .await;
         let _one = from("2001:db8::1").subscribe(trusting.address).await;
-        assert_eq!(from("2001:db8::ffff").send(trusting.address).await.status, 429, "a network of 64 bits is one client");
-        assert_eq!(from("2001:db8:0:1::1").send(trusting.address).await.status, 200);
-        assert_eq!(Request::get("/v2/stream/s").header("X-Client-IP", "192.0.2.1").send(trusting.address).await.status, 400);
+        assert_eq!(
+            from("2001:db8::ffff").send(trusting.address).await.status,
+            429,
+            "a network of 64 bits is one client"
+        );
+        assert_eq!(
+            from("2001:db8:0:1::1").send(trusting.address).await.status,
+            200
+        );
+        assert_eq!(
+            Request::get("/v2/stream/s")
+                .header("X-Client-IP", "192.0.2.1")
+                .send(trusting.address)
+                .await
+                .status,
+            400
+        );
 
-        let distrusting = TestServer::start(&cluster, &settings.key("trusted_proxies", "[10.0.0.0/8]")).await;
+        let distrusting =
+            TestServer::start(&cluster, &settings.key("trusted_proxies", "[10.0.0.0/8]")).await;
         let _one = from("192.0.2.1").subscribe(distrusting.address).await;
         let mut refused = from("192.0.2.2").send(distrusting.address).await;
-        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")), "both are the peer itself");
-        assert!(refused.json().await["detail"].as_str().expect("a detail").contains("at most 1"));
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (429, Some("5")),
+            "both are the peer itself"
+        );
+        assert!(
+            refused.json().await["detail"]
+                .as_str()
+                .expect("a detail")
+                .contains("at most 1")
+        );
     }
 
-    async fn requests_over_the_rate_are_refused_with_the_rate(cluster: Cluster) {
+    async fn requests_over_the_rate_limit_are_refused(cluster: Cluster) {
         let topic = unique("eqiad.s");
         cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("s", &[&topic]).key("request_rate_limit", "1");
+        let settings = Settings::default()
+            .stream("s", &[&topic])
+            .key("request_rate_limit", "1");
         let server = TestServer::start(&cluster, &settings).await;
-        let from = |address: &str| Request::new("HEAD", "/v2/stream/s").header("X-Client-IP", address);
+        let from =
+            |address: &str| Request::new("HEAD", "/v2/stream/s").header("X-Client-IP", address);
         let refused = eventually("a request that comes too soon", async || {
-            let response = Request::get("/v2/stream/s").header("X-Client-IP", "192.0.2.1").send(server.address).await;
+            let response = Request::get("/v2/stream/s")
+                .header("X-Client-IP", "192.0.2.1")
+                .send(server.address)
+                .await;
             (response.status == 429).then_some(response)
         });
         let mut refused = refused.await;
         assert_eq!(refused.header("retry-after"), Some("5"));
-        assert!(refused.json().await["detail"].as_str().expect("a detail").contains("at most 1 a second"));
-        assert_eq!(from("192.0.2.2").send(server.address).await.status, 200, "another client");
+        assert!(
+            refused.json().await["detail"]
+                .as_str()
+                .expect("a detail")
+                .contains("at most 1 a second")
+        );
+        assert_eq!(
+            from("192.0.2.2").send(server.address).await.status,
+            200,
+            "another client"
+        );
     }
-}
+);

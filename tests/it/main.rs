@@ -1,7 +1,8 @@
-//! The suite that speaks through sockets, in one binary: one file per behaviour, and `support` with the words they are written in.
+//! The integration tests, in one binary: a file per behaviour, and their vocabulary in `support`.
+//! They use sockets only.
 //!
-//! `cargo test --test it` runs it; `embedded::` and `kafka::` in a test's name say which broker it runs against, so
-//! `cargo test --test it embedded::` needs no Java.
+//! `cargo test --test it` runs all. The names `embedded::` and `kafka::` select the broker: `cargo
+//! test --test it embedded::` needs no Java.
 
 #![allow(
     unreachable_pub,

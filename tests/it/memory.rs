@@ -1,4 +1,5 @@
-//! The budget of memory for what clients cause: what counts, who yields, and what new clients are told.
+//! The memory budget for clients: what counts, which clients are disconnected, and what new clients
+//! are refused with.
 
 use std::net::SocketAddr;
 
@@ -10,9 +11,10 @@ use crate::support::numbered::{TIME, numbers, padded_record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::{Request, Response};
 
-const BUDGET: u64 = 16 << 20;
+const BUDGET_BYTES: u64 = 16 << 20;
 
-/// A server whose budget is so small that tests can use it up, on these topics: the stream `s0` is of the first, and so on.
+/// A server with a budget so small that a test can use it up. The stream `s0` has the first topic,
+/// and so on.
 async fn server(cluster: &Cluster, topics: &[String], keys: &[(&str, &str)]) -> TestServer {
     let mut settings = Settings::default();
     for (number, topic) in topics.iter().enumerate() {
@@ -38,7 +40,7 @@ async fn topics<const N: usize>(cluster: &Cluster) -> [String; N] {
     topics
 }
 
-async fn used(server: &TestServer, kind: &str) -> u64 {
+async fn bytes_used(server: &TestServer, kind: &str) -> u64 {
     server
         .metric(&format!(
             "eventstreams_memory_used_bytes{{kind=\"{kind}\"}}"
@@ -46,15 +48,15 @@ async fn used(server: &TestServer, kind: &str) -> u64 {
         .await
 }
 
-/// A set of streams of its own for each number.
-fn set(number: usize, streams: usize) -> String {
+/// A different set of streams for each number.
+fn stream_set(number: usize, streams: usize) -> String {
     let names = (0..streams)
         .filter(|stream| number >> stream & 1 == 1)
         .map(|stream| format!("s{stream}"));
     format!("/v2/stream/{}", names.collect::<Vec<_>>().join(","))
 }
 
-/// Opens a stream from its log's start on and reads nothing of it but its head.
+/// Opens a stream from the start of its log and reads only its head.
 async fn stalled(address: SocketAddr, topic: &str) -> Option<Response> {
     let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":-2}}]"#);
     Request::get("/v2/stream/s0")
@@ -63,119 +65,215 @@ async fn stalled(address: SocketAddr, topic: &str) -> Option<Response> {
         .await
 }
 
-on_both_brokers! {
-    /// Each set of streams costs a feed: there is room for a bounded number, and then a refusal that says what to do.
-    async fn new_streams_are_refused_when_the_budget_is_used_up_and_taken_again_when_there_is_room(cluster: Cluster) {
+on_both_brokers!(
+    /// Each set of streams costs a feed. A bounded number fits, then a refusal gives the reason.
+    async fn new_streams_are_refused_while_the_budget_is_used_up(cluster: Cluster) {
         let topics: [String; 11] = topics(&cluster).await;
         let server = server(&cluster, &topics, &[]).await;
-        assert_eq!(server.metric("eventstreams_memory_budget_bytes").await, BUDGET);
+        assert_eq!(
+            server.metric("eventstreams_memory_budget_bytes").await,
+            BUDGET_BYTES
+        );
         let (mut open, mut refused) = (Vec::new(), None);
         for number in 1..1 << 11 {
-            let response = Request::get(set(number, 11)).send(server.address).await;
-            if response.status == 200 { open.push(response) } else {
+            let response = Request::get(stream_set(number, 11))
+                .send(server.address)
+                .await;
+            if response.status == 200 {
+                open.push(response)
+            } else {
                 refused = Some(response);
                 break;
             }
         }
-        let mut refused = refused.unwrap_or_else(|| panic!("{} sets of streams, and there was room for more", open.len()));
-        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "after {}", open.len());
+        let mut refused =
+            refused.unwrap_or_else(|| panic!("{} sets of streams and no refusal", open.len()));
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (503, Some("5")),
+            "after {}",
+            open.len()
+        );
         let problem = refused.json().await;
         assert_eq!(problem["type"], "unavailable");
-        assert!(problem["detail"].as_str().expect("a detail").contains("no memory for another stream"), "{problem}");
+        assert!(
+            problem["detail"]
+                .as_str()
+                .expect("a detail")
+                .contains("no memory for another stream"),
+            "{problem}"
+        );
         assert_eq!(server.metric("eventstreams_memory_refusals_total").await, 1);
-        let (feeds, streams) = (used(&server, "feeds").await, used(&server, "streams").await);
-        assert!(feeds + streams <= BUDGET && feeds > 8192 * open.len() as u64, "{feeds} {streams} of {} sets", open.len());
+        let (feeds, streams) = (
+            bytes_used(&server, "feeds").await,
+            bytes_used(&server, "streams").await,
+        );
+        assert!(
+            feeds + streams <= BUDGET_BYTES && feeds > 8192 * open.len() as u64,
+            "{feeds} {streams} of {} sets",
+            open.len()
+        );
 
         drop(open);
         eventually("room for another", async || {
-            (Request::get("/v2/stream/s0").send(server.address).await.status == 200).then_some(())
+            (Request::get("/v2/stream/s0")
+                .send(server.address)
+                .await
+                .status
+                == 200)
+                .then_some(())
         })
         .await;
-        eventually("what was used to be given back", async || (used(&server, "feeds").await < 20_000).then_some(())).await;
+        eventually("the memory to be released", async || {
+            (bytes_used(&server, "feeds").await < 20_000).then_some(())
+        })
+        .await;
     }
 
-    /// The rings of many feeds are as large together as those of a few.
+    /// The rings of many feeds together take as much as those of a few.
     async fn rings_of_many_feeds_share_half_of_the_budget(cluster: Cluster) {
         let topics: [String; 6] = topics(&cluster).await;
         let server = server(&cluster, &topics, &[]).await;
         let mut readers = Vec::new();
-        // All sets with `s0`.
+        // All sets that contain `s0`.
         for number in (1..1 << 6).step_by(2) {
-            readers.push(Request::get(set(number, 6)).subscribe(server.address).await);
+            readers.push(
+                Request::get(stream_set(number, 6))
+                    .subscribe(server.address)
+                    .await,
+            );
         }
         let producer = cluster.producer("none");
         let mut most = 0;
         for round in 0..10 {
-            producer.produce_many((round * 20..round * 20 + 20).map(|n| padded_record(&topics[0], TIME, n, 10_000))).await;
+            producer
+                .produce_many(
+                    (round * 20..round * 20 + 20)
+                        .map(|n| padded_record(&topics[0], TIME, n, 10_000)),
+                )
+                .await;
             let expected: Vec<_> = (round * 20..round * 20 + 20).collect();
             for got in join_all(readers.iter_mut().map(|reader| reader.events(20))).await {
                 assert_eq!(numbers(&got), expected);
             }
-            most = most.max(used(&server, "feeds").await);
+            most = most.max(bytes_used(&server, "feeds").await);
         }
-        // Two megabytes for each of 32 feeds came; one for each is what `feed_bytes_max` allows.
-        assert!(most <= BUDGET / 2 + (1 << 20), "{most} bytes");
-        assert!(most > BUDGET / 4, "{most} bytes: hardly anything was kept");
+        // Each of 32 feeds got two megabytes; `feed_bytes_max` allows one for each.
+        assert!(most <= BUDGET_BYTES / 2 + (1 << 20), "{most} bytes");
+        assert!(
+            most > BUDGET_BYTES / 4,
+            "{most} bytes: hardly any event was kept"
+        );
     }
 
-    /// A client that takes nothing goes when memory is short; one that reads gets everything.
-    async fn clients_that_take_nothing_yield_to_those_that_read(cluster: Cluster) {
+    /// Short of memory, the server disconnects a client that reads nothing. A client that reads
+    /// gets everything.
+    async fn clients_that_read_nothing_yield_to_those_that_read(cluster: Cluster) {
         let [topic] = topics(&cluster).await;
-        // More than the kernel takes of each.
-        cluster.producer("none").produce_many((0..6).map(|n| padded_record(&topic, TIME, n, 900_000))).await;
-        let server = server(&cluster, std::slice::from_ref(&topic), &[("write_timeout_ms", "3600000")]).await;
+        // More than the kernel buffers for each client.
+        cluster
+            .producer("none")
+            .produce_many((0..6).map(|n| padded_record(&topic, TIME, n, 900_000)))
+            .await;
+        let server = server(
+            &cluster,
+            std::slice::from_ref(&topic),
+            &[("write_timeout_ms", "3600000")],
+        )
+        .await;
         let mut held = Vec::new();
-        eventually("a client that had to go", async || {
+        eventually("a disconnected client", async || {
             held.push(stalled(server.address, &topic).await);
             (server.metric("eventstreams_memory_disconnects_total").await > 0).then_some(())
         })
         .await;
         let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":-2}}]"#);
-        let mut reader = eventually("a place for one that reads", async || {
-            let response = Request::get("/v2/stream/s0").last_event_id(id.clone()).send(server.address).await;
+        let mut reader = eventually("a stream for a client that reads", async || {
+            let response = Request::get("/v2/stream/s0")
+                .last_event_id(id.clone())
+                .send(server.address)
+                .await;
             (response.status == 200).then(|| crate::support::sse::Subscriber::new(response))
         })
         .await;
         assert_eq!(numbers(&reader.events(6).await), [0, 1, 2, 3, 4, 5]);
         let gone = "eventstreams_streams_closed_total{reason=\"memory_short\"}";
-        eventually("their streams to be closed", async || (server.metric(gone).await > 0).then_some(())).await;
-        let all = join_all(["feeds", "replays", "unwritten", "coders", "streams"].map(|kind| used(&server, kind))).await;
-        assert!(all.iter().sum::<u64>() <= BUDGET, "{all:?}");
+        eventually("their streams to be closed", async || {
+            (server.metric(gone).await > 0).then_some(())
+        })
+        .await;
+        let all = join_all(
+            ["feeds", "replays", "unwritten", "coders", "streams"]
+                .map(|kind| bytes_used(&server, kind)),
+        )
+        .await;
+        assert!(all.iter().sum::<u64>() <= BUDGET_BYTES, "{all:?}");
     }
 
-    /// Each has to hold more than its part of the budget for a while: all come to their end nevertheless.
-    async fn many_who_read_large_events_of_the_past_at_once_get_them_all(cluster: Cluster) {
+    /// Each client holds more than its share of the budget for a while, and all finish
+    /// nevertheless.
+    async fn many_concurrent_replays_of_large_events_finish(cluster: Cluster) {
         let [topic] = topics(&cluster).await;
-        cluster.producer("none").produce_many((0..6).map(|n| padded_record(&topic, TIME, n, 900_000))).await;
+        cluster
+            .producer("none")
+            .produce_many((0..6).map(|n| padded_record(&topic, TIME, n, 900_000)))
+            .await;
         let server = server(&cluster, std::slice::from_ref(&topic), &[]).await;
         let id = format!(r#"[{{"topic":"{topic}","partition":0,"offset":-2}}]"#);
         let read = async || {
-            let response = eventually("a place for a stream", async || {
-                let response = Request::get("/v2/stream/s0").last_event_id(id.clone()).send(server.address).await;
+            let response = eventually("a free stream", async || {
+                let response = Request::get("/v2/stream/s0")
+                    .last_event_id(id.clone())
+                    .send(server.address)
+                    .await;
                 (response.status == 200).then_some(response)
             });
-            numbers(&crate::support::sse::Subscriber::new(response.await).events(6).await)
+            numbers(
+                &crate::support::sse::Subscriber::new(response.await)
+                    .events(6)
+                    .await,
+            )
         };
         for got in join_all((0..20).map(|_| read())).await {
             assert_eq!(got, [0, 1, 2, 3, 4, 5]);
         }
     }
 
-    /// What is fetched for a replay is bounded as a whole, not for each partition.
-    async fn a_replay_of_many_topics_holds_no_more_than_one_of_one(cluster: Cluster) {
+    /// The data fetched for a replay is bounded as a whole, not for each partition.
+    async fn a_replay_of_many_topics_needs_no_more_memory_than_of_one(cluster: Cluster) {
         let topics: [String; 8] = topics(&cluster).await;
         for topic in &topics {
-            cluster.producer("none").produce_many((0..30).map(|n| padded_record(topic, TIME, n, 100_000))).await;
+            cluster
+                .producer("none")
+                .produce_many((0..30).map(|n| padded_record(topic, TIME, n, 100_000)))
+                .await;
         }
-        let server = server(&cluster, &topics, &[("memory_bytes_max", "1073741824"), ("live_reach_back_ms", "0")]).await;
-        let entries = topics.iter().map(|topic| format!(r#"{{"topic":"{topic}","partition":0,"offset":-2}}"#));
+        let server = server(
+            &cluster,
+            &topics,
+            &[
+                ("memory_bytes_max", "1073741824"),
+                ("live_reach_back_ms", "0"),
+            ],
+        )
+        .await;
+        let entries = topics
+            .iter()
+            .map(|topic| format!(r#"{{"topic":"{topic}","partition":0,"offset":-2}}"#));
         let id = format!("[{}]", entries.collect::<Vec<_>>().join(","));
-        let response = Request::get(set((1 << 8) - 1, 8)).last_event_id(id).try_send(server.address, 4096).await;
-        // Its client takes nothing: what is fetched stays, and settles.
+        let response = Request::get(stream_set((1 << 8) - 1, 8))
+            .last_event_id(id)
+            .try_send(server.address, 4096)
+            .await;
+        // The client reads nothing, so the fetched data stays and its size settles.
         let (mut most, mut settled) = (0, 0);
         eventually("what is fetched to settle", async || {
-            let bytes = used(&server, "replays").await;
-            settled = if bytes > 1 << 20 && bytes <= most { settled + 1 } else { 0 };
+            let bytes = bytes_used(&server, "replays").await;
+            settled = if bytes > 1 << 20 && bytes <= most {
+                settled + 1
+            } else {
+                0
+            };
             most = most.max(bytes);
             (settled > 20).then_some(())
         })
@@ -183,6 +281,9 @@ on_both_brokers! {
         // Four megabytes, and one event of each partition.
         assert!(most <= (4 << 20) + 8 * 110_000, "{most} bytes");
         drop(response);
-        eventually("nothing to be held", async || (used(&server, "replays").await == 0).then_some(())).await;
+        eventually("nothing to be held", async || {
+            (bytes_used(&server, "replays").await == 0).then_some(())
+        })
+        .await;
     }
-}
+);

@@ -1,22 +1,13 @@
-//! `since`: the past, oldest first, then live, without a gap between (protocol, section 2).
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! `since`: the history, oldest first, then live without a gap (docs/protocol.md).
 
 use crate::support::admin::{Cluster, unique};
 use crate::support::deadline::eventually;
-use crate::support::numbered::{TIME, numbers, offsets, offsets_in_log, record};
+use crate::support::numbered::{TIME, now_ms, numbers, offsets, offsets_in_log, record, to_i64};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
-fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
-    i64::try_from(since.as_millis()).expect("before the year 292 million")
-}
-
-/// Two topics of two partitions, with `count` numbered records a millisecond apart in turn over the four of them, and a server that was
-/// started before the second half of them.
+/// Two topics of two partitions with `count` numbered records, a millisecond apart, spread over the
+/// four, and a server that started before the second half of them.
 async fn filled(cluster: &Cluster, begin: i64, count: usize) -> ([String; 2], TestServer) {
     let topics = [unique("eqiad.since"), unique("codfw.since")];
     for topic in &topics {
@@ -26,12 +17,7 @@ async fn filled(cluster: &Cluster, begin: i64, count: usize) -> ([String; 2], Te
         let topics = topics.clone();
         range.map(move |n| {
             let partition = i32::from(n % 4 > 1);
-            record(
-                &topics[n % 2],
-                partition,
-                begin + i64::try_from(n).expect("few"),
-                n,
-            )
+            record(&topics[n % 2], partition, begin + to_i64(n), n)
         })
     };
     cluster.produce_many("none", records(0..count / 2)).await;
@@ -51,43 +37,78 @@ async fn first(server: &TestServer, since: &str, count: usize) -> Vec<usize> {
     numbers(&request.subscribe(server.address).await.events(count).await)
 }
 
-on_both_brokers! {
+on_both_brokers!(
     /// TIME is 2023-11-14T22:13:20Z.
-    async fn every_form_of_a_time_is_the_same_place_and_topics_are_merged_by_time(cluster: Cluster) {
+    async fn every_form_of_a_time_is_equal_and_topics_merge_by_time(cluster: Cluster) {
         let (_topics, server) = filled(&cluster, TIME, 40).await;
-        for since in ["1700000000012", "2023-11-14T22:13:20.012Z", "2023-11-14T23:13:20.012%2B01:00", "2023-11-14T22:13:20.012"] {
-            assert_eq!(first(&server, since, 28).await, (12..40).collect::<Vec<_>>(), "{since}");
+        for since in [
+            "1700000000012",
+            "2023-11-14T22:13:20.012Z",
+            "2023-11-14T23:13:20.012%2B01:00",
+            "2023-11-14T22:13:20.012",
+        ] {
+            assert_eq!(
+                first(&server, since, 28).await,
+                (12..40).collect::<Vec<_>>(),
+                "{since}"
+            );
         }
         for since in ["0", "2023-11-14", "1700000000000"] {
-            assert_eq!(first(&server, since, 40).await, (0..40).collect::<Vec<_>>(), "{since}");
+            assert_eq!(
+                first(&server, since, 40).await,
+                (0..40).collect::<Vec<_>>(),
+                "{since}"
+            );
         }
     }
 
-    async fn what_is_recent_comes_from_memory(cluster: Cluster) {
-        let begin = now() - 60_000;
+    async fn recent_events_come_from_memory(cluster: Cluster) {
+        let begin = now_ms() - 60_000;
         let (_topics, server) = filled(&cluster, begin, 40).await;
-        assert_eq!(first(&server, &(begin + 7).to_string(), 33).await, (7..40).collect::<Vec<_>>());
+        assert_eq!(
+            first(&server, &(begin + 7).to_string(), 33).await,
+            (7..40).collect::<Vec<_>>()
+        );
         assert_eq!(server.metric("eventstreams_replay_reads_total").await, 0);
     }
 
-    async fn the_past_goes_over_into_live_without_a_gap(cluster: Cluster) {
+    async fn history_continues_live_without_a_gap(cluster: Cluster) {
         let (topics, server) = filled(&cluster, TIME, 200).await;
-        let mut subscriber = Request::get("/v2/stream/since?since=0").subscribe(server.address).await;
+        let mut subscriber = Request::get("/v2/stream/since?since=0")
+            .subscribe(server.address)
+            .await;
         let mut events = subscriber.events(10).await;
         for n in 200..260 {
-            cluster.produce(record(&topics[n % 2], i32::from(n % 3 > 0), TIME + i64::try_from(n).expect("few"), n)).await;
+            cluster
+                .produce(record(
+                    &topics[n % 2],
+                    i32::from(n % 3 > 0),
+                    TIME + to_i64(n),
+                    n,
+                ))
+                .await;
             events.extend(subscriber.events(if n < 250 { 3 } else { 1 }).await);
         }
         events.extend(subscriber.events(260 - events.len()).await);
         assert_eq!(offsets(&events), offsets_in_log(&cluster, &topics).await);
     }
 
-    async fn the_future_is_live(cluster: Cluster) {
+    async fn a_time_in_the_future_starts_live(cluster: Cluster) {
         let (topics, server) = filled(&cluster, TIME, 8).await;
         let mut all = Vec::new();
-        let tomorrow = (now() + 86_400_000).to_string();
-        for since in [&*tomorrow, "9999-12-31T23:59:59Z", "%2B275760-09-13T00:00:00.000Z", "99999999999999999999"] {
-            all.push((since, Request::get(format!("/v2/stream/since?since={since}")).subscribe(server.address).await));
+        let tomorrow = (now_ms() + 86_400_000).to_string();
+        for since in [
+            &*tomorrow,
+            "9999-12-31T23:59:59Z",
+            "%2B275760-09-13T00:00:00.000Z",
+            "99999999999999999999",
+        ] {
+            all.push((
+                since,
+                Request::get(format!("/v2/stream/since?since={since}"))
+                    .subscribe(server.address)
+                    .await,
+            ));
         }
         cluster.produce(record(&topics[1], 1, TIME, 8)).await;
         for (since, mut subscriber) in all {
@@ -95,29 +116,38 @@ on_both_brokers! {
         }
     }
 
-    /// A producer's clock was a year ahead: nobody who asks for what is to come gets that again.
-    async fn the_future_is_live_also_where_a_log_holds_records_of_it(cluster: Cluster) {
+    /// The clock of a producer was a year ahead: a client that starts in the future does not get
+    /// that record.
+    async fn a_future_time_starts_live_despite_records_of_the_future(cluster: Cluster) {
         let (topics, server) = filled(&cluster, TIME, 8).await;
         let year = 365 * 86_400_000;
-        cluster.produce(record(&topics[1], 1, now() + year, 8)).await;
+        cluster
+            .produce(record(&topics[1], 1, now_ms() + year, 8))
+            .await;
         cluster.produce(record(&topics[1], 1, TIME, 9)).await;
         eventually("both to be there", async || {
             (first(&server, "1700000000000", 10).await.len() == 10).then_some(())
-        }).await;
-        let since = now() + year / 2;
-        let mut subscriber = Request::get(format!("/v2/stream/since?since={since}")).subscribe(server.address).await;
+        })
+        .await;
+        let since = now_ms() + year / 2;
+        let mut subscriber = Request::get(format!("/v2/stream/since?since={since}"))
+            .subscribe(server.address)
+            .await;
         cluster.produce(record(&topics[1], 1, TIME, 10)).await;
         assert_eq!(numbers(&subscriber.events(1).await), [10]);
     }
 
-    async fn topics_that_the_id_does_not_name_begin_at_since(cluster: Cluster) {
+    async fn topics_missing_in_the_id_start_at_since(cluster: Cluster) {
         let (topics, server) = filled(&cluster, TIME, 40).await;
         let [named, other] = &topics;
-        let id: Vec<_> = (0..2).map(|p| format!(r#"{{"topic":"{named}","partition":{p},"offset":9}}"#)).collect();
-        let request = Request::get(format!("/v2/stream/since?since={}", TIME + 30)).last_event_id(format!("[{}]", id.join(",")));
+        let id: Vec<_> = (0..2)
+            .map(|p| format!(r#"{{"topic":"{named}","partition":{p},"offset":9}}"#))
+            .collect();
+        let request = Request::get(format!("/v2/stream/since?since={}", TIME + 30))
+            .last_event_id(format!("[{}]", id.join(",")));
         let events = request.subscribe(server.address).await.events(7).await;
         let mut found = numbers(&events);
         found.sort_unstable();
         assert_eq!(found, [31, 33, 35, 36, 37, 38, 39], "{named} {other}");
     }
-}
+);

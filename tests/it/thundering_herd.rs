@@ -1,5 +1,6 @@
-//! Many at once: those who come back in the same second, and those who read a long past while others live. What they get is judged; how
-//! fast is only told. The long runs are for a release build:
+//! Many clients at once: some reconnect in the same second, some read a long history while others
+//! read live. The tests check what they receive and only print how fast. Run the long ones as a
+//! release build:
 //!
 //! ```sh
 //! cargo test --release --test it -- --ignored --nocapture thundering_herd::
@@ -7,44 +8,45 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::admin::NewRecord;
+use crate::support::admin::{NewRecord, Producer};
 use crate::support::brokers::kafka_available;
-use crate::support::crowd::{Crowd, crowd_records, now_ms};
+use crate::support::crowd::{Crowd, crowd_records};
 use crate::support::kafka::KafkaBroker;
-use crate::support::numbered::TIME;
+use crate::support::numbered::{TIME, now_ms, to_i64};
 use crate::support::process::ServerProcess;
 use crate::support::server::Settings;
 use crate::support::wire::Request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_who_come_back_in_the_same_second_are_served_from_memory() {
-    come_back(500).await;
+async fn five_hundred_reconnecting_clients_are_served_from_memory() {
+    reconnect_at_once(500).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: see the module"]
-async fn five_thousand_who_come_back_in_the_same_second_are_served_from_memory() {
-    come_back(5000).await;
+async fn five_thousand_reconnecting_clients_are_served_from_memory() {
+    reconnect_at_once(5000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_past_for_twenty_clients_leaves_the_live_ones_alone() {
+async fn twenty_replays_leave_live_clients_undisturbed() {
     read_backlog(50_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: see the module"]
-async fn a_past_of_a_million_records_for_twenty_clients_leaves_the_live_ones_alone() {
+async fn twenty_replays_of_a_million_records_leave_live_clients_alone() {
     read_backlog(1_000_000).await;
 }
 
-/// Ids that are two minutes old, of a stream with an event of 1.3 kB a second.
-async fn come_back(clients: usize) {
+/// All clients reconnect with an id that is two minutes old, on a stream with an event of 1.3 kB a
+/// second.
+async fn reconnect_at_once(clients: usize) {
     const EVENTS: usize = 120;
     if !kafka_available().await {
         return;
     }
-    let broker = KafkaBroker::start("behind a herd").await;
+    let broker = KafkaBroker::start("of a thundering herd").await;
     let cluster = broker.cluster();
     cluster.create_topic("eqiad.herd", 1).await;
     let server = ServerProcess::start(
@@ -59,12 +61,7 @@ async fn come_back(clients: usize) {
     let padding = "x".repeat(1300);
     let records = (0..EVENTS).map(|n| {
         let value = format!(r#"{{"n":{n},"ms":{TIME},"padding":"{padding}"}}"#);
-        NewRecord::new(
-            "eqiad.herd",
-            0,
-            past + i64::try_from(n).expect("few") * 1000,
-            value,
-        )
+        NewRecord::new("eqiad.herd", 0, past + to_i64(n) * 1000, value)
     });
     cluster.produce_many("none", records).await;
     let id = first.event().await.id;
@@ -83,9 +80,10 @@ async fn come_back(clients: usize) {
         "eventstreams_lookups_total",
     ]
     .map(|name| server.metric(name));
-    assert_eq!((reads.await, lookups.await), (0, 0), "Kafka was asked");
+    assert_eq!((reads.await, lookups.await), (0, 0), "Kafka was not read");
     println!(
-        "{clients} clients come back at once, {} events of 1.3 kB behind: all caught up after {} ms; process {} MiB",
+        "{clients} clients reconnect at once, {} events of 1.3 kB behind: \
+         all caught up after {} ms; process {} MiB",
         EVENTS - 1,
         took.as_millis(),
         server.resident_bytes() >> 20
@@ -93,7 +91,7 @@ async fn come_back(clients: usize) {
     assert_eq!(
         herd.sum(|client| &client.opened),
         clients,
-        "nobody had to come twice"
+        "no client had to reconnect"
     );
     cluster
         .produce_many(
@@ -109,42 +107,38 @@ async fn come_back(clients: usize) {
     herd.wait_for_events(EVENTS).await;
 }
 
-/// 500 live clients get 20 events a second; then 20 others read `records` out of Kafka.
-async fn read_backlog(records: usize) {
-    if !kafka_available().await {
-        return;
-    }
-    let broker = KafkaBroker::start("with a long past").await;
-    let cluster = broker.cluster();
-    for topic in ["eqiad.backlog", "eqiad.now"] {
-        cluster.create_topic(topic, 1).await;
-    }
-    let producer = cluster.producer("lz4");
+/// Produces records of the past, in portions.
+async fn produce_backlog(producer: &Producer, records: usize) {
     for from in (0..records).step_by(50_000) {
         let record = |n: usize| {
             let value = format!(r#"{{"n":{n},"ms":{TIME},"padding":"{}"}}"#, "x".repeat(100));
-            NewRecord::new(
-                "eqiad.backlog",
-                0,
-                TIME + i64::try_from(n).expect("few"),
-                value,
-            )
+            NewRecord::new("eqiad.backlog", 0, TIME + to_i64(n), value)
         };
         producer
             .produce_many((from..records.min(from + 50_000)).map(record))
             .await;
     }
+}
+
+/// 500 live clients get 20 events a second; then 20 others read `records` from Kafka.
+async fn read_backlog(records: usize) {
+    if !kafka_available().await {
+        return;
+    }
+    let broker = KafkaBroker::start("with a long history").await;
+    let cluster = broker.cluster();
+    for topic in ["eqiad.backlog", "eqiad.now"] {
+        cluster.create_topic(topic, 1).await;
+    }
+    let producer = cluster.producer("lz4");
+    produce_backlog(&producer, records).await;
     let settings = Settings::default()
         .stream("backlog", &["eqiad.backlog"])
         .stream("now", &["eqiad.now"]);
     let settings = settings.key("memory_log_bytes_max", "1048576");
     let server = ServerProcess::start(&broker.bootstrap, &settings).await;
-    let live = Crowd::start(
-        server.address,
-        &Request::get("/v2/stream/now"),
-        vec![None; 500],
-        &[0],
-    );
+    let request = Request::get("/v2/stream/now");
+    let live = Crowd::start(server.address, &request, vec![None; 500], &[0]);
     live.wait_until_opened(1).await;
     let mut count = 0;
     let mut tick = async || {
@@ -161,12 +155,8 @@ async fn read_backlog(records: usize) {
     live.wait_for_events(100).await;
     let before = live.delays();
     let begun = Instant::now();
-    let past = Crowd::start(
-        server.address,
-        &Request::get("/v2/stream/backlog?since=0"),
-        vec![None; 20],
-        &[0],
-    );
+    let request = Request::get("/v2/stream/backlog?since=0");
+    let past = Crowd::start(server.address, &request, vec![None; 20], &[0]);
     let complete = past.wait_for_events(records);
     tokio::pin!(complete);
     let mut last = 100;
@@ -181,7 +171,8 @@ async fn read_backlog(records: usize) {
     live.check();
     let during = live.delays();
     println!(
-        "20 clients read {records} records each in {} ms; 500 live clients got {last} events, delay p50/p99/max {:?} ms before and {:?} ms meanwhile",
+        "20 clients read {records} records each in {} ms; 500 live clients got {last} events, \
+         before {:?} ms and meanwhile {:?} ms",
         took.as_millis(),
         before,
         during
@@ -190,7 +181,7 @@ async fn read_backlog(records: usize) {
     assert_eq!(
         live.sum(|client| &client.opened) + past.sum(|client| &client.opened),
         520,
-        "nobody had to come twice"
+        "no client had to reconnect"
     );
     let end = cluster.watermarks("eqiad.now", 0).await.1;
     live.wait_for_events(usize::try_from(end).expect("an offset"))

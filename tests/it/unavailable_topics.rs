@@ -1,11 +1,11 @@
-//! Topics and partitions that cannot be read keep no other from being served, and say so.
+//! Topics and partitions that cannot be read do not block others, and are reported.
 
 use std::time::Duration;
 
 use crate::support::acls::Operation;
 use crate::support::admin::{Cluster, unique};
 use crate::support::deadline::{eventually, within};
-use crate::support::numbered::{TIME, numbers, padded_record, record};
+use crate::support::numbered::{TIME, now_ms, numbers, padded_record, record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
@@ -13,7 +13,7 @@ fn settings() -> Settings {
     Settings::default().key("metadata_refresh_ms", "200")
 }
 
-/// Events of another topic that come all the time.
+/// Produces events to another topic all the time.
 fn busy(cluster: &Cluster, topic: &str) -> tokio::task::JoinHandle<()> {
     let (cluster, topic) = (cluster.clone(), topic.to_owned());
     tokio::spawn(async move {
@@ -24,9 +24,9 @@ fn busy(cluster: &Cluster, topic: &str) -> tokio::task::JoinHandle<()> {
     })
 }
 
-/// Asks until the stream's problem names the reason.
-async fn problem_with(server: &TestServer, stream: &str, reason: &str) {
-    eventually(&format!("{stream} says {reason}"), async || {
+/// Waits until the problem of the stream names the reason.
+async fn wait_for_problem(server: &TestServer, stream: &str, reason: &str) {
+    eventually(&format!("{stream} to report {reason}"), async || {
         let mut response = Request::get(format!("/v2/stream/{stream}"))
             .send(server.address)
             .await;
@@ -40,46 +40,59 @@ async fn problem_with(server: &TestServer, stream: &str, reason: &str) {
     .await;
 }
 
-on_both_brokers! {
-    async fn a_partition_without_a_leader_at_start_keeps_no_other_from_being_served(faulty: FaultyCluster) {
+on_both_brokers!(
+    async fn a_partition_without_a_leader_does_not_block_others(faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
-        let (well, ill) = (unique("eqiad.well"), unique("eqiad.ill"));
-        cluster.create_topic(&well, 1).await;
-        faulty.create_topic_on_second(&ill, 1).await;
-        cluster.produce(record(&ill, 0, TIME, 0)).await;
+        let (healthy, faulty_topic) = (unique("eqiad.healthy"), unique("eqiad.faulty"));
+        cluster.create_topic(&healthy, 1).await;
+        faulty.create_topic_on_second(&faulty_topic, 1).await;
+        cluster.produce(record(&faulty_topic, 0, TIME, 0)).await;
         faulty.stop_second_node().await;
-        let settings = settings().stream("well", &[&well]).stream("ill", &[&ill]).stream("both", &[&well, &ill]);
+        let settings = settings()
+            .stream("healthy", &[&healthy])
+            .stream("faulty", &[&faulty_topic])
+            .stream("both", &[&healthy, &faulty_topic]);
         let server = TestServer::start_without_waiting(&cluster.brokers, &settings);
         within("ready with the rest", server.wait_until_ready()).await;
-        problem_with(&server, "ill", "has a partition without a leader").await;
-        let mut both = Request::get("/v2/stream/both").subscribe(server.address).await;
+        wait_for_problem(&server, "faulty", "has a partition without a leader").await;
+        let mut both = Request::get("/v2/stream/both")
+            .subscribe(server.address)
+            .await;
         both.comment("unavailable").await;
-        cluster.produce(record(&well, 0, TIME, 1)).await;
+        cluster.produce(record(&healthy, 0, TIME, 1)).await;
         assert_eq!(numbers(&both.events(1).await), [1]);
-        let gauge = format!("eventstreams_topics_unavailable{{topic=\"{ill}\",reason=\"no_leader\"}}");
+        let gauge = format!(
+            "eventstreams_topics_unavailable{{topic=\"{faulty_topic}\",reason=\"no_leader\"}}"
+        );
         assert_eq!(server.metric(&gauge).await, 1);
 
         faulty.restart_second_node().await;
-        cluster.produce(record(&ill, 0, TIME, 2)).await;
-        assert_eq!(numbers(&both.events(1).await).len(), 1, "it joins without a restart");
+        cluster.produce(record(&faulty_topic, 0, TIME, 2)).await;
+        assert_eq!(
+            numbers(&both.events(1).await).len(),
+            1,
+            "it joins without a restart"
+        );
         eventually("the stream is served", async || {
-            let response = Request::get("/v2/stream/ill").send(server.address).await;
+            let response = Request::get("/v2/stream/faulty").send(server.address).await;
             (response.status == 200).then_some(())
         })
         .await;
     }
 
-    async fn a_topic_that_may_not_be_read_is_told_and_joins_once_it_may(cluster: Cluster) {
-        let (well, denied) = (unique("eqiad.well"), unique("eqiad.denied"));
-        cluster.create_topic(&well, 1).await;
+    async fn an_unauthorized_topic_is_reported_and_joins_once_allowed(cluster: Cluster) {
+        let (healthy, denied) = (unique("eqiad.healthy"), unique("eqiad.denied"));
+        cluster.create_topic(&healthy, 1).await;
         cluster.create_topic(&denied, 1).await;
         cluster.produce(record(&denied, 0, TIME, 0)).await;
         cluster.deny(&denied, Operation::Read).await;
-        let busy = busy(&cluster, &well);
-        let settings = settings().stream("well", &[&well]).stream("denied", &[&denied]);
+        let busy = busy(&cluster, &healthy);
+        let settings = settings()
+            .stream("healthy", &[&healthy])
+            .stream("denied", &[&denied]);
         let server = TestServer::start_without_waiting(&cluster.brokers, &settings);
         within("ready beside a busy topic", server.wait_until_ready()).await;
-        problem_with(&server, "denied", "may not be read").await;
+        wait_for_problem(&server, "denied", "may not be read").await;
         cluster.allow(&denied).await;
         let mut subscriber = within("it is served", async {
             loop {
@@ -92,65 +105,107 @@ on_both_brokers! {
         })
         .await;
         cluster.produce(record(&denied, 0, TIME, 1)).await;
-        assert_eq!(numbers(&subscriber.events(1).await), [1], "what it held before is not new");
+        assert_eq!(
+            numbers(&subscriber.events(1).await),
+            [1],
+            "older records are not new"
+        );
         busy.abort();
     }
 
-    async fn a_topic_that_does_not_exist_is_told_by_stream_and_metric(cluster: Cluster) {
+    async fn a_missing_topic_is_reported_by_stream_and_metric(cluster: Cluster) {
         let (there, missing) = (unique("eqiad.there"), unique("eqiad.missing"));
         cluster.create_topic(&there, 1).await;
-        let settings = settings().stream("missing", &[&missing]).stream("half", &[&there, &missing]);
+        let settings = settings()
+            .stream("missing", &[&missing])
+            .stream("half", &[&there, &missing]);
         let server = TestServer::start(&cluster, &settings).await;
-        problem_with(&server, "missing", "does not exist").await;
-        let mut half = Request::get("/v2/stream/half").subscribe(server.address).await;
+        wait_for_problem(&server, "missing", "does not exist").await;
+        let mut half = Request::get("/v2/stream/half")
+            .subscribe(server.address)
+            .await;
         half.comment("unavailable").await;
-        let gauge = format!("eventstreams_topics_unavailable{{topic=\"{missing}\",reason=\"does_not_exist\"}}");
+        let gauge = format!(
+            "eventstreams_topics_unavailable{{topic=\"{missing}\",reason=\"does_not_exist\"}}"
+        );
         assert_eq!(server.metric(&gauge).await, 1);
         cluster.create_topic(&missing, 1).await;
-        cluster.produce(record(&missing, 0, now(), 0)).await;
-        assert_eq!(numbers(&half.events(1).await), [0], "a new topic is followed from its start");
-        eventually("the gauge goes", async || (!server.metrics().await.contains(&gauge)).then_some(())).await;
+        cluster.produce(record(&missing, 0, now_ms(), 0)).await;
+        assert_eq!(
+            numbers(&half.events(1).await),
+            [0],
+            "a new topic is followed from its start"
+        );
+        eventually("the gauge goes", async || {
+            (!server.metrics().await.contains(&gauge)).then_some(())
+        })
+        .await;
     }
 
-    /// It reads out of Kafka while Kafka loses the newest records: what is below the cut it still gets.
-    async fn a_reader_that_catches_up_loses_nothing_when_a_log_is_cut(faulty: FaultyCluster) {
+    /// The client reads from Kafka while Kafka loses the newest records: it still gets all before
+    /// them.
+    async fn a_replay_loses_nothing_below_a_truncation(faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let topic = unique("eqiad.cut");
         cluster.create_topic(&topic, 1).await;
-        let kept = (0..600).map(|n| padded_record(&topic, now(), n, 4000));
+        let kept = (0..600).map(|n| padded_record(&topic, now_ms(), n, 4000));
         cluster.produce_many("none", kept).await;
         for n in 600..605 {
-            cluster.produce(record(&topic, 0, now(), n)).await;
+            cluster.produce(record(&topic, 0, now_ms(), n)).await;
         }
-        let settings = settings().stream("cut", &[&topic]).key("memory_log_bytes_max", "1048576");
+        let settings = settings()
+            .stream("cut", &[&topic])
+            .key("memory_log_bytes_max", "1048576");
         let server = TestServer::start(&cluster, &settings).await;
         let path = format!("/v2/stream/cut?since={TIME}");
         let mut late = Request::get(path).subscribe(server.address).await;
-        let mut live = Request::get("/v2/stream/cut").subscribe(server.address).await;
+        let mut live = Request::get("/v2/stream/cut")
+            .subscribe(server.address)
+            .await;
         assert_eq!(numbers(&late.events(1).await), [0]);
         faulty.truncate_log(&topic, 0, 600).await;
         for n in 700..708 {
-            cluster.produce(record(&topic, 0, now(), n)).await;
+            cluster.produce(record(&topic, 0, now_ms(), n)).await;
         }
         live.comment("reason=log_truncated").await;
-        assert_eq!(numbers(&live.events(8).await), (700..708).collect::<Vec<_>>());
-        let rest = numbers(&late.events_until(|frame| numbers(std::slice::from_ref(frame)) == [707]).await);
+        assert_eq!(
+            numbers(&live.events(8).await),
+            (700..708).collect::<Vec<_>>()
+        );
+        let rest = numbers(
+            &late
+                .events_until(|frame| numbers(std::slice::from_ref(frame)) == [707])
+                .await,
+        );
         let expected: Vec<_> = (1..600).chain(700..708).collect();
-        assert_eq!(rest.iter().copied().filter(|n| !(600..605).contains(n)).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            rest.iter()
+                .copied()
+                .filter(|n| !(600..605).contains(n))
+                .collect::<Vec<_>>(),
+            expected
+        );
     }
 
-    /// Its partitions had elections, so that librdkafka knows a higher leader epoch than the new topic has.
-    async fn a_topic_that_is_created_again_after_elections_is_read(faulty: FaultyCluster) {
+    /// Its partitions had elections, so librdkafka knows a higher leader epoch than that of the new
+    /// topic.
+    async fn a_topic_recreated_after_elections_is_read(faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let (other, topic) = (unique("eqiad.other"), unique("eqiad.again"));
         cluster.create_topic(&other, 1).await;
         faulty.create_topic_on_second(&topic, 1).await;
-        let settings = settings().stream("again", &[&topic]).stream("other", &[&other]);
+        let settings = settings()
+            .stream("again", &[&topic])
+            .stream("other", &[&other]);
         let server = TestServer::start(&cluster, &settings).await;
-        let mut again = Request::get("/v2/stream/again").subscribe(server.address).await;
-        let mut others = Request::get("/v2/stream/other").subscribe(server.address).await;
+        let mut again = Request::get("/v2/stream/again")
+            .subscribe(server.address)
+            .await;
+        let mut others = Request::get("/v2/stream/other")
+            .subscribe(server.address)
+            .await;
         for n in 0..2 {
-            cluster.produce(record(&topic, 0, now(), n)).await;
+            cluster.produce(record(&topic, 0, now_ms(), n)).await;
             assert_eq!(numbers(&again.events(1).await), [n]);
             faulty.stop_second_node().await;
             faulty.restart_second_node().await;
@@ -158,35 +213,39 @@ on_both_brokers! {
         cluster.delete_topic(&topic).await;
         cluster.create_topic(&topic, 1).await;
         for n in 10..13 {
-            cluster.produce(record(&topic, 0, now(), n)).await;
-            cluster.produce(record(&other, 0, now(), n)).await;
+            cluster.produce(record(&topic, 0, now_ms(), n)).await;
+            cluster.produce(record(&other, 0, now_ms(), n)).await;
         }
         assert_eq!(numbers(&again.events(3).await), [10, 11, 12]);
-        assert_eq!(numbers(&others.events(3).await), [10, 11, 12], "the others are read on");
+        assert_eq!(
+            numbers(&others.events(3).await),
+            [10, 11, 12],
+            "the other topic is read as well"
+        );
     }
 
-    /// Rights that are given later do not make a topic new.
-    async fn a_topic_that_comes_into_sight_with_old_records_starts_at_its_end(cluster: Cluster) {
+    /// Rights granted later do not make a topic new.
+    async fn a_topic_that_becomes_visible_starts_at_its_end(cluster: Cluster) {
         let (there, hidden) = (unique("eqiad.there"), unique("eqiad.hidden"));
         cluster.create_topic(&there, 1).await;
         cluster.create_topic(&hidden, 1).await;
-        cluster.produce_many("none", (0..100).map(|n| record(&hidden, 0, TIME, n))).await;
+        cluster
+            .produce_many("none", (0..100).map(|n| record(&hidden, 0, TIME, n)))
+            .await;
         cluster.deny(&hidden, Operation::Describe).await;
         let settings = settings().stream("half", &[&there, &hidden]);
         let server = TestServer::start(&cluster, &settings).await;
-        let mut half = Request::get("/v2/stream/half").subscribe(server.address).await;
+        let mut half = Request::get("/v2/stream/half")
+            .subscribe(server.address)
+            .await;
         half.comment("unavailable").await;
         cluster.allow(&hidden).await;
         let gauge = format!("eventstreams_topics_unavailable{{topic=\"{hidden}\"");
-        eventually("it is read", async || (!server.metrics().await.contains(&gauge)).then_some(())).await;
-        cluster.produce(record(&hidden, 0, now(), 100)).await;
+        eventually("it is read", async || {
+            (!server.metrics().await.contains(&gauge)).then_some(())
+        })
+        .await;
+        cluster.produce(record(&hidden, 0, now_ms(), 100)).await;
         assert_eq!(numbers(&half.events(1).await), [100]);
     }
-}
-
-fn now() -> i64 {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970");
-    i64::try_from(now.as_millis()).expect("milliseconds of this age")
-}
+);

@@ -1,4 +1,4 @@
-// Reads a stream with net/http until it ends: URL CODING. gzip is undone by net/http itself, zstd by klauspost/compress.
+// Reads a stream to its end with net/http: URL CODING. net/http decodes gzip, klauspost/compress decodes zstd.
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 		body, err = zstd.NewReader(body)
 		check(err)
 	} else if !response.Uncompressed {
-		log.Fatal("not coded")
+		log.Fatal("not compressed")
 	}
 	lines, offsets := bufio.NewReader(body), map[string]int64{}
 	count, late := 0, time.Duration(0)
@@ -60,7 +60,7 @@ func main() {
 		}
 		key := fmt.Sprint(read.Meta.Topic, " ", read.Meta.Partition)
 		if next, known := offsets[key]; known && next != read.Meta.Offset {
-			log.Fatalf("%s goes on at %d, not at %d", key, read.Meta.Offset, next)
+			log.Fatalf("%s continues at %d, not at %d", key, read.Meta.Offset, next)
 		}
 		offsets[key] = read.Meta.Offset + 1
 	}

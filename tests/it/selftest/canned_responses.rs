@@ -9,9 +9,14 @@ use crate::support::chunked::Dechunker;
 use crate::support::sse::{Frame, FrameParser, Subscriber};
 use crate::support::wire::{End, Request};
 
-const SSE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n";
+const SSE: &str = concat!(
+    "HTTP/1.1 200 OK\r\n",
+    "Content-Type: text/event-stream; charset=utf-8\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n",
+);
 
-/// Answers one connection with these pieces, each a write of its own, then closes it. The receiver's value is the request's head.
+/// Sends these pieces to one connection, each as a write, then closes it. The thread returns the
+/// head of the request.
 fn serve(pieces: &[&str]) -> (SocketAddr, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");
@@ -26,7 +31,7 @@ fn serve(pieces: &[&str]) -> (SocketAddr, std::thread::JoinHandle<String>) {
             head.push(byte[0]);
         }
         for piece in pieces {
-            // A test that cuts the connection does not take all.
+            // A test that disconnects does not read everything.
             if stream.write_all(piece.as_bytes()).is_err() {
                 break;
             }
@@ -79,7 +84,7 @@ async fn a_subscriber_reads_events_comments_and_ids() {
 }
 
 #[tokio::test]
-async fn events_are_read_by_number_and_up_to_a_sentinel() {
+async fn events_are_read_by_count_and_up_to_a_sentinel() {
     let events: String = (0..6)
         .map(|n| event(&format!("[{n}]"), &format!("{{\"n\":{n}}}")))
         .collect();
@@ -98,7 +103,7 @@ async fn events_are_read_by_number_and_up_to_a_sentinel() {
 }
 
 #[tokio::test]
-async fn a_cut_inside_a_frame_leaves_the_last_complete_id() {
+async fn a_disconnect_inside_a_frame_keeps_the_last_complete_id() {
     let (first, second) = (event("[1]", "{}"), event("[2]", "{}"));
     let (address, _request) = serve(&[SSE, &first, &second]);
     let mut subscriber = Request::get("/").subscribe(address).await;
@@ -187,7 +192,11 @@ fn broken_chunks_are_errors() {
 #[test]
 fn every_line_ending_and_byte_order_mark_reads_the_same() {
     for ending in ["\n", "\r\n", "\r"] {
-        let text = "\u{feff}:note\nevent:a\nid: 7\ndata: one\ndata:  two\nretry: 10\n\n\n:beat\n\ndata\n\n".replace('\n', ending);
+        let text = concat!(
+            "\u{feff}:note\nevent:a\nid: 7\ndata: one\ndata:  two\nretry: 10\n\n",
+            "\n:beat\n\ndata\n\n",
+        )
+        .replace('\n', ending);
         let frames = FrameParser::default().feed(text.as_bytes());
         let [first, beat, empty] = frames.as_slice() else {
             panic!("three frames: {frames:?}")
@@ -211,16 +220,26 @@ fn every_line_ending_and_byte_order_mark_reads_the_same() {
 
 proptest! {
     #[test]
-    fn it_does_not_matter_how_the_bytes_are_cut(
+    fn frames_do_not_depend_on_how_the_bytes_are_split(
         cuts in prop::collection::vec(0_usize..400, 0..20),
         ending in prop::sample::select(vec!["\n", "\r\n", "\r"]),
     ) {
-        let frames = ":ok\n\nevent: message\nid: [{\"topic\":\"a\"}]\ndata: {\"title\":\"Ærøskøbing 岩\"}\n\n".replace('\n', ending);
-        let wire = format!("{}{};ext=1\r\n{frames}\r\n{}0\r\nTrailer: x\r\n\r\n", chunk(&frames), format_args!("{:X}", frames.len()), chunk(":\n"));
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(wire.len())).chain([0, wire.len()]).collect();
+        let event = r#"data: {"title":"Ærøskøbing 岩"}"#;
+        let frames = format!(":ok\n\nevent: message\nid: [{{\"topic\":\"a\"}}]\n{event}\n\n")
+            .replace('\n', ending);
+        let (first, last) = (chunk(&frames), chunk(":\n"));
+        let second = format!("{:X};ext=1\r\n{frames}\r\n", frames.len());
+        let wire = format!("{first}{second}{last}0\r\nTrailer: x\r\n\r\n");
+        let mut cuts: Vec<usize> = cuts
+            .into_iter()
+            .map(|cut| cut.min(wire.len()))
+            .chain([0, wire.len()])
+            .collect();
         cuts.sort_unstable();
 
-        let (mut dechunker, mut body, mut ends, mut complete) = (Dechunker::default(), Vec::new(), Vec::new(), false);
+        let mut dechunker = Dechunker::default();
+        let (mut body, mut ends) = (Vec::new(), Vec::new());
+        let mut complete = false;
         for piece in cuts.windows(2) {
             let bytes = &wire.as_bytes()[piece[0]..piece[1]];
             if !bytes.is_empty() {

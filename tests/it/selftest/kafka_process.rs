@@ -1,4 +1,4 @@
-//! Starting, killing and ending Apache Kafka.
+//! Starting, killing and stopping Apache Kafka.
 
 use std::process::{Command, Stdio};
 
@@ -9,7 +9,7 @@ use crate::support::jars::java_version;
 use crate::support::kafka::KafkaBroker;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_killed_and_started_again_keeps_its_log_and_its_address() {
+async fn a_restarted_broker_keeps_its_log_and_address() {
     if !kafka_available().await {
         return;
     }
@@ -41,7 +41,7 @@ async fn a_broker_killed_and_started_again_keeps_its_log_and_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_cannot_start_says_why() {
+async fn a_broker_that_cannot_start_reports_why() {
     if !kafka_available().await {
         return;
     }
@@ -53,14 +53,15 @@ async fn a_broker_that_cannot_start_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_further_listener_answers_at_its_own_port() {
+async fn an_extra_listener_responds_on_its_own_port() {
     if !kafka_available().await {
         return;
     }
     let extra = [
         (
             "listeners",
-            "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},INSIDE://127.0.0.1:{extra_port}",
+            "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},\
+             INSIDE://127.0.0.1:{extra_port}",
         ),
         (
             "advertised.listeners",
@@ -88,7 +89,7 @@ async fn a_further_listener_answers_at_its_own_port() {
 /// Set for the process that [`no_broker_outlives_a_killed_test_process`] starts.
 const TO_BE_KILLED: &str = "EVENTSTREAMS_TEST_TO_BE_KILLED";
 
-/// Runs the test binary a second time, for [`the_process_that_is_killed`], kills that, and looks for what is left.
+/// Runs [`the_process_that_is_killed`] in another process, kills it and checks what remains.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_broker_outlives_a_killed_test_process() {
     if !kafka_available().await {
@@ -143,7 +144,7 @@ async fn the_process_that_is_killed() {
 }
 
 #[test]
-fn java_says_its_version_in_many_ways() {
+fn every_form_of_the_java_version_is_parsed() {
     assert_eq!(
         java_version("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime"),
         Some(17)

@@ -1,4 +1,4 @@
-//! `kafka_topic_ids`: what a cluster says of its topics.
+//! `kafka_topic_ids`: descriptions of topics.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::support::admin::{Cluster, unique};
 use crate::support::brokers::kafka_available;
 use crate::support::kafka::{KafkaBroker, free_ports};
 
-on_both_brokers! {
-    async fn a_topic_made_anew_has_another_id(cluster: Cluster) {
+on_both_brokers!(
+    async fn a_recreated_topic_has_another_id(cluster: Cluster) {
         let topic = unique("described");
         cluster.create_topic(&topic, 1).await;
         let first = cluster.topic_id(&topic).await;
@@ -24,23 +24,32 @@ on_both_brokers! {
         assert_ne!(cluster.topic_id(&topic).await, first);
     }
 
-    async fn each_topic_is_described_by_itself(cluster: Cluster) {
+    async fn each_topic_is_described_separately(cluster: Cluster) {
         let (topic, other, missing) = (unique("described"), unique("described"), unique("missing"));
         cluster.create_topic(&topic, 2).await;
         cluster.create_topic(&other, 1).await;
         let described = cluster.describe(&[&topic, &missing, &other, &topic]).await;
         let names: Vec<&str> = described.iter().map(|topic| topic.name.as_str()).collect();
         assert_eq!(names, [&topic, &missing, &other], "in order, each once");
-        let partition = |number| PartitionDescription { number, has_leader: true };
-        assert_eq!((described[0].error, &described[0].partitions), (None, &vec![partition(0), partition(1)]));
+        let partition = |number| PartitionDescription {
+            number,
+            has_leader: true,
+        };
+        assert_eq!(
+            (described[0].error, &described[0].partitions),
+            (None, &vec![partition(0), partition(1)])
+        );
         assert_eq!(described[2].partitions, [partition(0)]);
         assert_ne!(described[0].id, described[2].id);
-        assert_eq!(described[1].error, Some(RDKafkaErrorCode::UnknownTopicOrPartition));
+        assert_eq!(
+            described[1].error,
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+        );
         assert_eq!((described[1].id, described[1].partitions.len()), (None, 0));
         assert_eq!(cluster.describe(&[]).await, []);
     }
 
-    async fn the_rights_on_a_topic_are_described_when_asked_for(cluster: Cluster) {
+    async fn rights_on_a_topic_are_described_on_request(cluster: Cluster) {
         let topic = unique("described");
         cluster.create_topic(&topic, 1).await;
         let described = cluster.describe(&[&topic]).await.remove(0);
@@ -58,21 +67,26 @@ on_both_brokers! {
         ];
         assert_eq!(rights, all);
         let consumer = consumer(&cluster.brokers);
-        let ask = move || describe_topics(consumer.client(), &[&topic], false, Duration::from_mins(1));
-        let without = tokio::task::spawn_blocking(ask).await.expect("no panic").expect("an answer").remove(0);
+        let ask =
+            move || describe_topics(consumer.client(), &[&topic], false, Duration::from_mins(1));
+        let without = tokio::task::spawn_blocking(ask)
+            .await
+            .expect("no panic")
+            .expect("an answer")
+            .remove(0);
         assert_eq!(without.authorized_operations, None);
         assert_eq!(without.id, described.id);
     }
 
-    async fn two_clusters_have_ids_of_their_own(first: Cluster, second: Cluster) {
+    async fn two_clusters_have_different_ids(first: Cluster, second: Cluster) {
         let id = first.cluster_id().await;
         assert_eq!(first.cluster_id().await, id);
         assert_ne!(second.cluster_id().await, id);
     }
-}
+);
 
 #[test]
-fn a_cluster_that_does_not_answer_is_given_up_in_time() {
+fn an_unresponsive_cluster_times_out() {
     let absent = consumer(&format!("127.0.0.1:{}", free_ports()[0]));
     let asked = Instant::now();
     let answer = describe_topics(
@@ -96,7 +110,7 @@ fn a_cluster_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_are_kept_with_the_embedded_brokers_folder() {
+async fn ids_survive_a_restart_of_the_embedded_broker() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let start = || {
         let topics = vec![TopicSpec {
@@ -121,7 +135,7 @@ async fn ids_are_kept_with_the_embedded_brokers_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_are_kept_when_kafka_starts_again() {
+async fn ids_survive_a_restart_of_kafka() {
     if !kafka_available().await {
         return;
     }

@@ -1,5 +1,5 @@
-//! Denying what clients may do with a topic. librdkafka could, but rdkafka has no call for it, so these
-//! are requests written by hand.
+//! ACLs that deny an operation on a topic. rdkafka has no call for them, so the requests are
+//! encoded here.
 
 use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
@@ -13,16 +13,17 @@ use tokio::net::TcpStream;
 use super::admin::Cluster;
 use super::deadline::within;
 
-/// An operation on a topic, with Kafka's number for it.
+/// An operation on a topic, with its number in the Kafka protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Fetching. Metadata, and offsets by time, are answered all the same.
+    /// Fetch records. Metadata and offsets by time stay available.
     Read = 3,
-    /// All that shows that the topic is there.
+    /// See that the topic exists.
     Describe = 8,
 }
 
-/// Kafka's numbers for a topic, a literal name, a denial, a permission, and any and all operations.
+/// Numbers of the Kafka protocol: a topic, a literal name, deny, allow, any operation, all
+/// operations.
 const TOPIC: i8 = 2;
 const LITERAL: i8 = 3;
 const DENY: i8 = 2;
@@ -31,7 +32,8 @@ const ANY: i8 = 1;
 const ALL: i8 = 2;
 
 impl Cluster {
-    /// Denies an operation on the topic to everybody, also to those who are connected. Admin requests are not concerned.
+    /// Denies the operation on the topic to every client, connected ones included. Admin requests
+    /// still succeed.
     pub async fn deny(&self, topic: &str, operation: Operation) {
         let acl = |operation: i8, permission: i8| {
             AclCreation::default()
@@ -43,12 +45,13 @@ impl Cluster {
                 .with_operation(operation)
                 .with_permission_type(permission)
         };
-        // What nothing is said about is allowed only on a topic that nothing at all is said about.
+        // `allow.everyone.if.no.acl.found` no longer applies to a topic that has an ACL, so all
+        // else is allowed explicitly.
         let acls = vec![acl(ALL, ALLOW), acl(operation as i8, DENY)];
-        let answer = self
-            .ask(2, &CreateAclsRequest::default().with_creations(acls))
+        let response = self
+            .send(2, &CreateAclsRequest::default().with_creations(acls))
             .await;
-        for result in &answer.results {
+        for result in &response.results {
             assert_eq!(
                 result.error_code, 0,
                 "CreateAcls: {:?}",
@@ -57,7 +60,7 @@ impl Cluster {
         }
     }
 
-    /// Takes back what was denied on the topic.
+    /// Removes all ACLs of the topic.
     pub async fn allow(&self, topic: &str) {
         let filter = DeleteAclsFilter::default()
             .with_resource_type_filter(TOPIC)
@@ -67,23 +70,20 @@ impl Cluster {
             .with_host_filter(None)
             .with_operation(ANY)
             .with_permission_type(ANY);
-        let answer = self
-            .ask(2, &DeleteAclsRequest::default().with_filters(vec![filter]))
+        let response = self
+            .send(2, &DeleteAclsRequest::default().with_filters(vec![filter]))
             .await;
-        let result = &answer.filter_results[0];
+        let result = &response.filter_results[0];
         assert_eq!(
             result.error_code, 0,
             "DeleteAcls: {:?}",
             result.error_message
         );
-        assert!(
-            !result.matching_acls.is_empty(),
-            "nothing was denied on {topic}"
-        );
+        assert!(!result.matching_acls.is_empty(), "{topic} has no ACL");
     }
 
-    /// Sends one request on a connection of its own.
-    async fn ask<T: Request>(&self, version: i16, request: &T) -> T::Response {
+    /// Sends one request on a new connection.
+    async fn send<T: Request>(&self, version: i16, request: &T) -> T::Response {
         let api = ApiKey::try_from(T::KEY).expect("a known request");
         let header = RequestHeader::default()
             .with_request_api_key(T::KEY)
@@ -93,19 +93,19 @@ impl Cluster {
             .encode(&mut frame, api.request_header_version(version))
             .expect("a header");
         request.encode(&mut frame, version).expect("a request");
-        let answer = within("the cluster's answer", async {
+        let response = within("the response of the cluster", async {
             let mut stream = TcpStream::connect(&self.brokers).await?;
             stream
                 .write_u32(u32::try_from(frame.len()).expect("a small frame"))
                 .await?;
             stream.write_all(&frame).await?;
-            let mut answer = vec![0; stream.read_u32().await? as usize];
-            stream.read_exact(&mut answer).await?;
-            std::io::Result::Ok(answer)
+            let mut response = vec![0; stream.read_u32().await? as usize];
+            stream.read_exact(&mut response).await?;
+            std::io::Result::Ok(response)
         });
-        let mut answer = bytes::Bytes::from(answer.await.expect("an answer"));
-        ResponseHeader::decode(&mut answer, api.response_header_version(version))
+        let mut response = bytes::Bytes::from(response.await.expect("a response"));
+        ResponseHeader::decode(&mut response, api.response_header_version(version))
             .expect("a header");
-        T::Response::decode(&mut answer, version).expect("the answer")
+        T::Response::decode(&mut response, version).expect("the response")
     }
 }

@@ -1,5 +1,5 @@
-//! A Kafka cluster as a test uses it, embedded or real: topics are made, records produced, the log read back. Only rdkafka speaks to it,
-//! so that nothing here is easier on one kind of broker than on the other.
+//! A Kafka cluster as a test uses it, embedded or real: create topics, produce records, read the
+//! log back. It uses only rdkafka, so that neither kind of broker is easier to test.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,9 +18,10 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::deadline::{TIMEOUT, eventually, within};
 
-/// A name that no other test of this process uses: `mediawiki.recentchange` becomes `mediawiki.recentchange.t7`.
+/// A name that no other test of this process uses: `mediawiki.recentchange` becomes
+/// `mediawiki.recentchange.t7`.
 ///
-/// The brokers are shared by all tests, topics are not.
+/// Tests share brokers, but not topics.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     format!("{name}.t{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -37,7 +38,7 @@ pub struct NewRecord {
 }
 
 impl NewRecord {
-    /// A record without a key; `timestamp` in milliseconds since 1970 (CreateTime).
+    /// A record without a key. `timestamp` is in milliseconds since 1970 (CreateTime).
     pub fn new(topic: &str, partition: i32, timestamp: i64, value: impl Into<Vec<u8>>) -> Self {
         Self {
             topic: topic.to_owned(),
@@ -76,7 +77,8 @@ pub struct LogRecord {
     pub value: Option<Vec<u8>>,
 }
 
-/// A cluster by its bootstrap address. Cheap to clone. Every call fails the test when the cluster refuses or does not answer.
+/// A cluster at a bootstrap address. Cheap to clone. Every call fails the test when the cluster
+/// refuses it or does not respond.
 #[derive(Clone)]
 pub struct Cluster {
     /// For `metadata.broker.list`.
@@ -84,72 +86,81 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster at `host:port[,host:port...]`; nothing is connected yet.
+    /// The cluster at `host:port[,host:port...]`. Connects to nothing yet.
     pub fn new(brokers: &str) -> Self {
         Self {
             brokers: brokers.to_owned(),
         }
     }
 
-    /// A new topic with so many partitions, ready to be produced to.
+    /// Creates a topic and waits until it accepts records.
     pub async fn create_topic(&self, topic: &str, partitions: i32) {
         self.create_topic_with(topic, partitions, &[]).await;
     }
 
-    /// The same with settings of its own (`retention.bytes`, `segment.bytes`, ...).
+    /// [`Self::create_topic`] with settings (`retention.bytes`, `segment.bytes`, ...).
     pub async fn create_topic_with(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
         let new = settings
             .iter()
             .fold(new, |new, (key, value)| new.set(key, value));
-        one(within(
-            "CreateTopics",
-            self.admin().create_topics([&new], &options()),
-        )
-        .await);
+        expect_success(
+            within(
+                "CreateTopics",
+                self.admin().create_topics([&new], &options()),
+            )
+            .await,
+        );
         self.wait_for_partitions(topic, partitions).await;
     }
 
-    /// A new topic, all partitions of which are on this node.
+    /// Creates a topic with all its partitions on one node.
     pub async fn create_topic_on(&self, node: i32, topic: &str, partitions: i32) {
         let node = [node];
         let assignment =
             vec![&node[..]; usize::try_from(partitions).expect("a count is not negative")];
         let new = NewTopic::new(topic, partitions, TopicReplication::Variable(&assignment));
-        one(within(
-            "CreateTopics",
-            self.admin().create_topics([&new], &options()),
-        )
-        .await);
+        expect_success(
+            within(
+                "CreateTopics",
+                self.admin().create_topics([&new], &options()),
+            )
+            .await,
+        );
         self.wait_for_partitions(topic, partitions).await;
     }
 
-    /// Deletes the topic and waits until the cluster does not know it any more.
+    /// Deletes the topic and waits until the cluster no longer lists it.
     pub async fn delete_topic(&self, topic: &str) {
-        one(within(
-            "DeleteTopics",
-            self.admin().delete_topics(&[topic], &options()),
-        )
-        .await);
+        expect_success(
+            within(
+                "DeleteTopics",
+                self.admin().delete_topics(&[topic], &options()),
+            )
+            .await,
+        );
         eventually(format!("{topic} to be gone"), async || {
             (self.partitions(topic).await == 0).then_some(())
         })
         .await;
     }
 
-    /// Raises the topic's number of partitions to `total`, ready to be produced to.
+    /// Raises the topic's number of partitions to `total` and waits until they accept records.
     pub async fn add_partitions(&self, topic: &str, total: i32) {
         let count = usize::try_from(total).expect("a count is not negative");
         let new = NewPartitions::new(topic, count);
-        one(within(
-            "CreatePartitions",
-            self.admin().create_partitions([&new], &options()),
-        )
-        .await);
+        expect_success(
+            within(
+                "CreatePartitions",
+                self.admin().create_partitions([&new], &options()),
+            )
+            .await,
+        );
         self.wait_for_partitions(topic, total).await;
     }
 
-    /// Moves the start of the partition's log to `before`: everything below is gone, as retention would do.
+    /// Moves the start of the partition's log to `before`, as retention does: earlier records are
+    /// gone.
     pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(before))
@@ -165,13 +176,14 @@ impl Cluster {
         }
     }
 
-    /// Produces one record (acks from all, delivery awaited) and returns its offset.
+    /// Produces one record, waits for the acknowledgement of all replicas and returns its offset.
     pub async fn produce(&self, record: NewRecord) -> i64 {
         self.produce_many("none", [record]).await[0]
     }
 
-    /// Produces records in this order, batched as the client likes, compressed with `codec` (`none`, `gzip`, `snappy`, `lz4`, `zstd`),
-    /// and returns their offsets in the same order once all are acknowledged by all replicas. Idempotent: a retry repeats nothing.
+    /// Produces records in order, compressed with `codec` (`none`, `gzip`, `snappy`, `lz4`,
+    /// `zstd`), and waits until all replicas acknowledge them. Returns their offsets in the same
+    /// order. The producer is idempotent: a retry repeats nothing.
     pub async fn produce_many(
         &self,
         codec: &str,
@@ -180,7 +192,7 @@ impl Cluster {
         self.producer(codec).produce_many(records).await
     }
 
-    /// A producer that stays connected, for [`Self::produce_many`] again and again.
+    /// A producer that stays connected, for repeated calls of [`Producer::produce_many`].
     pub fn producer(&self, codec: &str) -> Producer {
         Producer(self.producer_config(codec).create().expect("a producer"))
     }
@@ -197,7 +209,7 @@ impl Cluster {
         config
     }
 
-    /// The partition's low and high watermark: the first offset there is and the one that the next record will get.
+    /// The partition's low and high watermark: its first offset, and the offset of the next record.
     pub async fn watermarks(&self, topic: &str, partition: i32) -> (i64, i64) {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
         blocking(move || {
@@ -208,7 +220,7 @@ impl Cluster {
         .await
     }
 
-    /// The records of a topic that are committed now, partition by partition, each in order of offsets.
+    /// The committed records of a topic, partition by partition, in order of offset.
     pub async fn log(&self, topic: &str) -> Vec<LogRecord> {
         let (consumer, topic, partitions) = (
             self.consumer(),
@@ -223,7 +235,7 @@ impl Cluster {
         .await
     }
 
-    /// What the cluster says of the topics, in this order.
+    /// Descriptions of the topics, in the given order.
     pub async fn describe(&self, topics: &[&str]) -> Vec<TopicDescription> {
         let consumer = self.consumer();
         let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
@@ -234,7 +246,7 @@ impl Cluster {
         .await
     }
 
-    /// The topic's id: a new one each time that it is made.
+    /// The topic's id, which changes when the topic is recreated.
     pub async fn topic_id(&self, topic: &str) -> [u8; 16] {
         let described = self.describe(&[topic]).await.remove(0);
         assert_eq!(described.error, None, "{topic}");
@@ -249,7 +261,7 @@ impl Cluster {
             .expect("a cluster has an id")
     }
 
-    /// Whether the cluster answers within a second.
+    /// Whether the cluster responds within a second.
     pub async fn is_reachable(&self) -> bool {
         let consumer = self.consumer();
         let metadata =
@@ -257,7 +269,7 @@ impl Cluster {
         metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
     }
 
-    /// How many partitions of the topic have a leader; 0 when the topic is not there.
+    /// The number of partitions that have a leader, 0 when the topic does not exist.
     async fn partitions(&self, topic: &str) -> i32 {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
         let metadata = blocking(move || consumer.fetch_metadata(Some(&topic), TIMEOUT))
@@ -269,10 +281,10 @@ impl Cluster {
                 .filter(|partition| partition.leader() >= 0)
                 .count(),
         )
-        .expect("few partitions")
+        .expect("the count fits")
     }
 
-    /// Creations are answered before every broker thread knows the new partitions.
+    /// Kafka acknowledges a new partition before all its threads know it.
     async fn wait_for_partitions(&self, topic: &str, total: i32) {
         let what = format!("{topic} to have {total} partitions");
         eventually(what, async || {
@@ -281,7 +293,7 @@ impl Cluster {
         .await;
     }
 
-    /// The properties of every client.
+    /// Properties of every client.
     pub(super) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -289,15 +301,16 @@ impl Cluster {
             .set("broker.address.family", "v4")
             .set("reconnect.backoff.max.ms", "200")
             .set("allow.auto.create.topics", "false")
-            // Refused connections are what tests of absent brokers are about: no noise on standard error.
+            // Tests of absent brokers refuse connections: keep standard error quiet.
             .set("log_level", "2");
         config
     }
 
-    /// A consumer that is told where partitions end.
+    /// A consumer that reports the end of each partition.
     pub(super) fn consumer(&self) -> BaseConsumer {
         let mut config = self.config();
-        // What is read is there already; a fetch that waits at one partition's end holds the next partition up.
+        // The records exist already. A fetch that waits at the end of one partition delays the next
+        // one.
         config
             .set("group.id", "eventstreams-tests")
             .set("enable.auto.commit", "false")
@@ -342,13 +355,13 @@ fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(TIMEOUT))
 }
 
-fn one(answer: KafkaResult<Vec<TopicResult>>) {
-    for result in answer.expect("the cluster answers") {
+fn expect_success(answer: KafkaResult<Vec<TopicResult>>) {
+    for result in answer.expect("the cluster responds") {
         result.unwrap_or_else(|(topic, code)| panic!("{topic}: {code}"));
     }
 }
 
-/// Queues the record; waits while the producer's queue is full, so that the order stays the caller's.
+/// Queues the record. Waits while the queue of the producer is full, so that the order stays.
 async fn send(producer: &FutureProducer, record: &NewRecord) -> DeliveryFuture {
     let mut new = FutureRecord::<[u8], [u8]>::to(&record.topic)
         .partition(record.partition)
@@ -365,14 +378,16 @@ async fn send(producer: &FutureProducer, record: &NewRecord) -> DeliveryFuture {
     }
 }
 
-/// librdkafka's look-ups block; the test's own tasks (an embedded broker among them) must go on meanwhile.
-pub(super) async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(ask)
+/// Runs a blocking call of librdkafka on another thread, so that the tasks of the test, which may
+/// include an embedded broker, continue.
+pub(super) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(call)
         .await
-        .expect("the look-up does not panic")
+        .expect("the call does not panic")
 }
 
-/// What is committed in a partition, up to the first open transaction: offsets without a record are passed over.
+/// The committed records of a partition, up to the first open transaction. Skips offsets without a
+/// record.
 fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<LogRecord> {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, partition, Offset::Beginning)
@@ -384,7 +399,7 @@ fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<L
     loop {
         match consumer
             .poll(TIMEOUT)
-            .unwrap_or_else(|| panic!("{topic} {partition}: waited for its end"))
+            .unwrap_or_else(|| panic!("{topic} {partition}: its end was not reached in time"))
         {
             Ok(record) => records.push(log_record(&record)),
             Err(KafkaError::PartitionEOF(_)) => return records,

@@ -1,4 +1,5 @@
-//! What stands before several servers: connections go, in turn, to those whose `/readyz` says 200, as a load balancer or a Service does it.
+//! A load balancer: distributes connections over the servers whose `/readyz` responds with 200, as
+//! a Kubernetes Service does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// One port before some servers; dropped, it closes.
+/// One port in front of several servers. Closes when dropped.
 pub struct Balancer {
     /// Where clients connect.
     pub address: SocketAddr,
@@ -24,7 +25,7 @@ struct Server {
 }
 
 impl Balancer {
-    /// A balancer before nobody.
+    /// A balancer without servers.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -40,7 +41,7 @@ impl Balancer {
         }
     }
 
-    /// One server more, by its public and its admin port.
+    /// Adds a server by its public and its admin port.
     pub fn add(&self, address: SocketAddr, admin: SocketAddr) {
         self.servers.lock().push(Server {
             address,
@@ -49,8 +50,8 @@ impl Balancer {
         });
     }
 
-    /// How many are ready.
-    pub fn ready(&self) -> usize {
+    /// The number of servers that are ready.
+    pub fn ready_servers(&self) -> usize {
         self.servers
             .lock()
             .iter()
@@ -78,7 +79,7 @@ async fn probe(servers: Arc<Mutex<Vec<Server>>>) {
 
 async fn is_ready(admin: SocketAddr) -> bool {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let ask = async {
+    let probe = async {
         let mut stream = TcpStream::connect(admin).await?;
         stream
             .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -87,12 +88,12 @@ async fn is_ready(admin: SocketAddr) -> bool {
         stream.read_to_string(&mut answer).await?;
         Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.1 200 "))
     };
-    ask.await.unwrap_or(false)
+    probe.await.unwrap_or(false)
 }
 
 async fn accept(listener: TcpListener, servers: Arc<Mutex<Vec<Server>>>) {
-    let mut carried = JoinSet::new();
-    for turn in 0.. {
+    let mut connections = JoinSet::new();
+    for number in 0.. {
         let (mut client, _) = listener.accept().await.expect("a connection");
         let ready: Vec<SocketAddr> = servers
             .lock()
@@ -100,15 +101,15 @@ async fn accept(listener: TcpListener, servers: Arc<Mutex<Vec<Server>>>) {
             .filter(|server| server.is_ready)
             .map(|server| server.address)
             .collect();
-        // Nobody is ready: the connection closes.
-        let Some(address) = ready.get(turn % ready.len().max(1)).copied() else {
+        // No server is ready: close the connection.
+        let Some(address) = ready.get(number % ready.len().max(1)).copied() else {
             continue;
         };
-        carried.spawn(async move {
+        connections.spawn(async move {
             if let Ok(mut server) = TcpStream::connect(address).await {
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             }
         });
-        while carried.try_join_next().is_some() {}
+        while connections.try_join_next().is_some() {}
     }
 }

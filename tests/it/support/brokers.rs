@@ -1,4 +1,4 @@
-//! Every behaviour is tested twice, by the same lines: against the embedded broker and against Apache Kafka.
+//! Runs each test twice: against the embedded broker and against Apache Kafka.
 
 use std::io::Write;
 use std::sync::Once;
@@ -11,34 +11,45 @@ pub use super::faulty::FaultyCluster;
 use super::jars::kafka_jars;
 use super::kafka::KafkaBroker;
 
-/// Set to `1` (by `.ci/run`), a missing Java or Maven fails the Kafka part instead of leaving it out.
+/// When this variable is `1` (`.ci/run` sets it), a missing Java or Maven fails the Kafka tests
+/// instead of skipping them.
 const REQUIRE_KAFKA: &str = "EVENTSTREAMS_REQUIRE_KAFKA";
 
-/// Makes each function a test `embedded::name` and a test `kafka::name`. One invocation per file; each parameter is a cluster of its own:
-/// a [`Cluster`], at most two, or a [`FaultyCluster`], which can lose leaders and records:
+/// Makes each function a test `embedded::name` and a test `kafka::name`. Use it once per file, with
+/// parentheses, which rustfmt formats. Each parameter is a cluster: at most two of [`Cluster`], or
+/// one [`FaultyCluster`], which can lose leaders and records:
 ///
 /// ```ignore
-/// on_both_brokers! {
-///     async fn a_client_that_comes_back_misses_nothing(cluster: Cluster) { ... }
+/// on_both_brokers!(
+///     async fn a_reconnecting_client_misses_nothing(cluster: Cluster) { ... }
 ///     async fn a_client_moves_to_the_other_cluster(first: Cluster, second: Cluster) { ... }
-///     async fn a_partition_without_a_leader_is_waited_for(faulty: FaultyCluster) { ... }
-/// }
+///     async fn a_partition_without_a_leader_is_awaited(faulty: FaultyCluster) { ... }
+/// );
 /// ```
 ///
-/// An embedded broker is new for each test; the two Kafka brokers are shared by all tests of the process: take topic names from
-/// [`unique`](super::admin::unique), and take a [`KafkaBroker`] of your own for a test that kills one.
+/// Each test gets a new embedded broker. All tests of the process share two Kafka brokers: take
+/// topic names from [`unique`](super::admin::unique), and start a [`KafkaBroker`] for a test that
+/// kills one.
 #[macro_export]
 macro_rules! on_both_brokers {
-    ($($(#[$meta:meta])* async fn $name:ident($($cluster:ident: $kind:ident),+ $(,)?) $body:block)+) => {
+    ($(
+        $(#[$meta:meta])*
+        async fn $name:ident($($cluster:ident: $kind:ident),+ $(,)?) $body:block
+    )+) => {
         $($(#[$meta])*
-        #[allow(unused_mut, reason = "a cluster that can fall sick changes")]
+        #[allow(unused_mut, reason = "a faulty cluster changes")]
         async fn $name($(mut $cluster: $crate::support::brokers::$kind),+) $body)+
 
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::embedded();
-                $(let Some($cluster) = brokers.cluster::<$crate::support::brokers::$kind>().await else { return };)+
+                $(let Some($cluster) = brokers
+                    .cluster::<$crate::support::brokers::$kind>()
+                    .await
+                else {
+                    return;
+                };)+
                 super::$name($($cluster),+).await;
             })+
         }
@@ -47,45 +58,51 @@ macro_rules! on_both_brokers {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::kafka();
-                $(let Some($cluster) = brokers.cluster::<$crate::support::brokers::$kind>().await else { return };)+
+                $(let Some($cluster) = brokers
+                    .cluster::<$crate::support::brokers::$kind>()
+                    .await
+                else {
+                    return;
+                };)+
                 super::$name($($cluster),+).await;
             })+
         }
     };
 }
 
-/// The brokers of one test, one after the other.
+/// The brokers of one test.
 pub struct Brokers {
     kafka: bool,
-    given: usize,
+    clusters_taken: usize,
     embedded: Vec<DevBroker>,
 }
 
 impl Brokers {
-    /// New embedded brokers, gone when this is dropped.
+    /// New embedded brokers, which stop when this is dropped.
     pub fn embedded() -> Self {
         Self {
             kafka: false,
-            given: 0,
+            clusters_taken: 0,
             embedded: Vec::new(),
         }
     }
 
-    /// The test process's two Kafka brokers, started when first asked for.
+    /// The two Kafka brokers of the test process, started on first use.
     pub fn kafka() -> Self {
         Self {
             kafka: true,
-            given: 0,
+            clusters_taken: 0,
             embedded: Vec::new(),
         }
     }
 
-    /// The next cluster; `None` when there is no Kafka here and none is required: the test is then left out, which has been said.
+    /// The next cluster, or `None` when Kafka is neither available nor required. The skip was
+    /// reported.
     pub async fn next_cluster(&mut self) -> Option<Cluster> {
         self.cluster().await
     }
 
-    /// The same for a cluster of any kind.
+    /// [`Self::next_cluster`] for any kind of cluster.
     pub async fn cluster<T: TestCluster>(&mut self) -> Option<T> {
         T::create(self).await
     }
@@ -104,17 +121,17 @@ impl Brokers {
     }
 }
 
-/// What a test can ask for.
+/// A kind of cluster that a test may have as a parameter.
 pub trait TestCluster: Sized {
-    /// The next one of this kind; `None` as [`Brokers::next_cluster`].
+    /// The next cluster, or `None` as in [`Brokers::next_cluster`].
     async fn create(brokers: &mut Brokers) -> Option<Self>;
 }
 
 impl TestCluster for Cluster {
     async fn create(brokers: &mut Brokers) -> Option<Self> {
-        brokers.given += 1;
+        brokers.clusters_taken += 1;
         if brokers.kafka {
-            shared_kafka(brokers.given - 1).await
+            shared_kafka(brokers.clusters_taken - 1).await
         } else {
             brokers.start_embedded().await
         }
@@ -134,18 +151,18 @@ impl TestCluster for FaultyCluster {
     }
 }
 
-/// Whether tests that need Apache Kafka can run: `true`, or `false` after one loud line.
+/// Whether tests can use Apache Kafka. Reports once why they cannot.
 ///
 /// Fails the test instead of returning `false` where Kafka is required.
 pub async fn kafka_available() -> bool {
-    static SAID: Once = Once::new();
+    static REPORTED: Once = Once::new();
     let jars = tokio::task::spawn_blocking(kafka_jars)
         .await
         .expect("looking for Kafka does not panic");
     let Err(cause) = jars else { return true };
     let required = std::env::var_os(REQUIRE_KAFKA).is_some_and(|value| value == "1");
     assert!(!required, "{REQUIRE_KAFKA}=1, but: {cause}");
-    SAID.call_once(|| say(&format!("KAFKA TESTS SKIPPED: {cause}")));
+    REPORTED.call_once(|| print_uncaptured(&format!("KAFKA TESTS SKIPPED: {cause}")));
     false
 }
 
@@ -165,7 +182,7 @@ async fn shared_kafka(index: usize) -> Option<Cluster> {
     }
 }
 
-/// One line that is seen although `cargo test` captures what passing tests print: it captures the print macros, not the stream.
-fn say(line: &str) {
+/// Prints a line that `cargo test` does not capture: it captures the print macros, not the stream.
+fn print_uncaptured(line: &str) {
     let _ = std::io::stderr().write_all(format!("\n{line}\n").as_bytes());
 }

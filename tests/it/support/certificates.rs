@@ -1,20 +1,22 @@
-//! Certificates made for a test, by the JDK's keytool: as production's are, with keys on the curve P-256.
+//! Certificates of one test, made by keytool of the JDK. The keys are on the curve P-256, as in
+//! production.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// What protects the key stores.
+/// The password of the key stores.
 pub const STORE_PASSWORD: &str = "of-this-test";
 
-/// An authority, and a broker's certificate that it has signed for 127.0.0.1. The files go when this is dropped.
+/// A certificate authority and the certificate of a broker, signed for 127.0.0.1. The files go when
+/// this is dropped.
 pub struct Certificates {
     folder: TempDir,
 }
 
 impl Certificates {
-    /// A new authority that nobody else knows, and a certificate of its own.
+    /// A new authority and a broker certificate.
     pub fn generate() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let pair = [
@@ -58,12 +60,12 @@ impl Certificates {
                 "authority.pem",
             ],
         );
-        // The broker would choose between the two.
+        // Otherwise the broker may choose the key of the authority.
         keytool(folder.path(), &["-delete", "-alias", "authority"]);
         Self { folder }
     }
 
-    /// PEM of the authority, for librdkafka's `ssl.ca.location`.
+    /// The authority's certificate as PEM, for librdkafka's `ssl.ca.location`.
     pub fn authority_pem(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("authority.pem"))
             .expect("keytool has written it")

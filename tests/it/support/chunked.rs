@@ -1,22 +1,22 @@
-//! `Transfer-Encoding: chunked` (RFC 9112, section 7.1), taken apart as it comes, in pieces of any size.
+//! A decoder of `Transfer-Encoding: chunked` (RFC 9112, section 7.1) that takes pieces of any size.
 
-/// Where in the framing the next byte stands.
+/// The part of the framing that the next byte belongs to.
 #[derive(Debug, Default)]
 enum State {
-    /// In a chunk's head line, collected without its CR LF.
+    /// The line before a chunk.
     #[default]
     Head,
-    /// In a chunk, with so many bytes still to come.
+    /// A chunk, with this many bytes left.
     Chunk(usize),
-    /// In the CR LF after a chunk, with so many of its two bytes seen.
+    /// The CR LF after a chunk, with this many of its two bytes seen.
     AfterChunk(usize),
-    /// In the trailer after the last chunk, which an empty line ends.
+    /// The trailer after the last chunk, up to an empty line.
     Trailer,
-    /// After that line.
+    /// After the trailer.
     Complete,
 }
 
-/// Removes chunk framing, strictly: a broken one is an error, not something to get over.
+/// Removes chunk framing strictly: broken framing is an error.
 #[derive(Debug, Default)]
 pub struct Dechunker {
     state: State,
@@ -24,11 +24,11 @@ pub struct Dechunker {
 }
 
 impl Dechunker {
-    /// Takes the next bytes of the connection, appends what is body to `body` and where a chunk ended to `chunk_ends`. True once the last
-    /// chunk and its trailer are there.
+    /// Decodes the next bytes of the connection. Appends the data to `body` and the end of each
+    /// complete chunk to `chunk_ends`. Returns true after the last chunk and its trailer.
     ///
     /// # Errors
-    /// The bytes are no chunked framing; says where.
+    /// The framing is broken. The message names the byte or the line.
     pub fn feed(
         &mut self,
         mut bytes: &[u8],
@@ -91,6 +91,6 @@ fn after_line(state: &State, line: &[u8]) -> Result<State, String> {
     match usize::from_str_radix(size, 16) {
         Ok(0) => Ok(State::Trailer),
         Ok(size) => Ok(State::Chunk(size)),
-        Err(_) => Err(format!("{text:?} is no chunk size")),
+        Err(_) => Err(format!("{text:?} is not a chunk size")),
     }
 }

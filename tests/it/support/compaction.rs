@@ -1,18 +1,18 @@
-//! Compacted topics: of the records with the same key the newest stays, the others leave holes in the offsets.
+//! Compacted topics: only the newest record of each key stays, and the offsets have gaps.
 
 use std::collections::BTreeMap;
 
 use super::admin::{Cluster, LogRecord, NewRecord};
 use super::deadline::eventually;
 
-/// A segment is closed by the first record that is later than its first one by more than so many milliseconds.
+/// A record closes a segment when it is this many milliseconds newer than the first record of it.
 const SEGMENT_MS: i64 = 100;
 
-/// The key of the record that [`Cluster::compact`] writes.
+/// The key of the record that [`Cluster::compact`] produces.
 pub const LAST_KEY: &str = "compacted up to here";
 
 impl Cluster {
-    /// A new topic of which [`Self::compact`] leaves the newest record of each key. All of its records need keys.
+    /// Creates a topic for [`Self::compact`]. All its records need keys.
     pub async fn create_compacted_topic(&self, topic: &str, partitions: i32) {
         let segment_ms = SEGMENT_MS.to_string();
         let settings = [
@@ -25,9 +25,9 @@ impl Cluster {
         self.create_topic_with(topic, partitions, &settings).await;
     }
 
-    /// Has the topic compacted, and waits until it is. In each partition that is not empty a record without a value comes last, with
-    /// the key [`LAST_KEY`], which is no event; it closes the segment, for the newest segment is never compacted. What is in an
-    /// open transaction, or after it, stays.
+    /// Compacts the topic and waits until it is done. Each partition with records ends in a
+    /// tombstone with the key [`LAST_KEY`]: it closes the segment, because the newest segment is
+    /// never compacted. Records of an open transaction, and all after it, stay.
     pub async fn compact(&self, topic: &str) {
         let mut log = self.log(topic).await;
         let mut last: BTreeMap<i32, i64> = BTreeMap::new();
@@ -52,7 +52,7 @@ impl Cluster {
     }
 }
 
-/// Whether no record but those after the last [`LAST_KEY`] of its partition has the key of an earlier one.
+/// Whether all keys of a partition are unique, except [`LAST_KEY`].
 fn is_compacted(log: &[LogRecord]) -> bool {
     let mut seen = BTreeMap::new();
     for record in log

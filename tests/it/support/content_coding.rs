@@ -1,4 +1,5 @@
-//! `Content-Encoding`, undone as the bytes come, as a client does that shows each event at once.
+//! A decoder of `Content-Encoding` that returns all that each piece completes, as a client does
+//! that shows events at once.
 
 use std::fmt;
 use std::io::Write as _;
@@ -6,19 +7,20 @@ use std::io::Write as _;
 use flate2::write::GzDecoder;
 use zstd::stream::raw::{DParameter, Decoder as Zstd, InBuffer, Operation as _, OutBuffer};
 
-/// The window that a decoder of zstd has to allow, as a power of two: 8 MiB (RFC 9659, section 3).
+/// The largest window that a zstd decoder must support, as a power of two: 8 MiB (RFC 9659, section
+/// 3).
 const WINDOW_LOG_MAX: u32 = 23;
 
-/// Undoes a coding, strictly: what no decoder has to take is an error.
+/// A strict decoder: input that a decoder may reject is an error.
 pub enum Decoder {
-    /// One member (RFC 1952), nothing behind it.
+    /// One member (RFC 1952) with nothing after it.
     Gzip(Box<GzDecoder<Vec<u8>>>),
     /// Frames (RFC 8878), and whether the last one is complete.
     Zstd(Zstd<'static>, bool),
 }
 
 impl Decoder {
-    /// The decoder of a coding by its name in `Content-Encoding`.
+    /// The decoder for a name in `Content-Encoding`.
     pub fn new(coding: &str) -> Self {
         match coding {
             "gzip" => Self::Gzip(Box::new(GzDecoder::new(Vec::new()))),
@@ -28,14 +30,15 @@ impl Decoder {
                     .expect("a window that zstd allows");
                 Self::Zstd(zstd, true)
             }
-            _ => panic!("a coding that nobody asked for: {coding:?}"),
+            _ => panic!("unexpected coding {coding:?}"),
         }
     }
 
-    /// Appends to `body` all that can be read with these bytes.
+    /// Appends all data that these bytes complete to `body`.
     ///
     /// # Errors
-    /// The bytes are none of this coding; a checksum or length that is wrong; something behind the end.
+    /// The bytes are not of this coding, a checksum or length is wrong, or there is data after the
+    /// end.
     pub fn feed(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<(), String> {
         match self {
             Self::Gzip(gzip) => {
@@ -49,17 +52,18 @@ impl Decoder {
         }
     }
 
-    /// Whether the coding has come to an end that it may have: checksum and length of the one member, or the end of a frame.
+    /// Checks that the coding is complete: the checksum and length of the one member, or the end of
+    /// a frame.
     ///
     /// # Errors
-    /// It has not; says why.
-    pub fn ended(&mut self) -> Result<(), String> {
+    /// It is incomplete.
+    pub fn check_complete(&mut self) -> Result<(), String> {
         match self {
             Self::Gzip(gzip) => gzip
                 .try_finish()
-                .map_err(|err| format!("gzip has not ended: {err}")),
+                .map_err(|err| format!("gzip is incomplete: {err}")),
             Self::Zstd(_, true) => Ok(()),
-            Self::Zstd(_, false) => Err("zstd has not ended: inside a frame".to_owned()),
+            Self::Zstd(_, false) => Err("zstd is incomplete: inside a frame".to_owned()),
         }
     }
 }

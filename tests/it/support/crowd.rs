@@ -1,10 +1,11 @@
-//! Many clients at once that come back by themselves, each with its last id. They keep nothing but what they need to see that nothing is
-//! lost and nothing comes twice: the events of partition p of P are numbered p, p + P, p + 2 P, ... (see [`crowd_records`]).
+//! Many clients that reconnect with their last id. They keep only what shows that no event is lost
+//! or repeated: the events of partition p of P are numbered p, p + P, p + 2 P, ... (see
+//! [`crowd_records`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,16 +14,18 @@ use tokio::task::JoinSet;
 
 use super::admin::NewRecord;
 use super::deadline::eventually;
+use super::numbered::now_ms;
 use super::wire::Request;
 
-/// The records numbered `numbers` for a crowd that reads `partitions`: number, and when it was made.
+/// Records with these numbers for a crowd that reads `partitions` partitions. Each holds its number
+/// and its time.
 pub fn crowd_records(
     topic: &str,
     partitions: usize,
     numbers: impl Iterator<Item = usize>,
 ) -> Vec<NewRecord> {
     let now = now_ms();
-    let partition = |n: usize| i32::try_from(n % partitions).expect("few");
+    let partition = |n: usize| i32::try_from(n % partitions).expect("a partition number");
     numbers
         .map(|n| {
             NewRecord::new(
@@ -35,50 +38,54 @@ pub fn crowd_records(
         .collect()
 }
 
-/// Milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
-    i64::try_from(now.as_millis()).expect("not that far")
-}
-
-/// Clients that read and come back until this is dropped.
+/// Clients that read and reconnect until this is dropped.
 pub struct Crowd {
-    /// What each has.
+    /// The state of each client.
     pub clients: Vec<Arc<Client>>,
     tasks: JoinSet<()>,
 }
 
-/// What one client has, and what happened to it.
+/// What one client received and experienced.
 #[derive(Debug, Default)]
 pub struct Client {
-    /// Events that came in order.
+    /// Events received in order.
     pub events: AtomicUsize,
-    /// Comments, heartbeats among them.
+    /// Comments, including heartbeats.
     pub comments: AtomicUsize,
-    /// Streams that were opened.
+    /// Opened streams.
     pub opened: AtomicUsize,
-    /// Requests that were answered with another status than 200.
+    /// Responses with a status other than 200.
     pub refused: AtomicUsize,
     /// Streams that ended with `retry:`.
     pub retry_frames: AtomicUsize,
     state: Mutex<State>,
 }
 
+/// Delays of events, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Delays {
+    /// Half of the events took at most this long.
+    pub median: i64,
+    /// 99 of 100 events took at most this long.
+    pub p99: i64,
+    /// The longest delay.
+    pub max: i64,
+}
+
 #[derive(Debug, Default)]
 struct State {
     last_id: Option<String>,
-    /// The number that each partition's next event must have.
+    /// The expected number of the next event of each partition.
     next: Vec<usize>,
     pause: Option<Duration>,
-    /// Milliseconds from an event's making to here.
+    /// Milliseconds between the time of an event and its arrival.
     delays: Vec<i64>,
     fault: Option<String>,
 }
 
 impl Crowd {
-    /// `ids.len()` clients of `request`, each coming with its id, if it has one; the events of partition p that they get begin with `next[p]`.
+    /// Starts `ids.len()` clients of `request`, each with its `Last-Event-ID`, if any. The first
+    /// event of partition p must have the number `next[p]`.
     pub fn start(
         address: SocketAddr,
         request: &Request,
@@ -103,7 +110,8 @@ impl Crowd {
         Self { clients, tasks }
     }
 
-    /// Waits until every client has so many events, and fails when one lost an event or got one twice, or when nothing comes any more.
+    /// Waits until every client has this number of events. Fails when a client loses or repeats
+    /// one, or when no more events arrive.
     pub async fn wait_for_events(&self, events: usize) {
         let is_complete = || {
             self.clients
@@ -113,7 +121,7 @@ impl Crowd {
         let mut seen = usize::MAX;
         while !is_complete() {
             eventually(
-                format!("more of {events} events for everybody, of which there are {seen}"),
+                format!("more than {seen} of {events} events for each client"),
                 async || {
                     self.check();
                     (is_complete() || self.sum(|client| &client.events) != seen).then_some(())
@@ -131,10 +139,10 @@ impl Crowd {
         );
     }
 
-    /// Waits until every client has opened so many streams.
+    /// Waits until every client has opened this number of streams.
     pub async fn wait_until_opened(&self, streams: usize) {
         eventually(
-            format!("everybody to have opened {streams} streams"),
+            format!("every client to have opened {streams} streams"),
             async || {
                 self.clients
                     .iter()
@@ -145,7 +153,7 @@ impl Crowd {
         .await;
     }
 
-    /// Fails when a client lost an event or got one twice.
+    /// Fails when a client lost or repeated an event.
     pub fn check(&self) {
         assert!(self.tasks.len() == self.clients.len(), "a client panicked");
         for client in &self.clients {
@@ -155,7 +163,7 @@ impl Crowd {
         }
     }
 
-    /// The sum of what `count` says of each client.
+    /// The sum of a counter over all clients.
     pub fn sum(&self, count: impl Fn(&Client) -> &AtomicUsize) -> usize {
         self.clients
             .iter()
@@ -163,8 +171,8 @@ impl Crowd {
             .sum()
     }
 
-    /// Median, 99th percentile and maximum of the milliseconds from an event's making to its client, and forgets them.
-    pub fn delays(&self) -> (i64, i64, i64) {
+    /// The delays since the last call, in milliseconds.
+    pub fn delays(&self) -> Delays {
         let mut all: Vec<i64> = self
             .clients
             .iter()
@@ -176,21 +184,26 @@ impl Crowd {
                 .copied()
                 .unwrap_or(0)
         };
-        (at(50), at(99), at(100))
+        Delays {
+            median: at(50),
+            p99: at(99),
+            max: at(100),
+        }
     }
 }
 
-/// Reads, and comes back whenever the connection ends: after the pause that the server asked for, else after a short one.
+/// Reads, and reconnects when the connection ends: after the pause that the server requested, or a
+/// short one.
 async fn follow(client: Arc<Client>, address: SocketAddr, request: Request) {
     loop {
         let id = client.state.lock().last_id.clone();
         let request = id.map_or_else(|| request.clone(), |id| request.clone().last_event_id(id));
         if let Ok(stream) = TcpStream::connect(address).await {
-            // However it ends: the client comes back.
+            // However it ends, the client reconnects.
             let _ = read(&client, stream, &request.head()).await;
         }
-        let asked = client.state.lock().pause.take();
-        tokio::time::sleep(asked.unwrap_or(Duration::from_millis(rand::random_range(50..300))))
+        let pause = client.state.lock().pause.take();
+        tokio::time::sleep(pause.unwrap_or(Duration::from_millis(rand::random_range(50..300))))
             .await;
     }
 }
@@ -205,12 +218,13 @@ async fn read(client: &Client, mut stream: TcpStream, head: &str) -> std::io::Re
         };
         for line in bytes[..end].split(|byte| *byte == b'\n') {
             let line = str::from_utf8(line).expect("text");
-            // Refused: not ready, for example. The connection stays open for another request, which this client does not make.
+            // A refusal, for example because the server is not ready. The connection stays open for
+            // requests that this client does not make.
             if line.starts_with("HTTP/1.1 ") && !line.starts_with("HTTP/1.1 200 ") {
                 client.refused.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
-            client.take(line, &mut frame);
+            client.handle_line(line, &mut frame);
         }
         bytes.drain(..=end);
     }
@@ -220,13 +234,14 @@ async fn read(client: &Client, mut stream: TcpStream, head: &str) -> std::io::Re
 #[derive(Debug, Default)]
 struct Frame {
     id: Option<String>,
-    /// Number, and when it was made.
+    /// Number and time.
     event: Option<(usize, i64)>,
 }
 
 impl Client {
-    /// Takes a line of what comes. Chunks end with frames, so that their sizes are lines of their own, which are passed over.
-    fn take(&self, line: &str, frame: &mut Frame) {
+    /// Handles one line. Chunks end with frames, so a chunk size is a line of its own, which is
+    /// ignored.
+    fn handle_line(&self, line: &str, frame: &mut Frame) {
         if let Some(id) = line.strip_prefix("id: ") {
             frame.id = Some(id.to_owned());
         } else if let Some(data) = line.strip_prefix("data: ") {
@@ -253,30 +268,30 @@ impl Client {
                 self.state
                     .lock()
                     .fault
-                    .get_or_insert(format!("told {line}"));
+                    .get_or_insert(format!("moved: {line}"));
             }
         } else if line.is_empty()
-            && let Some((number, made)) = frame.event.take()
+            && let Some((number, timestamp)) = frame.event.take()
         {
-            self.take_event(number, made, frame.id.take());
+            self.handle_event(number, timestamp, frame.id.take());
         }
     }
 
-    fn take_event(&self, number: usize, made: i64, id: Option<String>) {
+    fn handle_event(&self, number: usize, timestamp: i64, id: Option<String>) {
         let mut state = self.state.lock();
         let partitions = state.next.len();
         let next = state.next[number % partitions];
         if next != number {
             let what = format!(
-                "event {number} came where {next} was due; last id {:?}",
+                "event {number} arrived instead of {next}; last id {:?}",
                 state.last_id
             );
             state.fault.get_or_insert(what);
         }
         state.next[number % partitions] = number + partitions;
         state.last_id = id;
-        let delay = now_ms() - made;
-        // Of the past nobody measures a delay.
+        let delay = now_ms() - timestamp;
+        // A delay makes no sense for events of the past.
         if delay < 3_600_000 {
             state.delays.push(delay);
         }

@@ -1,10 +1,10 @@
-//! Every wait of the suite has an end, and says what it waited for.
+//! Every wait of the suite ends, and a failure names what it waited for.
 
 use std::fmt::Display;
 use std::time::Duration;
 
-/// The longest wait for anything that ought to happen. Generous, because it decides nothing but when a hung test gives up: two cores may
-/// be shared by two brokers and a compiler.
+/// The longest wait for anything that should happen. It is generous, because it only decides when a
+/// hung test fails: two brokers and a compiler may share two cores.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The future's output, or a failure that names what did not happen within [`TIMEOUT`].
@@ -13,14 +13,15 @@ pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T
     output.unwrap_or_else(|_elapsed| panic!("waited {TIMEOUT:?} for {what}"))
 }
 
-/// Asks again every 50 ms until the answer is `Some`, or fails naming what never came.
+/// Polls `probe` every 50 ms until it returns `Some`. Fails with `what` after [`TIMEOUT`].
 ///
-/// For states that can only be asked for (a topic's metadata, a metric); never to guess that something will NOT happen.
-pub async fn eventually<T>(what: impl Display, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+/// Use it for state that can only be polled, such as the metadata of a topic or a metric. It cannot
+/// show that something does NOT happen.
+pub async fn eventually<T>(what: impl Display, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     within(what, async {
         loop {
-            if let Some(answer) = ask().await {
-                return answer;
+            if let Some(value) = probe().await {
+                return value;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -1,4 +1,4 @@
-//! A cluster whose partitions can fall faulty: without a leader, or with a log that lost its end.
+//! A cluster with faults: partitions without a leader, and logs that lose their end.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -9,13 +9,13 @@ use super::admin::Cluster;
 use super::deadline::eventually;
 use super::kafka::KafkaBroker;
 
-/// A cluster of one test's own. Apache Kafka has two nodes here, of which the second one can go; the embedded broker takes the leaders of
-/// the same topics away.
+/// A cluster for one test. Apache Kafka runs two nodes, and the second one can stop. The embedded
+/// broker removes the leaders of the same partitions.
 pub struct FaultyCluster {
-    /// To produce to, and to administer.
+    /// For records and administration.
     pub cluster: Cluster,
     kind: Kind,
-    /// Topics and partitions on the second node.
+    /// The partitions on the second node.
     second: Vec<(String, i32)>,
 }
 
@@ -45,7 +45,7 @@ impl FaultyCluster {
     }
 
     pub(super) async fn kafka() -> Self {
-        let first = Box::new(KafkaBroker::start("that can fall sick").await);
+        let first = Box::new(KafkaBroker::start("of a faulty cluster").await);
         Self {
             cluster: first.cluster(),
             kind: Kind::Kafka {
@@ -56,7 +56,7 @@ impl FaultyCluster {
         }
     }
 
-    /// A new topic, all partitions of which are on the second node.
+    /// Creates a topic with all its partitions on the second node.
     pub async fn create_topic_on_second(&mut self, topic: &str, partitions: i32) {
         match &mut self.kind {
             Kind::Embedded(_) => self.cluster.create_topic(topic, partitions).await,
@@ -71,7 +71,7 @@ impl FaultyCluster {
             .extend((0..partitions).map(|partition| (topic.to_owned(), partition)));
     }
 
-    /// The second node goes: its partitions have no leader.
+    /// Stops the second node: its partitions have no leader.
     pub async fn stop_second_node(&mut self) {
         self.set_leaders(false);
         if let Kind::Kafka { second, .. } = &mut self.kind {
@@ -80,7 +80,7 @@ impl FaultyCluster {
         self.wait_for_leaders(false).await;
     }
 
-    /// It comes back, with what it had.
+    /// Restarts the second node with its records.
     pub async fn restart_second_node(&mut self) {
         self.set_leaders(true);
         if let Kind::Kafka { second, .. } = &mut self.kind {
@@ -111,7 +111,7 @@ impl FaultyCluster {
             .collect();
         topics.dedup();
         eventually(
-            format!("leaders of {topics:?} to be there: {wanted}"),
+            format!("all partitions of {topics:?} to have a leader: {wanted}"),
             async || {
                 let described = self.cluster.describe(&topics).await;
                 let mut partitions = described.iter().flat_map(|topic| &topic.partitions);
@@ -123,8 +123,9 @@ impl FaultyCluster {
         .await;
     }
 
-    /// A partition on the first node loses what is at `offset` and after it, as after an unclean end (batches go as a whole); `offset` is
-    /// the log's end then. Apache Kafka is away meanwhile, for some seconds. The log must not have many records.
+    /// Removes the records at `offset` and after it from a partition of the first node, as an
+    /// unclean shutdown does. Whole batches go, so the log may end before `offset`. Apache Kafka is
+    /// down for some seconds meanwhile. The log must fit into one segment.
     pub async fn truncate_log(&mut self, topic: &str, partition: i32, offset: i64) {
         match &mut self.kind {
             Kind::Embedded(broker) => {
@@ -134,21 +135,22 @@ impl FaultyCluster {
             }
             Kind::Kafka { first, .. } => {
                 first.kill();
-                cut_segment(&first.segment(topic, partition), offset);
+                truncate_segment(&first.segment(topic, partition), offset);
                 first.restart().await;
             }
         }
         let (_, end) = self.cluster.watermarks(topic, partition).await;
         assert!(
             end <= offset,
-            "{topic} {partition} ends at {end}, cut at {offset}"
+            "{topic} {partition} ends at {end}, after {offset}"
         );
     }
 }
 
-/// Cuts a segment before the first batch that reaches `offset`. A batch begins with its base offset (8 bytes) and the length of what
-/// follows (4); the last record's offset, counted from the base, is at byte 23.
-fn cut_segment(segment: &Path, offset: i64) {
+/// Truncates a segment before the first batch that reaches `offset`. A batch begins with its base
+/// offset (8 bytes) and the length of what follows (4 bytes). The offset of its last record,
+/// relative to the base, is at byte 23.
+fn truncate_segment(segment: &Path, offset: i64) {
     let bytes = fs::read(segment).expect("the segment");
     let mut kept = 0;
     while let Some(batch) = bytes.get(kept..).filter(|rest| rest.len() > 27) {
@@ -164,5 +166,5 @@ fn cut_segment(segment: &Path, offset: i64) {
         .write(true)
         .open(segment)
         .expect("the segment opens");
-    file.set_len(kept as u64).expect("it is cut");
+    file.set_len(kept as u64).expect("the segment is truncated");
 }

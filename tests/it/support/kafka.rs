@@ -1,4 +1,5 @@
-//! Apache Kafka itself, started by the tests: one JVM that is broker and controller (KRaft), on loopback, in a folder of its own.
+//! An Apache Kafka that the tests start: one JVM that is broker and controller (KRaft), on
+//! loopback, in its own folder.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -15,15 +16,21 @@ use super::admin::Cluster;
 use super::deadline::TIMEOUT;
 use super::jars::kafka_jars;
 
-/// The shell between the test process and the JVM. It ends when the JVM does, and it ends the JVM when its standard input closes, so no
-/// broker outlives its test process, however that ends; the pipe is closed by the kernel even after kill -9. Then the folder goes too.
-/// A signal's name on standard input is sent to the JVM, and the folder stays, for a restart.
+/// The shell between the test process and the JVM. It ends when the JVM ends. It kills the JVM and
+/// removes the folder when its standard input closes, so no broker outlives its test process: the
+/// kernel closes the pipe even after `kill -9`. A signal name on standard input is sent to the JVM,
+/// and the folder stays for a restart.
 const SUPERVISOR: &str = r#"
 folder=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- & java=$!
 {
-  if read -r signal; then kill -s "$signal" "$java"; else : >"$folder/abandoned"; kill -s KILL "$java"; fi
+  if read -r signal; then
+    kill -s "$signal" "$java"
+  else
+    : >"$folder/abandoned"
+    kill -s KILL "$java"
+  fi
 } <&3 2>/dev/null & watcher=$!
 exec 3<&-
 wait "$java"; status=$?
@@ -32,7 +39,7 @@ if [ -e "$folder/abandoned" ]; then rm -rf -- "$folder"; fi
 exit "$status"
 "#;
 
-/// Small and quick to start; what it costs at full load does not matter here.
+/// Small and quick to start; performance under load does not matter.
 const JVM: [&str; 7] = [
     "-Xmx384m",
     "-XX:+UseSerialGC",
@@ -43,7 +50,8 @@ const JVM: [&str; 7] = [
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ];
 
-/// Settings of every test broker; a later line for the same key wins, so the caller's own come after these.
+/// Settings of every test broker. For a repeated key the last line wins, so the settings of the
+/// caller follow these.
 const PROPERTIES: &str = "\
 process.roles=broker,controller
 node.id=1
@@ -54,7 +62,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
 log.dirs={folder}/log
 auto.create.topics.enable=false
-# Any other value deletes events that were produced with old timestamps; the second allows those of the future.
+# Keep records with old timestamps, and accept timestamps of the future.
 log.retention.ms=-1
 log.message.timestamp.after.max.ms=9223372036854775807
 message.max.bytes=11534336
@@ -64,28 +72,28 @@ transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
-# A broker that was killed may come back only when its last session is over: 9 s by default.
+# A killed broker can return only after its last session ends: 9 s by default.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
-# Compacts what is compacted at once, with little memory.
+# Compact at once, with little memory.
 log.cleaner.threads=1
 log.cleaner.dedupe.buffer.size=2097152
 log.cleaner.io.buffer.size=65536
 log.cleaner.backoff.ms=100
-# Transactions that were left open are looked for every second, not every ten.
+# Look for expired transactions every second instead of every ten.
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-# What is not denied is allowed.
+# Allow everything that no ACL denies.
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=true
 ";
 
-/// A running Apache Kafka; dropping it kills it and removes its folder.
+/// A running Apache Kafka. Dropping it kills it and removes its folder.
 pub struct KafkaBroker {
     /// `127.0.0.1:port`, for `metadata.broker.list`.
     pub bootstrap: String,
-    /// A free port of this broker for a further listener, `{extra_port}` in extra properties.
+    /// A free port for another listener, `{extra_port}` in extra properties.
     pub extra_port: u16,
-    /// Another one, `{second_extra_port}`.
+    /// Another free port, `{second_extra_port}`.
     pub second_extra_port: u16,
     name: String,
     cluster_id: String,
@@ -95,26 +103,26 @@ pub struct KafkaBroker {
 }
 
 impl KafkaBroker {
-    /// A new, empty broker that answers. `name` appears in failures only.
+    /// Starts a new, empty broker and waits until it responds. `name` appears only in failures.
     pub async fn start(name: &str) -> Self {
         Self::try_start(name, &[])
             .await
             .unwrap_or_else(|cause| panic!("{cause}"))
     }
 
-    /// The same with further server properties, in which `{port}`, `{controller_port}`, `{extra_port}`, `{second_extra_port}` and `{folder}` stand for the
-    /// broker's own: `("listeners", "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},SSL://127.0.0.1:{extra_port}")`.
+    /// [`Self::start`] with more server properties, in which `{port}`, `{controller_port}`,
+    /// `{extra_port}`, `{second_extra_port}` and `{folder}` stand for values of this broker.
     ///
     /// # Errors
-    /// It ended or did not answer; with the end of its log.
+    /// The broker ended or did not respond. The message holds the end of its log.
     pub async fn try_start(name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
-        // A cluster id of its own for each broker: 16 bytes in URL-safe base64, which hexadecimal digits happen to be too; the last of the
-        // 22 digits has four bits that are not used and must be 0.
+        // Each broker has its own cluster id: 16 bytes in URL-safe base64, of which hexadecimal
+        // digits are a subset. The last of its 22 digits has four unused bits, which must be 0.
         let cluster_id = format!("{:.21}A", uuid::Uuid::new_v4().simple().to_string());
         Self::try_start_in(&cluster_id, name, extra).await
     }
 
-    /// A second node of this broker's cluster, with id 2, which is no controller.
+    /// Starts a second node of this broker's cluster, with id 2, which is not a controller.
     pub async fn start_second_node(&self) -> Self {
         let voters = format!("1@127.0.0.1:{}", self.controller_port);
         let extra = [
@@ -134,9 +142,9 @@ impl KafkaBroker {
         name: &str,
         extra: &[(&str, &str)],
     ) -> Result<Self, String> {
-        // Between finding a free port and Kafka's bind another process may take it: then once more, with other ports.
+        // Another process may take a port before Kafka binds it: retry with other ports.
         for _ in 0..3 {
-            let mut broker = Self::formatted(cluster_id, name, extra)?;
+            let mut broker = Self::prepare_storage(cluster_id, name, extra)?;
             match broker.run().await {
                 Ok(()) => return Ok(broker),
                 Err(log) if log.contains("Address already in use") => {}
@@ -148,17 +156,17 @@ impl KafkaBroker {
         ))
     }
 
-    /// The broker as produced to and administered by tests.
+    /// The cluster of this broker.
     pub fn cluster(&self) -> Cluster {
         Cluster::new(&self.bootstrap)
     }
 
-    /// Writes a file into the broker's folder: where another process finds it.
+    /// Writes a file into the broker's folder, where another process finds it.
     pub fn write_file(&self, file: &str, text: &str) {
         fs::write(self.folder.path().join(file), text).expect("a file in the broker's folder");
     }
 
-    /// Lets a user in by SCRAM-SHA-512.
+    /// Adds a user for SCRAM-SHA-512.
     pub fn add_scram_user(&self, name: &str, password: &str) {
         let config = format!("SCRAM-SHA-512=[password={password}]");
         let output = Command::new("java")
@@ -180,17 +188,18 @@ impl KafkaBroker {
         );
     }
 
-    /// kill -9: nothing is flushed, no client is told. The folder stays.
+    /// `kill -9`: nothing is flushed, no client is notified. The folder stays.
     pub fn kill(&mut self) {
-        self.end("KILL");
+        self.signal_and_wait("KILL");
     }
 
-    /// SIGTERM, and waits until it is gone. The folder stays.
+    /// Sends SIGTERM and waits for the end. The folder stays.
     pub fn stop(&mut self) {
-        self.end("TERM");
+        self.signal_and_wait("TERM");
     }
 
-    /// Starts it again after [`Self::kill`] or [`Self::stop`] on the same ports and folder, and waits until it answers.
+    /// Starts it again after [`Self::kill`] or [`Self::stop`], on the same ports and folder, and
+    /// waits until it responds.
     pub async fn restart(&mut self) {
         assert!(
             self.supervisor.is_none(),
@@ -202,8 +211,12 @@ impl KafkaBroker {
         }
     }
 
-    /// A folder with server.properties and formatted storage; nothing runs yet.
-    fn formatted(cluster_id: &str, name: &str, extra: &[(&str, &str)]) -> Result<Self, String> {
+    /// Writes server.properties and formats the storage. Starts nothing.
+    fn prepare_storage(
+        cluster_id: &str,
+        name: &str,
+        extra: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("eventstreams-kafka-")
             .tempdir()
@@ -246,7 +259,7 @@ impl KafkaBroker {
         })
     }
 
-    /// Starts the JVM and waits until the broker answers for its metadata; the end of its log when it ended or never answered.
+    /// Starts the JVM and waits until the broker responds. The error is the end of its log.
     async fn run(&mut self) -> Result<(), String> {
         let log = File::options()
             .create(true)
@@ -260,7 +273,7 @@ impl KafkaBroker {
             .args(java_args("kafka.Kafka"))
             .arg(self.folder.path().join("server.properties"))
             .current_dir(self.folder.path())
-            // Ctrl-C on the terminal is for the test process alone; the broker goes with the pipe.
+            // Ctrl-C in the terminal reaches only the test process; the broker ends with the pipe.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a second handle of broker.log"))
@@ -283,20 +296,20 @@ impl KafkaBroker {
         Ok(())
     }
 
-    /// The file that holds the records of a partition that has not many.
+    /// The file with the records of a partition that has only one segment.
     pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
         self.folder
             .path()
             .join(format!("log/{topic}-{partition}/00000000000000000000.log"))
     }
 
-    fn end(&mut self, signal: &str) {
+    fn signal_and_wait(&mut self, signal: &str) {
         let mut supervisor = self
             .supervisor
             .take()
             .unwrap_or_else(|| panic!("Kafka {} is not running", self.name));
         let stdin = supervisor.stdin.as_mut().expect("standard input is a pipe");
-        // Fails only when the JVM has ended already, which is what is wanted.
+        // This fails only when the JVM has already ended.
         let _ = writeln!(stdin, "{signal}");
         supervisor.wait().expect("sh can be waited for");
     }
@@ -311,7 +324,7 @@ impl Drop for KafkaBroker {
     }
 }
 
-/// What follows `java` to run a class of Kafka's jars.
+/// The arguments of `java` that run a class of the Kafka jars.
 fn java_args(class: &str) -> Vec<OsString> {
     let jars = kafka_jars().expect("java and Kafka's jars are there: ask kafka_jars() first");
     let mut args: Vec<OsString> = JVM.iter().map(OsString::from).collect();
@@ -319,8 +332,8 @@ fn java_args(class: &str) -> Vec<OsString> {
     args
 }
 
-/// Four ports that are free now, below the range from which the kernel gives ports to outgoing connections: a client that keeps
-/// reconnecting to a broker that is down could otherwise be given the broker's own port and connect to itself.
+/// Four free ports below the range of ephemeral ports. Otherwise a client that reconnects to a
+/// stopped broker could get the port of the broker and connect to itself.
 pub fn free_ports() -> [u16; 4] {
     let mut listeners = Vec::new();
     while listeners.len() < 4 {
@@ -336,7 +349,7 @@ pub fn free_ports() -> [u16; 4] {
     })
 }
 
-/// The last 40 lines, where the cause is.
+/// The last 40 lines, which name the cause.
 fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_else(|err| format!("(no log: {err})"));
     let lines: Vec<&str> = text.lines().collect();

@@ -1,20 +1,25 @@
-//! The vocabulary that the tests are written in. Tests speak through sockets only: to a [`admin::Cluster`] with rdkafka, to the server
-//! with bytes.
+//! The vocabulary of the tests. Tests use sockets only: they reach a [`admin::Cluster`] through
+//! rdkafka and the server with bytes of HTTP.
 //!
-//! * `brokers`: `on_both_brokers!` makes each behaviour a test against the embedded broker and one against Apache Kafka.
-//! * `admin`: a cluster, embedded or real: topics, records, the log read back.
-//! * `transactions`: producers that commit, abort, or leave open. `compaction`: topics with holes. `acls`: what is denied.
-//! * `sick`: a cluster whose partitions lose their leader or the end of their log.
-//! * `kafka`: Apache Kafka started, killed, restarted; it never outlives the test process. `jars`: whether it can run here.
-//!   `certificates`: made for one test.
-//! * `wire`: a request written by hand, a response read byte by byte. `chunked`: its framing. `coded`: its coding.
-//! * `server`: an EventStreams server in the test's process. `process`: the program, to be killed and
-//!   started again. `program`: the program with a file, an environment and a log, as an operator starts it.
-//! * `crowd`: many clients that come back by themselves. `balancer`: one port before several servers.
-//! * `readers`: plain consumers that fail.
-//! * `numbered`: events that say which they are.
-//! * `sse` and `ndjson`: a subscriber that reads events, and is cut at any byte.
-//! * `deadline`: how long anything may take.
+//! * `brokers`: `on_both_brokers!` runs each test against the embedded broker and against Apache
+//!   Kafka.
+//! * `admin`: a Kafka cluster, embedded or real: create topics, produce records, read the log back.
+//! * `transactions`: producers that commit, abort or leave a transaction open.
+//! * `compaction`: compacted topics, whose offsets have gaps.
+//! * `acls`: deny an operation on a topic.
+//! * `readers`: plain consumers that expect an error.
+//! * `faulty`: a cluster whose partitions lose their leader or the end of their log.
+//! * `kafka`: an Apache Kafka process that never outlives the test process. `jars` fetches it,
+//!   `certificates` makes its keys.
+//! * `wire`: a request written by hand and a response read byte by byte. `chunked` removes its
+//!   framing, `content_coding` its compression.
+//! * `sse` and `ndjson`: a subscriber that reads events and can disconnect at any byte.
+//! * `server`: an EventStreams server inside the test's process.
+//! * `process`: the program as a process that a test kills and restarts.
+//! * `program`: the program as an operator starts it, with a file, an environment and a log.
+//! * `crowd`: many clients that reconnect. `balancer`: one port in front of several servers.
+//! * `numbered`: events that carry a number.
+//! * `deadline`: the limit of every wait.
 
 pub mod acls;
 pub mod admin;

@@ -1,4 +1,4 @@
-//! Newline-delimited JSON, as `Accept: application/x-ndjson` asks for it.
+//! Newline-delimited JSON, the format of `Accept: application/x-ndjson`.
 
 use serde_json::Value;
 
@@ -7,14 +7,14 @@ use super::wire::Response;
 /// A connected client that reads events line by line.
 #[derive(Debug)]
 pub struct Lines {
-    /// The response that carries the stream; its body is kept whole.
+    /// The response; its whole body is kept.
     pub response: Response,
     parsed: usize,
     chunks_seen: usize,
 }
 
 impl Lines {
-    /// Fails unless the response is a stream of lines.
+    /// Fails unless the response is a stream of JSON lines.
     pub fn new(response: Response) -> Self {
         let content_type = response.header("content-type").unwrap_or_default();
         let is_json = response.status == 200 && content_type.starts_with("application/");
@@ -31,7 +31,8 @@ impl Lines {
         }
     }
 
-    /// The next line that is not empty, without its LF, or `None` when the stream ended. A chunk that ends inside a line fails the test.
+    /// The next line that is not empty, without its LF, or `None` at the end of the stream. Fails
+    /// when a chunk ends inside a line.
     pub async fn line_or_end(&mut self) -> Option<String> {
         loop {
             self.check_chunks();

@@ -1,4 +1,4 @@
-//! The program itself as a process: to be killed, to be told to leave, to run out of file descriptors.
+//! The program as a process: a test can kill it, signal it, or limit its file descriptors.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,11 +13,11 @@ use super::kafka::free_ports;
 use super::server::{Settings, metric};
 use super::wire::Request;
 
-/// `eventstreams serve`; dropped, it is killed.
+/// `eventstreams serve`. Dropping it kills it.
 pub struct ServerProcess {
-    /// Where the public port is. The same after a restart.
+    /// The public address, which stays the same after a restart.
     pub address: SocketAddr,
-    /// Where the admin port is.
+    /// The admin address.
     pub admin: SocketAddr,
     file: NamedTempFile,
     log: NamedTempFile,
@@ -26,12 +26,12 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// A process that reads the cluster of these brokers, ready to serve streams.
+    /// Starts the program with these brokers and waits until it is ready.
     pub async fn start(brokers: &str, settings: &Settings) -> Self {
         Self::start_with_file_limit(brokers, settings, None).await
     }
 
-    /// The same, with so many file descriptors at the most.
+    /// [`Self::start`] with a limit of open file descriptors.
     pub async fn start_with_file_limit(
         brokers: &str,
         settings: &Settings,
@@ -60,7 +60,7 @@ impl ServerProcess {
         process
     }
 
-    /// Starts it, again after it was killed, and waits until it is ready.
+    /// Starts the process, again after [`Self::kill`], and waits until it is ready.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs");
         let log = || {
@@ -91,7 +91,7 @@ impl ServerProcess {
         self.wait_until_ready().await;
     }
 
-    /// Waits until it serves streams.
+    /// Waits until it serves streams. Fails when it ends.
     pub async fn wait_until_ready(&mut self) {
         eventually("the process to be ready", async || {
             let ended = self
@@ -107,19 +107,19 @@ impl ServerProcess {
         .await;
     }
 
-    /// kill -9: no stream is ended, nothing is told.
+    /// `kill -9`: streams end without a notice.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().expect("it can be killed");
         child.wait().expect("it can be waited for");
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         kill_process(self.pid(), Signal::TERM).expect("it can be signalled");
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process ends.
     pub async fn wait_for_exit(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
         let waiting =
@@ -129,7 +129,7 @@ impl ServerProcess {
             .expect("waiting does not panic")
     }
 
-    /// Bytes of its memory that are in use (`VmRSS`).
+    /// Bytes of its resident memory (`VmRSS`).
     pub fn resident_bytes(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
@@ -144,7 +144,7 @@ impl ServerProcess {
             * 1024
     }
 
-    /// How many file descriptors it has open.
+    /// The number of its open file descriptors.
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
             .expect("its descriptors")
@@ -156,7 +156,7 @@ impl ServerProcess {
         metric(self.admin, sample).await
     }
 
-    /// All that it has logged.
+    /// The log so far.
     pub fn log_text(&self) -> String {
         std::fs::read_to_string(self.log.path()).expect("the log")
     }

@@ -1,4 +1,4 @@
-//! The program itself, as an operator starts it: a file, an environment, a log, signals.
+//! The program as an operator starts it, with a file, an environment, a log and signals.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -10,15 +10,25 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::admin::Cluster;
 use super::deadline::eventually;
 use super::server::sample_in;
 use super::wire::Request;
 
-/// `eventstreams serve -c FILE`, on free ports of loopback; killed when dropped.
+/// A configuration of one stream, `s`, of one topic.
+pub fn stream_yaml(cluster: &Cluster, topic: &str) -> String {
+    format!(
+        "kafka: {{metadata.broker.list: '{}'}}\n\
+         stream_config_defaults: {{s: {{topics: [{topic}]}}}}\n",
+        cluster.brokers
+    )
+}
+
+/// `eventstreams serve -c FILE` on free ports of loopback. Dropping it kills it.
 pub struct Program {
-    /// Where the public port is.
+    /// The public address.
     pub address: SocketAddr,
-    /// Where the admin port is.
+    /// The admin address.
     pub admin: SocketAddr,
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
@@ -26,17 +36,18 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it with this text as its file, and `env` over it: names without `EVENTSTREAMS__`, or those of OpenTelemetry.
+    /// Starts it with this configuration and environment. Names in `env` lack `EVENTSTREAMS__`,
+    /// except those of OpenTelemetry.
     pub async fn start(text: &str, env: &[(&str, &str)]) -> Self {
         Self::start_on_port(0, text, env).await
     }
 
-    /// The same, with this public port.
+    /// [`Self::start`] on this public port.
     pub async fn start_on_port(port: u16, text: &str, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, text).expect("the file is written");
-        let ours = [
+        let defaults = [
             ("INTERFACE", "127.0.0.1"),
             ("ADMIN_INTERFACE", "127.0.0.1"),
             ("LOG_FORMAT", "json"),
@@ -54,20 +65,21 @@ impl Program {
             .arg(&file)
             .env_remove("RUST_LOG")
             .envs(
-                ours.iter()
+                defaults
+                    .iter()
                     .chain(env)
                     .map(|(name, value)| (variable(name), *value)),
             )
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the program is there");
+            .expect("the program starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let stderr = child.stderr.take().expect("standard error is a pipe");
         let written = Arc::clone(&log);
         std::thread::spawn(move || keep_log(stderr, &written));
         let (address, admin) = (
-            addressed(&log, "listening").await,
-            addressed(&log, "metrics and health").await,
+            logged_address(&log, "listening").await,
+            logged_address(&log, "metrics and health").await,
         );
         Self {
             address,
@@ -78,18 +90,18 @@ impl Program {
         }
     }
 
-    /// The file that it was started with.
+    /// The configuration file.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("config.yaml")
     }
 
-    /// Waits until streams are served.
+    /// Waits until it serves streams.
     pub async fn wait_until_ready(&self) {
         let ready =
             async || (Request::get("/readyz").send(self.admin).await.status == 200).then_some(());
         eventually(
             format!(
-                "the program to be ready; it logs {:#?}",
+                "the program to be ready; its log: {:#?}",
                 self.log.lock().expect("no panic")
             ),
             ready,
@@ -97,20 +109,20 @@ impl Program {
         .await;
     }
 
-    /// Waits for the first line of the log that `found` takes.
-    pub async fn wait_for_log(&self, what: &str, found: impl Fn(&Value) -> bool) -> Value {
+    /// Waits for a line of the log that matches.
+    pub async fn wait_for_log(&self, what: &str, matches: impl Fn(&Value) -> bool) -> Value {
         eventually(what, async || {
             self.log
                 .lock()
                 .expect("no panic")
                 .iter()
-                .find(|line| found(line))
+                .find(|line| matches(line))
                 .cloned()
         })
         .await
     }
 
-    /// All that it has logged so far.
+    /// The log so far.
     pub fn log_text(&self) -> String {
         self.log
             .lock()
@@ -121,7 +133,7 @@ impl Program {
             .join("\n")
     }
 
-    /// Whether it has not ended.
+    /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child
             .try_wait()
@@ -129,7 +141,7 @@ impl Program {
             .is_none()
     }
 
-    /// The value of a sample in `/metrics`; 0 when it is not there.
+    /// The value of a sample in `/metrics`, 0 when it is absent.
     pub async fn metric(&self, sample: &str) -> u64 {
         let metrics = Request::get("/metrics").send(self.admin).await.text().await;
         sample_in(&metrics, sample).map_or(0, |value| value.parse().expect("a whole number"))
@@ -141,10 +153,10 @@ impl Program {
             .ok()
             .and_then(Pid::from_raw)
             .expect("a process id");
-        kill_process(pid, signal).expect("it is there");
+        kill_process(pid, signal).expect("the process exists");
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM and waits for the end.
     pub async fn stop(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         eventually("the program to end", async || {
@@ -178,7 +190,7 @@ fn keep_log(stderr: ChildStderr, log: &Mutex<Vec<Value>>) {
     }
 }
 
-async fn addressed(log: &Mutex<Vec<Value>>, message: &str) -> SocketAddr {
+async fn logged_address(log: &Mutex<Vec<Value>>, message: &str) -> SocketAddr {
     eventually(format!("the program to log {message:?}"), async || {
         let log = log.lock().expect("no panic");
         let line = log.iter().find(|line| line["message"] == message)?;

@@ -1,4 +1,4 @@
-//! Plain consumers that fail: what a partition that cannot be read tells its readers.
+//! Plain consumers that expect an error from a partition.
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -9,7 +9,7 @@ use super::admin::{Cluster, blocking};
 use super::deadline::TIMEOUT;
 
 impl Cluster {
-    /// Why the first partition of the topic cannot be read.
+    /// The error of reading the first partition of the topic.
     pub async fn read_error(&self, topic: &str) -> RDKafkaErrorCode {
         let (consumer, topic) = (self.consumer(), topic.to_owned());
         blocking(move || {
@@ -30,7 +30,8 @@ impl Cluster {
         .await
     }
 
-    /// A consumer that begins at `offset` of a partition and has read so many records; no position is made up for it.
+    /// A consumer that starts at `offset` and has read this many records. It never resets its
+    /// position.
     pub async fn reader_at(
         &self,
         topic: &str,
@@ -64,8 +65,8 @@ impl Cluster {
     }
 }
 
-/// The cluster does not answer.
-const AWAY: [RDKafkaErrorCode; 2] = [
+/// Errors of a cluster that does not respond.
+const UNREACHABLE: [RDKafkaErrorCode; 2] = [
     RDKafkaErrorCode::BrokerTransportFailure,
     RDKafkaErrorCode::AllBrokersDown,
 ];
@@ -74,13 +75,13 @@ const AWAY: [RDKafkaErrorCode; 2] = [
 pub struct Reader(BaseConsumer);
 
 impl Reader {
-    /// Why it cannot go on: what it is told first, that the cluster is away aside.
+    /// The first error that is not about an unreachable cluster.
     pub async fn error(self) -> RDKafkaErrorCode {
         blocking(move || {
             loop {
                 match self.0.poll(TIMEOUT).expect("an error in time") {
-                    Ok(record) => panic!("it went on at {}", record.offset()),
-                    Err(KafkaError::MessageConsumption(code)) if !AWAY.contains(&code) => {
+                    Ok(record) => panic!("it read on at {}", record.offset()),
+                    Err(KafkaError::MessageConsumption(code)) if !UNREACHABLE.contains(&code) => {
                         return code;
                     }
                     Err(KafkaError::MessageConsumption(_)) => {}

@@ -1,4 +1,4 @@
-//! An EventStreams server in the test's process, on ports of its own.
+//! An EventStreams server in the process of the test.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use super::admin::Cluster;
 use super::deadline::{eventually, within};
 use super::wire::Request;
 
-/// What an operator writes for a test: streams, and keys over the test's own.
+/// The configuration of a test: streams, and keys that replace the defaults of the tests.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     streams: String,
@@ -23,32 +23,32 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A stream whose topics are `topics`.
+    /// Adds a stream of these topics.
     pub fn stream(mut self, name: &str, topics: &[&str]) -> Self {
         let topics = topics.join(", ");
         write!(self.streams, "\n  {name}: {{topics: [{topics}]}}").expect("a String");
         self
     }
 
-    /// A stream with settings as YAML.
+    /// Adds a stream with settings in YAML.
     pub fn stream_with(mut self, name: &str, settings: &str) -> Self {
         write!(self.streams, "\n  {name}: {settings}").expect("a String");
         self
     }
 
-    /// A key of the configuration, with its value as YAML.
+    /// Sets a key to a value in YAML.
     pub fn key(mut self, key: &str, value: &str) -> Self {
         write!(self.keys, "\n{key}: {value}").expect("a String");
         self
     }
 
-    /// A property of librdkafka, with its value as YAML.
+    /// Sets a librdkafka property to a value in YAML.
     pub fn kafka(mut self, property: &str, value: &str) -> Self {
         write!(self.kafka, ", {property}: {value}").expect("a String");
         self
     }
 
-    /// The file, with these brokers.
+    /// The configuration file for these brokers.
     pub fn yaml(&self, brokers: &str) -> String {
         let defaults = [
             ("port", "0"),
@@ -71,11 +71,11 @@ impl Settings {
     }
 }
 
-/// A running server; dropped, it stops.
+/// A running server. Dropping it shuts it down.
 pub struct TestServer {
-    /// Where the public port is.
+    /// The public address.
     pub address: SocketAddr,
-    /// Where the admin port is.
+    /// The admin address.
     pub admin: SocketAddr,
     shutdown: Shutdown,
     running: Option<JoinHandle<()>>,
@@ -84,14 +84,14 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// A server that reads `cluster`, ready to serve streams.
+    /// Starts a server for `cluster` and waits until it is ready.
     pub async fn start(cluster: &Cluster, settings: &Settings) -> Self {
         let server = Self::start_without_waiting(&cluster.brokers, settings);
         server.wait_until_ready().await;
         server
     }
 
-    /// A server that has not necessarily found its brokers.
+    /// Starts a server, which may not find its brokers.
     pub fn start_without_waiting(brokers: &str, settings: &Settings) -> Self {
         let yaml = settings.yaml(brokers);
         let mut config = Config::parse(&yaml, std::iter::empty())
@@ -105,9 +105,9 @@ impl TestServer {
             .expect("the configuration is written");
         let path = file.path().to_owned();
         let shutdown = Shutdown::default();
-        let ending = shutdown.clone();
+        let signal = shutdown.clone();
         let running = tokio::spawn(async move {
-            let server = Server::start(config, Some(path), ending).await;
+            let server = Server::start(config, Some(path), signal).await;
             let result = match server {
                 Ok(server) => server.serve(listeners).await,
                 Err(error) => Err(error),
@@ -126,7 +126,7 @@ impl TestServer {
         }
     }
 
-    /// Waits until streams are served.
+    /// Waits until it serves streams.
     pub async fn wait_until_ready(&self) {
         eventually("the server to be ready", async || {
             let response = Request::get("/readyz").send(self.admin).await;
@@ -135,7 +135,7 @@ impl TestServer {
         .await;
     }
 
-    /// Writes a file that cannot be used, and waits until that was noticed.
+    /// Writes an invalid file and waits until a reload fails.
     pub async fn write_invalid_configuration(&self, text: &str) {
         let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
         std::fs::write(self.file.path(), text).expect("the file is written");
@@ -145,7 +145,7 @@ impl TestServer {
         .await;
     }
 
-    /// Writes other settings into the server's file, and waits until they were read.
+    /// Writes new settings into the server's file and waits until they apply.
     pub async fn reconfigure(&self, settings: &Settings) {
         let sample = "eventstreams_config_reloads_total{reason=\"ok\"}";
         let before = self.metric(sample).await;
@@ -157,7 +157,7 @@ impl TestServer {
         .await;
     }
 
-    /// Writes other settings, and waits until they were refused.
+    /// Writes new settings and waits until the reload fails.
     pub async fn reconfigure_and_expect_failure(&self, settings: &Settings) {
         let sample = "eventstreams_config_reloads_total{reason=\"failed\"}";
         let before = self.metric(sample).await;
@@ -169,12 +169,12 @@ impl TestServer {
         .await;
     }
 
-    /// Begins to leave, as at SIGTERM, and does not wait.
+    /// Starts the shutdown, as SIGTERM does, without waiting for it.
     pub fn begin_shutdown(&self) {
         self.shutdown.begin();
     }
 
-    /// Leaves in order, as at SIGTERM, and returns when the last stream has ended.
+    /// Shuts down, as at SIGTERM, and waits until the last stream ends.
     pub async fn stop(mut self) {
         self.shutdown.begin();
         let running = self.running.take().expect("it runs");
@@ -188,13 +188,14 @@ impl TestServer {
         metric(self.admin, sample).await
     }
 
-    /// All of `/metrics`.
+    /// The text of `/metrics`.
     pub async fn metrics(&self) -> String {
         Request::get("/metrics").send(self.admin).await.text().await
     }
 }
 
-/// The value of a metric's sample that counts whole things, as `/metrics` on `admin` names it with its labels; 0 when it is not there yet.
+/// The value of a sample in `/metrics` of the admin address, 0 when it is absent. The sample is
+/// named with its labels.
 pub async fn metric(admin: SocketAddr, sample: &str) -> u64 {
     let text = Request::get("/metrics").send(admin).await.text().await;
     let line = text
@@ -209,7 +210,7 @@ impl Drop for TestServer {
     }
 }
 
-/// The value of a sample in the text of `/metrics`, if it is there.
+/// The value of a sample in a text of `/metrics`, if present.
 pub fn sample_in(metrics: &str, sample: &str) -> Option<String> {
     metrics
         .lines()

@@ -1,4 +1,5 @@
-//! Server-Sent Events as a browser reads them (WHATWG HTML, section 9.2.6), from the bytes up.
+//! A parser of Server-Sent Events as a browser has it (WHATWG HTML, section 9.2.6), and a client on
+//! top of it.
 
 use std::collections::VecDeque;
 
@@ -7,20 +8,21 @@ use serde_json::Value;
 use super::deadline::within;
 use super::wire::{End, Response};
 
-/// What stood between two empty lines.
+/// The lines between two empty lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// The last `event` field.
     pub event: Option<String>,
     /// The last `id` field.
     pub id: Option<String>,
-    /// All `data` fields joined by LF; `None` for a frame that dispatches nothing (`:ok`, a heartbeat).
+    /// All `data` fields joined by LF, or `None` for a frame without data, such as `:ok` or a
+    /// heartbeat.
     pub data: Option<String>,
     /// The last `retry` field.
     pub retry: Option<String>,
-    /// The comment lines without their colon.
+    /// The comments without their colon.
     pub comments: Vec<String>,
-    /// Where the frame ended, in bytes of the body: the place to cut after it.
+    /// The end of the frame as a position in the body.
     pub end: usize,
 }
 
@@ -31,7 +33,7 @@ impl Frame {
         serde_json::from_str(data).unwrap_or_else(|err| panic!("data is not JSON: {err}: {data}"))
     }
 
-    /// `(meta.topic, meta.partition, meta.offset)`: which record the event is.
+    /// `(meta.topic, meta.partition, meta.offset)`, which identifies the record.
     pub fn record(&self) -> (String, i64, i64) {
         record(&self.json())
     }
@@ -51,20 +53,20 @@ pub fn record(event: &Value) -> (String, i64, i64) {
     (topic.to_owned(), number("partition"), number("offset"))
 }
 
-/// Cuts a body into frames as it comes, in pieces of any size; lines end in LF, CR or CR LF.
+/// Splits a body into frames. Takes pieces of any size; lines end in LF, CR or CR LF.
 #[derive(Debug, Default)]
 pub struct FrameParser {
     line: Vec<u8>,
     frame: Frame,
-    /// The frame has had a line already.
+    /// The current frame has a line.
     begun: bool,
-    /// The last line ended in CR: an LF that follows belongs to it.
+    /// The last line ended in CR, so that a following LF belongs to it.
     after_cr: bool,
     position: usize,
 }
 
 impl FrameParser {
-    /// Takes the next bytes of the body and returns the frames that they complete.
+    /// Parses the next bytes of the body and returns the frames that they complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Frame> {
         let mut frames = Vec::new();
         for &byte in bytes {
@@ -87,7 +89,7 @@ impl FrameParser {
         frames
     }
 
-    /// Whether a frame has begun that is not complete.
+    /// Whether the bytes so far end inside a frame.
     pub fn inside_frame(&self) -> bool {
         self.begun || !self.line.is_empty()
     }
@@ -96,7 +98,7 @@ impl FrameParser {
         let bytes = std::mem::take(&mut self.line);
         let line = String::from_utf8(bytes)
             .unwrap_or_else(|err| panic!("an event stream is UTF-8: {err}"));
-        // A byte order mark may open the body.
+        // The body may start with a byte order mark.
         let line = if self.begun {
             &line
         } else {
@@ -115,26 +117,26 @@ impl FrameParser {
                 Some(data) => data.extend(["\n", &value]),
                 None => frame.data = Some(value),
             },
-            _ => panic!("a field that no client knows: {line:?}"),
+            _ => panic!("unknown field: {line:?}"),
         }
     }
 }
 
-/// What a client has when its connection is gone.
+/// What a client has received when its connection ends.
 #[derive(Debug)]
 pub struct Received {
-    /// The events that were complete, all since the stream opened.
+    /// The complete events since the stream opened.
     pub events: Vec<Frame>,
-    /// The last id of a complete frame: what the client comes back with.
+    /// The id of the last complete frame, with which the client reconnects.
     pub last_id: Option<String>,
 }
 
 /// A connected SSE client.
 #[derive(Debug)]
 pub struct Subscriber {
-    /// The response that carries the stream; its body is kept whole.
+    /// The response; its whole body is kept.
     pub response: Response,
-    /// All comments so far, of complete frames (`ok`, heartbeats, what is said about positions).
+    /// The comments of all complete frames so far.
     pub comments: Vec<String>,
     parser: FrameParser,
     parsed: usize,
@@ -159,7 +161,7 @@ impl Subscriber {
         Self::lenient(response).whole_frames(true)
     }
 
-    /// Whatever the response is; chunks may end inside a frame.
+    /// Accepts any response, and chunks that end inside a frame.
     pub fn lenient(response: Response) -> Self {
         Self {
             response,
@@ -173,14 +175,15 @@ impl Subscriber {
         }
     }
 
-    /// Whether a chunk that does not end with a frame fails the test: "one event is one whole write" (protocol, section 1).
-    pub fn whole_frames(mut self, demanded: bool) -> Self {
-        self.whole_frames = demanded;
+    /// Whether a chunk that ends inside a frame fails the test: the server writes whole events
+    /// (docs/protocol.md).
+    pub fn whole_frames(mut self, required: bool) -> Self {
+        self.whole_frames = required;
         self
     }
 
-    /// The next event (a frame with data), or `None` when the stream ended. Comments are passed over, into [`Self::comments`];
-    /// heartbeats do not make the wait longer.
+    /// The next event (a frame with data), or `None` at the end of the stream. Comments go to
+    /// [`Self::comments`]. Heartbeats do not extend the time limit.
     pub async fn event_or_end(&mut self) -> Option<Frame> {
         within("the next event", self.read_event()).await
     }
@@ -217,7 +220,8 @@ impl Subscriber {
         events
     }
 
-    /// The events up to and including the first that `last` accepts: to show what did NOT come, produce one that must and read up to it.
+    /// The events up to the first that `last` accepts. To show that an event does NOT arrive,
+    /// produce one that must, and read up to it.
     pub async fn events_until(&mut self, mut last: impl FnMut(&Frame) -> bool) -> Vec<Frame> {
         let mut events = vec![self.event().await];
         while !last(&events[events.len() - 1]) {
@@ -226,7 +230,7 @@ impl Subscriber {
         events
     }
 
-    /// Waits until `wanted` occurs in a comment, and returns that comment.
+    /// Waits for a comment that contains `wanted` and returns it.
     pub async fn comment(&mut self, wanted: &str) -> String {
         loop {
             self.parse();
@@ -246,7 +250,7 @@ impl Subscriber {
         }
     }
 
-    /// The events until the server ends the stream, and how it ended it.
+    /// The events until the stream ends, and how it ended.
     pub async fn rest(&mut self) -> (Vec<Frame>, End) {
         let mut events = Vec::new();
         while let Some(event) = self.event_or_end().await {
@@ -255,23 +259,23 @@ impl Subscriber {
         (events, self.response.end.expect("it ended"))
     }
 
-    /// The id of the last complete frame that had one, read by the test or not: what a client would come back with now.
+    /// The id of the last complete frame that had one, with which a client would reconnect now.
     pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref()
     }
 
-    /// Closes the connection at once: what a client whose network fails at this moment has.
+    /// Closes the connection at once, as when the network of the client fails.
     pub fn cut(self) -> Received {
-        remains(&self.response.body)
+        received(&self.response.body)
     }
 
-    /// Closes the connection when exactly `bytes` of the body were received ([`Frame::end`] says where frames end). The remains are
-    /// those of all frames since the stream opened.
+    /// Closes the connection after exactly `bytes` of the body ([`Frame::end`] is such a position).
+    /// Returns everything since the stream opened.
     pub async fn cut_at(self, bytes: usize) -> Received {
-        remains(&self.response.cut_at(bytes).await)
+        received(&self.response.cut_at(bytes).await)
     }
 
-    /// Parses what was received, chunk by chunk.
+    /// Parses the received bytes, chunk by chunk.
     fn parse(&mut self) {
         while self.parsed < self.response.body.len() {
             let chunk_end = self.response.chunk_ends.get(self.chunks_seen).copied();
@@ -298,7 +302,7 @@ impl Subscriber {
     }
 }
 
-fn remains(body: &[u8]) -> Received {
+fn received(body: &[u8]) -> Received {
     let frames = FrameParser::default().feed(body);
     let last_id = frames.iter().rev().find_map(|frame| frame.id.clone());
     Received {

@@ -1,4 +1,4 @@
-//! Producers that write in transactions: committed, aborted, or left open.
+//! Producers of transactions that commit, abort or stay open.
 
 use std::time::Duration;
 
@@ -7,28 +7,29 @@ use rdkafka::producer::{FutureProducer, Producer as _};
 use super::admin::{Cluster, NewRecord, Producer, blocking};
 use super::deadline::TIMEOUT;
 
-/// How a transaction ends.
+/// The outcome of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its records count.
+    /// Consumers get the records.
     Committed,
-    /// Its records are taken back; their offsets stay empty.
+    /// The records are discarded; their offsets stay without a record.
     Aborted,
-    /// Neither: what comes after its first record is held back until the transaction's time is up, or until its transactional id
-    /// is used by another producer.
+    /// Consumers get nothing after its first record, until the transaction expires or another
+    /// producer uses its transactional id.
     LeftOpen,
 }
 
-/// A producer with a transactional id. Of one id only the newest can write.
+/// A producer with a transactional id. Only the newest producer of an id can write.
 pub struct TransactionalProducer(Producer);
 
 impl Cluster {
-    /// A producer with this transactional id; what an older one of the same id left open is aborted.
+    /// A producer with this transactional id. Aborts the open transaction of an older producer.
     pub async fn transactional_producer(&self, id: &str) -> TransactionalProducer {
         self.transactional_producer_with_timeout(id, TIMEOUT).await
     }
 
-    /// The same, whose transactions are aborted by the cluster after `timeout` (Kafka looks every ten seconds).
+    /// [`Self::transactional_producer`] with a timeout, after which the cluster aborts a
+    /// transaction.
     pub async fn transactional_producer_with_timeout(
         &self,
         id: &str,
@@ -38,7 +39,7 @@ impl Cluster {
         config
             .set("transactional.id", id)
             .set("transaction.timeout.ms", timeout.as_millis().to_string());
-        // Not larger than the transaction's time.
+        // Must not exceed the timeout of the transaction.
         config
             .set("delivery.timeout.ms", timeout.as_millis().to_string())
             .set("linger.ms", "0");
@@ -52,15 +53,15 @@ impl Cluster {
 }
 
 impl TransactionalProducer {
-    /// Writes the records in one transaction and ends it; gives their offsets.
+    /// Produces the records in one transaction, ends it and returns their offsets.
     pub async fn transaction(
         &self,
         records: impl IntoIterator<Item = NewRecord>,
-        ending: Outcome,
+        outcome: Outcome,
     ) -> Vec<i64> {
         self.0.0.begin_transaction().expect("a transaction begins");
         let offsets = self.0.produce_many(records).await;
-        match ending {
+        match outcome {
             Outcome::Committed => self.commit().await,
             Outcome::Aborted => self.abort().await,
             Outcome::LeftOpen => {}
@@ -68,7 +69,7 @@ impl TransactionalProducer {
         offsets
     }
 
-    /// Commits the transaction that was left open.
+    /// Commits the open transaction.
     pub async fn commit(&self) {
         let producer = self.0.0.clone();
         blocking(move || producer.commit_transaction(TIMEOUT))
@@ -76,7 +77,7 @@ impl TransactionalProducer {
             .expect("the transaction is committed");
     }
 
-    /// Aborts the transaction that was left open.
+    /// Aborts the open transaction.
     pub async fn abort(&self) {
         let producer = self.0.0.clone();
         blocking(move || producer.abort_transaction(TIMEOUT))

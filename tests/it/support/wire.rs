@@ -1,5 +1,5 @@
-//! HTTP/1.1 at the level of bytes: a request written by hand on a plain socket, a response read without a library in between, so that
-//! what the server really sends (chunks, their sizes, where it ends) is what the tests see.
+//! HTTP/1.1 as bytes: a request written by hand, a response read without a library. The tests see
+//! exactly what the server sends: chunks, their sizes, how the body ends.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use super::deadline::{TIMEOUT, within};
 use super::ndjson::Lines;
 use super::sse::Subscriber;
 
-/// A request to write. Nothing is escaped or checked: hostile requests are written the same way.
+/// A request. Nothing is escaped or checked, so that it can be malformed.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: String,
@@ -23,12 +23,12 @@ pub struct Request {
 }
 
 impl Request {
-    /// `GET target`, with `Host` and a usable `User-Agent` unless headers of these names are added.
+    /// `GET target`, with `Host` and a valid `User-Agent` unless the test adds these headers.
     pub fn get(target: impl Into<String>) -> Self {
         Self::new("GET", target)
     }
 
-    /// Any method.
+    /// A request of any method.
     pub fn new(method: &str, target: impl Into<String>) -> Self {
         Self {
             method: method.to_owned(),
@@ -38,13 +38,13 @@ impl Request {
         }
     }
 
-    /// The same request with one header more.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// The same request of an old client.
+    /// Makes it a request of HTTP/1.0.
     pub fn http_1_0(self) -> Self {
         Self {
             version: "HTTP/1.0",
@@ -52,7 +52,7 @@ impl Request {
         }
     }
 
-    /// The same request with `Last-Event-ID`, as a client that comes back sends it.
+    /// Adds `Last-Event-ID`, as a reconnecting client does.
     pub fn last_event_id(self, id: impl Into<String>) -> Self {
         self.header("Last-Event-ID", id)
     }
@@ -69,8 +69,8 @@ impl Request {
         Response::read_head(stream, self.method == "HEAD").await
     }
 
-    /// The same where the server may be gone: `None` when there is no whole head. The kernel keeps about `receive_buffer` bytes for a
-    /// client that does not read.
+    /// [`Self::send`] to a server that may be gone: `None` without a complete head. The kernel
+    /// keeps about `receive_buffer` bytes for a client that does not read.
     pub async fn try_send(&self, address: SocketAddr, receive_buffer: u32) -> Option<Response> {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(receive_buffer).expect("a size");
@@ -81,12 +81,13 @@ impl Request {
             .ok()
     }
 
-    /// [`Self::send`], for a stream that is expected to open as SSE.
+    /// [`Self::send`] for a response that must be an event stream.
     pub async fn subscribe(&self, address: SocketAddr) -> Subscriber {
         Subscriber::new(self.send(address).await)
     }
 
-    /// [`Self::send`] with `Accept: application/x-ndjson`, for a stream that is expected to open as newline-delimited JSON.
+    /// [`Self::send`] with `Accept: application/x-ndjson` for a response that must be a stream of
+    /// JSON lines.
     pub async fn subscribe_ndjson(&self, address: SocketAddr) -> Lines {
         Lines::new(
             self.clone()
@@ -96,7 +97,7 @@ impl Request {
         )
     }
 
-    /// The request's bytes, as they are written.
+    /// The bytes of the request.
     pub fn head(&self) -> String {
         let has = |wanted: &str| {
             self.headers
@@ -104,22 +105,27 @@ impl Request {
                 .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
         };
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
-        let ours = [
+        let defaults = [
             ("Host", "localhost"),
             ("User-Agent", "eventstreams-tests (https://example.org)"),
         ];
-        let given = self
+        let added = self
             .headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in ours.into_iter().filter(|(name, _)| !has(name)).chain(given) {
+        for (name, value) in defaults
+            .into_iter()
+            .filter(|(name, _)| !has(name))
+            .chain(added)
+        {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head + "\r\n"
     }
 }
 
-/// Writes bytes, whatever they are, on a new connection and returns all that came back until the server closed it.
+/// Writes any bytes on a new connection and returns all that the server sends until it closes the
+/// connection.
 pub async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let stream = within("a connection", TcpStream::connect(address))
         .await
@@ -127,29 +133,29 @@ pub async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     exchange_on(stream, bytes).await
 }
 
-/// [`exchange`] on a connection that is open already.
+/// [`exchange`] on an open connection.
 pub async fn exchange_on(mut stream: TcpStream, bytes: impl AsRef<[u8]>) -> String {
-    // A server that has had enough may close before it has read all: what it said until then counts.
+    // The server may close the connection before it reads everything: its response counts.
     let _ = within("the bytes to be written", stream.write_all(bytes.as_ref())).await;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let _ = within(
         "the server to close the connection",
-        stream.read_to_end(&mut answer),
+        stream.read_to_end(&mut response),
     )
     .await;
-    String::from_utf8(answer).expect("an answer of text")
+    String::from_utf8(response).expect("a response of text")
 }
 
 /// How a body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// In order: the last chunk, or all of Content-Length.
+    /// With the last chunk, or with all of Content-Length.
     Complete,
-    /// The connection went away before that (or, without either framing, at all).
+    /// The connection ended too early, or the body has no framing.
     Cut,
 }
 
-/// How the body is framed (RFC 9112, section 6.3).
+/// The framing of a body (RFC 9112, section 6.3).
 #[derive(Debug)]
 enum Framing {
     Chunked(Dechunker),
@@ -157,20 +163,20 @@ enum Framing {
     UntilClose,
 }
 
-/// A response whose body is read as it comes.
+/// A response whose body is read piece by piece.
 #[derive(Debug)]
 pub struct Response {
     /// `200`
     pub status: u16,
-    /// As sent, in order.
+    /// The headers as sent, in order.
     pub headers: Vec<(String, String)>,
-    /// The body so far, chunk framing and coding removed.
+    /// The body so far, without framing and compression.
     pub body: Vec<u8>,
-    /// Where each chunk that is complete ended, in bytes of the body; empty without chunked framing.
+    /// The end of each complete chunk as a position in the body; empty without chunked framing.
     pub chunk_ends: Vec<usize>,
-    /// Bytes of the body as they were sent, chunk framing removed.
+    /// The length of the body before decompression.
     pub encoded_bytes: usize,
-    /// `None` while the body goes on.
+    /// `None` until the body ends.
     pub end: Option<End>,
     stream: TcpStream,
     framing: Framing,
@@ -178,13 +184,13 @@ pub struct Response {
 }
 
 impl Response {
-    async fn read_head(stream: TcpStream, to_head: bool) -> Self {
-        Self::try_read_head(stream, to_head)
+    async fn read_head(stream: TcpStream, is_head_request: bool) -> Self {
+        Self::try_read_head(stream, is_head_request)
             .await
             .unwrap_or_else(|err| panic!("{err}"))
     }
 
-    async fn try_read_head(mut stream: TcpStream, to_head: bool) -> Result<Self, String> {
+    async fn try_read_head(mut stream: TcpStream, is_head_request: bool) -> Result<Self, String> {
         let mut bytes = Vec::new();
         let head_end = loop {
             if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -205,7 +211,7 @@ impl Response {
         let text = String::from_utf8(bytes).expect("a head of text");
         let (status, headers) =
             parse_head(&text).unwrap_or_else(|| panic!("not a response's head: {text:?}"));
-        let framing = framing(status, &headers, to_head);
+        let framing = framing(status, &headers, is_head_request);
         let mut response = Self {
             status,
             headers,
@@ -218,11 +224,11 @@ impl Response {
             decoder: None,
         };
         response.decoder = response.header("content-encoding").map(Decoder::new);
-        response.take_in(&rest);
+        response.handle_bytes(&rest);
         Ok(response)
     }
 
-    /// The first header of this name, in any case.
+    /// The first header with this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -230,7 +236,7 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Waits for more of the body; false at its end. `what` is what the caller hopes for.
+    /// Waits for more of the body. Returns false at its end. `what` appears in failures.
     pub async fn read_more(&mut self, what: &str) -> bool {
         if self.end.is_some() {
             return false;
@@ -239,18 +245,18 @@ impl Response {
         let Ok(read) = timeout(TIMEOUT, self.stream.read_buf(&mut bytes)).await else {
             panic!("waited {TIMEOUT:?} for {what}; {}", self.received());
         };
-        // A reset connection is as gone as a closed one.
+        // A reset ends the connection, as a close does.
         if read.is_err() || bytes.is_empty() {
             self.end = Some(End::Cut);
             return false;
         }
-        self.take_in(&bytes);
+        self.handle_bytes(&bytes);
         true
     }
 
-    /// The whole body of a response that ends.
+    /// Reads the whole body.
     pub async fn text(&mut self) -> String {
-        // A stream would go on for ever, its heartbeats ending no wait of `read_more`.
+        // The heartbeats of a stream would extend the limit of `read_more` for ever.
         within("the end of the body", async {
             while self.read_more("the end of the body").await {}
         })
@@ -258,13 +264,13 @@ impl Response {
         String::from_utf8(self.body.clone()).expect("a body of text")
     }
 
-    /// The JSON body of a response that ends, a problem's for example.
+    /// Reads the whole body as JSON.
     pub async fn json(&mut self) -> serde_json::Value {
         let text = self.text().await;
         serde_json::from_str(&text).unwrap_or_else(|err| panic!("not JSON: {err}: {text:?}"))
     }
 
-    /// Closes the connection when exactly `bytes` of the body have been received, and returns these.
+    /// Closes the connection after exactly `bytes` of the body, and returns them.
     pub async fn cut_at(mut self, bytes: usize) -> Vec<u8> {
         while self.body.len() < bytes {
             assert!(
@@ -277,7 +283,7 @@ impl Response {
         self.body
     }
 
-    /// What came, for failures: status and the end of the body.
+    /// The status and the end of the body, for failures.
     pub fn received(&self) -> String {
         let tail = &self.body[self.body.len().saturating_sub(2000)..];
         format!(
@@ -290,29 +296,31 @@ impl Response {
         )
     }
 
-    /// Whether the coding of the body has come to an end that it may have; one that is not coded has.
+    /// Checks that the content coding is complete. An uncompressed body is.
     ///
     /// # Errors
-    /// It has not; says why.
+    /// It is incomplete.
     pub fn check_coding_complete(&mut self) -> Result<(), String> {
-        self.decoder.as_mut().map_or(Ok(()), Decoder::ended)
+        self.decoder
+            .as_mut()
+            .map_or(Ok(()), Decoder::check_complete)
     }
 
-    fn take_in(&mut self, bytes: &[u8]) {
+    fn handle_bytes(&mut self, bytes: &[u8]) {
         match &mut self.framing {
             Framing::Chunked(dechunker) => {
-                let (mut coded, mut ends) = (Vec::new(), Vec::new());
-                let complete = dechunker.feed(bytes, &mut coded, &mut ends);
+                let (mut encoded, mut ends) = (Vec::new(), Vec::new());
+                let complete = dechunker.feed(bytes, &mut encoded, &mut ends);
                 let complete = complete.unwrap_or_else(|err| {
                     panic!("chunked framing is broken: {err}; {}", self.received())
                 });
                 let mut begin = 0;
                 for end in ends {
-                    self.decode(&coded[begin..end]);
+                    self.decode(&encoded[begin..end]);
                     self.chunk_ends.push(self.body.len());
                     begin = end;
                 }
-                self.decode(&coded[begin..]);
+                self.decode(&encoded[begin..]);
                 self.end = complete.then_some(End::Complete);
             }
             &mut Framing::Length(length) => {
@@ -359,14 +367,14 @@ fn parse_head(text: &str) -> Option<(u16, Vec<(String, String)>)> {
     Some((status, lines.map(header).collect::<Option<_>>()?))
 }
 
-fn framing(status: u16, headers: &[(String, String)], to_head: bool) -> Framing {
+fn framing(status: u16, headers: &[(String, String)], is_head_request: bool) -> Framing {
     let value = |wanted: &str| {
         headers
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
             .map(|(_, value)| value.as_str())
     };
-    if to_head || matches!(status, 100..=199 | 204 | 304) {
+    if is_head_request || matches!(status, 100..=199 | 204 | 304) {
         Framing::Length(0)
     } else if value("transfer-encoding")
         .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
