@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::admin::{Cluster, NewRecord, unique};
+use crate::support::admin::{NewRecord, unique};
 use crate::support::numbered::to_i64;
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::{Frame, record};

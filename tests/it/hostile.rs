@@ -223,9 +223,9 @@ on_both_brokers!(
                 let mut unanswered = Vec::new();
                 for mut stream in std::mem::take(&mut waiting) {
                     if is_answered(&mut stream).await {
-                        answered += 1
+                        answered += 1;
                     } else {
-                        unanswered.push(stream)
+                        unanswered.push(stream);
                     }
                 }
                 waiting = unanswered;

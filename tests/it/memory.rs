@@ -80,7 +80,7 @@ on_both_brokers!(
                 .send(server.address)
                 .await;
             if response.status == 200 {
-                open.push(response)
+                open.push(response);
             } else {
                 refused = Some(response);
                 break;

@@ -172,7 +172,7 @@ async fn read_backlog(records: usize) {
     let during = live.delays();
     println!(
         "20 clients read {records} records each in {} ms; 500 live clients got {last} events, \
-         before {:?} ms and meanwhile {:?} ms",
+         delays before: {}; meanwhile: {}",
         took.as_millis(),
         before,
         during

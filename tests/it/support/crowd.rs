@@ -2,6 +2,7 @@
 //! or repeated: the events of partition p of P are numbered p, p + P, p + 2 P, ... (see
 //! [`crowd_records`]).
 
+use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,6 +71,13 @@ pub struct Delays {
     pub p99: i64,
     /// The longest delay.
     pub max: i64,
+}
+
+impl Display for Delays {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { median, p99, max } = self;
+        write!(f, "median {median} ms, p99 {p99} ms, maximum {max} ms")
+    }
 }
 
 #[derive(Debug, Default)]
