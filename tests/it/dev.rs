@@ -1,4 +1,4 @@
-//! `eventstreams dev` as a program: rates, signals, a folder that is kept.
+//! `eventstreams dev` as a program: rates, signals, a persistent folder.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -11,10 +11,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::admin::{Cluster, LogRecord};
 use crate::support::deadline::{eventually, within};
 
-/// A signal ends it within a second; here, where all is slow and shared, within so much.
+/// A signal ends it within a second. This limit allows for a slow, shared machine.
 const SOON: Duration = Duration::from_secs(10);
 
-/// `eventstreams dev` on free ports; dropped, it is killed.
+/// `eventstreams dev` on free ports. Dropping it kills it.
 struct Dev(Child);
 
 impl Dev {
@@ -27,10 +27,10 @@ impl Dev {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self(child.spawn().expect("the program is there"))
+        Self(child.spawn().expect("the program starts"))
     }
 
-    /// Its broker, once it is up.
+    /// Its broker, once it is ready.
     async fn cluster(&mut self) -> Cluster {
         let stdout = self.0.stdout.take().expect("standard output is a pipe");
         let address = tokio::task::spawn_blocking(move || {
@@ -41,7 +41,7 @@ impl Dev {
                 .find(|line| line.contains("embedded Kafka broker"))
                 .expect("a greeting");
             let (_, address) = greeting.rsplit_once(' ').expect("words");
-            // Whoever closes the pipe ends a program that prints.
+            // A closed pipe would end the program when it prints.
             std::thread::spawn(move || lines.count());
             address.trim_end_matches(')').to_owned()
         });
@@ -53,7 +53,7 @@ impl Dev {
             .ok()
             .and_then(Pid::from_raw)
             .expect("a process id");
-        kill_process(pid, signal).expect("it is there");
+        kill_process(pid, signal).expect("the process exists");
     }
 
     async fn wait_for_exit(&mut self) -> ExitStatus {
@@ -87,7 +87,7 @@ fn ids(records: &[LogRecord]) -> BTreeSet<String> {
     records.iter().map(id).collect()
 }
 
-/// The log when it has `count` records.
+/// The log, once it has `count` records.
 async fn log_of(cluster: &Cluster, count: usize) -> Vec<LogRecord> {
     eventually(format!("{count} records"), async || {
         let log = cluster.log(TOPIC).await;
@@ -97,7 +97,7 @@ async fn log_of(cluster: &Cluster, count: usize) -> Vec<LogRecord> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_is_kept_is_gone_on_from() {
+async fn a_persistent_folder_is_continued() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |folder: &Path| folder.to_str().expect("text").to_owned();
     let args = ["--rate", "20", "--data", &path(folder.path())];
@@ -121,8 +121,8 @@ async fn a_folder_that_is_kept_is_gone_on_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signal_ends_it_at_once_also_while_it_makes_the_past() {
-    // The past is twenty thousand events.
+async fn a_signal_ends_it_at_once_while_it_produces_history() {
+    // The history has twenty thousand events.
     let mut dev = Dev::start(&["--rate", "33"]);
     let cluster = dev.cluster().await;
     log_of(&cluster, 1).await;
@@ -134,12 +134,12 @@ async fn a_signal_ends_it_at_once_also_while_it_makes_the_past() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rate_that_no_machine_makes_is_refused_in_words() {
+async fn an_impossible_rate_is_refused_with_a_message() {
     for rate in ["100000", "0", "many"] {
         let output = Command::new(env!("CARGO_BIN_EXE_eventstreams"))
             .args(["dev", "--rate", rate])
             .output();
-        let output = output.expect("the program is there");
+        let output = output.expect("the program starts");
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{words}");
         assert!(

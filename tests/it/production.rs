@@ -1,5 +1,6 @@
-//! A file of the form that the Node service's Helm chart renders, started unchanged: only where things are is replaced, through the
-//! environment. What production does with it while it runs: lists are edited, the URL of stream configuration goes away.
+//! A file as the Helm chart of the Node service renders it, used unchanged: the environment
+//! replaces only addresses. Covers what happens in production: lists are edited, and the URL of the
+//! stream configuration fails.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,8 @@ use crate::support::program::Program;
 use crate::support::sse::Subscriber;
 use crate::support::wire::Request;
 
-/// Named and shaped as in production, with a wrong address wherever the environment has to replace it.
+/// Names and structure of production, with a wrong address wherever the environment must replace
+/// it.
 const RENDERED: &str = "\
 # service-runner EventStreams app config.yaml.
 service_name: eventstreams
@@ -157,7 +159,8 @@ fn answer(streams: &[&str]) -> Value {
     json!({"streams": streams.iter().map(configured).collect::<serde_json::Map<_, _>>()})
 }
 
-/// Production in small: two public streams and one that is configured only, on topics that no other test uses.
+/// A small production: two public streams and one that is only configured, on topics that no other
+/// test uses.
 struct Production {
     cluster: Cluster,
     process: Program,
@@ -171,7 +174,7 @@ impl Production {
         Self::start_with(cluster, &[]).await
     }
 
-    /// With more in its environment.
+    /// [`Self::start`] with more environment variables.
     async fn start_with(cluster: Cluster, more: &[(&str, &str)]) -> Self {
         let suffix = unique("").replace('.', "");
         let names = ["first", "second", "third"].map(|name| format!("{name}.{suffix}"));
@@ -214,16 +217,16 @@ impl Production {
     }
 
     async fn produce(&self, stream: usize, n: i64, title: &str) {
-        let value = format!(
-            r#"{{"n":{n},"meta":{{"domain":"ru.wikipedia.org"}},"page_title":"{title}","performer":{{"user_text":"Somebody"}}}}"#
-        );
+        let meta = r#""meta":{"domain":"ru.wikipedia.org"}"#;
+        let performer = r#""performer":{"user_text":"Somebody"}"#;
+        let value = format!(r#"{{"n":{n},{meta},"page_title":"{title}",{performer}}}"#);
         let topic = format!("eqiad.{}", self.names[stream]);
         self.cluster
             .produce(NewRecord::new(&topic, 0, 1_700_000_000_000 + n, value))
             .await;
     }
 
-    /// Writes the file with this instead of that, and waits until it was read.
+    /// Replaces `from` by `to` in the file and waits for the reload.
     async fn edit(&mut self, from: &str, to: &str) {
         let reloads = "eventstreams_config_reloads_total{reason=\"ok\"}";
         let before = self.process.metric(reloads).await;
@@ -246,103 +249,206 @@ impl Production {
     }
 }
 
-on_both_brokers! {
-    async fn the_rendered_file_starts_unchanged_and_its_lists_are_edited_while_it_runs(cluster: Cluster) {
+on_both_brokers!(
+    async fn the_rendered_file_starts_unchanged_and_can_be_edited(cluster: Cluster) {
         let mut production = Production::start(cluster).await;
         let [_, second, third] = production.names.clone();
         let mut unaffected = production.subscribe("first", "192.0.2.1").await;
         let mut affected = production.subscribe(&second, "192.0.2.2").await;
-        assert!(production.reads(&mut unaffected, 1, "12-я отдельная бригада").await.get("performer").is_none());
-        assert!(production.reads(&mut unaffected, 2, "Ещё не названа").await.get("performer").is_some());
+        assert!(
+            production
+                .reads(&mut unaffected, 1, "12-я отдельная бригада")
+                .await
+                .get("performer")
+                .is_none()
+        );
+        assert!(
+            production
+                .reads(&mut unaffected, 2, "Ещё не названа")
+                .await
+                .get("performer")
+                .is_some()
+        );
         assert_eq!(production.status(&third).await, 400);
 
-        production.edit(&format!("- {second}"), &format!("- {third}")).await;
+        production
+            .edit(&format!("- {second}"), &format!("- {third}"))
+            .await;
         assert_eq!(affected.event().await.json()["type"], "stream_gone");
-        assert_eq!((production.status(&second).await, production.status(&third).await), (400, 200));
-        production.edit("- 12-я отдельная бригада", "- Ещё не названа").await;
-        assert!(production.reads(&mut unaffected, 3, "Ещё не названа").await.get("performer").is_none());
-        assert!(production.reads(&mut unaffected, 4, "12-я отдельная бригада").await.get("performer").is_some());
-        // At start. What the file says takes effect without it.
+        assert_eq!(
+            (
+                production.status(&second).await,
+                production.status(&third).await
+            ),
+            (400, 200)
+        );
+        production
+            .edit("- 12-я отдельная бригада", "- Ещё не названа")
+            .await;
+        assert!(
+            production
+                .reads(&mut unaffected, 3, "Ещё не названа")
+                .await
+                .get("performer")
+                .is_none()
+        );
+        assert!(
+            production
+                .reads(&mut unaffected, 4, "12-я отдельная бригада")
+                .await
+                .get("performer")
+                .is_some()
+        );
+        // Only at start: the file takes effect without the URL.
         assert_eq!(production.configs.asked.load(Ordering::SeqCst), 1);
 
-        let held = [production.subscribe("first", "192.0.2.3").await, production.subscribe("first", "192.0.2.3").await];
-        let over = Request::get("/v2/stream/first").header("X-Client-IP", "192.0.2.3").send(production.process.address).await;
+        let held = [
+            production.subscribe("first", "192.0.2.3").await,
+            production.subscribe("first", "192.0.2.3").await,
+        ];
+        let over = Request::get("/v2/stream/first")
+            .header("X-Client-IP", "192.0.2.3")
+            .send(production.process.address)
+            .await;
         assert_eq!(over.status, 429);
         drop(held);
     }
 
-    async fn a_url_that_goes_away_changes_nothing(cluster: Cluster) {
+    async fn an_unreachable_url_changes_nothing(cluster: Cluster) {
         let mut production = Production::start(cluster).await;
         let [_, second, _] = production.names.clone();
         let mut unaffected = production.subscribe("first", "192.0.2.1").await;
         production.configs.serving.abort();
         production.process.signal(Signal::HUP);
         let failed = "eventstreams_config_reloads_total{reason=\"failed\"}";
-        let told = async || (production.process.metric(failed).await > 0).then_some(());
-        crate::support::deadline::eventually("the failure to be counted", told).await;
-        production.process.wait_for_log("an error", |line| line["log.level"] == "error").await;
+        let failed_once = async || (production.process.metric(failed).await > 0).then_some(());
+        crate::support::deadline::eventually("the failure to be counted", failed_once).await;
+        production
+            .process
+            .wait_for_log("an error", |line| line["log.level"] == "error")
+            .await;
         production.reads(&mut unaffected, 1, "a").await;
         assert_eq!(production.status(&second).await, 200);
-        // Who edits a page must not stay to be seen because some URL is down.
-        production.edit("- 12-я отдельная бригада", "- Ещё не названа").await;
-        assert!(production.reads(&mut unaffected, 2, "Ещё не названа").await.get("performer").is_none());
+        // An unreachable URL must not keep the editors of a page visible.
+        production
+            .edit("- 12-я отдельная бригада", "- Ещё не названа")
+            .await;
+        assert!(
+            production
+                .reads(&mut unaffected, 2, "Ещё не названа")
+                .await
+                .get("performer")
+                .is_none()
+        );
         production.edit(&format!("      - {second}\n"), "").await;
         assert_eq!(production.status(&second).await, 400);
         production.reads(&mut unaffected, 3, "a").await;
     }
 
-    /// The URL is asked again meanwhile, and again after the edit.
-    async fn an_edit_does_not_wait_for_a_url_that_never_answers(cluster: Cluster) {
+    /// The URL is fetched again meanwhile, and again after the edit.
+    async fn an_edit_does_not_wait_for_an_unresponsive_url(cluster: Cluster) {
         let options = "{headers: {Host: meta.wikimedia.org}, timeout: 30000}";
-        let mut production = Production::start_with(cluster, &[("STREAM_CONFIG_URI_OPTIONS", options)]).await;
+        let mut production =
+            Production::start_with(cluster, &[("STREAM_CONFIG_URI_OPTIONS", options)]).await;
         let mut unaffected = production.subscribe("first", "192.0.2.1").await;
         production.configs.now_answers_nothing();
         let before = production.configs.asked.load(Ordering::SeqCst);
         production.process.signal(Signal::HUP);
         for (edits, page) in ["Ещё не названа", "И эта"].into_iter().enumerate() {
-            let asks = async || (production.configs.asked.load(Ordering::SeqCst) > before + edits).then_some(());
-            crate::support::deadline::eventually("the URL to be asked", asks).await;
-            production.edit("- 12-я отдельная бригада", &format!("- 12-я отдельная бригада\n        - {page}")).await;
+            let asks = async || {
+                (production.configs.asked.load(Ordering::SeqCst) > before + edits).then_some(())
+            };
+            crate::support::deadline::eventually("a request to the URL", asks).await;
+            production
+                .edit(
+                    "- 12-я отдельная бригада",
+                    &format!("- 12-я отдельная бригада\n        - {page}"),
+                )
+                .await;
         }
-        assert_eq!(production.process.metric("eventstreams_config_reloads_total{reason=\"failed\"}").await, 0, "it still asks");
-        assert!(production.reads(&mut unaffected, 1, "Ещё не названа").await.get("performer").is_none());
-        assert!(production.reads(&mut unaffected, 2, "И эта").await.get("performer").is_none());
+        assert_eq!(
+            production
+                .process
+                .metric("eventstreams_config_reloads_total{reason=\"failed\"}")
+                .await,
+            0,
+            "the request is still open"
+        );
+        assert!(
+            production
+                .reads(&mut unaffected, 1, "Ещё не названа")
+                .await
+                .get("performer")
+                .is_none()
+        );
+        assert!(
+            production
+                .reads(&mut unaffected, 2, "И эта")
+                .await
+                .get("performer")
+                .is_none()
+        );
     }
 
-    async fn sighup_asks_the_url_again(cluster: Cluster) {
+    async fn sighup_fetches_the_url_again(cluster: Cluster) {
         let mut production = Production::start(cluster).await;
         let [first, second, third] = production.names.clone();
         let mut unaffected = production.subscribe("first", "192.0.2.1").await;
-        // Allowed, and configured nowhere: planned, or decommissioned.
-        production.edit(&format!("- {second}\n"), &format!("- {third}\n      - {third}.planned\n")).await;
-        assert_eq!((production.status(&third).await, production.status(&format!("{third}.planned")).await), (200, 410));
+        // Allowed but not configured: planned or decommissioned.
+        production
+            .edit(
+                &format!("- {second}\n"),
+                &format!("- {third}\n      - {third}.planned\n"),
+            )
+            .await;
+        assert_eq!(
+            (
+                production.status(&third).await,
+                production.status(&format!("{third}.planned")).await
+            ),
+            (200, 410)
+        );
         let mut affected = production.subscribe(&third, "192.0.2.2").await;
 
         production.configs.now_answers(&[&first, &second]);
         production.process.signal(Signal::HUP);
         let last = affected.event().await;
-        assert_eq!((last.event.as_deref(), &last.json()["type"]), (Some("error"), &"stream_gone".into()));
+        assert_eq!(
+            (last.event.as_deref(), &last.json()["type"]),
+            (Some("error"), &"stream_gone".into())
+        );
         assert_eq!(production.status(&third).await, 410);
         let gone = Request::get(format!("/v2/stream/{third}")).header("X-Client-IP", "192.0.2.98");
         let problem = gone.send(production.process.address).await.json().await;
-        assert_eq!((&problem["type"], &problem["title"]), (&"stream_gone".into(), &"Stream Gone".into()));
+        assert_eq!(
+            (&problem["type"], &problem["title"]),
+            (&"stream_gone".into(), &"Stream Gone".into())
+        );
         production.reads(&mut unaffected, 1, "a").await;
     }
 
-    async fn the_url_is_asked_again_after_the_ttl_and_its_last_good_answer_serves_a_start_without_it(cluster: Cluster) {
+    async fn the_url_is_fetched_after_its_ttl_and_cached_for_a_start(cluster: Cluster) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let kept = folder.path().join("kept.json").display().to_string();
-        let more = [("STREAM_CONFIG_TTL", "1"), ("STREAM_CONFIG_CACHE_FILE", kept.as_str())];
+        let more = [
+            ("STREAM_CONFIG_TTL", "1"),
+            ("STREAM_CONFIG_CACHE_FILE", kept.as_str()),
+        ];
         let mut production = Production::start_with(cluster, &more).await;
         let [first, second, third] = production.names.clone();
-        production.edit(&format!("- {second}"), &format!("- {third}")).await;
+        production
+            .edit(&format!("- {second}"), &format!("- {third}"))
+            .await;
         let mut affected = production.subscribe(&third, "192.0.2.2").await;
         production.configs.now_answers(&[&first, &second]);
         assert_eq!(affected.event().await.json()["type"], "stream_gone");
 
         production.configs.serving.abort();
         let env = [
-            ("KAFKA__METADATA_BROKER_LIST", production.cluster.brokers.as_str()),
+            (
+                "KAFKA__METADATA_BROKER_LIST",
+                production.cluster.brokers.as_str(),
+            ),
             ("KAFKA__SECURITY_PROTOCOL", "plaintext"),
             ("STREAM_CONFIG_URI", &production.configs.uri),
         ];
@@ -350,6 +456,10 @@ on_both_brokers! {
         production.process.wait_until_ready().await;
         let mut subscriber = production.subscribe("first", "192.0.2.1").await;
         production.reads(&mut subscriber, 1, "a").await;
-        assert_eq!(production.status(&third).await, 410, "as the URL said last");
+        assert_eq!(
+            production.status(&third).await,
+            410,
+            "as in the last response of the URL"
+        );
     }
-}
+);
