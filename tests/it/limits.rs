@@ -275,7 +275,7 @@ on_both_brokers!(
             refused.json().await["detail"]
                 .as_str()
                 .expect("a detail")
-                .contains("at most 1 a second")
+                .contains("at most 1 per second")
         );
         assert_eq!(
             from("192.0.2.2").send(server.address).await.status,

@@ -42,7 +42,8 @@ fn unknown_stream_rows(topic: &str, hidden: &str) -> Vec<Row> {
 }
 
 fn page_rows() -> Vec<Row> {
-    let missing = ["name of a stream is missing", STREAM_LIST];
+    let pages = "See /?doc for the list of streams, or /?spec for programs.";
+    let missing = ["name of a stream is missing", pages];
     vec![
         get(
             "/v2/stream/a,b,c,d,e,f",
