@@ -1,4 +1,5 @@
-//! The one parser of `Last-Event-ID`: untrusted text in, positions asked for out, or an error that says what is wrong where.
+//! The one parser of `Last-Event-ID`: untrusted text in, requested positions out, or an error that
+//! names the first fault.
 
 use std::collections::HashMap;
 
@@ -9,37 +10,39 @@ use serde_json::value::RawValue;
 use super::{LogId, Offset, Partition, TimestampMs};
 use crate::stream::Topic;
 
-/// The longest id that is read, in bytes. One entry is about 100 bytes long: this is room for 600 partitions, where
-/// all public streams of Wikimedia together have some 70, and more than most servers and proxies let into one header.
+/// The longest id that is accepted, in bytes. An entry takes about 100 bytes: this is room for 600
+/// partitions. All public streams of Wikimedia together have some 70, and most servers and proxies
+/// accept less in one header.
 pub const ID_BYTES_MAX: usize = 64 * 1024;
 
 /// The most entries that an id may have. Only plain topic names are short enough to come near.
 pub const ID_ENTRIES_MAX: usize = 4096;
 
-/// What a client's id asks for: a checked list of entries, at most one for each topic and partition. Whether the topics and
-/// partitions exist and may be read is not known here.
+/// What a client's id requests: a checked list of entries, at most one for each topic and
+/// partition. Whether the topics and partitions exist and may be read is not known here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastEventId {
     entries: Vec<IdEntry>,
 }
 
-/// What an id says of one partition, or of a whole topic.
+/// What an id requests of one partition, or of a whole topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdEntry {
-    /// The topic: any string but an empty one.
+    /// The topic: any string that is not empty.
     pub topic: Topic,
-    /// The partition, not negative. `None` when only the topic is named; then `position` is `Unset`.
+    /// The partition, not negative. `None` when only the topic is named; then `position` is
+    /// `Unset`.
     pub partition: Option<Partition>,
     /// Where to begin.
     pub position: RequestedPosition,
 }
 
-/// Where an id asks to begin in a partition.
+/// Where an id requests to begin in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestedPosition {
-    /// Named without a position: at `since` when that is given, else live.
+    /// Named without a position: at `since` if that is given, else live.
     Unset,
-    /// Live: what comes from now on (`offset: -1`).
+    /// Live: records from now on (`offset: -1`).
     Live,
     /// At the start of the log (`offset: -2`).
     Earliest,
@@ -47,7 +50,8 @@ pub enum RequestedPosition {
     Offset(Offset),
     /// At the first record whose timestamp is not earlier than this; not negative.
     Timestamp(TimestampMs),
-    /// At the offset where the log is the one that the id was written for, else at the timestamp; neither negative.
+    /// At the offset if the log is the one for which the id was written, else at the timestamp;
+    /// neither is negative.
     Both {
         /// The next offset to read.
         next: Offset,
@@ -58,42 +62,46 @@ pub enum RequestedPosition {
     },
 }
 
-/// Why an id is refused: the detail of the problem that the client gets (protocol §3, `invalid_last_event_id`, status 400).
+/// Why an id is refused: the detail of the problem that the client gets (docs/protocol.md,
+/// "Errors", `invalid_last_event_id`, status 400).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LastEventIdError {
     /// Longer than [`ID_BYTES_MAX`].
-    #[error("the id is {bytes} bytes long; at most {ID_BYTES_MAX} are read")]
+    #[error("the id is {bytes} bytes long; the limit is {ID_BYTES_MAX}")]
     TooLong {
         /// Its length.
         bytes: usize,
     },
     /// Not JSON.
     #[error(
-        "the id is not JSON ({0}); send back the `id` of the last event as it came, or an array like {EXAMPLE}"
+        "the id is not JSON ({0}); \
+         send the `id` of the last event unchanged, or an array like {EXAMPLE}"
     )]
     NotJson(String),
-    /// JSON, but no array.
+    /// JSON, but not an array.
     #[error(
-        "the id is not a JSON array; send back the `id` of the last event as it came, or an array like {EXAMPLE}"
+        "the id is not a JSON array; \
+         send the `id` of the last event unchanged, or an array like {EXAMPLE}"
     )]
     NotArray,
-    /// An array without entries, which nobody was given.
+    /// An array without entries: no client ever gets such an id.
     #[error(
-        "the id is an empty array; leave it away to begin live, or send back the `id` of the last event as it came"
+        "the id is an empty array; \
+         omit it to begin live, or send the `id` of the last event unchanged"
     )]
     Empty,
     /// More than [`ID_ENTRIES_MAX`].
-    #[error("the id has {entries} entries; at most {ID_ENTRIES_MAX} are read")]
+    #[error("the id has {entries} entries; the limit is {ID_ENTRIES_MAX}")]
     TooManyEntries {
-        /// How many.
+        /// How many it has.
         entries: usize,
     },
     /// An entry is wrong.
     #[error("entry {index} of the id (counted from 0): {error}")]
     Entry {
-        /// Which, counted from 0.
+        /// Its index, from 0.
         index: usize,
-        /// What is wrong with it.
+        /// Its fault.
         error: EntryError,
     },
 }
@@ -106,19 +114,19 @@ pub enum EntryError {
     /// Neither an object nor a string.
     #[error("it is neither an object nor the name of a topic")]
     NotEntry,
-    /// An object in which a name stands twice or cannot be read.
-    #[error("it cannot be read: {0}")]
+    /// An object with a duplicate key, or one that cannot be parsed.
+    #[error("it cannot be parsed: {0}")]
     Malformed(String),
-    /// No `topic`, or one that is no string or empty.
+    /// No `topic`, or one that is empty or not a string.
     #[error("`topic` must be the name of a topic")]
     NoTopic,
-    /// A number that is none, or no integer of 64 bits (`partition`: 32).
+    /// A value that is not an integer of 64 bits (`partition`: of 32).
     #[error("`{0}` must be an integer")]
     NotInteger(&'static str),
     /// A negative partition.
     #[error("`partition` must not be negative")]
     NegativePartition,
-    /// A negative offset that means nothing.
+    /// A negative offset without a meaning.
     #[error("`offset` must be the next offset to read, or -1 for live, or -2 for the earliest")]
     NegativeOffset,
     /// A negative timestamp.
@@ -127,26 +135,30 @@ pub enum EntryError {
     /// `offset` or `timestamp`, but no `partition`.
     #[error("a position needs a `partition`")]
     NoPartition,
-    /// Another entry says something else of the same partition.
-    #[error("entry {first} gives another position for the same topic and partition")]
+    /// Another entry requests another position for the same partition.
+    #[error("entry {first} has another position for the same topic and partition")]
     Conflict {
-        /// The other entry, counted from 0.
+        /// The index of the other entry, from 0.
         first: usize,
     },
 }
 
 impl LastEventId {
-    /// Reads an id as a client sent it (protocol §2): a JSON array of `{topic, partition, offset, timestamp}` with both or one
-    /// of the positions, or none, or of plain topic names, in any mixture.
+    /// Parses an id as a client sent it (docs/protocol.md, "Where a stream begins"): a JSON array
+    /// of `{topic, partition, offset, timestamp}` with both positions, one or none, or of plain
+    /// topic names, in any mixture.
     ///
-    /// * Any order of keys; unknown keys are ignored; `null` counts as not there.
-    /// * Integers may be spelled as JSON allows (`42`, `42.0`, `4.2e1`): JSON libraries without integers write such.
-    /// * `log` counts beside an offset and a timestamp; a text that is no [`LogId`] names another log.
-    /// * `offset` -1 is live and -2 the earliest. A `timestamp` beside -1 counts: beginning there misses what live would.
-    ///   Beside -2 it does not: the start of the log misses nothing either.
-    /// * The same partition twice is an error, unless both entries say the same; then the second is dropped.
-    /// * An empty text is as no id: clients that have not yet received an event send such. An empty array is an
-    ///   error: whoever sends it has lost the entries that it had.
+    /// * Keys may have any order; unknown keys are ignored; `null` counts as absent.
+    /// * Integers may be spelled as JSON allows (`42`, `42.0`, `4.2e1`): JSON libraries without
+    ///   integers write them so.
+    /// * `log` counts beside an offset and a timestamp; a text that is not a [`LogId`] names
+    ///   another log.
+    /// * `offset` -1 is live and -2 the earliest. A `timestamp` beside -1 counts: beginning there
+    ///   delivers what live would miss. Beside -2 it does not: the start of the log misses nothing.
+    /// * The same partition twice is an error, unless both entries are equal; then the second is
+    ///   dropped.
+    /// * An empty text counts as no id: clients that have not received an event yet send one. An
+    ///   empty array is an error: its sender has lost the entries that it had.
     ///
     /// # Errors
     ///
@@ -159,15 +171,7 @@ impl LastEventId {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let raws: Vec<&RawValue> = match serde_json::from_str(text) {
-            Ok(raws) => raws,
-            Err(_) => {
-                return Err(match serde_json::from_str::<IgnoredAny>(text) {
-                    Ok(_) => LastEventIdError::NotArray,
-                    Err(error) => LastEventIdError::NotJson(error.to_string()),
-                });
-            }
-        };
+        let raws = parse_array(text)?;
         if raws.is_empty() {
             return Err(LastEventIdError::Empty);
         }
@@ -197,18 +201,25 @@ impl LastEventId {
         Ok(Self { entries })
     }
 
-    /// The entries in the order in which the id has them.
+    /// The entries in the order of the id.
     pub fn entries(&self) -> &[IdEntry] {
         &self.entries
     }
 
-    /// Whether nothing is named.
+    /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// An entry's members, not yet understood; `null` reads as absent, unknown ones are skipped.
+fn parse_array(text: &str) -> Result<Vec<&RawValue>, LastEventIdError> {
+    serde_json::from_str(text).map_err(|_| match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => LastEventIdError::NotArray,
+        Err(error) => LastEventIdError::NotJson(error.to_string()),
+    })
+}
+
+/// An entry's members, not yet parsed; `null` counts as absent, unknown members are skipped.
 #[derive(Deserialize)]
 struct RawEntry<'a> {
     #[serde(borrow)]
@@ -286,21 +297,21 @@ fn parse_topic(raw: &str) -> Result<Topic, EntryError> {
     }
 }
 
-/// A `log` that is none of ours names another log.
+/// A text that is not a log id names another log.
 fn parse_log(raw: &str) -> LogId {
     let text = serde_json::from_str::<String>(raw).unwrap_or_default();
     LogId::parse(&text).unwrap_or(LogId::UNKNOWN)
 }
 
 fn parse_integer(name: &'static str, raw: Option<&RawValue>) -> Result<Option<i64>, EntryError> {
-    /// Up to here every integer is exactly one f64, and the other way round.
+    /// Up to here every integer is exactly one f64, and vice versa.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let Some(raw) = raw else { return Ok(None) };
     if let Ok(integer) = serde_json::from_str::<i64>(raw.get()) {
         return Ok(Some(integer));
     }
     match serde_json::from_str::<f64>(raw.get()) {
-        #[allow(
+        #[expect(
             clippy::cast_possible_truncation,
             reason = "an integer within the range where f64 is exact"
         )]

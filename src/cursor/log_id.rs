@@ -1,8 +1,8 @@
 //! Which log an offset was counted in.
 //!
-//! Kafka gives every cluster an id, and every topic a UUID that is new when the topic is made anew
-//! (brokers since 2.8, KIP-516). A short hash of both stands in each entry of an event id, so that
-//! any process can tell whether an offset belongs to the log that it reads.
+//! Kafka gives every cluster an id, and every topic a UUID, which changes when the topic is
+//! recreated (brokers since 2.8, KIP-516). Each entry of an event id holds a short hash of both, so
+//! that any process can check whether an offset belongs to the log that it reads.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use uuid::Uuid;
 /// A short name of one topic's log in one cluster: eight characters, four for the cluster and four
 /// for the topic, each six bits of a hash.
 ///
-/// Two clusters, or two topics of one cluster, have the same half by chance once in 16 million.
+/// Two clusters, or two topics of one cluster, share a half by chance once in 16 million.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogId {
     text: [u8; 8],
 }
 
-/// What a log id that came back says of the log that is read now.
+/// How the log id in a client's request relates to the log that is read now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogMatch {
-    /// The same log: its offsets count.
+    /// The same log: its offsets are valid.
     Same,
-    /// The topic was deleted and made anew in the same cluster.
+    /// The topic was deleted and recreated in the same cluster.
     Recreated,
     /// Another cluster's log.
     Other,
@@ -32,11 +32,11 @@ pub enum LogMatch {
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 impl LogId {
-    /// A log that is none of those that are read.
+    /// A log that no process reads.
     pub const UNKNOWN: Self = Self { text: *b"--------" };
 
-    /// The id of a topic's log. `topic` is Kafka's UUID of it or, for a broker that has none, its
-    /// name: a topic that is made anew is then not told from the one before.
+    /// The id of a topic's log. `topic` is Kafka's UUID or, for a broker that has none, its name: a
+    /// recreated topic then has the same id as the old one.
     #[must_use]
     pub fn new(cluster: &str, topic: TopicIdentity<'_>) -> Self {
         let topic = match topic {
@@ -65,7 +65,7 @@ impl LogId {
         std::str::from_utf8(&self.text).expect("base64url digits are ASCII")
     }
 
-    /// How an id that came back (`self`) relates to the log that is read now.
+    /// How the id that a client sent (`self`) relates to the log that is read now.
     #[must_use]
     pub fn compare(self, current: Self) -> LogMatch {
         if self == current {
@@ -78,7 +78,7 @@ impl LogId {
     }
 }
 
-/// What tells a topic's log from another's.
+/// What distinguishes a topic's log from another's.
 #[derive(Clone, Copy, Debug)]
 pub enum TopicIdentity<'a> {
     /// Kafka's topic id.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_tells_the_same_log_from_a_recreated_one_and_from_another_clusters() {
+    fn a_recreated_log_and_another_clusters_log_have_other_ids() {
         assert_eq!(id("a", 1).compare(id("a", 1)), LogMatch::Same);
         assert_eq!(id("a", 1).compare(id("a", 2)), LogMatch::Recreated);
         assert_eq!(id("a", 1).compare(id("b", 1)), LogMatch::Other);

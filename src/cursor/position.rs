@@ -18,7 +18,7 @@ macro_rules! number_type {
 }
 
 number_type! {
-    /// The number of a partition inside its topic, from 0.
+    /// The number of a partition in its topic, from 0.
     Partition(i32)
 }
 
@@ -68,9 +68,9 @@ fn milliseconds(duration: Duration) -> i64 {
 /// Where a subscriber is in one partition: its part of an event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The next offset to read in the log that the id was written for.
+    /// The next offset to read in the log for which the id was written.
     pub next: Offset,
-    /// The timestamp of the last record delivered or passed: from there on, reading this partition
-    /// on ANOTHER cluster, where offsets differ, misses nothing. 0 when it never held one.
+    /// The timestamp of the last record delivered or skipped. Reading this partition from there on
+    /// ANOTHER cluster, where offsets differ, misses nothing. 0 when it never held a record.
     pub timestamp: TimestampMs,
 }

@@ -1,26 +1,27 @@
-//! Where reading of one partition begins (protocol §2): the request, held against what the log says.
+//! Where reading of one partition begins (docs/protocol.md, "Where a stream begins"): the request,
+//! compared with what the log holds.
 //!
-//! Pure: the facts come in, a [`Decision`] comes out. The rule, for an entry with offset and timestamp:
+//! Pure: facts come in, a [`Decision`] comes out. The rule, for an entry with offset and timestamp:
 //!
 //! | the entry's `log` | reading begins at |
 //! |---|---|
-//! | is this log | the offset, whatever lies around it (holes, marks, compaction) |
-//! | is an older topic of this name and cluster | the start of the log, and the client is notified |
+//! | is this log | the offset, whatever surrounds it (holes, markers, compaction) |
+//! | is an older topic of this name and cluster | the start of the log, with a notice |
 //! | is another cluster's | the first record of the timestamp or later |
-//! | is absent | the offset where the record before it has that timestamp or cannot be had; else the timestamp |
+//! | is absent | the offset, unless the record before it has another timestamp; then by timestamp |
 //!
-//! Each entry is judged by itself. A position that cannot be had is never replaced silently.
+//! Each entry is judged alone. An unavailable position is never replaced silently.
 
 use super::{LogId, LogMatch, Offset, Position, RequestedPosition, TimestampMs};
 
-/// What a client wants of one partition, once its `log` was compared with the log that is read.
+/// What a client wants of one partition, once its `log` is compared with the log that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Live: what comes from now on.
+    /// Live: records from now on.
     Live,
     /// The log's first record.
     Earliest,
-    /// An offset of this log; the timestamp is known when the log is surely the same.
+    /// An offset of this log. The timestamp is known when the log is certainly the same.
     Offset {
         /// The next offset to read.
         next: Offset,
@@ -29,14 +30,14 @@ pub enum Target {
     },
     /// The first record of this time or later.
     Time(TimestampMs),
-    /// An offset that counts if the record before it has this timestamp or cannot be had.
+    /// An offset that is valid if the record before it has this timestamp or is unavailable.
     Unverified {
         /// The next offset to read.
         next: Offset,
         /// The timestamp of the record before it.
         timestamp: TimestampMs,
     },
-    /// The topic was made anew: all of its log, with notice.
+    /// The topic was recreated: its whole log, with a notice.
     Recreated {
         /// The offset in the old topic's log.
         old: Offset,
@@ -44,10 +45,11 @@ pub enum Target {
 }
 
 impl Target {
-    /// Compares what was asked with the log that is read; `current` is `None` where Kafka does not tell.
+    /// Compares the request with the log that is read; `current` is `None` where Kafka names no
+    /// log.
     #[must_use]
-    pub fn new(asked: RequestedPosition, current: Option<LogId>) -> Self {
-        match asked {
+    pub fn new(requested: RequestedPosition, current: Option<LogId>) -> Self {
+        match requested {
             RequestedPosition::Unset | RequestedPosition::Live => Self::Live,
             RequestedPosition::Earliest => Self::Earliest,
             RequestedPosition::Offset(next) => Self::Offset {
@@ -71,7 +73,7 @@ impl Target {
         }
     }
 
-    /// The time that is asked for, or that counts where the offset does not.
+    /// The requested time, or the one that applies where the offset is not valid.
     #[must_use]
     pub fn time(self) -> Option<TimestampMs> {
         match self {
@@ -84,7 +86,7 @@ impl Target {
         }
     }
 
-    /// What to ask the log, so that [`decide`] can answer; `None` when nothing has to be asked.
+    /// What to ask about the log for [`decide`]; `None` when nothing has to be asked.
     #[must_use]
     pub fn question(self) -> Option<LogQuestion> {
         let question = LogQuestion::default();
@@ -110,16 +112,16 @@ impl Target {
     }
 }
 
-/// What has to be found out about a partition's log, beside its start and end.
+/// What to find out about a partition's log, besides its start and end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogQuestion {
-    /// The timestamp of the record right before this offset is wanted.
+    /// The offset whose preceding record's timestamp is wanted.
     pub before: Option<Offset>,
-    /// The first offset whose record is at least as late as this is wanted.
+    /// The time whose first record is wanted: the first one that is not earlier.
     pub time: Option<TimestampMs>,
 }
 
-/// What the log said.
+/// The answer to a [`LogQuestion`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogAnswer {
     /// The log's first offset.
@@ -127,9 +129,9 @@ pub struct LogAnswer {
     /// The log's end: the offset that the next record gets.
     pub high: Offset,
     /// The timestamp of the record at the offset right before [`LogQuestion::before`]; `None` when
-    /// there is none (start of the log, compacted, a transaction's mark).
+    /// there is none (start of the log, compaction, a transaction marker).
     pub before: Option<TimestampMs>,
-    /// The timestamp of the first record at or after that offset, where there is none right before it.
+    /// The timestamp of the first record at or after that offset, when none is right before it.
     pub after: Option<TimestampMs>,
     /// The first record at or after [`LogQuestion::time`]; `None` when every record is earlier.
     pub by_time: Option<FoundByTime>,
@@ -142,20 +144,21 @@ pub struct LogAnswer {
 pub struct FoundByTime {
     /// Its offset.
     pub offset: Offset,
-    /// It is the first record of a log whose older records were deleted: some of that time may be gone.
+    /// It is the first record of a log whose older records were deleted: some of that time may be
+    /// missing.
     pub may_lack_older: bool,
 }
 
-/// Why a subscriber begins elsewhere than it asked to. Never a silent gap.
+/// Why a subscriber begins at another position than it requested. There is never a silent gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MovedReason {
-    /// The records asked for are gone: the log begins later.
+    /// The requested records are deleted: the log begins later.
     BelowLogStart,
-    /// The offset asked for is beyond the log's end.
+    /// The requested offset is beyond the log's end.
     AboveLogEnd,
-    /// The topic was deleted and made anew: its log begins again.
+    /// The topic was deleted and recreated: its log begins again.
     TopicRecreated,
-    /// The log lost its newest records (an unclean leader election) and goes on with others.
+    /// The log lost its newest records (an unclean leader election) and continues with others.
     LogTruncated,
 }
 
@@ -180,7 +183,7 @@ impl MovedReason {
     }
 }
 
-/// The position that a client asked for and did not get.
+/// A position that a client requested and that is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requested {
     /// An offset.
@@ -194,12 +197,12 @@ pub enum Requested {
 pub struct Decision {
     /// The position to begin at.
     pub position: Position,
-    /// What was asked for and why it cannot be had, when the client must be notified.
+    /// The requested position and why it is unavailable, when the client must be notified.
     pub moved: Option<(Requested, MovedReason)>,
 }
 
 impl Decision {
-    /// The position that was asked for.
+    /// The requested position.
     #[must_use]
     pub fn at(next: Offset, timestamp: TimestampMs) -> Self {
         Self {
@@ -223,8 +226,8 @@ impl Decision {
     }
 }
 
-/// Decides from the log's answer. `live` is the live position as it was BEFORE the log was asked:
-/// records that arrive meanwhile are after it.
+/// Decides from the log's answer. `live` is the live position from BEFORE the question: records
+/// that arrive meanwhile are after it.
 #[must_use]
 pub fn decide(target: Target, answer: &LogAnswer, live: Position) -> Decision {
     match target {
@@ -246,12 +249,12 @@ pub fn decide(target: Target, answer: &LogAnswer, live: Position) -> Decision {
             at.moved(next, MovedReason::BelowLogStart)
         }
         Target::Offset { next, timestamp } => {
-            // Without any record from there on, the last one before live is the last one before it.
+            // When no record follows, the last one before live is the last one before the offset.
             let known = timestamp.or(answer.before).or(answer.after);
             Decision::at(next, known.unwrap_or(live.timestamp))
         }
         Target::Unverified { next, timestamp } if next < answer.low => match answer.by_time {
-            // Older records are still here: the offset is another cluster's.
+            // Older records still exist: the offset is another cluster's.
             Some(found) if !found.may_lack_older => by_time(timestamp, answer, live),
             // The log's start is ahead of live where all records of a log were deleted.
             None if live.next > answer.low => {
@@ -276,7 +279,7 @@ fn by_time(time: TimestampMs, answer: &LogAnswer, live: Position) -> Decision {
             }
         }
         Some(found) => Decision::at(found.offset, time),
-        // Every record below the log's end is earlier, also those that are not read here yet.
+        // Every record below the log's end is earlier, even those that are not read here yet.
         None => match answer.last {
             Some(timestamp) if answer.high > live.next => Decision::at(answer.high, timestamp),
             _ => Decision::live(live),

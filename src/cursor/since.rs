@@ -1,4 +1,4 @@
-//! `since`: the time from which a client asks for events.
+//! `since`: the time from which a client wants events.
 
 use jiff::civil::Time;
 use jiff::fmt::temporal::Pieces;
@@ -6,19 +6,20 @@ use jiff::tz::Offset as UtcOffset;
 
 use super::TimestampMs;
 
-/// The longest text that is tried, in bytes: longer than any time is.
+/// The longest text that is parsed, in bytes: longer than any time.
 const SINCE_BYTES_MAX: usize = 64;
 
-/// Digits of seconds since 1970, from 2001 to 2286.
+/// How many digits seconds since 1970 have, from 2001 to 2286.
 const SECONDS_DIGITS: usize = 10;
 
-/// What stands for every time that is too late.
+/// Stands for every time that is too late.
 const LATEST: TimestampMs = TimestampMs(i64::MAX);
 
-/// Why a `since` is refused: the detail of the problem that the client gets (protocol §3, `invalid_timestamp`, status 400).
+/// Why a `since` is refused: the detail of the problem that the client gets (docs/protocol.md,
+/// "Errors", `invalid_timestamp`, status 400).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SinceError {
-    /// Nothing between `since=` and what follows.
+    /// The parameter has no value.
     #[error("`since` is empty; {FORMS}")]
     Empty,
     /// Longer than any time.
@@ -29,33 +30,36 @@ pub enum SinceError {
     },
     /// Ten digits: seconds since 1970.
     #[error(
-        "`since` counts milliseconds since 1970, and {0} looks like seconds: give {0}000, or a date"
+        "`since` counts milliseconds since 1970, and {0} looks like seconds: \
+         use {0}000, or a date"
     )]
     Seconds(String),
-    /// No time.
-    #[error("`since` is no time ({0}); {FORMS}")]
+    /// It is not a time.
+    #[error("`since` is not a time ({0}); {FORMS}")]
     NotTime(String),
     /// A time zone by name: only offsets are understood.
     #[error("`since` names a time zone; {FORMS}")]
     NamedZone,
 }
 
-const FORMS: &str = "give an ISO 8601 date or date-time (2026-11-23, 2026-11-23T10:00:00Z, 2026-11-23T11:00:00.250+01:00) \
-                     or milliseconds since 1970 as digits";
+const FORMS: &str = "use an ISO 8601 date or date-time (2026-11-23, 2026-11-23T10:00:00Z, \
+                     2026-11-23T11:00:00.250+01:00) or milliseconds since 1970 as digits";
 
-/// Reads the value of the query's `since`, percent-decoded (protocol §2).
+/// Parses the value of the query's `since`, percent-decoded (docs/protocol.md, "Where a stream
+/// begins").
 ///
-/// * Only digits: milliseconds since 1970-01-01T00:00:00Z. So `20261123` is a time on 1 January 1970, and no date; dates
-///   need their hyphens. Ten digits are refused: they are seconds since 1970 (of the years 2001 to 2286), and as milliseconds they
-///   would mean a time before any event.
-/// * A date: midnight UTC, at which it begins.
-/// * A date-time, extended or basic (`20261123T100000Z`), `T` or a space between, fraction of a second or not (cut to
-///   milliseconds); with `Z`, an offset, or neither, which means UTC.
-/// * Where a `+` came unescaped and was decoded to a space (`2026-11-23T11:00:00 01:00`), it is read as `+`: after a time
-///   nothing else can be meant.
-/// * Times before 1970 are 1970: no event is older. Times that are too late to be reckoned with (the end of
-///   9999, years of six digits as JavaScript writes them, more milliseconds than fit) are the latest
-///   that there is.
+/// * Only digits: milliseconds since 1970-01-01T00:00:00Z. So `20261123` is a time on 1 January
+///   1970, and not a date; dates need their hyphens. Ten digits are refused: they are seconds since
+///   1970 (of the years 2001 to 2286), and as milliseconds they would mean a time before any event.
+/// * A date: its first moment, midnight UTC.
+/// * A date-time, extended or basic (`20261123T100000Z`), separated by `T` or a space, with or
+///   without a fraction of a second (cut to milliseconds); with `Z`, an offset, or neither, which
+///   means UTC.
+/// * A `+` that was sent unescaped and decoded to a space (`2026-11-23T11:00:00 01:00`) is read as
+///   `+`: nothing else can be meant after a time.
+/// * Times before 1970 are 1970: no event is older. Times beyond calculation (the end of 9999,
+///   years of six digits as JavaScript writes them, more milliseconds than fit) are the latest
+///   possible.
 ///
 /// # Errors
 ///
@@ -72,7 +76,7 @@ pub fn parse(text: &str) -> Result<TimestampMs, SinceError> {
         if text.len() == SECONDS_DIGITS {
             return Err(SinceError::Seconds(text.to_owned()));
         }
-        // More digits than fit are a time that never comes.
+        // More digits than fit mean a time that never comes.
         return Ok(text.parse().map_or(LATEST, TimestampMs));
     }
     let text = with_plus(text);
@@ -94,21 +98,22 @@ pub fn parse(text: &str) -> Result<TimestampMs, SinceError> {
     }
 }
 
-/// The same time in a year that jiff knows, when the year has six digits and is beyond 9999 (ISO 8601's
-/// expanded form, as JavaScript's `toISOString` writes it). Its `+` may have been decoded to a space and trimmed.
+/// The same time in a year that jiff supports, when the year has six digits and is beyond 9999 (the
+/// expanded form of ISO 8601, as JavaScript's `toISOString` writes it). Its `+` may have been
+/// decoded to a space and trimmed.
 fn beyond_9999(text: &str) -> Option<String> {
     let (year, rest) = text.strip_prefix('+').unwrap_or(text).split_once('-')?;
     let is_beyond = year.len() == 6
         && year.bytes().all(|byte| byte.is_ascii_digit())
         && !year.starts_with("00");
-    // The calendar repeats itself every 400 years.
+    // The calendar repeats every 400 years.
     is_beyond
         .then(|| year.parse::<u32>().ok())
         .flatten()
         .map(|year| format!("{}-{rest}", 2000 + year % 400))
 }
 
-/// The text with `+` for a space that follows a time.
+/// The text with `+` in place of a space that follows a time.
 fn with_plus(text: &str) -> String {
     match text.rfind(' ') {
         Some(space) if text[..space].contains([' ', 'T', 't']) => {
@@ -158,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_since_1970_are_refused_with_the_milliseconds_that_are_meant() {
+    fn seconds_are_refused_with_the_milliseconds_they_mean() {
         for text in ["1700000000", " 9999999999 ", "1000000000"] {
             let error = parse(text).expect_err(text).to_string();
             assert!(
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn times_too_late_to_be_reckoned_with_are_the_latest() {
+    fn times_beyond_calculation_are_the_latest() {
         for text in [
             "9999-12-31T23:59:59Z",
             "9999-12-31",
@@ -229,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused_with_the_forms_that_are() {
+    fn anything_but_a_time_is_refused_with_the_accepted_forms() {
         for text in [
             "now",
             "-5",
@@ -263,7 +268,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_string_makes_parse_panic_or_a_negative_time(text in "\\PC{0,70}|[0-9TtZz:+., -]{0,40}") {
+        fn no_string_makes_parse_panic_or_return_a_negative_time(
+            text in "\\PC{0,70}|[0-9TtZz:+., -]{0,40}",
+        ) {
             if let Ok(time) = parse(&text) {
                 prop_assert!(time.0 >= 0);
             }

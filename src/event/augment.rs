@@ -1,4 +1,5 @@
-//! Adds to `meta` where in Kafka an event lies, and leaves every other byte of the producer as it is (protocol §4).
+//! Adds an event's position in Kafka to `meta`, and leaves every other byte of the producer as it
+//! is (docs/protocol.md, "The JSON of an event").
 
 use std::ops::Range;
 
@@ -8,28 +9,33 @@ use super::json_object::{Cuts, each_member, span, wanted_members};
 use super::redact::{PageMatch, RedactionRules};
 use super::{Record, SkipReason};
 
-/// What one pass over an event's text found out: where Kafka's fields go, and whether the event is to be redacted.
+/// What one pass over an event's text finds: where Kafka's fields go, and whether the event must be
+/// redacted.
 #[derive(Debug)]
 pub(super) struct Scan {
-    /// Members of `meta` that Kafka's fields replace: left out.
+    /// Members of `meta` that Kafka's fields replace.
     cuts: Vec<Range<usize>>,
-    /// The text up to here, then `opening`, Kafka's fields and `closing`, then the text from `resume` on.
+    /// The output is the text up to here, then `opening`, Kafka's fields and `closing`, then the
+    /// text from `resume` on.
     at: usize,
     opening: &'static [u8],
     closing: &'static [u8],
     resume: usize,
-    /// Whether the event is of a page that the rules name.
+    /// Whether the rules name the event's page.
     pub(super) redact: bool,
 }
 
-/// Looks once over the event: finds `meta`, the fields in it to replace, its domain, and the page's title.
+/// Scans the event once: finds `meta`, the fields in it to replace, its domain, and the page's
+/// title.
 ///
-/// Of several members `meta` the last counts, as for most JSON parsers; the others stay as they are. The rules look at all
-/// of them, and at all titles, so that no choice of duplicates escapes redaction.
+/// Of several members `meta` the last counts, as for most JSON parsers; the others stay as they
+/// are. The rules are applied to all of them, and to all titles, so that no choice of duplicates
+/// escapes redaction.
 ///
 /// # Errors
 ///
-/// [`SkipReason::NotJson`], [`SkipReason::NotObject`], [`SkipReason::MetaNotObject`], in this order.
+/// [`SkipReason::NotJson`], [`SkipReason::NotObject`], [`SkipReason::MetaNotObject`], in this
+/// order.
 pub(super) fn scan(text: &str, has_key: bool, rules: &RedactionRules) -> Result<Scan, SkipReason> {
     if !text.starts_with('{') {
         let json = serde_json::from_str::<IgnoredAny>(text);
@@ -80,14 +86,14 @@ fn scan_meta<'a>(
     has_key: bool,
     page: &mut PageMatch<'a, '_>,
 ) -> Result<Scan, SkipReason> {
-    let place = span(text, meta);
+    let meta_span = span(text, meta);
     if meta == "null" {
         return Ok(Scan {
             cuts: Vec::new(),
-            at: place.start,
+            at: meta_span.start,
             opening: b"{",
             closing: b"}",
-            resume: place.end,
+            resume: meta_span.end,
             redact: false,
         });
     }
@@ -114,8 +120,8 @@ fn scan_meta<'a>(
     })
 }
 
-/// The event's text with the record's topic, partition, offset and key in its `meta`. What it allocates is what it returns, unless topic or
-/// key need escapes.
+/// The event's text with the record's topic, partition, offset and key in its `meta`. It allocates
+/// only what it returns, unless topic or key need escapes.
 pub(super) fn splice(text: &str, scan: &Scan, record: &Record<'_>) -> Vec<u8> {
     let (mut partition, mut offset) = (itoa::Buffer::new(), itoa::Buffer::new());
     let key = record.key.map(String::from_utf8_lossy);
@@ -148,7 +154,7 @@ struct Fields<'a> {
     topic: &'a str,
     partition: &'a str,
     offset: &'a str,
-    /// What is not UTF-8 in it is U+FFFD.
+    /// Bytes that are not UTF-8 become U+FFFD.
     key: Option<&'a str>,
 }
 
@@ -159,7 +165,7 @@ const KEY: &[u8] = br#","key":"#;
 const QUOTES: usize = 2;
 
 impl Fields<'_> {
-    /// Bytes of what [`Fields::write`] writes, when nothing needs escapes.
+    /// How many bytes [`Fields::write`] writes when nothing needs escapes.
     fn length(&self) -> usize {
         let key = self.key.map_or(0, |key| KEY.len() + QUOTES + key.len());
         TOPIC.len()

@@ -1,13 +1,14 @@
-//! An event's bytes on the wire, in each format (protocol §1).
+//! An event's bytes on the wire, in each format (docs/protocol.md, "GET /v2/stream").
 //!
-//! Server-Sent Events are the format of the WHATWG HTML standard, section "Server-sent events": lines end at CR, LF or
-//! CRLF, an empty line ends a frame, and a line that begins with `:` is a comment.
+//! Server-Sent Events are the format of the WHATWG HTML standard, section "Server-sent events":
+//! lines end at CR, LF or CRLF, an empty line ends a frame, and a line that begins with `:` is a
+//! comment.
 
 use bytes::{Bytes, BytesMut};
 
 use super::PublicEvent;
 
-/// How a subscriber wants its events.
+/// The format in which a subscriber receives its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// Server-Sent Events: `text/event-stream`.
@@ -17,7 +18,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The first bytes of a response, sent at once so that proxies and clients open.
+    /// The first bytes of a response. They are sent at once, so that proxies and clients see it
+    /// begin.
     pub fn opening(self) -> &'static [u8] {
         match self {
             Self::Sse => b":ok\n\n",
@@ -25,7 +27,7 @@ impl Format {
         }
     }
 
-    /// What is sent when there was nothing to send for a while; clients ignore it.
+    /// Sent when there was nothing to send for a while; clients ignore it.
     pub fn heartbeat(self) -> &'static [u8] {
         match self {
             Self::Sse => b":\n\n",
@@ -40,14 +42,14 @@ const END: &[u8] = b"\n\n";
 
 /// One event as one frame: `event: message\nid: {id}\ndata: {json}\n\n`, or `{json}\n`.
 ///
-/// `id`: the JSON array of [`crate::cursor::EventId`], without line breaks; NDJSON has no place for it.
+/// `id`: the JSON array of [`crate::cursor::EventId`], without line breaks. NDJSON has no ids.
 pub fn render(format: Format, id: &[u8], event: &PublicEvent) -> Bytes {
     let mut out = BytesMut::with_capacity(rendered_bytes(format, id, event));
     append_to(&mut out, format, id, event);
     out.freeze()
 }
 
-/// Writes the frame of [`render`] behind what `out` holds.
+/// Appends the frame of [`render`] to `out`.
 pub fn append_to(out: &mut BytesMut, format: Format, id: &[u8], event: &PublicEvent) {
     debug_assert!(
         memchr::memchr3(b'\n', b'\r', 0, id).is_none(),
@@ -83,8 +85,9 @@ pub fn comment(text: &str) -> Bytes {
     out.freeze()
 }
 
-/// The last SSE frame of a stream that fails after its first byte: `event: error` with a problem's JSON (protocol §3). It
-/// carries no id, so that a client comes back with that of its last event.
+/// The last SSE frame of a stream that fails after its first byte: `event: error` with a problem's
+/// JSON (docs/protocol.md, "Errors"). It carries no id, so that a client resumes with the id of its
+/// last event.
 pub fn error_event(json: &str) -> Bytes {
     let mut out = BytesMut::with_capacity(json.len() + 24);
     out.extend_from_slice(b"event: error\n");
@@ -93,12 +96,12 @@ pub fn error_event(json: &str) -> Bytes {
     out.freeze()
 }
 
-/// Tells an SSE client how many milliseconds to wait before it comes back.
+/// The SSE field that sets how many milliseconds a client waits before it reconnects.
 pub fn retry(ms: u64) -> Bytes {
     Bytes::from(format!("retry: {ms}\n\n"))
 }
 
-/// Writes each line of `text` behind `field`. No line of `text` can become a field or end the frame.
+/// Writes each line of `text` after `field`. No line of `text` can become a field or end the frame.
 fn append_lines(out: &mut BytesMut, field: &[u8], text: &str) {
     for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
         out.extend_from_slice(field);

@@ -24,8 +24,8 @@ impl Member<'_> {
     }
 }
 
-/// What a JSON string means, given with its quotes; anything else, and a string with lone surrogate escapes, which no
-/// Unicode text can mean, comes back as it is written.
+/// The content of a JSON string, which is given with its quotes. Anything else, and a string with
+/// lone surrogate escapes, which no Unicode text can hold, is returned as it is written.
 pub(super) fn string_content(raw: &str) -> Cow<'_, str> {
     let Some(inner) = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')) else {
         return Cow::Borrowed(raw);
@@ -48,15 +48,16 @@ pub(super) fn each_member<'a>(
     wanted_members(text, |_| true, visit)
 }
 
-/// Calls `visit` with each member whose name `wanted` wants, in order, duplicates included. The other values are skipped,
-/// which costs less than to slice them.
+/// Calls `visit` with each member whose name `wanted` accepts, in order, duplicates included. The
+/// other values are skipped, which costs less than slicing them.
 ///
-/// All values are checked in full, but nothing is built from them; the check keeps its own stack on the heap, so that no
-/// depth of nesting is refused or overflows.
+/// All values are checked in full, but nothing is built from them. The check keeps its own stack on
+/// the heap, so that no depth of nesting is refused or overflows.
 ///
 /// # Errors
 ///
-/// When `text` is not one JSON object and nothing else. Members before the error have been visited by then.
+/// When `text` is not one JSON object and nothing else. Members before the error have been visited
+/// by then.
 pub(super) fn wanted_members<'a>(
     text: &'a str,
     wanted: impl FnMut(&str) -> bool,
@@ -93,25 +94,26 @@ impl<'a, W: FnMut(&str) -> bool, V: FnMut(Member<'a>)> Visitor<'a> for Members<W
     }
 }
 
-/// Where `part` lies in `whole`, of which it must be a slice.
+/// The range of `part` in `whole`, of which it must be a slice.
 pub(super) fn span(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr().addr() - whole.as_ptr().addr();
     start..start + part.len()
 }
 
-/// The ranges of a text to leave out so that some members of one object are gone and its commas still fit.
+/// The ranges of a text to leave out so that some members of one object disappear and its commas
+/// remain correct.
 #[derive(Debug)]
 pub(super) struct Cuts {
-    /// In ascending order, apart from each other.
+    /// In ascending order, not touching each other.
     pub(super) ranges: Vec<Range<usize>>,
-    /// Where a new member can be written: behind the last one, or behind the brace.
+    /// Where a new member can be written: after the last one, or after the brace.
     pub(super) end: usize,
     /// Whether any member stays, so that a new one needs a comma before it.
     pub(super) any_kept: bool,
 }
 
 impl Cuts {
-    /// For the object that `object`, a slice of `text`, is.
+    /// For `object`, which is a slice of `text`.
     pub(super) fn new(text: &str, object: &str) -> Self {
         Self {
             ranges: Vec::new(),
@@ -131,7 +133,8 @@ impl Cuts {
         self.end = span(text, value).end;
     }
 
-    /// The next member goes: with the comma before it when a member before it stays, else with the one behind it.
+    /// The next member is cut: with the comma before it when an earlier member stays, else with the
+    /// comma after it.
     pub(super) fn cut(&mut self, text: &str, value: &str) {
         let value_end = span(text, value).end;
         match self.ranges.last_mut() {
@@ -143,7 +146,7 @@ impl Cuts {
     }
 }
 
-/// Where the key begins that follows a brace, or a value and its comma, that end at `from`.
+/// Where the next key begins, after a brace or a value that ends at `from`.
 fn next_key(text: &str, from: usize) -> usize {
     let between = text.as_bytes()[from..]
         .iter()
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn commas_fit_wherever_the_cut_members_stand() {
+    fn commas_stay_correct_wherever_members_are_cut() {
         let text = r#"{ "a" : 1 , "b":2,  "c":3 , "d": 4 }"#;
         for (names, rest) in [
             (&["a"][..], r#"{ "b":2,  "c":3 , "d": 4 }"#),

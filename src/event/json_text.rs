@@ -1,4 +1,4 @@
-//! A record's value as one line of JSON text, before anything is known of its members.
+//! A record's value as one line of JSON text, before its members are known.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,13 @@ use super::SkipReason;
 
 /// The value's text on one line, without a byte order mark and without white space around it.
 ///
-/// Whether the text is JSON is only known here when it had line breaks to remove; the scan for members finds out in any
-/// case. `bytes_max` bounds the value as Kafka handed it over.
+/// This checks that the text is JSON only when it had line breaks to remove; the scan for members
+/// checks it in any case. `bytes_max` bounds the value as Kafka delivered it.
 ///
 /// # Errors
 ///
-/// [`SkipReason::Empty`], [`SkipReason::TooLarge`], [`SkipReason::NotUtf8`], in this order; [`SkipReason::NotJson`].
+/// [`SkipReason::Empty`], [`SkipReason::TooLarge`], [`SkipReason::NotUtf8`], in this order;
+/// [`SkipReason::NotJson`].
 pub(super) fn one_line(value: Option<&[u8]>, bytes_max: usize) -> Result<Cow<'_, str>, SkipReason> {
     let value = value.unwrap_or_default();
     if value.iter().all(|&byte| is_json_space(byte)) {
@@ -23,7 +24,8 @@ pub(super) fn one_line(value: Option<&[u8]>, bytes_max: usize) -> Result<Cow<'_,
         return Err(SkipReason::TooLarge);
     }
     let text = simdutf8::basic::from_utf8(value).map_err(|_| SkipReason::NotUtf8)?;
-    // A byte order mark is no part of the JSON (RFC 8259 §8.1 lets a reader ignore it and forbids a sender to add it).
+    // A byte order mark is no part of the JSON (RFC 8259, section 8.1, lets a reader ignore it and
+    // forbids a sender to add it).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.trim_matches(|c: char| u8::try_from(c).is_ok_and(is_json_space));
     if text.is_empty() {
@@ -32,15 +34,17 @@ pub(super) fn one_line(value: Option<&[u8]>, bytes_max: usize) -> Result<Cow<'_,
     match memchr::memchr2(b'\n', b'\r', text.as_bytes()) {
         None => Ok(Cow::Borrowed(text)),
         Some(first) => {
-            // Checked BEFORE line breaks go: one inside a string makes the value invalid, and removing it would hide that.
+            // Checked BEFORE line breaks are removed: one inside a string makes the value invalid,
+            // and removing it would hide that.
             serde_json::from_str::<IgnoredAny>(text).map_err(|_| SkipReason::NotJson)?;
             Ok(Cow::Owned(without_line_breaks(text, first)))
         }
     }
 }
 
-/// Removes every run of white space that holds a line break. In valid JSON those stand only between tokens, and no two
-/// tokens of JSON need white space between them. `first` is the place of the first line break.
+/// Removes every run of white space that contains a line break. In valid JSON such runs occur only
+/// between tokens, and no two tokens of JSON need white space between them. `first` is the index of
+/// the first line break.
 fn without_line_breaks(text: &str, first: usize) -> String {
     let mut line = String::with_capacity(text.len());
     let (mut rest, mut line_break) = (text, Some(first));
@@ -54,7 +58,7 @@ fn without_line_breaks(text: &str, first: usize) -> String {
     line
 }
 
-/// White space of RFC 8259 §2.
+/// White space of RFC 8259, section 2.
 fn is_json_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
@@ -76,13 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pretty_printed_value_comes_out_on_one_line_with_its_other_white_space_kept() {
+    fn a_pretty_printed_value_becomes_one_line_and_keeps_its_other_spaces() {
         let pretty = b"{\r\n\t\"a\" : [1,  \n\n    2, 3],\r  \"b\": \"x  y\\n\"\n}\n";
         assert_eq!(line(pretty).unwrap(), r#"{"a" : [1,2, 3],"b": "x  y\n"}"#);
     }
 
     #[test]
-    fn a_line_break_inside_a_string_is_not_mended() {
+    fn a_line_break_inside_a_string_is_not_repaired() {
         assert_eq!(line(b"{\"a\":\"x\ny\"}"), Err(SkipReason::NotJson));
         assert_eq!(line(b"{\"a\":\"x\r\"}"), Err(SkipReason::NotJson));
         assert_eq!(line(b"{\"a\":1\n2}"), Err(SkipReason::NotJson));
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_told_before_json_is_tried() {
+    fn utf8_is_checked_before_json() {
         assert_eq!(line(b"{\"a\":\"\xe9\"}"), Err(SkipReason::NotUtf8));
     }
 }

@@ -1,4 +1,4 @@
-//! From a Kafka record to an event that may be shown to anybody: the only way there is.
+//! From a Kafka record to an event that any client may see: the only way there is.
 
 use std::fmt;
 
@@ -9,10 +9,11 @@ use super::json_text::one_line;
 use super::redact::redact;
 use super::{Record, RedactionKind, RedactionRules, SkipReason};
 
-/// An event as clients get it: one JSON object on one line (no CR, no LF), augmented, and redacted where it had to be.
+/// An event as clients receive it: one JSON object on one line (no CR, no LF), augmented, and
+/// redacted where it had to be.
 ///
-/// Only [`prepare`] makes one, so that whatever takes a `PublicEvent` cannot be given unredacted bytes. Clones share
-/// the bytes.
+/// Only this module makes one, so code that takes a `PublicEvent` cannot be given unredacted bytes.
+/// Clones share the bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicEvent {
     json: Bytes,
@@ -38,14 +39,15 @@ impl fmt::Debug for PublicEvent {
 pub struct Prepared {
     /// The event.
     pub event: PublicEvent,
-    /// Whether it is of a page that the redaction rules name.
+    /// Whether the redaction rules name its page.
     pub redacted: bool,
 }
 
-/// Checks a record's value and makes the event of it (protocol §4): `meta` gains `topic`, `partition`, `offset` and, when
-/// the record has one, `key`; the rules' pages lose what `kind` says; every other byte of the producer stays.
+/// Checks a record's value and makes an event of it (docs/protocol.md, "The JSON of an event"):
+/// `meta` gains `topic`, `partition`, `offset` and, when the record has one, `key`; events of named
+/// pages lose what `kind` removes; every other byte of the producer stays.
 ///
-/// `event_bytes_max` bounds the value as it lies in Kafka.
+/// `event_bytes_max` bounds the value as Kafka holds it.
 ///
 /// # Errors
 ///
@@ -60,7 +62,8 @@ pub fn prepare(
     let has_key = record.key.is_some();
     let found = scan(&text, has_key, redaction)?;
     let json = if found.redact {
-        // So few events are of named pages that a pass of its own is cheaper than a word about redaction in every splice.
+        // Events of named pages are so rare that a separate pass is cheaper than a check for
+        // redaction in every splice.
         let text = redact(&text, kind).map_err(|_| SkipReason::NotJson)?;
         splice(
             &text,
@@ -76,8 +79,8 @@ pub fn prepare(
     })
 }
 
-/// An event that was prepared under other rules, if these take something out of it; `None` when it stays as it is. What
-/// other rules have taken out does not come back.
+/// The redacted form of an event that was prepared under other rules; `None` when these change
+/// nothing. What other rules have removed does not come back.
 pub fn redact_again(
     event: &PublicEvent,
     redaction: &RedactionRules,

@@ -1,4 +1,4 @@
-//! What Kafka handed over, and why it may not be delivered.
+//! A record as Kafka delivered it, and why it may be skipped.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use crate::stream::Topic;
 /// A Kafka record, borrowed from the consumer that read it.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// The topic it lies in.
+    /// Its topic.
     pub topic: &'a Topic,
-    /// The partition of that topic.
+    /// Its partition of that topic.
     pub partition: Partition,
     /// Its own offset (not the next one).
     pub offset: Offset,
@@ -22,12 +22,14 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// Why a record is not delivered: it is counted by reason, logged at a bounded rate, and the cursor moves past it.
+/// Why a record is not delivered: it is counted by reason, logged at a bounded rate, and the cursor
+/// moves past it.
 ///
-/// A record with several faults gets the first reason that applies, in the order of the variants (protocol §4).
+/// A record with several faults gets the first reason that applies, in the order of the variants
+/// (docs/protocol.md, "The JSON of an event").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SkipReason {
-    /// No value (a tombstone), or one of no bytes or only white space.
+    /// It has no value (a tombstone), or one of no bytes or only white space.
     Empty,
     /// The value is larger than the configured maximum.
     TooLarge,
@@ -37,7 +39,7 @@ pub enum SkipReason {
     NotJson,
     /// The value is JSON, but not an object.
     NotObject,
-    /// The event's `meta` is there and neither an object nor null.
+    /// The event has a `meta` that is neither an object nor null.
     MetaNotObject,
 }
 

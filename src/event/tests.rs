@@ -1,4 +1,7 @@
-//! The module's promises, through `prepare` and `frame` alone.
+//! The module's guarantees, through `prepare` and `frame` alone.
+//!
+//! * `redaction`: which events lose their editor.
+//! * `properties`: `prepare` against a slow model.
 
 use std::collections::BTreeMap;
 
@@ -77,11 +80,13 @@ fn a_missing_or_null_meta_is_created() {
 }
 
 #[test]
-fn fields_of_kafkas_names_are_overwritten_wherever_and_however_they_stand_in_meta() {
+fn fields_of_kafkas_names_are_overwritten_wherever_they_are_in_meta() {
+    let meta = concat!(
+        r#"{"topic":"a","id":1,"t\u006fpic":"b","#,
+        r#""offset":null,"partition":{"x":1},"offset":2}"#
+    );
     assert_eq!(
-        augmented(
-            r#"{"meta":{"topic":"a","id":1,"t\u006fpic":"b","offset":null,"partition":{"x":1},"offset":2},"topic":"stays"}"#
-        ),
+        augmented(&format!(r#"{{"meta":{meta},"topic":"stays"}}"#)),
         r#"{"meta":{"id":1,"topic":"eqiad.x","partition":3,"offset":42},"topic":"stays"}"#
     );
     assert_eq!(
@@ -166,7 +171,7 @@ fn json_of_any_depth_passes() {
 }
 
 #[test]
-fn records_that_are_no_events_are_skipped_with_the_first_reason_that_applies() {
+fn a_record_that_is_no_event_is_skipped_with_the_first_reason() {
     use SkipReason as Skip;
     for (value, reason) in [
         (&b" \n"[..], Skip::Empty),
@@ -204,69 +209,6 @@ fn every_skip_reason_has_its_own_label_and_words() {
     );
 }
 
-#[test]
-fn a_named_page_is_found_by_any_of_its_titles() {
-    for value in [
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page_title":"Main_Page","performer":1}"#,
-        r#"{"performer":1,"page":{"page_id":7,"page_title":" main page"},"meta":{"domain":"TT.wikipedia.org"}}"#,
-        r#"{"performer":1,"title":"M\u0061in Page","meta":{"d\u006fmain":"tt.wikipedi\u0061.org"}}"#,
-        r#"{"performer":1,"title":1984,"meta":{"domain":"tt.wikipedia.org"}}"#,
-        // Moved away from it, as page_change, page-move and recentchange have it; and towards it.
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"N"},"prior_state":{"page":{"page_title":"Main_Page"}},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page_title":"N","prior_state":{"page_title":"Main_Page"},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"title":"Main Page","log_params":{"target":"N"},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"title":"N","log_params":{"target":"Main Page"},"performer":1}"#,
-        // The redirect that this left there.
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"N"},"created_redirect_page":{"page_title":"Main_Page"},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page_title":"N","new_redirect_page":{"page_title":"Main_Page"},"performer":1}"#,
-        // A redirect to it, now or before.
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"N","redirect_page_link":{"page_title":"Main_Page"}},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":{"page":{"redirect_page_link":{"page_title":"Main_Page"}}},"performer":1}"#,
-    ] {
-        let prepared = prepare_for("test", None, value.as_bytes()).unwrap();
-        assert!(prepared.redacted, "{value}");
-        assert!(!text(&prepared).contains("performer"), "{value}");
-    }
-}
-
-#[test]
-fn other_pages_keep_their_performer() {
-    for value in [
-        r#"{"meta":{"domain":"ru.wikipedia.org"},"title":"Main Page","performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"title":"Main Pages","performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":"Main Page","performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"title":"Main Page"},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"title":{"page_title":"Main Page"},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"prior_state":{"page_title":"Main Page"}},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":{"revision":{"page_title":"Main Page"}},"performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":"Main Page","log_params":"Main Page","performer":1}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"log_params":{"page_title":"Main Page"},"performer":1}"#,
-        r#"{"domain":"tt.wikipedia.org","title":"Main Page","performer":1}"#,
-    ] {
-        let prepared = prepare_for("test", None, value.as_bytes()).unwrap();
-        assert!(
-            !prepared.redacted && text(&prepared).contains(r#""performer":1"#),
-            "{value}"
-        );
-    }
-}
-
-#[test]
-fn no_choice_of_duplicates_escapes_redaction() {
-    for value in [
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"meta":{"domain":"x"},"title":"Main Page","performer":"S"}"#,
-        r#"{"meta":{"domain":"x"},"meta":{"domain":"tt.wikipedia.org"},"title":"Main Page","performer":"S"}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org","domain":"x"},"title":"Main Page","performer":"S"}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"title":"Main Page","title":"x","performer":"S"}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"Main Page"},"page":{},"performer":"S"}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"page":{"page_title":"Main Page","page_title":"x"},"performer":"S"}"#,
-        r#"{"performer":"S","meta":{"domain":"tt.wikipedia.org"},"title":"Main Page","performer":"S"}"#,
-        r#"{"meta":{"domain":"tt.wikipedia.org"},"prior_state":{"p\u0061ge":{"page_title":"Main Page"}},"prior_state":{},"performer":"S"}"#,
-    ] {
-        assert!(!augmented(value).contains("\"S\""), "{value}");
-    }
-}
-
 fn golden_event(stream: &str, rules: &RedactionRules) -> Prepared {
     let topic = Topic::from("eqiad.mediawiki.recentchange");
     let record = Record {
@@ -290,7 +232,11 @@ fn golden_event(stream: &str, rules: &RedactionRules) -> Prepared {
 
 #[test]
 fn a_recentchange_record_becomes_the_golden_frames() {
-    let id = br#"[{"topic":"eqiad.mediawiki.recentchange","partition":0,"offset":43,"timestamp":1700000100011}]"#;
+    let id = concat!(
+        r#"[{"topic":"eqiad.mediawiki.recentchange","partition":0,"#,
+        r#""offset":43,"timestamp":1700000100011}]"#
+    )
+    .as_bytes();
     let event = golden_event("mediawiki.recentchange", &RedactionRules::default()).event;
     for (format, golden) in [
         (
@@ -331,7 +277,7 @@ fn the_golden_event_of_a_named_page_loses_its_user() {
 }
 
 #[test]
-fn what_is_no_event_is_framed_so_that_no_line_of_it_becomes_a_field() {
+fn no_line_of_a_comment_or_error_becomes_a_field() {
     assert_eq!(frame::comment("gap"), ": gap\n\n"[..]);
     assert_eq!(
         frame::comment("a\ndata: b\r\nid: c\rd"),
@@ -353,3 +299,4 @@ fn what_is_no_event_is_framed_so_that_no_line_of_it_becomes_a_field() {
 }
 
 mod properties;
+mod redaction;

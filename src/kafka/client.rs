@@ -1,4 +1,4 @@
-//! The properties of every consumer: the operator's, and those that this program depends on.
+//! The properties of every consumer: the operator's, and those that this program needs.
 
 use std::collections::BTreeMap;
 
@@ -26,15 +26,15 @@ pub const PROPERTIES_WE_SET: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
-/// Defaults for what the operator left out.
+/// Defaults for what the operator does not set.
 const DEFAULTS: &[(&str, &str)] = &[
     ("group.id", "eventstreams"),
     ("fetch.message.max.bytes", "10485760"),
-    // An event waits for no other: the broker answers as soon as it has one.
+    // The broker answers as soon as it has one event: none waits for another.
     ("fetch.wait.max.ms", "500"),
     ("fetch.min.bytes", "1"),
     ("fetch.error.backoff.ms", "100"),
-    // A reader that had enough in its queue goes on soon after it has taken that, not a second later.
+    // A reader whose queue was full resumes fetching soon after it has room, not a second later.
     ("fetch.queue.backoff.ms", "20"),
     ("reconnect.backoff.max.ms", "2000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
@@ -45,7 +45,7 @@ const DEFAULTS: &[(&str, &str)] = &[
 /// The purpose of the consumer that reads everything once.
 pub(super) const LIVE: &str = "live";
 
-/// The purpose of the consumer that discovery asks its questions with.
+/// The purpose of the consumer on which discovery asks its questions.
 const QUESTIONS: &str = "questions";
 
 /// How to connect to Kafka.
@@ -56,26 +56,27 @@ pub struct KafkaClient {
     health: Arc<KafkaHealth>,
 }
 
-/// librdkafka refused the properties: a key it does not know, a value out of range, a certificate it cannot read.
+/// librdkafka refused the properties: an unknown key, a value out of range, an unreadable
+/// certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("Kafka client: {0}")]
 pub struct KafkaClientError(#[from] pub(super) rdkafka::error::KafkaError);
 
-/// What librdkafka reports beside records.
+/// Receives what librdkafka reports besides records.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     /// The consumer's `client.id`.
     handle: String,
-    /// Whether its reports come when they are made. Those of the others wait until somebody needs the past.
+    /// Whether its reports arrive at once. Those of other consumers wait until the past is read.
     is_always_polled: bool,
     metrics: Arc<Metrics>,
     health: Arc<KafkaHealth>,
 }
 
 impl ClientContext for Context {
-    /// The log's lines are made by [`KafkaHealth`], which bounds them.
+    /// [`KafkaHealth`] logs the errors, at a bounded rate.
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
-        // Both are answers that the readers wait for, and no faults.
+        // Both are answers that the readers wait for, not faults.
         if let Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) =
             error.rdkafka_error_code()
         {
@@ -86,23 +87,24 @@ impl ClientContext for Context {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             self.health.report(reason.to_owned());
         } else if self.is_always_polled {
-            // Nothing else is reported when a listener closes the connection because it speaks TLS.
+            // Nothing else is reported when a listener closes the connection because it expects
+            // TLS.
             self.health.report_lost(format!(
-                "{reason}; if they run, see whether security.protocol is what their listeners speak"
+                "{reason}; if they run, check that security.protocol matches their listeners"
             ));
         }
     }
 
-    /// librdkafka's own lines. Faults of brokers (`FAIL`) come as errors too.
+    /// librdkafka's own log lines. Faults of brokers (`FAIL`) also arrive as errors.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // librdkafka begins each with the thread that it is from.
+        // librdkafka begins each line with the name of its thread.
         let text = message.split_once("]: ").map_or(message, |(_, text)| text);
         match facility {
             _ if level as u8 > RDKafkaLogLevel::Warning as u8 => {
                 tracing::debug!(facility, text, "librdkafka");
             }
             "FAIL" | "ERROR" => tracing::debug!(facility, text, "librdkafka"),
-            // The same for each consumer.
+            // Identical for each consumer.
             "CONFWARN" if self.handle.ends_with(LIVE) => {
                 tracing::warn!(text, "Kafka property without effect");
             }
@@ -136,8 +138,9 @@ impl KafkaClient {
         }
     }
 
-    /// A consumer for one purpose, which its `client.id` ends with; `more` goes over everything else. That of [`LIVE`] reports statistics:
-    /// the others come and go, and each report waits in memory until its consumer is polled.
+    /// A consumer for one purpose, the end of its `client.id`; `more` overrides everything else.
+    /// Only the one for [`LIVE`] reports statistics: the others come and go, and each report waits
+    /// in memory until its consumer is polled.
     pub(super) fn consumer(
         &self,
         purpose: &str,

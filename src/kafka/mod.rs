@@ -1,32 +1,28 @@
-//! The only folder that talks to Kafka. Plain OS threads and librdkafka's own; nothing here is async, and nothing here
-//! knows a subscriber.
+//! The only folder that talks to Kafka, on plain OS threads and librdkafka's own. Nothing here is
+//! async, and nothing here knows a subscriber.
 //!
-//! * `client`: the properties of every consumer: the operator's, and those that this program depends on.
-//! * `properties`: whether librdkafka takes the operator's.
-//! * `topics`: what Kafka says of topics: their ids, leaders and rights.
-//! * `discovery`: finds topics and partitions, now and later, and where each is to be read from.
-//! * `log_check`: whether the logs are still the ones that were read.
-//! * `live_consumer`: reads everything once and publishes it.
-//! * `offsets`: questions about logs (watermarks, times, the record before an offset).
-//! * `range_reader`: reads a range of one partition.
-//! * `replay`: a bounded pool of consumers that read ranges of the past.
-//! * `probe`: asks for each topic once, for `check-config --connect`.
-//! * `statistics`: what librdkafka says of itself, as metrics.
-//! * `event_pipeline`: from a Kafka message to an event, with counts of what was skipped and redacted.
+//! * `client`: the properties of every consumer: the operator's, and those that this program needs.
+//! * `properties`: whether librdkafka accepts the operator's.
+//! * `topics`: what Kafka knows of topics: their ids, leaders and rights.
+//! * `offsets`: the first offsets of given times in many partitions.
+//! * `live`: reads everything once, and keeps up with what Kafka has.
+//! * `history`: reads ranges of the past, and answers questions about logs.
+//! * `probe`: asks about each topic once, for `check-config --connect`.
+//! * `statistics`: librdkafka's statistics as metrics.
+//! * `event_pipeline`: from a Kafka message to an event, with counts of what was skipped and
+//!   redacted.
 //!
-//! Quirks: `auto.offset.reset` is `error`, because a lost position must be seen and never silently mended; a `group.id` is
-//! set because librdkafka asks for one, and never used: partitions are assigned, nothing is committed.
+//! Quirks: `auto.offset.reset` is `error`, because a lost position must be noticed and never
+//! silently repaired; `group.id` is set because librdkafka requires one, and never used: partitions
+//! are assigned, and nothing is committed.
 
 mod client;
-mod discovery;
 mod event_pipeline;
-mod live_consumer;
-mod log_check;
+mod history;
+mod live;
 mod offsets;
 mod probe;
 mod properties;
-mod range_reader;
-mod replay;
 mod statistics;
 mod topics;
 
@@ -37,37 +33,38 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use discovery::Discovery;
-use live_consumer::LiveConsumer;
-use offsets::Lookups;
-use replay::ReplayConsumer;
-
 pub use client::{KafkaClient, KafkaClientError, PROPERTIES_WE_SET};
 pub use event_pipeline::EventPipeline;
-pub use probe::{Probe, ProbeError, TopicProbe, probe};
+pub use probe::{Probe, ProbeError, TopicProbe, Unreadable, probe};
 pub use properties::refused_properties;
 
+use history::{Lookups, ReplayConsumer};
+use live::{Discovery, LiveConsumer};
+
+use crate::cursor::Partition;
 use crate::fanout::Hub;
 use crate::fanout::upstream::UpstreamRequests;
 use crate::limits;
 use crate::stream::Topic;
 
-/// What the threads need.
+type TopicPartition = (Topic, Partition);
+
+/// What the threads need to start.
 #[derive(Clone, Debug)]
 pub struct KafkaReader {
     /// How to connect.
     pub client: KafkaClient,
-    /// Every topic to be read, whether Kafka has it yet or not; it may change while running.
+    /// Every topic to be read, whether Kafka has it or not; the set may change while running.
     pub topics: Arc<ArcSwap<BTreeSet<Topic>>>,
-    /// How far before "now" the memory logs begin at start.
+    /// How far before the start of the process the memory logs begin.
     pub reach_back: Duration,
-    /// How often topics and partitions are looked for.
+    /// How often topics and partitions are looked up.
     pub metadata_refresh: Duration,
     /// How records become events.
     pub pipeline: Arc<EventPipeline>,
 }
 
-/// The running threads; they end with [`KafkaThreads::stop`], or some time after this is dropped.
+/// The running threads. They end with [`KafkaThreads::stop`], or some time after this is dropped.
 #[derive(Debug)]
 pub struct KafkaThreads {
     stopping: Arc<AtomicBool>,
@@ -76,8 +73,9 @@ pub struct KafkaThreads {
 }
 
 impl KafkaReader {
-    /// Starts the threads: one live consumer, one connection for discovery and questions, and threads that make a consumer of
-    /// their own while they have something of the past to read: [`limits::LOOKUP_THREADS`] and the replay pool.
+    /// Starts the threads: one live consumer, one discovery with a connection for questions, and
+    /// threads that create their own consumers while they have something of the past to read:
+    /// [`limits::LOOKUP_THREADS`] and the replay pool.
     ///
     /// # Errors
     /// When librdkafka refuses a property.
@@ -89,8 +87,8 @@ impl KafkaReader {
         let stopping = Arc::new(AtomicBool::new(false));
         let (assign, assignments) = std::sync::mpsc::channel();
         let live = self.client.consumer(client::LIVE, &[])?;
-        // A broker answers the requests of one connection in their order: behind the live consumer's fetch, which waits for
-        // the next event, every question would wait as long.
+        // A broker answers the requests of one connection in order. On the live consumer's
+        // connection every question would wait behind a fetch, which waits for the next event.
         let questions = Arc::new(self.client.consumer("questions", &[])?);
         let in_doubt = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
@@ -101,17 +99,22 @@ impl KafkaReader {
                 .expect("a thread at start");
             threads.push(thread);
         };
-        let (doubt, end) = (Arc::clone(&in_doubt), Arc::clone(&stopping));
-        let live = LiveConsumer::new(&self, live, Arc::clone(hub), assignments, end, doubt);
+        let live = LiveConsumer::new(
+            &self,
+            live,
+            Arc::clone(hub),
+            assignments,
+            Arc::clone(&stopping),
+            Arc::clone(&in_doubt),
+        );
         spawn("kafka-live".into(), Box::new(move || live.run()));
-        let (rediscover, end) = (requests.rediscover.clone(), Arc::clone(&stopping));
         let discovery = Discovery::new(
             &self,
             Arc::clone(&questions),
             Arc::clone(hub),
             assign,
-            rediscover,
-            end,
+            requests.rediscover.clone(),
+            Arc::clone(&stopping),
             in_doubt,
         );
         spawn("kafka-discovery".into(), Box::new(move || discovery.run()));
@@ -138,17 +141,17 @@ impl KafkaReader {
 }
 
 impl KafkaThreads {
-    /// Ends every thread and waits for it.
+    /// Stops every thread and waits for it.
     pub fn stop(mut self) {
-        self.tell();
+        self.signal_stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a Kafka thread had panicked");
+                tracing::error!("a Kafka thread panicked");
             }
         }
     }
 
-    fn tell(&self) {
+    fn signal_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         self.requests.close();
     }
@@ -156,6 +159,6 @@ impl KafkaThreads {
 
 impl Drop for KafkaThreads {
     fn drop(&mut self) {
-        self.tell();
+        self.signal_stop();
     }
 }

@@ -1,4 +1,4 @@
-//! Asks Kafka for each topic, once, for `check-config --connect`: whether it is there, has leaders, and may be read.
+//! Whether each topic can be read, asked once for `check-config --connect`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,21 +6,23 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset as KafkaOffset, TopicPartitionList};
 
 use super::client::{Consumer, KafkaClient, KafkaClientError};
+use super::topics::{Described, describe, nearest_name, trouble_of};
+use crate::cursor::Partition;
 use crate::stream::Topic;
 use crate::telemetry::kafka_health::TopicTrouble;
 
 /// How long Kafka may take for each answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// How long a client that got no answer is asked for the reason.
+/// How long to wait for the client's report of why it got no answer.
 const REPORT_WAIT: Duration = Duration::from_secs(1);
 
-/// What Kafka says of the topics.
+/// What Kafka answers about the topics.
 #[derive(Debug)]
 pub struct Probe {
     /// Brokers that metadata names.
@@ -29,16 +31,25 @@ pub struct Probe {
     pub topics: Vec<TopicProbe>,
 }
 
-/// What Kafka says of a topic.
+/// What Kafka answers about one topic.
 #[derive(Debug)]
 pub struct TopicProbe {
     /// The topic.
     pub topic: Topic,
-    /// Its partitions, or why it cannot be read and what may help.
-    pub result: Result<usize, (TopicTrouble, String)>,
+    /// How many partitions it has, or why it cannot be read.
+    pub result: Result<usize, Unreadable>,
 }
 
-/// Nothing was learned of any topic.
+/// Why a topic cannot be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The kind of trouble.
+    pub trouble: TopicTrouble,
+    /// What may help, as the end of a sentence; often empty.
+    pub detail: String,
+}
+
+/// Nothing was learned about any topic.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// There is no client.
@@ -51,94 +62,84 @@ pub enum ProbeError {
 
 impl fmt::Display for TopicProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topic = &self.topic;
         match &self.result {
-            Ok(1) => write!(f, "{}: 1 partition, can be read", self.topic),
-            Ok(partitions) => write!(f, "{}: {partitions} partitions, can be read", self.topic),
-            Err((trouble, more)) => write!(f, "{} {}{more}", self.topic, trouble.words()),
+            Ok(1) => write!(f, "{topic}: 1 partition, can be read"),
+            Ok(partitions) => write!(f, "{topic}: {partitions} partitions, can be read"),
+            Err(Unreadable { trouble, detail }) => {
+                write!(f, "{topic} {}{detail}", trouble.words())
+            }
         }
     }
 }
 
-/// Asks Kafka for each of `topics`. Blocks, at worst for a few seconds for each topic.
+/// Asks Kafka about each of `topics`. Blocks, at worst for a few seconds for each topic.
 ///
 /// # Errors
 /// When Kafka does not answer at all.
 pub fn probe(client: &KafkaClient, topics: &BTreeSet<Topic>) -> Result<Probe, ProbeError> {
     let consumer = client.consumer("check", &[("fetch.wait.max.ms", "100".to_owned())])?;
-    let all = match consumer.fetch_metadata(None, ANSWER_MAX) {
-        Ok(all) => all,
-        Err(error) => {
-            // What its client has to report waits until it is polled, behind lines of its log.
-            let until = Instant::now() + REPORT_WAIT;
-            while client.health().fault().is_none() && Instant::now() < until {
-                let _ = consumer.poll(Duration::from_millis(10));
-            }
-            return Err(ProbeError::NoAnswer(
-                client.health().fault().unwrap_or_else(|| error.to_string()),
-            ));
-        }
-    };
-    let one = |topic: &Topic| TopicProbe {
-        topic: topic.clone(),
-        result: probe_topic(&consumer, topic, &all),
-    };
+    let no_answer = |error| no_answer(client, &consumer, &error);
+    let metadata = consumer
+        .fetch_metadata(None, ANSWER_MAX)
+        .map_err(no_answer)?;
+    let described = describe(&consumer, topics, ANSWER_MAX).map_err(no_answer)?;
+    let topics = described.into_iter().map(|described| TopicProbe {
+        result: probe_topic(&consumer, &described, &metadata),
+        topic: described.topic,
+    });
     Ok(Probe {
-        brokers: all.brokers().len(),
-        topics: topics.iter().map(one).collect(),
+        brokers: metadata.brokers().len(),
+        topics: topics.collect(),
     })
+}
+
+fn no_answer(client: &KafkaClient, consumer: &Consumer, error: &KafkaError) -> ProbeError {
+    // What the client reports waits until it is polled, behind lines of its log.
+    let until = Instant::now() + REPORT_WAIT;
+    while client.health().fault().is_none() && Instant::now() < until {
+        let _ = consumer.poll(Duration::from_millis(10));
+    }
+    let fault = client.health().fault();
+    ProbeError::NoAnswer(fault.unwrap_or_else(|| error.to_string()))
 }
 
 fn probe_topic(
     consumer: &Consumer,
-    topic: &Topic,
-    all: &Metadata,
-) -> Result<usize, (TopicTrouble, String)> {
-    let failing = |error: KafkaError| trouble(error.rdkafka_error_code(), &error.to_string());
-    let metadata = consumer
-        .fetch_metadata(Some(topic.as_str()), ANSWER_MAX)
-        .map_err(failing)?;
-    let found = metadata
-        .topics()
-        .iter()
-        .find(|found| found.name() == topic.as_str());
-    let Some(found) = found else {
-        return Err((TopicTrouble::DoesNotExist, nearest(topic, all)));
-    };
-    if let Some(code) = found.error().map(RDKafkaErrorCode::from) {
-        let (trouble, more) = trouble(Some(code), &code.to_string());
-        return Err((
-            trouble,
-            if trouble == TopicTrouble::DoesNotExist {
-                nearest(topic, all)
-            } else {
-                more
-            },
-        ));
+    described: &Described,
+    metadata: &Metadata,
+) -> Result<usize, Unreadable> {
+    if let Some(trouble) = described.trouble {
+        let detail = match trouble {
+            TopicTrouble::DoesNotExist => nearest_name(metadata, &described.topic)
+                .map_or_else(String::new, |name| format!("; the nearest is {name}")),
+            TopicTrouble::NoLeader => {
+                let numbers: Vec<_> = described
+                    .leaderless()
+                    .map(|Partition(number)| number.to_string())
+                    .collect();
+                format!(": {}", numbers.join(", "))
+            }
+            TopicTrouble::Failing => described
+                .error
+                .map_or_else(String::new, |error| format!(": {error}")),
+            TopicTrouble::NotAuthorized => String::new(),
+        };
+        return Err(Unreadable { trouble, detail });
     }
-    let leaderless: Vec<String> = found
-        .partitions()
-        .iter()
-        .filter(|partition| partition.leader() < 0)
-        .map(|partition| partition.id().to_string())
-        .collect();
-    if !leaderless.is_empty() {
-        return Err((
-            TopicTrouble::NoLeader,
-            format!(": {}", leaderless.join(", ")),
-        ));
-    }
-    read_ends(consumer, topic, found).map_err(failing)?;
-    Ok(found.partitions().len())
+    read_ends(consumer, described).map_err(|error| unreadable(&error))?;
+    Ok(described.partitions.len())
 }
 
-/// Reads the end of each partition: what may be described may not be read yet.
-fn read_ends(consumer: &Consumer, topic: &Topic, found: &MetadataTopic) -> Result<(), KafkaError> {
+/// Reads the end of each partition: a topic that may be described may still not be read.
+fn read_ends(consumer: &Consumer, described: &Described) -> Result<(), KafkaError> {
+    let topic = described.topic.as_str();
     let mut ends = TopicPartitionList::new();
     let mut waiting = BTreeSet::new();
-    for partition in found.partitions() {
-        let (_, high) = consumer.fetch_watermarks(topic.as_str(), partition.id(), ANSWER_MAX)?;
-        ends.add_partition_offset(topic.as_str(), partition.id(), KafkaOffset::Offset(high))?;
-        waiting.insert(partition.id());
+    for (Partition(number), _) in &described.partitions {
+        let (_, high) = consumer.fetch_watermarks(topic, *number, ANSWER_MAX)?;
+        ends.add_partition_offset(topic, *number, KafkaOffset::Offset(high))?;
+        waiting.insert(*number);
     }
     consumer.assign(&ends)?;
     let until = Instant::now() + ANSWER_MAX;
@@ -158,28 +159,13 @@ fn read_ends(consumer: &Consumer, topic: &Topic, found: &MetadataTopic) -> Resul
     consumer.unassign()
 }
 
-fn trouble(code: Option<RDKafkaErrorCode>, text: &str) -> (TopicTrouble, String) {
-    match code {
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-            (TopicTrouble::DoesNotExist, String::new())
-        }
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            (TopicTrouble::NotAuthorized, String::new())
-        }
-        Some(RDKafkaErrorCode::LeaderNotAvailable | RDKafkaErrorCode::NotLeaderForPartition) => {
-            (TopicTrouble::NoLeader, String::new())
-        }
-        _ => (TopicTrouble::Failing, format!(": {text}")),
-    }
-}
-
-fn nearest(topic: &Topic, all: &Metadata) -> String {
-    let near = |name: &str| strsim::normalized_damerau_levenshtein(topic.as_str(), name);
-    let names = all
-        .topics()
-        .iter()
-        .map(MetadataTopic::name)
-        .filter(|name| near(name) > 0.6);
-    let nearest = names.max_by(|a, b| near(a).total_cmp(&near(b)));
-    nearest.map_or_else(String::new, |name| format!("; the nearest is {name}"))
+fn unreadable(error: &KafkaError) -> Unreadable {
+    let trouble = error
+        .rdkafka_error_code()
+        .map_or(TopicTrouble::Failing, trouble_of);
+    let detail = match trouble {
+        TopicTrouble::Failing => format!(": {error}"),
+        _ => String::new(),
+    };
+    Unreadable { trouble, detail }
 }

@@ -1,4 +1,4 @@
-//! Whether librdkafka takes the operator's properties, asked before anything is started with them.
+//! Whether librdkafka accepts the operator's properties, checked before anything is started.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,10 +10,11 @@ use rdkafka::types::RDKafkaConfRes;
 use super::client::{KafkaClient, KafkaClientError};
 use crate::config::{BROKERS, PATH_PROPERTIES};
 
-/// Everything that is wrong with the operator's properties: the property's name, and what. Empty names mean all of them.
+/// Everything that is wrong with the operator's properties: names and reasons. An empty name means
+/// all properties together.
 ///
-/// Each property is tried alone, files are opened, and then a client is made out of all, without its brokers: it connects to
-/// nothing.
+/// Each property is tried alone, files are opened, and then a client is created from all of them
+/// without its brokers, so that it connects to nothing.
 #[must_use]
 pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let mut usable = properties.clone();
@@ -27,7 +28,7 @@ pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<(String,
             refused.push((name.clone(), what));
         }
     }
-    // librdkafka names one thing that is wrong and gives up: without that, it comes to the next.
+    // librdkafka reports only the first fault: it gets to the next one without that property.
     while let Some((name, what)) = refused_together(&usable) {
         let is_given = usable.remove(&name).is_some();
         let is_known = refused.iter().any(|(known, _)| *known == name);
@@ -42,7 +43,7 @@ pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<(String,
             };
             usable.insert("security.protocol".to_owned(), without.to_owned());
         }
-        // What is wrong with a property that stands in for one that was refused is its consequence.
+        // A fault of a property that the operator did not set follows from one that was refused.
         if is_given || refused.is_empty() {
             refused.push((name, what));
         }
@@ -58,10 +59,10 @@ fn refused_alone(name: &str, value: &str) -> Option<String> {
         .set(name, value)
         .create_native_config()
         .err()?;
-    Some(told(name, &error))
+    Some(reason(name, &error))
 }
 
-/// Files are opened where TLS needs them: librdkafka says of a missing one only what OpenSSL says.
+/// Opens the files that TLS needs: of a missing one librdkafka reports only OpenSSL's error.
 fn unreadable(name: &str, path: &str, properties: &BTreeMap<String, String>) -> Option<String> {
     let protocol = properties
         .get("security.protocol")
@@ -76,7 +77,7 @@ fn unreadable(name: &str, path: &str, properties: &BTreeMap<String, String>) -> 
         .map(|error| format!("cannot read {path}: {error}"))
 }
 
-/// The property that keeps librdkafka from making a client of all, if one does.
+/// The property that keeps librdkafka from creating a client from all of them, if one does.
 fn refused_together(properties: &BTreeMap<String, String>) -> Option<(String, String)> {
     let client = KafkaClient::new(
         properties,
@@ -92,7 +93,8 @@ fn refused_together(properties: &BTreeMap<String, String>) -> Option<(String, St
     if let Some((_, mechanism)) = what.split_once("No provider for SASL mechanism ") {
         let mechanism = mechanism.split(':').next().unwrap_or(mechanism);
         let what = format!(
-            "this build cannot do {mechanism}; take PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+            "this build does not support {mechanism}; \
+             use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
         );
         let name = ["sasl.mechanisms", "sasl.mechanism"]
             .into_iter()
@@ -102,12 +104,12 @@ fn refused_together(properties: &BTreeMap<String, String>) -> Option<(String, St
             None => (
                 "security.protocol".to_owned(),
                 format!(
-                    "needs sasl.mechanisms: without it, librdkafka takes {mechanism}, and {what}"
+                    "needs sasl.mechanisms: without it, librdkafka uses {mechanism}, and {what}"
                 ),
             ),
         });
     }
-    // The longest, for `ssl.key.location` is in no other, but `client.id` may be.
+    // The longest match, because a short name such as `client.id` may be part of another.
     let named = |names: &mut dyn Iterator<Item = &str>| {
         names
             .filter(|name| what.contains(*name))
@@ -121,10 +123,10 @@ fn refused_together(properties: &BTreeMap<String, String>) -> Option<(String, St
         .strip_prefix(&format!("{name} failed: "))
         .unwrap_or(&what)
         .to_owned();
-    Some((name, format!("librdkafka does not take it: {what}")))
+    Some((name, format!("librdkafka refuses it: {what}")))
 }
 
-fn told(name: &str, error: &KafkaError) -> String {
+fn reason(name: &str, error: &KafkaError) -> String {
     let KafkaError::ClientConfig(result, description, ..) = error else {
         return error.to_string();
     };
@@ -133,7 +135,7 @@ fn told(name: &str, error: &KafkaError) -> String {
             Some(near) => format!("librdkafka has no such property; the nearest is `{near}`"),
             None => "librdkafka has no such property".to_owned(),
         },
-        _ => format!("librdkafka does not take it: {description}"),
+        _ => format!("librdkafka refuses it: {description}"),
     }
 }
 
@@ -145,7 +147,8 @@ fn nearest(name: &str) -> Option<&'static str> {
         .max_by(|a, b| near(a).total_cmp(&near(b)))
 }
 
-/// The properties of a consumer, for the nearest of them to be named. librdkafka is the judge: what is not among these may be one all the same.
+/// The properties of a consumer, from which the nearest is suggested. librdkafka decides: a name
+/// that is missing here may still be one.
 const NAMES: &[&str] = &[
     "allow.auto.create.topics",
     "api.version.request.timeout.ms",
@@ -276,118 +279,4 @@ const NAMES: &[&str] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(name: &str, value: &str) -> Option<String> {
-        refused_alone(name, value)
-    }
-
-    #[test]
-    fn a_misspelt_property_is_refused_with_the_nearest() {
-        for (wrong, near) in [
-            ("securty.protocol", "security.protocol"),
-            ("ssl.ca.locaton", "ssl.ca.location"),
-            ("sasl.mechansim", "sasl.mechanism"),
-            ("fetch.mesage.max.bytes", "fetch.message.max.bytes"),
-        ] {
-            assert_eq!(
-                refused(wrong, "x"),
-                Some(format!(
-                    "librdkafka has no such property; the nearest is `{near}`"
-                )),
-                "{wrong}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_value_that_is_none_of_a_property_is_refused() {
-        assert!(
-            refused("security.protocol", "tls")
-                .is_some_and(|what| what.contains("does not take it"))
-        );
-        assert!(refused("fetch.wait.max.ms", "soon").is_some());
-        assert_eq!(refused("sasl.password", "anything"), None);
-        assert_eq!(
-            all_refused(&[("ssl.ca.location", "/nonexistent")]),
-            [],
-            "nobody reads it without TLS"
-        );
-    }
-
-    fn all_refused(properties: &[(&str, &str)]) -> Vec<(String, String)> {
-        let owned = properties
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        refused_properties(&owned.collect())
-    }
-
-    #[test]
-    fn what_only_a_whole_client_shows_is_told_of_each_property() {
-        let refused = all_refused(&[
-            ("metadata.broker.list", "kafka1:9093"),
-            ("security.protocol", "sasl_ssl"),
-            ("sasl.mechanisms", "GSSAPI"),
-            ("ssl.ca.location", "/nonexistent/ca.pem"),
-            ("ssl.cipher.suites", "NO-SUCH-CIPHER"),
-            ("ssl.sigalgs.list", "NONE+SHA0"),
-        ]);
-        let names: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "ssl.ca.location",
-                "sasl.mechanisms",
-                "ssl.cipher.suites",
-                "ssl.sigalgs.list"
-            ],
-            "{refused:?}"
-        );
-        assert!(
-            refused[0]
-                .1
-                .contains("cannot read /nonexistent/ca.pem: No such file"),
-            "{refused:?}"
-        );
-        assert!(refused[1].1.contains("cannot do GSSAPI"), "{refused:?}");
-    }
-
-    #[test]
-    fn what_is_missing_is_told_of_the_property_that_needs_it() {
-        let refused = all_refused(&[("security.protocol", "sasl_ssl"), ("sasl.password", "x")]);
-        assert!(
-            refused.len() == 1
-                && refused[0].0 == "security.protocol"
-                && refused[0].1.contains("sasl.mechanisms"),
-            "{refused:?}"
-        );
-        let refused = all_refused(&[
-            ("security.protocol", "sasl_plaintext"),
-            ("sasl.mechanisms", "PLAIN"),
-        ]);
-        assert!(
-            refused.len() == 1 && refused[0].1.contains("sasl.username"),
-            "{refused:?}"
-        );
-    }
-
-    #[test]
-    fn properties_that_can_be_used_are_not_refused() {
-        assert_eq!(
-            all_refused(&[
-                ("metadata.broker.list", "nowhere.invalid:1"),
-                ("fetch.wait.max.ms", "5")
-            ]),
-            []
-        );
-    }
-
-    #[test]
-    fn every_name_that_may_be_called_the_nearest_is_one_of_librdkafkas() {
-        for name in NAMES {
-            let unknown = refused(name, "?").is_some_and(|what| what.contains("no such property"));
-            assert!(!unknown, "{name}");
-        }
-    }
-}
+mod tests;

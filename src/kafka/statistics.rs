@@ -1,13 +1,14 @@
-//! librdkafka's statistics as samples with the names that node-rdkafka-prometheus gives them, which the Node service uses.
+//! librdkafka's statistics as samples, with the names of node-rdkafka-prometheus, which the Node
+//! service uses.
 //!
-//! Left out is what only a producer has, and sums: Prometheus' rules keep `_sum` for histograms.
+//! Values of producers are omitted, and so are sums: Prometheus reserves `_sum` for histograms.
 
 use rdkafka::Statistics;
 use rdkafka::statistics::{Broker, Partition, Window};
 
 use crate::telemetry::metrics::Sample;
 
-/// Name, help, and where the number is found.
+/// Name, help, and how to get the value.
 type Row<T> = (&'static str, &'static str, fn(&T) -> i64);
 
 const CLIENT: &[Row<Statistics>] = &[
@@ -29,12 +30,12 @@ const CLIENT: &[Row<Statistics>] = &[
     (
         "rdkafka_msg_cnt",
         "Current number of messages in instance queues",
-        |client| whole(client.msg_cnt),
+        |client| saturating(client.msg_cnt),
     ),
     (
         "rdkafka_msg_size",
         "Current total size of messages in instance queues",
-        |client| whole(client.msg_size),
+        |client| saturating(client.msg_size),
     ),
     (
         "rdkafka_simple_cnt",
@@ -51,8 +52,9 @@ const CLIENT: &[Row<Statistics>] = &[
 const BROKER: &[Row<Broker>] = &[
     (
         "rdkafka_broker_state",
-        "Broker state (0 = INIT, 1 = DOWN, 2 = CONNECT, 3 = AUTH, 4 = UP, 5 = UPDATE, 6 = APIVERSION_QUERY, 7 = AUTH_HANDSHAKE; -1 = another)",
-        |broker| state(&broker.state, &BROKER_STATES),
+        "Broker state (0 = INIT, 1 = DOWN, 2 = CONNECT, 3 = AUTH, 4 = UP, 5 = UPDATE, \
+         6 = APIVERSION_QUERY, 7 = AUTH_HANDSHAKE; -1 = another)",
+        |broker| state_number(&broker.state, &BROKER_STATES),
     ),
     (
         "rdkafka_broker_stateage",
@@ -72,107 +74,107 @@ const BROKER: &[Row<Broker>] = &[
     (
         "rdkafka_broker_tx",
         "Number of requests sent since the client's start",
-        |broker| whole(broker.tx),
+        |broker| saturating(broker.tx),
     ),
     (
         "rdkafka_broker_txbytes",
         "Number of bytes sent since the client's start",
-        |broker| whole(broker.txbytes),
+        |broker| saturating(broker.txbytes),
     ),
     (
         "rdkafka_broker_txerrs",
         "Number of transmission errors since the client's start",
-        |broker| whole(broker.txerrs),
+        |broker| saturating(broker.txerrs),
     ),
     (
         "rdkafka_broker_txretries",
         "Number of request retries since the client's start",
-        |broker| whole(broker.txretries),
+        |broker| saturating(broker.txretries),
     ),
     (
         "rdkafka_broker_req_timeouts",
         "Number of requests timed out since the client's start",
-        |broker| whole(broker.req_timeouts),
+        |broker| saturating(broker.req_timeouts),
     ),
     (
         "rdkafka_broker_rx",
         "Number of responses received since the client's start",
-        |broker| whole(broker.rx),
+        |broker| saturating(broker.rx),
     ),
     (
         "rdkafka_broker_rxbytes",
         "Number of bytes received since the client's start",
-        |broker| whole(broker.rxbytes),
+        |broker| saturating(broker.rxbytes),
     ),
     (
         "rdkafka_broker_rxerrs",
         "Number of receive errors since the client's start",
-        |broker| whole(broker.rxerrs),
+        |broker| saturating(broker.rxerrs),
     ),
     (
         "rdkafka_broker_rxcorriderrs",
         "Number of unmatched correlation ids in responses since the client's start",
-        |broker| whole(broker.rxcorriderrs),
+        |broker| saturating(broker.rxcorriderrs),
     ),
     (
         "rdkafka_broker_rxpartial",
         "Number of partial message sets received since the client's start",
-        |broker| whole(broker.rxpartial),
+        |broker| saturating(broker.rxpartial),
     ),
     (
         "rdkafka_broker_zbuf_grow",
         "Number of decompression buffer size increases",
-        |broker| whole(broker.zbuf_grow),
+        |broker| saturating(broker.zbuf_grow),
     ),
     (
         "rdkafka_broker_buf_grow",
         "Number of buffer size increases",
-        |broker| whole(broker.buf_grow),
+        |broker| saturating(broker.buf_grow),
     ),
     (
         "rdkafka_broker_wakeups",
         "Broker thread poll wakeups",
-        |broker| whole(broker.wakeups.unwrap_or(0)),
+        |broker| saturating(broker.wakeups.unwrap_or(0)),
     ),
     (
         "rdkafka_broker_rtt_min",
         "Round-trip time in microseconds (smallest value)",
-        |broker| of(broker.rtt.as_ref(), |window| window.min),
+        |broker| window_value(broker.rtt.as_ref(), |window| window.min),
     ),
     (
         "rdkafka_broker_rtt_max",
         "Round-trip time in microseconds (largest value)",
-        |broker| of(broker.rtt.as_ref(), |window| window.max),
+        |broker| window_value(broker.rtt.as_ref(), |window| window.max),
     ),
     (
         "rdkafka_broker_rtt_avg",
         "Round-trip time in microseconds (average value)",
-        |broker| of(broker.rtt.as_ref(), |window| window.avg),
+        |broker| window_value(broker.rtt.as_ref(), |window| window.avg),
     ),
     (
         "rdkafka_broker_rtt_cnt",
         "Round-trip time (number of value samples)",
-        |broker| of(broker.rtt.as_ref(), |window| window.cnt),
+        |broker| window_value(broker.rtt.as_ref(), |window| window.cnt),
     ),
     (
         "rdkafka_broker_throttle_min",
         "Throttling in milliseconds (smallest value)",
-        |broker| of(broker.throttle.as_ref(), |window| window.min),
+        |broker| window_value(broker.throttle.as_ref(), |window| window.min),
     ),
     (
         "rdkafka_broker_throttle_max",
         "Throttling in milliseconds (largest value)",
-        |broker| of(broker.throttle.as_ref(), |window| window.max),
+        |broker| window_value(broker.throttle.as_ref(), |window| window.max),
     ),
     (
         "rdkafka_broker_throttle_avg",
         "Throttling in milliseconds (average value)",
-        |broker| of(broker.throttle.as_ref(), |window| window.avg),
+        |broker| window_value(broker.throttle.as_ref(), |window| window.avg),
     ),
     (
         "rdkafka_broker_throttle_cnt",
         "Throttling (number of value samples)",
-        |broker| of(broker.throttle.as_ref(), |window| window.cnt),
+        |broker| window_value(broker.throttle.as_ref(), |window| window.cnt),
     ),
 ];
 
@@ -200,12 +202,13 @@ const PARTITION: &[Row<Partition>] = &[
     (
         "rdkafka_topic_partition_fetchq_size",
         "Bytes in fetch queue",
-        |partition| whole(partition.fetchq_size),
+        |partition| saturating(partition.fetchq_size),
     ),
     (
         "rdkafka_topic_partition_fetch_state",
-        "Fetch state of this partition (0 = none, 1 = stopping, 2 = stopped, 3 = offset-query, 4 = offset-wait, 5 = active; -1 = another)",
-        |partition| state(&partition.fetch_state, &FETCH_STATES),
+        "Fetch state of this partition (0 = none, 1 = stopping, 2 = stopped, 3 = offset-query, \
+         4 = offset-wait, 5 = active; -1 = another)",
+        |partition| state_number(&partition.fetch_state, &FETCH_STATES),
     ),
     (
         "rdkafka_topic_partition_query_offset",
@@ -245,12 +248,12 @@ const PARTITION: &[Row<Partition>] = &[
     (
         "rdkafka_topic_partition_msgs",
         "Number of messages received since the client's start",
-        |partition| whole(partition.msgs),
+        |partition| saturating(partition.msgs),
     ),
     (
         "rdkafka_topic_partition_rx_ver_drops",
         "Number of outdated messages dropped",
-        |partition| whole(partition.rx_ver_drops),
+        |partition| saturating(partition.rx_ver_drops),
     ),
 ];
 
@@ -274,16 +277,16 @@ const FETCH_STATES: [&str; 6] = [
     "active",
 ];
 
-/// Every number of a report.
+/// Every value of a report.
 pub(super) fn samples(client: &Statistics) -> Vec<Sample> {
     let mut samples = Vec::new();
-    take(CLIENT, client, &[], &mut samples);
+    append(CLIENT, client, &[], &mut samples);
     for broker in client.brokers.values() {
         let labels = [
             ("name", broker.name.clone()),
             ("nodeid", broker.nodeid.to_string()),
         ];
-        take(BROKER, broker, &labels, &mut samples);
+        append(BROKER, broker, &labels, &mut samples);
     }
     for topic in client.topics.values() {
         let labels = [("topic", topic.topic.clone())];
@@ -292,8 +295,8 @@ pub(super) fn samples(client: &Statistics) -> Vec<Sample> {
             "Age of metadata from broker for this topic (milliseconds)",
             |age| *age,
         );
-        take(&[age], &topic.metadata_age, &labels, &mut samples);
-        // -1 is librdkafka's own, for messages without a partition.
+        append(&[age], &topic.metadata_age, &labels, &mut samples);
+        // -1 is internal to librdkafka, for messages without a partition.
         for partition in topic
             .partitions
             .values()
@@ -303,22 +306,27 @@ pub(super) fn samples(client: &Statistics) -> Vec<Sample> {
                 ("topic", topic.topic.clone()),
                 ("partition", partition.partition.to_string()),
             ];
-            take(PARTITION, partition, &labels, &mut samples);
+            append(PARTITION, partition, &labels, &mut samples);
         }
     }
     samples
 }
 
-fn take<T>(rows: &[Row<T>], of: &T, labels: &[(&'static str, String)], samples: &mut Vec<Sample>) {
+fn append<T>(
+    rows: &[Row<T>],
+    source: &T,
+    labels: &[(&'static str, String)],
+    samples: &mut Vec<Sample>,
+) {
     samples.extend(rows.iter().map(|(name, help, value)| Sample {
         name,
         help,
         labels: labels.to_vec(),
-        value: value(of),
+        value: value(source),
     }));
 }
 
-/// librdkafka's own `consumer_lag` is of what was committed, and nothing is.
+/// librdkafka's own `consumer_lag` relates to committed offsets, and nothing is committed.
 fn lag(partition: &Partition) -> i64 {
     let known = partition.hi_offset >= 0 && partition.app_offset >= 0;
     if known {
@@ -328,15 +336,15 @@ fn lag(partition: &Partition) -> i64 {
     }
 }
 
-fn whole(number: u64) -> i64 {
+fn saturating(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn of(window: Option<&Window>, value: fn(&Window) -> i64) -> i64 {
+fn window_value(window: Option<&Window>, value: fn(&Window) -> i64) -> i64 {
     window.map_or(0, value)
 }
 
-fn state(name: &str, names: &[&str]) -> i64 {
+fn state_number(name: &str, names: &[&str]) -> i64 {
     names
         .iter()
         .position(|known| *known == name)

@@ -1,11 +1,13 @@
-//! What Kafka says of the topics that are to be read: whether each exists, which log it is, which
+//! What Kafka knows of the topics that are to be read: whether each exists, which log it is, which
 //! of its partitions have a leader, and whether this client may read it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kafka_topic_ids::{Operation, TopicDescription, describe_topics};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::Consumer;
@@ -18,7 +20,8 @@ use crate::telemetry::kafka_health::TopicTrouble;
 #[derive(Clone, Debug)]
 pub(super) struct Described {
     pub(super) topic: Topic,
-    /// Its log; `None` where Kafka names neither cluster nor topic, or the topic cannot be seen.
+    /// Its log, once [`set_log_ids`] has set it. `None` where Kafka names neither cluster nor
+    /// topic, or the topic cannot be seen.
     pub(super) log_id: Option<LogId>,
     /// Kafka's id of the topic; `None` for brokers before 2.8.
     pub(super) topic_id: Option<[u8; 16]>,
@@ -26,39 +29,38 @@ pub(super) struct Described {
     pub(super) partitions: Vec<(Partition, bool)>,
     /// Why it cannot be read now.
     pub(super) trouble: Option<TopicTrouble>,
+    /// Kafka's error behind the trouble, if there is one.
+    pub(super) error: Option<RDKafkaErrorCode>,
 }
 
 impl Described {
-    /// Whether Kafka said what the topic is.
+    /// Whether Kafka has described the topic.
     pub(super) fn is_visible(&self) -> bool {
         !self.partitions.is_empty()
     }
+
+    /// The numbers of its partitions without a leader.
+    pub(super) fn leaderless(&self) -> impl Iterator<Item = Partition> {
+        let leaderless = self.partitions.iter().filter(|(_, has_leader)| !has_leader);
+        leaderless.map(|(number, _)| *number)
+    }
 }
 
-/// Asks for all topics at once, and for the cluster's id as long as `cluster` has none. Topics are
-/// never made by it.
+/// Asks for all topics at once. Never creates one.
 pub(super) fn describe(
     consumer: &Consumer,
     topics: &BTreeSet<Topic>,
-    cluster: &mut Option<String>,
+    timeout: Duration,
 ) -> Result<Vec<Described>, KafkaError> {
     if topics.is_empty() {
         return Ok(Vec::new());
     }
     let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
-    let timeout = limits::LOOKUP_TIMEOUT;
     let found = describe_topics(consumer.client(), &names, true, timeout)?;
-    if cluster.is_none() {
-        // Kafka answers now: before that the question would only have waited.
-        *cluster = consumer.client().fetch_cluster_id(timeout);
-    }
-    Ok(found
-        .into_iter()
-        .map(|topic| described(topic, cluster.as_deref()))
-        .collect())
+    Ok(found.into_iter().map(described).collect())
 }
 
-fn described(description: TopicDescription, cluster: Option<&str>) -> Described {
+fn described(description: TopicDescription) -> Described {
     let TopicDescription {
         name,
         error,
@@ -66,12 +68,10 @@ fn described(description: TopicDescription, cluster: Option<&str>) -> Described 
         partitions,
         authorized_operations,
     } = description;
-    let identity = id.map_or(TopicIdentity::Name(&name), TopicIdentity::Id);
-    let log_id = cluster.map(|cluster| LogId::new(cluster, identity));
     let may_read = authorized_operations.is_none_or(|granted| granted.contains(&Operation::Read));
     let partitions: Vec<_> = partitions
         .iter()
-        .map(|of| (Partition(of.number), of.has_leader))
+        .map(|partition| (Partition(partition.number), partition.has_leader))
         .collect();
     let trouble = match error {
         Some(error) => Some(trouble_of(error)),
@@ -83,10 +83,31 @@ fn described(description: TopicDescription, cluster: Option<&str>) -> Described 
     };
     Described {
         topic: name.into(),
-        log_id,
+        log_id: None,
         topic_id: id,
         partitions,
         trouble,
+        error,
+    }
+}
+
+/// Sets the log ids of the topics. Asks for the cluster's id while `cluster` has none.
+pub(super) fn set_log_ids(
+    consumer: &Consumer,
+    topics: &mut [Described],
+    cluster: &mut Option<String>,
+) {
+    // Kafka answers by now: before that, this question would only have waited.
+    if cluster.is_none() && !topics.is_empty() {
+        *cluster = consumer.client().fetch_cluster_id(limits::LOOKUP_TIMEOUT);
+    }
+    let Some(cluster) = cluster else { return };
+    for topic in topics {
+        let identity = match topic.topic_id {
+            Some(id) => TopicIdentity::Id(id),
+            None => TopicIdentity::Name(topic.topic.as_str()),
+        };
+        topic.log_id = Some(LogId::new(cluster, identity));
     }
 }
 
@@ -104,14 +125,17 @@ pub(super) fn trouble_of(error: RDKafkaErrorCode) -> TopicTrouble {
     }
 }
 
-/// The name of an existing topic that is nearest to `topic`, for a name that may be misspelt.
-pub(super) fn nearest(consumer: &Consumer, topic: &Topic) -> Option<String> {
+/// The name of an existing topic that is most like `topic`, for a name that may be misspelt.
+pub(super) fn nearest_topic(consumer: &Consumer, topic: &Topic) -> Option<String> {
     let metadata = consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT).ok()?;
-    let names = metadata
-        .topics()
-        .iter()
-        .map(|topic| topic.name().to_owned());
-    let score = |name: &str| strsim::jaro_winkler(name, topic.as_str());
-    let best = names.max_by(|a, b| score(a).total_cmp(&score(b)))?;
-    (score(&best) > 0.8).then_some(best)
+    nearest_name(&metadata, topic).map(str::to_owned)
+}
+
+/// The topic of `metadata` that is most like `topic`, if one is much like it.
+pub(super) fn nearest_name<'a>(metadata: &'a Metadata, topic: &Topic) -> Option<&'a str> {
+    let similarity = |name: &str| strsim::jaro_winkler(name, topic.as_str());
+    let names = metadata.topics().iter().map(MetadataTopic::name);
+    names
+        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
+        .filter(|name| similarity(name) > 0.8)
 }

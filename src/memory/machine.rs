@@ -1,21 +1,24 @@
-//! How much memory this process may have: what its container allows, else what the machine has.
+//! How much memory this process may use: what its container allows, else what the machine has.
 
 use std::path::Path;
 
-/// The least that a budget is by default. A container that has less than this to give is too small to serve from.
+/// The minimum of the default budget. A container that cannot provide it is too small to serve
+/// from.
 const BUDGET_MIN: usize = 64 << 20;
 
-/// The budget when the operator names none: half of what is left beside the memory log. The other half is for the
-/// program, librdkafka, what the kernel keeps for sockets, and what an allocator cannot give back at once.
+/// The budget when the operator sets none: half of what the memory log leaves. The other half is
+/// for the program, librdkafka, the kernel's socket buffers, and what the allocator cannot release
+/// at once.
 #[must_use]
 pub fn default_budget(memory_log_bytes_max: usize) -> usize {
     let memory = memory(Path::new("/"), machine());
     (memory.saturating_sub(memory_log_bytes_max) / 2).max(BUDGET_MIN)
 }
 
-/// The smallest limit of the cgroups that this process is in (version 2, else 1), else the machine's memory, in bytes.
+/// The smallest limit of the cgroups of this process (version 2 or 1), else the machine's memory,
+/// in bytes.
 fn memory(root: &Path, machine: usize) -> usize {
-    // Version 1 has a huge number for "no limit".
+    // Version 1 expresses "no limit" as a huge number.
     cgroup(root).map_or(machine, |limit| machine.min(limit))
 }
 
@@ -35,8 +38,8 @@ fn cgroup(root: &Path) -> Option<usize> {
         .min()
 }
 
-/// The smallest limit on the way from the group at `path` to the root of its hierarchy. In a container the path may be one
-/// that only the host sees: then the root is the container's own.
+/// The smallest limit from the group at `path` up to the root of its hierarchy. In a container only
+/// the host may see the path: the root is then the container's own.
 fn limit_at(mount: &Path, path: &str, file: &str) -> Option<usize> {
     let group = Path::new(path.trim_start_matches('/'));
     let read = |group: &Path| {
@@ -49,10 +52,10 @@ fn limit_at(mount: &Path, path: &str, file: &str) -> Option<usize> {
     group.ancestors().filter_map(read).min()
 }
 
-/// What the kernel says by itself: a service may not see `/proc/meminfo`.
-#[allow(
+/// The memory of the machine, from the kernel: a service may not see `/proc/meminfo`.
+#[expect(
     clippy::useless_conversion,
-    reason = "the kernel's words have another size on other machines"
+    reason = "the kernel's integers have another size on other machines"
 )]
 fn machine() -> usize {
     let info = rustix::system::sysinfo();
@@ -75,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_containers_limit_is_what_there_is() {
+    fn the_limit_of_a_container_counts() {
         let own = ("proc/self/cgroup", "0::/\n");
         assert_eq!(
             memory_with(&[own, ("sys/fs/cgroup/memory.max", "1073741824\n")]),
@@ -93,12 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_limit_on_the_way_up_counts() {
+    fn the_smallest_limit_up_to_the_root_counts() {
         let own = ("proc/self/cgroup", "0::/a/b\n");
-        let (upper, lower) = (
-            ("sys/fs/cgroup/a/memory.max", "1000\n"),
-            ("sys/fs/cgroup/a/b/memory.max", "2000\n"),
-        );
+        let upper = ("sys/fs/cgroup/a/memory.max", "1000\n");
+        let lower = ("sys/fs/cgroup/a/b/memory.max", "2000\n");
         assert_eq!(memory_with(&[own, upper, lower]), 1000);
     }
 

@@ -1,17 +1,18 @@
 //! One budget for the memory that clients cause (`memory_bytes_max`).
 //!
-//! Each part that holds memory for clients counts it here while it lives ([`Held`]), by its kind ([`Use`]). Bytes that
-//! several clients share count once ([`MemoryBudget::keep`]). The memory log has a bound of its own and is not counted.
+//! Each part that holds memory for clients counts it here while it lives ([`Held`]), by its kind
+//! ([`Use`]). Bytes that several clients share count once ([`MemoryBudget::keep`]). The memory log
+//! has its own bound and is not counted.
 //!
-//! What happens before the budget is passed:
+//! Two thresholds apply before the budget is exceeded:
 //!
-//! * From `YIELD_FROM` on, those that hold much and do not move yield: clients that take nothing are disconnected, the
-//!   one with the most unwritten bytes first. Rings of feeds shrink, and stalled replays let go of what they fetched
-//!   (`Hub::relieve`).
+//! * From `YIELD_FROM` on, holders of much memory without progress yield: clients that accept no
+//!   bytes are disconnected, the one with the most unwritten bytes first; rings of feeds shrink;
+//!   and stalled replays drop what they fetched (`Hub::relieve`).
 //! * From `REFUSE_FROM` on, new streams get 503, and catching up waits before it reads more.
 //!
 //! * `machine`: how much memory there is.
-//! * `stalled`: the clients that take nothing now.
+//! * `stalled`: the clients that accept no bytes now.
 
 mod machine;
 mod stalled;
@@ -35,12 +36,12 @@ pub enum Use {
     Unwritten,
     /// Compressors.
     Compressors,
-    /// What each stream costs by itself.
+    /// What each stream costs.
     Streams,
 }
 
 impl Use {
-    /// All of them, in the order of their numbers.
+    /// Every use, in the order of the variants.
     pub const ALL: [Self; 5] = [
         Self::Feeds,
         Self::Replays,
@@ -65,10 +66,11 @@ impl Use {
 /// The part of the budget, in sixteenths, from which holders yield.
 const YIELD_FROM: usize = 14;
 
-/// The part of the budget, in sixteenths, from which new streams are refused: later, so that holders yield first.
+/// The part of the budget, in sixteenths, from which new streams are refused: later, so that
+/// holders yield first.
 const REFUSE_FROM: usize = 15;
 
-/// The part of the budget, in sixteenths, that rings of feeds may have together.
+/// The part of the budget, in sixteenths, that the rings of all feeds may have.
 const FEEDS_SHARE: usize = 8;
 
 /// See the module.
@@ -76,13 +78,13 @@ const FEEDS_SHARE: usize = 8;
 pub struct MemoryBudget {
     max: usize,
     held: [AtomicUsize; Use::ALL.len()],
-    /// The most that somebody has found no room for since holders last yielded.
+    /// The most bytes that found no room since holders last yielded.
     demand: AtomicUsize,
     stalled: StalledClients,
 }
 
 impl MemoryBudget {
-    /// A budget of `max` bytes of which nothing is used.
+    /// A budget of `max` bytes, all of them free.
     #[must_use]
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -93,31 +95,31 @@ impl MemoryBudget {
         })
     }
 
-    /// Its bytes.
+    /// The size of the budget, in bytes.
     #[must_use]
     pub fn max(&self) -> usize {
         self.max
     }
 
-    /// Bytes used for one kind.
+    /// Bytes used for one purpose.
     #[must_use]
     pub fn held_for(&self, of: Use) -> usize {
         self.held[of as usize].load(Ordering::Relaxed)
     }
 
-    /// Bytes used in all.
+    /// Bytes used in total.
     #[must_use]
     pub fn held(&self) -> usize {
         Use::ALL.into_iter().map(|of| self.held_for(of)).sum()
     }
 
-    /// Whether new streams are to be refused, and catching up is to wait.
+    /// Whether new streams must be refused, and catching up must wait.
     #[must_use]
     pub fn is_short(&self) -> bool {
         !self.has_room(0)
     }
 
-    /// Whether there is room for `bytes` more. If not, holders yield as much soon.
+    /// Whether there is room for `bytes` more. If not, holders soon yield as much.
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
         let has_room = self.held().saturating_add(bytes) <= self.share(REFUSE_FROM);
@@ -127,7 +129,7 @@ impl MemoryBudget {
         has_room
     }
 
-    /// Bytes that holders are to yield; 0 while there is room.
+    /// Bytes that holders must yield; 0 while there is room.
     #[must_use]
     pub fn excess(&self) -> usize {
         let (held, demand) = (self.held(), self.demand.load(Ordering::Relaxed));
@@ -139,12 +141,12 @@ impl MemoryBudget {
         held.saturating_sub(self.share(YIELD_FROM)).max(unmet)
     }
 
-    /// Holders have yielded: who still finds no room says so again.
+    /// Holders have yielded: a caller that still finds no room asks again.
     pub fn reset_demand(&self) {
         self.demand.store(0, Ordering::Relaxed);
     }
 
-    /// Bytes that each of so many feeds may keep, if the operator allows it `most`.
+    /// Bytes that each of `feeds` may keep, if the operator allows `most` for one.
     #[must_use]
     pub fn feed_share(&self, feeds: usize, most: usize) -> usize {
         most.min(self.feeds_max() / feeds.max(1))
@@ -156,13 +158,13 @@ impl MemoryBudget {
         self.share(FEEDS_SHARE)
     }
 
-    /// Clients that take nothing now.
+    /// Clients that accept no bytes now.
     #[must_use]
     pub fn stalled(&self) -> &StalledClients {
         &self.stalled
     }
 
-    /// Counts `bytes` until the answer is dropped. Never refused: whoever asks has looked before.
+    /// Counts `bytes` until the result is dropped. Never refused: the caller has checked before.
     #[must_use]
     pub fn hold(self: &Arc<Self>, of: Use, bytes: usize) -> Held {
         self.held[of as usize].fetch_add(bytes, Ordering::Relaxed);
@@ -173,7 +175,7 @@ impl MemoryBudget {
         }
     }
 
-    /// The same bytes, counted once until the last of those that share them drops them.
+    /// The same bytes, counted once until the last of their holders drops them.
     #[must_use]
     pub fn keep(self: &Arc<Self>, of: Use, bytes: Bytes) -> Bytes {
         if bytes.is_empty() {
@@ -188,7 +190,7 @@ impl MemoryBudget {
     }
 }
 
-/// Bytes that are counted until it is dropped.
+/// Bytes that are counted until this is dropped.
 #[derive(Debug)]
 pub struct Held {
     budget: Arc<MemoryBudget>,
@@ -197,13 +199,13 @@ pub struct Held {
 }
 
 impl Held {
-    /// What it counts now.
+    /// The bytes that it counts now.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Counts so many from now on.
+    /// Counts `bytes` from now on.
     pub fn set(&mut self, bytes: usize) {
         let held = &self.budget.held[self.of as usize];
         if bytes >= self.bytes {
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_may_change_and_is_given_back() {
+    fn held_bytes_may_change_and_are_released() {
         let budget = MemoryBudget::new(1600);
         let mut held = budget.hold(Use::Replays, 100);
         held.set(300);
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn holders_yield_as_much_as_somebody_has_found_no_room_for() {
+    fn holders_yield_what_found_no_room() {
         let budget = MemoryBudget::new(1600);
         let _held = budget.hold(Use::Feeds, 1300);
         assert!(budget.has_room(200) && budget.excess() == 0);
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn feeds_have_half_of_it_among_them() {
+    fn feeds_share_half_of_the_budget() {
         let budget = MemoryBudget::new(1600);
         assert_eq!(
             [0, 1, 2, 8, 80].map(|feeds| budget.feed_share(feeds, 500)),

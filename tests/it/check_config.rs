@@ -67,7 +67,7 @@ fn a_property_that_librdkafka_does_not_know_is_told_with_its_line_and_the_neares
     let told = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(64), "{told}");
     let expected = "line 5, services[0].conf.kafka.securty.protocol: librdkafka has no such property; the nearest is `security.protocol`\n\
-                    kafka.fetch.wait.max.ms: librdkafka does not take it: ";
+                    kafka.fetch.wait.max.ms: librdkafka refuses it: ";
     assert!(
         told.contains(expected) && !told.contains("hunter2"),
         "{told}"
@@ -94,10 +94,10 @@ fn everything_that_is_wrong_is_told_at_once_with_key_line_and_path() {
     let told = refused(check_config(MANY, &[]));
     for problem in [
         "line 3, services[0].conf.prot: unknown key; the nearest valid key is `port`",
-        "line 7, services[0].conf.kafka.sasl.mechanisms: this build cannot do GSSAPI; take PLAIN, ",
+        "line 7, services[0].conf.kafka.sasl.mechanisms: this build does not support GSSAPI; use PLAIN, ",
         "line 8, services[0].conf.kafka.ssl.ca.location: cannot read /",
         "/certs/ca.pem: No such file or directory",
-        "line 9, services[0].conf.kafka.ssl.cipher.suites: librdkafka does not take it: ",
+        "line 9, services[0].conf.kafka.ssl.cipher.suites: librdkafka refuses it: ",
         "line 11, services[0].conf.stream_config_overrides.a.topcs: no such setting of a stream; did you mean `topics`?",
         "stream b: topics is an empty list",
     ] {
@@ -131,7 +131,7 @@ fn serve_refuses_what_check_config_refuses_with_a_line_of_the_log_in_its_form() 
         assert_eq!(message == told, !is_json, "{told}");
         assert!(
             message.contains(
-                "line 6, services[0].conf.kafka.sasl.mechanisms: this build cannot do GSSAPI"
+                "line 6, services[0].conf.kafka.sasl.mechanisms: this build does not support GSSAPI"
             ),
             "{told}"
         );

@@ -1,4 +1,4 @@
-//! Pointers of librdkafka that free themselves, on every path.
+//! librdkafka pointers that free themselves, on every path.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::{self, NonNull};
@@ -8,7 +8,7 @@ use rdkafka::bindings as sys;
 use rdkafka::error::KafkaError;
 use rdkafka::types::{RDKafka, RDKafkaErrorCode, RDKafkaRespErr};
 
-/// What librdkafka takes as a request's time-out, in milliseconds (`rd_kafka_AdminOptions_init`).
+/// The range of a request's timeout, in milliseconds (`rd_kafka_AdminOptions_init`).
 const TIMEOUT_MS: std::ops::RangeInclusive<u128> = 1..=3_600_000;
 
 /// Names of topics.
@@ -19,10 +19,10 @@ impl TopicNames {
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         // SAFETY: `pointers` has the given length, and each is a C string that `names` keeps alive.
         // librdkafka copies the strings. An empty list is never read.
-        let made = unsafe {
+        let pointer = unsafe {
             sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len())
         };
-        Self(NonNull::new(made).expect("librdkafka ends the process rather than fail to allocate"))
+        Self(NonNull::new(pointer).expect("librdkafka aborts rather than fail to allocate"))
     }
 
     pub(crate) fn ptr(&self) -> *const sys::rd_kafka_TopicCollection_t {
@@ -32,7 +32,7 @@ impl TopicNames {
 
 impl Drop for TopicNames {
     fn drop(&mut self) {
-        // SAFETY: made by librdkafka for us, and freed here only.
+        // SAFETY: librdkafka created it for us, and it is freed only here.
         unsafe { sys::rd_kafka_TopicCollection_destroy(self.0.as_ptr()) };
     }
 }
@@ -48,11 +48,12 @@ impl Options {
     ) -> Result<Self, KafkaError> {
         let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
         // SAFETY: the caller's client is alive, and the operation is one that librdkafka knows.
-        let made = unsafe { sys::rd_kafka_AdminOptions_new(client, operation) };
-        let options =
-            Self(NonNull::new(made).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument))?);
+        let pointer = unsafe { sys::rd_kafka_AdminOptions_new(client, operation) };
+        let options = Self(
+            NonNull::new(pointer).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument))?,
+        );
         let timeout_ms = milliseconds(timeout);
-        // SAFETY: the options are alive; without a buffer for words librdkafka writes none.
+        // SAFETY: the options are alive; librdkafka writes no error text without a buffer.
         let code = unsafe {
             sys::rd_kafka_AdminOptions_set_request_timeout(
                 options.0.as_ptr(),
@@ -63,7 +64,7 @@ impl Options {
         };
         if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             return Err(KafkaError::AdminOpCreation(format!(
-                "a time-out of {timeout_ms} ms: {code:?}"
+                "a timeout of {timeout_ms} ms: {code:?}"
             )));
         }
         // SAFETY: the options are alive.
@@ -75,7 +76,7 @@ impl Options {
         };
         match NonNull::new(refused) {
             None => Ok(options),
-            Some(error) => Err(KafkaError::AdminOpCreation(Refusal(error).words())),
+            Some(error) => Err(KafkaError::AdminOpCreation(Refusal(error).text())),
         }
     }
 
@@ -86,20 +87,20 @@ impl Options {
 
 impl Drop for Options {
     fn drop(&mut self) {
-        // SAFETY: made by librdkafka for us, and freed here only.
+        // SAFETY: librdkafka created it for us, and it is freed only here.
         unsafe { sys::rd_kafka_AdminOptions_destroy(self.0.as_ptr()) };
     }
 }
 
-/// An error that librdkafka made for us.
+/// An error that librdkafka created for us.
 struct Refusal(NonNull<sys::rd_kafka_error_t>);
 
 impl Refusal {
-    fn words(&self) -> String {
+    fn text(&self) -> String {
         // SAFETY: the error is alive.
-        let words = unsafe { sys::rd_kafka_error_string(self.0.as_ptr()) };
-        // SAFETY: librdkafka gives a C string, never NULL, which lives as long as the error.
-        unsafe { CStr::from_ptr(words) }
+        let text = unsafe { sys::rd_kafka_error_string(self.0.as_ptr()) };
+        // SAFETY: librdkafka returns a C string, never NULL, which lives as long as the error.
+        unsafe { CStr::from_ptr(text) }
             .to_string_lossy()
             .into_owned()
     }
@@ -107,13 +108,13 @@ impl Refusal {
 
 impl Drop for Refusal {
     fn drop(&mut self) {
-        // SAFETY: made by librdkafka for us, and freed here only.
+        // SAFETY: librdkafka created it for us, and it is freed only here.
         unsafe { sys::rd_kafka_error_destroy(self.0.as_ptr()) };
     }
 }
 
-/// Asks any node which nodes there are and which one takes requests for the controller. Without an answer
-/// in time everything stays as it was.
+/// Asks any node for the list of nodes and the one that accepts controller requests. Without an
+/// answer in time nothing changes.
 pub(crate) fn look_up_nodes(client: *mut RDKafka, timeout: Duration) {
     let mut metadata: *const sys::rd_kafka_metadata = ptr::null();
     // SAFETY: the caller's client is alive; no topic is named; the pointer is ours to write to.
@@ -127,12 +128,12 @@ pub(crate) fn look_up_nodes(client: *mut RDKafka, timeout: Duration) {
         )
     };
     if !metadata.is_null() {
-        // SAFETY: made by librdkafka for us, and freed here only.
+        // SAFETY: librdkafka created it for us, and it is freed only here.
         unsafe { sys::rd_kafka_metadata_destroy(metadata) };
     }
 }
 
-/// A time-out as librdkafka takes it.
+/// A timeout in the form of librdkafka.
 fn milliseconds(timeout: Duration) -> i32 {
     let in_range = timeout
         .as_millis()
@@ -146,8 +147,8 @@ pub(crate) struct Queue(NonNull<sys::rd_kafka_queue_t>);
 impl Queue {
     pub(crate) fn new(client: *mut RDKafka) -> Self {
         // SAFETY: the caller's client is alive.
-        let made = unsafe { sys::rd_kafka_queue_new(client) };
-        Self(NonNull::new(made).expect("librdkafka ends the process rather than fail to allocate"))
+        let pointer = unsafe { sys::rd_kafka_queue_new(client) };
+        Self(NonNull::new(pointer).expect("librdkafka aborts rather than fail to allocate"))
     }
 
     pub(crate) fn ptr(&self) -> *mut sys::rd_kafka_queue_t {
@@ -165,13 +166,13 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: made by librdkafka for us, and freed here only. An answer that is still on its way
-        // has a reference of its own, and is dropped by librdkafka.
+        // SAFETY: librdkafka created it for us, and it is freed only here. An answer that
+        // is still on its way has its own reference, and librdkafka drops it.
         unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) };
     }
 }
 
-/// An answer out of a queue. All that is read out of it lives as long as this.
+/// An answer from a queue. Everything that is read from it lives as long as this.
 pub(crate) struct Event(NonNull<sys::rd_kafka_event_t>);
 
 impl Event {
@@ -182,7 +183,7 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: librdkafka gave it to us, and it is freed here only.
+        // SAFETY: librdkafka handed it to us, and it is freed only here.
         unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) };
     }
 }

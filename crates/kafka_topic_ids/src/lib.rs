@@ -1,16 +1,18 @@
-//! librdkafka's `DescribeTopics` for any client of the `rdkafka` crate, which has no safe call for it.
+//! librdkafka's `DescribeTopics` for any client of the `rdkafka` crate, which has no safe call for
+//! it.
 //!
-//! [`describe_topics`] asks for a topic's id (a UUID, new when a topic is deleted and created again),
-//! its partitions and whether each has a leader, and what the client may do with it. librdkafka
-//! sends one Metadata request for all topics, and never creates a topic by it. It sends it to the node
-//! that it takes for the controller, and waits for that node when it is down, although any other could
-//! answer: so the question is asked again, each time after the nodes have been looked up anew.
+//! [`describe_topics`] returns a topic's id (a UUID, which changes when the topic is deleted and
+//! created again), its partitions and whether each has a leader, and what the client may do with
+//! it. librdkafka sends one Metadata request for all topics, and never creates a topic with it. It
+//! sends the request to the node that it considers the controller, and waits for that node when it
+//! is down, although any other could answer. The request is therefore repeated, each time after the
+//! nodes are looked up again.
 //!
-//! This crate exists to keep `unsafe` out of the server, which forbids it. Every `unsafe` block holds
-//! one call and says why it is sound.
+//! This crate keeps `unsafe` out of the server, which forbids it. Every `unsafe` block contains one
+//! call and explains why it is sound.
 //!
-//! * `handles`: pointers of librdkafka that free themselves.
-//! * `read`: what a result holds, copied into Rust values.
+//! * `handles`: librdkafka pointers that free themselves.
+//! * `read`: copies a result into Rust values.
 
 mod handles;
 mod read;
@@ -27,33 +29,33 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use handles::{Options, Queue, TopicNames};
 
-/// How long the first node is waited for; each further one twice as long as the one before.
-const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for the first node. The wait doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// A topic as the cluster describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDescription {
-    /// The topic's name, as asked for.
+    /// The topic's name, as requested.
     pub name: String,
-    /// Why the cluster does not describe the topic: it does not exist, the client may not see it.
-    /// Without a description there are no partitions; `id` may still be there.
+    /// Why the cluster does not describe the topic, for example because it does not exist or the
+    /// client may not see it. Then there are no partitions; `id` may still be set.
     pub error: Option<RDKafkaErrorCode>,
-    /// The topic's id. `None` when the broker has no topic ids (Kafka before 2.8), or does not tell
-    /// the id of a topic with an error.
+    /// The topic's id. `None` when the broker has no topic ids (Kafka before 2.8), or omits the id
+    /// of a topic with an error.
     pub id: Option<[u8; 16]>,
     /// Its partitions, in the order of the broker's answer.
     pub partitions: Vec<PartitionDescription>,
-    /// What the client may do with the topic. `None` unless asked for, and when the broker does not
-    /// say (Kafka before 2.3).
+    /// What the client may do with the topic. `None` unless requested, and when the broker does not
+    /// support it (Kafka before 2.3).
     pub authorized_operations: Option<Vec<Operation>>,
 }
 
 /// A partition as the cluster describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionDescription {
-    /// Its number, from 0 on.
+    /// Its number, from 0.
     pub number: i32,
-    /// Whether it has a leader now. Without one it can neither be read nor written.
+    /// Whether it has a leader now. Without one it can be neither read nor written.
     pub has_leader: bool,
 }
 
@@ -81,40 +83,42 @@ pub enum Operation {
     Other(u32),
 }
 
-/// Describes topics, in the order of `topics` and each name once. Blocks for `timeout` at most (one
-/// millisecond at least, one hour at most). With `include_authorized_operations` it also asks what the
-/// client may do with each topic.
+/// Describes topics, in the order of `topics` and each name once. Blocks for at most `timeout`
+/// (between one millisecond and one hour). With `include_authorized_operations` it also asks what
+/// the client may do with each topic.
 ///
 /// # Errors
-/// [`KafkaError::Nul`] for a name with a NUL byte. [`KafkaError::AdminOp`] when there is no answer in
-/// time (`OperationTimedOut`), the broker does not know the request, a name is empty, or the answer
-/// cannot be read. What is wrong with a single topic is in [`TopicDescription::error`].
+/// [`KafkaError::Nul`] for a name with a NUL byte. [`KafkaError::AdminOp`] when there is no answer
+/// in time (`OperationTimedOut`), the broker does not support the request, a name is empty, or the
+/// answer cannot be parsed. The error of a single topic is in [`TopicDescription::error`].
 pub fn describe_topics<C: ClientContext>(
     client: &Client<C>,
     topics: &[&str],
     include_authorized_operations: bool,
     timeout: Duration,
 ) -> Result<Vec<TopicDescription>, KafkaError> {
-    // librdkafka refuses a whole request in which a name stands twice.
+    // librdkafka refuses a whole request that contains a name twice.
     let mut seen = HashSet::new();
     let unique = topics.iter().filter(|topic| seen.insert(**topic));
     let names = unique
         .map(|topic| CString::new(*topic))
         .collect::<Result<Vec<_>, _>>()?;
     let deadline = Instant::now() + timeout;
-    let mut patience = FIRST_PATIENCE;
+    let mut wait = FIRST_WAIT;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match ask(
             client,
             &names,
             include_authorized_operations,
-            patience.min(left),
+            wait.min(left),
         ) {
-            Err(KafkaError::AdminOp(error)) if is_of_the_node(error) && !left.is_zero() => {
+            Err(KafkaError::AdminOp(error))
+                if may_pass_on_another_node(error) && !left.is_zero() =>
+            {
                 let left = deadline.saturating_duration_since(Instant::now());
                 handles::look_up_nodes(client.native_ptr(), left);
-                patience *= 2;
+                wait *= 2;
             }
             answer => return answer,
         }
@@ -122,7 +126,7 @@ pub fn describe_topics<C: ClientContext>(
 }
 
 /// Whether another node may answer.
-fn is_of_the_node(error: RDKafkaErrorCode) -> bool {
+fn may_pass_on_another_node(error: RDKafkaErrorCode) -> bool {
     matches!(
         error,
         RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure
@@ -139,9 +143,9 @@ fn ask<C: ClientContext>(
     let names = TopicNames::new(names);
     let options = Options::new(native, rights, timeout)?;
     let queue = Queue::new(native);
-    // SAFETY: `client` keeps its handle alive for this call, and names, options and queue are alive.
-    // librdkafka copies names and options, and holds a reference of its own to the queue for as long
-    // as an answer may come.
+    // SAFETY: `client` keeps its handle alive for this call, and names, options and queue are
+    // alive. librdkafka copies names and options, and holds its own reference to the queue for as
+    // long as an answer may come.
     unsafe { sys::rd_kafka_DescribeTopics(native, names.ptr(), options.ptr(), queue.ptr()) };
     let event = queue
         .wait(timeout)

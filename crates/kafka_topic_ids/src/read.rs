@@ -1,5 +1,5 @@
-//! What a result holds, copied into Rust values. Each pointer here is checked for NULL, as librdkafka
-//! leaves a place of its lists empty when a broker does not answer for it.
+//! Copies a result into Rust values. Each pointer is checked for NULL, because librdkafka leaves an
+//! element of its lists empty when a broker does not answer for it.
 
 use std::ffi::CStr;
 use std::slice;
@@ -60,7 +60,7 @@ unsafe fn description(topic: *const sys::rd_kafka_TopicDescription_t) -> TopicDe
     }
 }
 
-/// The topic's id; all zeros stand for none.
+/// The topic's id; all zeros mean none.
 ///
 /// # Safety
 /// `topic` points to a description that lives during the call.
@@ -92,7 +92,7 @@ unsafe fn partitions(topic: *const sys::rd_kafka_TopicDescription_t) -> Vec<Part
         .map(|&partition| {
             // SAFETY: not NULL, so a partition in the description, which is alive.
             let number = unsafe { sys::rd_kafka_TopicPartitionInfo_partition(partition) };
-            // SAFETY: as above. The leader is not read, only held against NULL.
+            // SAFETY: as above. The leader is not read, only compared with NULL.
             let leader = unsafe { sys::rd_kafka_TopicPartitionInfo_leader(partition) };
             PartitionDescription {
                 number,
@@ -114,9 +114,9 @@ unsafe fn authorized_operations(
     if operations.is_null() {
         return None;
     }
-    // Read as numbers: librdkafka may know operations that the bindings' enum does not.
-    // SAFETY: librdkafka's array of `count` enums, each a C `int`; it lives as long as the description.
-    // The array of no operations is one byte, which is not read.
+    // Read as numbers: librdkafka may have operations that the bindings' enum lacks. SAFETY:
+    // librdkafka's array of `count` enums, each a C `int`; it lives as long as the description. The
+    // array of no operations is one byte, which is not read.
     let numbers = unsafe { elements(operations.cast::<u32>(), count) };
     Some(numbers.iter().map(|&number| operation(number)).collect())
 }
@@ -144,10 +144,10 @@ fn operation(number: u32) -> Operation {
     }
 }
 
-/// A C array as a slice; one of no elements may be NULL.
+/// A C array as a slice; an empty one may be NULL.
 ///
 /// # Safety
-/// Unless `count` is 0, `array` points to so many values, which live and stay as they are for `'a`.
+/// Unless `count` is 0, `array` points to `count` values, which live and stay unchanged for `'a`.
 unsafe fn elements<'a, T>(array: *const T, count: usize) -> &'a [T] {
     if count == 0 || array.is_null() {
         return &[];

@@ -28,51 +28,39 @@ fn both(next: i64, timestamp: i64) -> RequestedPosition {
 
 #[test]
 fn every_form_of_an_entry_is_read() {
-    for (text, expected) in [
-        (r#""a""#, entry(None, RequestedPosition::Unset)),
-        (r#"{"topic":"a"}"#, entry(None, RequestedPosition::Unset)),
+    use RequestedPosition as At;
+    for (members, position) in [
+        ("", At::Unset),
+        (r#","offset":42"#, At::Offset(Offset(42))),
+        (r#","timestamp":7"#, At::Timestamp(TimestampMs(7))),
+        (r#","offset":42,"timestamp":7"#, both(42, 7)),
+        (r#","timestamp":7,"x":[{}],"offset":0"#, both(0, 7)),
+        (r#","offset":-1"#, At::Live),
+        (r#","offset":-2"#, At::Earliest),
+        (r#","offset":null,"timestamp":null"#, At::Unset),
         (
-            r#"{"topic":"a","partition":0}"#,
-            entry(Some(0), RequestedPosition::Unset),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":42}"#,
-            entry(Some(0), RequestedPosition::Offset(Offset(42))),
-        ),
-        (
-            r#"{"topic":"a","partition":2,"timestamp":7}"#,
-            entry(Some(2), RequestedPosition::Timestamp(TimestampMs(7))),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":42,"timestamp":7}"#,
-            entry(Some(0), both(42, 7)),
-        ),
-        (
-            r#"{"timestamp":7,"x":[{}],"offset":0,"partition":0,"topic":"\u0061"}"#,
-            entry(Some(0), both(0, 7)),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":-1}"#,
-            entry(Some(0), RequestedPosition::Live),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":-2}"#,
-            entry(Some(0), RequestedPosition::Earliest),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":null,"timestamp":null}"#,
-            entry(Some(0), RequestedPosition::Unset),
-        ),
-        (
-            r#"{"topic":"a","partition":null}"#,
-            entry(None, RequestedPosition::Unset),
-        ),
-        (
-            r#"{"topic":"a","partition":0.0,"offset":42.0,"timestamp":1.7e12}"#,
-            entry(Some(0), both(42, 1_700_000_000_000)),
+            r#","offset":42.0,"timestamp":1.7e12"#,
+            both(42, 1_700_000_000_000),
         ),
     ] {
-        assert_eq!(entries(&format!("[{text}]")), [expected], "{text}");
+        for start in [
+            r#""topic":"a","partition":2"#,
+            r#""partition":2.0,"topic":"\u0061""#,
+        ] {
+            let id = format!("[{{{start}{members}}}]");
+            assert_eq!(entries(&id), [entry(Some(2), position)], "{id}");
+        }
+    }
+    for text in [
+        r#""a""#,
+        r#"{"topic":"a"}"#,
+        r#"{"topic":"a","partition":null}"#,
+    ] {
+        assert_eq!(
+            entries(&format!("[{text}]")),
+            [entry(None, At::Unset)],
+            "{text}"
+        );
     }
 }
 
@@ -114,17 +102,14 @@ fn a_timestamp_beside_live_counts_and_beside_the_earliest_does_not() {
 fn an_id_of_the_node_service_is_read() {
     let text = include_str!("../../../tests/fixtures/event_ids/node_service.json");
     let topic = |prefix: &str| Topic::from(format!("{prefix}.mediawiki.recentchange"));
-    let (live, time) = (
-        RequestedPosition::Live,
-        RequestedPosition::Timestamp(TimestampMs(1_700_000_100_012)),
-    );
+    let time = RequestedPosition::Timestamp(TimestampMs(1_700_000_100_012));
     assert_eq!(
         entries(text),
         [
             IdEntry {
                 topic: topic("codfw"),
                 partition: Some(Partition(0)),
-                position: live
+                position: RequestedPosition::Live
             },
             IdEntry {
                 topic: topic("eqiad"),
@@ -146,8 +131,11 @@ fn no_text_is_no_id_and_an_empty_array_is_refused() {
 }
 
 #[test]
-fn the_same_partition_twice_is_an_error_unless_both_say_the_same() {
-    let same = r#"["a",{"topic":"a","partition":0,"offset":1},{"offset":1,"topic":"a","partition":0},"a"]"#;
+fn the_same_partition_twice_is_an_error_unless_the_entries_are_equal() {
+    let same = concat!(
+        r#"["a",{"topic":"a","partition":0,"offset":1},"#,
+        r#"{"offset":1,"topic":"a","partition":0},"a"]"#
+    );
     assert_eq!(
         entries(same),
         [
@@ -165,7 +153,7 @@ fn the_same_partition_twice_is_an_error_unless_both_say_the_same() {
 }
 
 #[test]
-fn what_is_no_array_is_refused() {
+fn anything_but_an_array_is_refused() {
     for text in ["{}", "null", "42", "\"a\""] {
         assert_eq!(
             LastEventId::parse(text),
@@ -181,93 +169,89 @@ fn what_is_no_array_is_refused() {
     }
 }
 
-#[test]
-fn faulty_entries_are_refused_with_their_index() {
-    use EntryError as Error;
-    for (text, expected) in [
-        ("1", Error::NotEntry),
-        ("null", Error::NotEntry),
-        ("[]", Error::NotEntry),
-        ("{}", Error::NoTopic),
-        (r#""""#, Error::NoTopic),
-        (r#""\ud800""#, Error::NoTopic),
-        (r#"{"topic":"","partition":0}"#, Error::NoTopic),
-        (r#"{"topic":1,"partition":0}"#, Error::NoTopic),
-        (r#"{"topic":null,"partition":0}"#, Error::NoTopic),
-        (
-            r#"{"topic":"a","partition":"0"}"#,
-            Error::NotInteger("partition"),
-        ),
-        (
-            r#"{"topic":"a","partition":0.5}"#,
-            Error::NotInteger("partition"),
-        ),
-        (
-            r#"{"topic":"a","partition":2147483648}"#,
-            Error::NotInteger("partition"),
-        ),
-        (r#"{"topic":"a","partition":-1}"#, Error::NegativePartition),
-        (
-            r#"{"topic":"a","partition":0,"offset":"1"}"#,
-            Error::NotInteger("offset"),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":1.5}"#,
-            Error::NotInteger("offset"),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":9223372036854775808}"#,
-            Error::NotInteger("offset"),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":true}"#,
-            Error::NotInteger("offset"),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":-3}"#,
-            Error::NegativeOffset,
-        ),
-        (
-            r#"{"topic":"a","partition":0,"offset":-9223372036854775808,"timestamp":1}"#,
-            Error::NegativeOffset,
-        ),
-        (
-            r#"{"topic":"a","partition":0,"timestamp":"2026-11-23"}"#,
-            Error::NotInteger("timestamp"),
-        ),
-        (
-            r#"{"topic":"a","partition":0,"timestamp":-1}"#,
-            Error::NegativeTimestamp,
-        ),
-        (r#"{"topic":"a","offset":1}"#, Error::NoPartition),
-        (r#"{"topic":"a","timestamp":1}"#, Error::NoPartition),
-    ] {
-        let error = LastEventId::parse(&format!(r#"["b",{text}]"#));
-        assert_eq!(
-            error,
-            Err(LastEventIdError::Entry {
-                index: 1,
-                error: expected
-            }),
-            "{text}"
-        );
+/// The fault of the second entry of an id.
+fn fault(entry: &str) -> EntryError {
+    match LastEventId::parse(&format!(r#"["b",{entry}]"#)) {
+        Err(LastEventIdError::Entry { index: 1, error }) => error,
+        other => panic!("{entry}: {other:?}"),
     }
-    let twice = LastEventId::parse(r#"[{"topic":"a","topic":"b"}]"#);
-    assert!(matches!(
-        twice,
-        Err(LastEventIdError::Entry {
-            index: 0,
-            error: Error::Malformed(_)
-        })
-    ));
 }
 
 #[test]
-fn the_detail_says_what_is_wrong_and_where() {
+fn an_entry_without_a_topic_is_refused() {
+    for text in ["1", "null", "[]"] {
+        assert_eq!(fault(text), EntryError::NotEntry, "{text}");
+    }
+    for text in [
+        "{}",
+        r#""""#,
+        r#""\ud800""#,
+        r#"{"topic":"","partition":0}"#,
+        r#"{"topic":1,"partition":0}"#,
+        r#"{"topic":null,"partition":0}"#,
+    ] {
+        assert_eq!(fault(text), EntryError::NoTopic, "{text}");
+    }
+}
+
+#[test]
+fn a_faulty_partition_is_refused() {
+    for (partition, expected) in [
+        (r#""0""#, EntryError::NotInteger("partition")),
+        ("0.5", EntryError::NotInteger("partition")),
+        ("2147483648", EntryError::NotInteger("partition")),
+        ("-1", EntryError::NegativePartition),
+    ] {
+        let text = format!(r#"{{"topic":"a","partition":{partition}}}"#);
+        assert_eq!(fault(&text), expected, "{text}");
+    }
+    for text in [
+        r#"{"topic":"a","offset":1}"#,
+        r#"{"topic":"a","timestamp":1}"#,
+    ] {
+        assert_eq!(fault(text), EntryError::NoPartition, "{text}");
+    }
+}
+
+#[test]
+fn a_faulty_position_is_refused() {
+    for (position, expected) in [
+        (r#""offset":"1""#, EntryError::NotInteger("offset")),
+        (r#""offset":1.5"#, EntryError::NotInteger("offset")),
+        (
+            r#""offset":9223372036854775808"#,
+            EntryError::NotInteger("offset"),
+        ),
+        (r#""offset":true"#, EntryError::NotInteger("offset")),
+        (r#""offset":-3"#, EntryError::NegativeOffset),
+        (
+            r#""offset":-9223372036854775808,"timestamp":1"#,
+            EntryError::NegativeOffset,
+        ),
+        (
+            r#""timestamp":"2026-11-23""#,
+            EntryError::NotInteger("timestamp"),
+        ),
+        (r#""timestamp":-1"#, EntryError::NegativeTimestamp),
+    ] {
+        let text = format!(r#"{{"topic":"a","partition":0,{position}}}"#);
+        assert_eq!(fault(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_entry_with_a_duplicate_key_is_refused() {
+    let error = fault(r#"{"topic":"a","topic":"b"}"#);
+    assert!(matches!(error, EntryError::Malformed(_)), "{error}");
+}
+
+#[test]
+fn the_detail_names_the_fault_and_the_entry() {
     let detail = |text| LastEventId::parse(text).unwrap_err().to_string();
     assert_eq!(
         detail(r#"["b",{"topic":"a","partition":0,"offset":-3}]"#),
-        "entry 1 of the id (counted from 0): `offset` must be the next offset to read, or -1 for live, or -2 for the earliest"
+        "entry 1 of the id (counted from 0): \
+         `offset` must be the next offset to read, or -1 for live, or -2 for the earliest"
     );
     assert!(detail("{}").contains(EXAMPLE));
 }
@@ -309,17 +293,21 @@ proptest! {
     }
 
     #[test]
-    fn what_is_nearly_an_id_is_read_to_checked_entries_or_refused(
+    fn a_text_like_an_id_gives_checked_entries_or_is_refused(
         pieces in prop::collection::vec(prop::sample::select(vec![
-            "[", "]", "{", "}", ",", ":", "\"topic\"", "\"partition\"", "\"offset\"", "\"timestamp\"", "\"a\"", "0", "-1", "-2",
-            "42", "1e3", "0.5", "null", "{\"topic\":\"a\",\"partition\":0,\"offset\":", "[\"a\",",
+            "[", "]", "{", "}", ",", ":", r#""topic""#, r#""partition""#, r#""offset""#,
+            r#""timestamp""#, r#""a""#, "0", "-1", "-2", "42", "1e3", "0.5", "null",
+            r#"{"topic":"a","partition":0,"offset":"#, r#"["a","#,
         ]), 0..12),
     ) {
         if let Ok(id) = LastEventId::parse(&pieces.concat()) {
             for entry in id.entries() {
-                prop_assert!(entry.partition.is_some() || entry.position == RequestedPosition::Unset);
+                let position = entry.position;
+                prop_assert!(entry.partition.is_some() || position == RequestedPosition::Unset);
                 prop_assert!(entry.partition.is_none_or(|partition| partition.0 >= 0));
-                if let RequestedPosition::Offset(next) | RequestedPosition::Both { next, .. } = entry.position {
+                if let RequestedPosition::Offset(next) | RequestedPosition::Both { next, .. } =
+                    position
+                {
                     prop_assert!(next.0 >= 0);
                 }
             }

@@ -36,8 +36,8 @@ fn both(next: i64, timestamp: i64, log: Option<LogId>) -> RequestedPosition {
     }
 }
 
-fn target(asked: RequestedPosition) -> Target {
-    Target::new(asked, Some(log("here", 1)))
+fn target(requested: RequestedPosition) -> Target {
+    Target::new(requested, Some(log("here", 1)))
 }
 
 fn same(next: i64, timestamp: i64) -> Target {
@@ -53,7 +53,7 @@ fn moved(offset: i64, reason: MovedReason) -> (Requested, MovedReason) {
 }
 
 #[test]
-fn in_the_same_log_the_offset_counts_whatever_lies_around_it() {
+fn in_the_same_log_the_offset_counts_whatever_surrounds_it() {
     let at = Decision::at(Offset(50), TimestampMs(777));
     for before in [None, Some(TimestampMs(3)), Some(TimestampMs(9_999))] {
         let answer = LogAnswer {
@@ -86,7 +86,7 @@ fn in_another_clusters_log_the_timestamp_counts_alone() {
 }
 
 #[test]
-fn a_topic_made_anew_is_read_from_its_start_with_notice() {
+fn a_recreated_topic_is_read_from_its_start_with_a_notice() {
     let target = target(both(50, 777, Some(log("here", 2))));
     let decision = decide(
         target,
@@ -101,7 +101,7 @@ fn a_topic_made_anew_is_read_from_its_start_with_notice() {
 }
 
 #[test]
-fn without_a_log_the_offset_counts_where_the_record_before_agrees_or_cannot_be_had() {
+fn without_a_log_an_offset_counts_unless_the_record_before_differs() {
     let at_offset = Decision::at(Offset(50), TimestampMs(777));
     let at_time = Decision::at(Offset(30), TimestampMs(777));
     for (before, expected) in [
@@ -126,22 +126,22 @@ fn without_a_log_the_offset_counts_where_the_record_before_agrees_or_cannot_be_h
 
 #[test]
 fn a_broker_without_ids_is_judged_as_an_id_without_log() {
-    let asked = both(50, 777, Some(log("here", 1)));
+    let requested = both(50, 777, Some(log("here", 1)));
     let unverified = Target::Unverified {
         next: Offset(50),
         timestamp: TimestampMs(777),
     };
-    assert_eq!(Target::new(asked, None), unverified);
+    assert_eq!(Target::new(requested, None), unverified);
 }
 
 #[test]
-fn below_the_log_start_begins_there_and_says_so() {
-    let told = Some(moved(3, MovedReason::BelowLogStart));
+fn below_the_log_start_begins_there_with_a_notice() {
+    let notice = Some(moved(3, MovedReason::BelowLogStart));
     for target in [target(RequestedPosition::Offset(Offset(3))), same(3, 777)] {
         let decision = decide(target, &answer(), LIVE);
         assert_eq!(
             (decision.position.next, decision.moved),
-            (Offset(10), told),
+            (Offset(10), notice),
             "{target:?}"
         );
     }
@@ -157,7 +157,10 @@ fn below_the_log_start_begins_there_and_says_so() {
         },
         LIVE,
     );
-    assert_eq!((decision.position.next, decision.moved), (Offset(10), told));
+    assert_eq!(
+        (decision.position.next, decision.moved),
+        (Offset(10), notice)
+    );
 }
 
 #[test]
@@ -175,14 +178,14 @@ fn below_a_log_start_that_is_ahead_of_live_begins_at_that_start() {
 }
 
 #[test]
-fn below_the_log_start_with_nothing_as_late_is_live_and_told() {
+fn below_the_log_start_with_nothing_later_is_live_with_a_notice() {
     let decision = decide(unverified(3, 777), &answer(), LIVE);
-    let told = Some(moved(3, MovedReason::BelowLogStart));
+    let notice = Some(moved(3, MovedReason::BelowLogStart));
     assert_eq!(
         decision,
         Decision {
             position: LIVE,
-            moved: told
+            moved: notice
         }
     );
 }
@@ -200,11 +203,11 @@ fn below_the_log_start_but_known_by_time_is_another_cluster_and_no_gap() {
 }
 
 #[test]
-fn above_the_log_end_goes_by_time_else_live_and_says_so() {
-    let told = Some(moved(101, MovedReason::AboveLogEnd));
+fn above_the_log_end_begins_by_time_else_live_with_a_notice() {
+    let notice = Some(moved(101, MovedReason::AboveLogEnd));
     let live = Decision {
         position: LIVE,
-        moved: told,
+        moved: notice,
     };
     assert_eq!(
         decide(
@@ -221,7 +224,10 @@ fn above_the_log_end_goes_by_time_else_live_and_says_so() {
             ..answer()
         };
         let decision = decide(target, &log, LIVE);
-        assert_eq!((decision.position.next, decision.moved), (Offset(60), told));
+        assert_eq!(
+            (decision.position.next, decision.moved),
+            (Offset(60), notice)
+        );
     }
     let end = decide(
         target(RequestedPosition::Offset(Offset(100))),
@@ -232,7 +238,7 @@ fn above_the_log_end_goes_by_time_else_live_and_says_so() {
 }
 
 #[test]
-fn a_time_before_a_log_that_lost_older_records_says_so() {
+fn a_time_before_deleted_records_gives_a_notice() {
     let first = Some(FoundByTime {
         offset: Offset(12),
         may_lack_older: true,
@@ -243,8 +249,11 @@ fn a_time_before_a_log_that_lost_older_records_says_so() {
     };
     let decision = decide(Target::Time(TimestampMs(5)), &log, LIVE);
     assert_eq!(decision.position.next, Offset(12));
-    let asked = Requested::Time(TimestampMs(5));
-    assert_eq!(decision.moved, Some((asked, MovedReason::BelowLogStart)));
+    let requested = Requested::Time(TimestampMs(5));
+    assert_eq!(
+        decision.moved,
+        Some((requested, MovedReason::BelowLogStart))
+    );
 }
 
 #[test]
@@ -256,7 +265,7 @@ fn a_time_after_every_record_is_live() {
 }
 
 #[test]
-fn a_time_after_every_record_begins_behind_records_that_are_not_read_here_yet() {
+fn a_time_after_every_record_begins_after_records_not_read_yet() {
     let log = LogAnswer {
         high: Offset(103),
         last: Some(TimestampMs(5_007)),
@@ -271,7 +280,7 @@ fn a_time_after_every_record_begins_behind_records_that_are_not_read_here_yet() 
     );
     assert_eq!(
         decision.position, LIVE,
-        "without the time of the last one no id could be told"
+        "without the time of the last record no id could be written"
     );
 }
 

@@ -70,8 +70,8 @@ struct Edits<'a> {
 }
 
 impl<'a> Edits<'a> {
-    /// Cuts `editor` out of `revision`, or out of every `revision` in `prior_state`. A value that is
-    /// not an object has no editor.
+    /// Cuts `editor` out of `revision`, or out of every `revision` in `prior_state`. A value that
+    /// is not an object has no editor.
     fn cut_editor(&mut self, name: &str, value: &'a str) -> serde_json::Result<()> {
         if !value.starts_with('{') {
             return Ok(());
@@ -119,7 +119,8 @@ mod tests {
 
     /// Every member that names the editor, each beside one that only looks like it.
     const EVENT: &str = concat!(
-        r#"{"performer" : {"user_text":"A"},"revision":{"editor":{"id":1},"rev_id":2.50},"user":"A","#,
+        r#"{"performer" : {"user_text":"A"},"#,
+        r#""revision":{"editor":{"id":1},"rev_id":2.50},"user":"A","#,
         r#""prior_state":{"page":{"editor":"stays"},"revision":{"rev_id":1, "editor":{"id":1} }},"#,
         r#""x":{"user":2}}"#
     );

@@ -1,4 +1,5 @@
-//! `prepare` against a slow model that builds its texts from parts, over every spelling JSON has for the same thing.
+//! `prepare` against a slow model that builds its texts from parts, over every spelling JSON has
+//! for the same thing.
 
 use super::*;
 
@@ -112,7 +113,8 @@ fn object(members: &[Parts]) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// The model of cutting and adding: what stays of the members, with the white space that its neighbours leave it.
+/// The model of cutting and adding: what stays of the members, with the white space that its
+/// neighbours leave it.
 fn rewritten(members: &[Parts], is_cut: impl Fn(&Parts) -> bool, added: &str) -> String {
     let mut out = "{".to_owned() + members.first().map_or("", |first| first.before);
     let mut any_kept = false;
@@ -170,7 +172,10 @@ fn model() -> impl Strategy<Value = Model> {
 
 proptest! {
     #[test]
-    fn an_event_is_its_value_with_nothing_but_kafkas_fields_changed((members, meta) in model(), has_key: bool) {
+    fn nothing_but_kafkas_fields_changes(
+        (members, meta) in model(),
+        has_key: bool,
+    ) {
         let added = if has_key { format!(r#"{FIELDS},"key":"k\"""#) } else { FIELDS.to_owned() };
         let replaced = |member: &Parts| {
             let name = decoded(&member.key);
@@ -181,14 +186,15 @@ proptest! {
             None => rewritten(&members, |_| false, &format!(r#""meta":{{{added}}}"#)),
             Some((at, metas)) => {
                 let mut members = members.clone();
-                members[*at].value = rewritten(metas.as_deref().unwrap_or_default(), replaced, &added);
+                let metas = metas.as_deref().unwrap_or_default();
+                members[*at].value = rewritten(metas, replaced, &added);
                 object(&members)
             }
         };
         let prepared = prepare_for("test", has_key.then_some(b"k\""), input.as_bytes()).unwrap();
         prop_assert_eq!(text(&prepared), expected);
 
-        // The same once more through a tree, which knows nothing of texts.
+        // The same through a tree, which knows nothing of texts.
         let mut tree: Value = serde_json::from_str(&input).unwrap();
         if !tree["meta"].is_object() {
             tree["meta"] = serde_json::json!({});
@@ -203,17 +209,23 @@ proptest! {
     }
 
     #[test]
-    fn redaction_leaves_no_trace_of_what_it_takes_and_nothing_else_out(
+    fn redaction_leaves_no_trace_and_removes_nothing_else(
         kind in 0..3_usize,
         before in prop::collection::vec(member(spelled(&["a", "type", "page_id"]), value()), 0..3),
         secrets in prop::collection::vec(member(spelled(&["performer"]), secret()), 0..3),
-        editors in prop::collection::vec(member(prop_oneof![spelled(&["editor"]), spelled(&["rev_id"])], secret()), 0..4),
+        editors in prop::collection::vec(
+            member(prop_oneof![spelled(&["editor"]), spelled(&["rev_id"])], secret()),
+            0..4,
+        ),
         after in prop::collection::vec(member(spelled(&["b", "page"]), value()), 0..3),
         order in any::<prop::sample::Index>(),
     ) {
-        let stream = ["mediawiki.page_change.v1", "mediawiki.recentchange", "mediawiki.page-move"][kind];
-        let taken = |name: &str| name == "user" || kind != 0 && name == "performer";
-        let part = |key: &str, value: String| Parts { before: "", key: format!("\"{key}\""), colon: ":".into(), value, after: "" };
+        let stream = [
+            "mediawiki.page_change.v1",
+            "mediawiki.recentchange",
+            "mediawiki.page-move",
+        ][kind];
+        let is_removed = |name: &str| name == "user" || kind != 0 && name == "performer";
         let mut members = before;
         members.extend(secrets.into_iter().map(|mut parts| {
             if kind == 1 {
@@ -229,21 +241,24 @@ proptest! {
         members.push(part("prior_state", object(&[part("revision", object(&editors))])));
         members.extend(after);
         members.push(part("title", r#""main_page""#.to_owned()));
-        let turn = order.index(members.len());
-        members.rotate_left(turn);
+        let rotation = order.index(members.len());
+        members.rotate_left(rotation);
         members.push(part("meta", r#"{"domain":"tt.wikipedia.org"}"#.to_owned()));
 
         let prepared = prepare_for(stream, None, object(&members).as_bytes()).unwrap();
         prop_assert!(prepared.redacted);
         let json = text(&prepared);
         prop_assert!(!json.contains("SECRET"), "{json}");
-        for parts in members.iter().filter(|parts| !parts.value.contains("SECRET") && decoded(&parts.key) != "meta") {
-            prop_assert!(json.contains(&format!("{}{}{}", parts.key, parts.colon, parts.value)), "{} in {json}", parts.key);
+        let is_kept =
+            |parts: &&Parts| !parts.value.contains("SECRET") && decoded(&parts.key) != "meta";
+        for Parts { key, colon, value, .. } in members.iter().filter(is_kept) {
+            prop_assert!(json.contains(&format!("{key}{colon}{value}")), "{key} in {json}");
         }
         let tree: Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(tree["meta"]["offset"].as_i64(), Some(42));
-        prop_assert!(tree.as_object().unwrap().keys().all(|name| !taken(name)));
-        prop_assert!(kind != 0 || tree["performer"].as_object().is_some_and(serde_json::Map::is_empty));
+        prop_assert!(tree.as_object().unwrap().keys().all(|name| !is_removed(name)));
+        let performer = tree["performer"].as_object();
+        prop_assert!(kind != 0 || performer.is_some_and(serde_json::Map::is_empty));
     }
 
     #[test]
@@ -252,9 +267,15 @@ proptest! {
     }
 
     #[test]
-    fn damaged_events_are_skipped_or_come_out_as_one_line_of_json(
+    fn damaged_events_are_skipped_or_become_one_line_of_json(
         (members, _) in model(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(&b"{}[]\",:\\ \n\r0a\xff"[..])), 0..3),
+        damage in prop::collection::vec(
+            (
+                any::<prop::sample::Index>(),
+                prop::sample::select(&b"{}[]\",:\\ \n\r0a\xff"[..]),
+            ),
+            0..3,
+        ),
     ) {
         let mut value = object(&members).into_bytes();
         for (index, byte) in damage {
@@ -262,7 +283,8 @@ proptest! {
             value[at] = byte;
         }
         let is_object = std::str::from_utf8(&value).is_ok_and(|text| {
-            text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+            text.trim_start().starts_with('{')
+                && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
         });
         match prepare_for("mediawiki.page_change.v1", None, &value) {
             Ok(prepared) => {
@@ -274,6 +296,16 @@ proptest! {
             Err(SkipReason::MetaNotObject) => prop_assert!(is_object),
             Err(_) => prop_assert!(!is_object),
         }
+    }
+}
+
+fn part(key: &str, value: String) -> Parts {
+    Parts {
+        before: "",
+        key: format!("\"{key}\""),
+        colon: ":".into(),
+        value,
+        after: "",
     }
 }
 

@@ -1,7 +1,8 @@
-//! One consumer of the replay pool: reads ranges of the past, one request at a time, for whoever asks next.
+//! One consumer of the replay pool: reads ranges of the past, one request at a time, for any
+//! subscriber.
 //!
-//! A request is a bounded piece of a partition's past, so a subscriber that reads slowly holds no consumer, and one that
-//! reads days cannot keep the others waiting.
+//! A request is a bounded range of a partition. A subscriber that reads slowly therefore holds no
+//! consumer, and one that reads days does not keep the others waiting.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,18 +11,18 @@ use async_channel::Receiver;
 use rdkafka::Message;
 use rdkafka::consumer::Consumer as _;
 
-use super::KafkaReader;
-use super::client::Consumer;
-use super::event_pipeline::{EventPipeline, timestamp};
 use super::range_reader::{RangeEnd, RangeReader};
 use crate::cursor::Offset;
 use crate::fanout::LogEntry;
 use crate::fanout::upstream::{ReplayRange, ReplayRead, ReplayRequest};
+use crate::kafka::KafkaReader;
+use crate::kafka::client::Consumer;
+use crate::kafka::event_pipeline::{EventPipeline, timestamp};
 use crate::limits;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module.
-pub(super) struct ReplayConsumer {
+pub(in crate::kafka) struct ReplayConsumer {
     reader: RangeReader,
     /// The connection for questions.
     questions: Arc<Consumer>,
@@ -31,12 +32,12 @@ pub(super) struct ReplayConsumer {
 }
 
 impl ReplayConsumer {
-    pub(super) fn new(
+    pub(in crate::kafka) fn new(
         reader: &KafkaReader,
         questions: Arc<Consumer>,
         requests: Receiver<ReplayRequest>,
     ) -> Self {
-        // What one consumer may hold of prefetched records: a few requests' worth.
+        // How much one consumer may prefetch: enough for a few requests.
         let kbytes = (limits::REPLAY_READ_BYTES_MAX / 1024 * 4).to_string();
         let bounds = vec![
             ("queued.max.messages.kbytes", kbytes),
@@ -52,13 +53,13 @@ impl ReplayConsumer {
     }
 
     /// Serves until the queue is closed.
-    pub(super) fn run(mut self) {
+    pub(in crate::kafka) fn run(mut self) {
         while let Some(request) = self.reader.next_of(&self.requests) {
             if request.reply.is_closed() {
                 continue;
             }
             self.metrics.replay_reads.increment(1);
-            // An answer that nobody waits for any more is thrown away: the subscriber has left.
+            // The reply fails when the subscriber has left: nobody waits for it then.
             if let Some(read) = self.read(&request.range, request.bytes_max) {
                 let _ = request.reply.send(read);
             }
@@ -111,8 +112,7 @@ impl ReplayConsumer {
                     event,
                 });
                 read.next = Offset(offset.0 + 1);
-                let is_done = read.next >= range.to || bytes >= bytes_max;
-                if is_done {
+                if read.next >= range.to || bytes >= bytes_max {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -121,7 +121,7 @@ impl ReplayConsumer {
         (read, end)
     }
 
-    /// What to answer; `None` when nothing came in time.
+    /// The answer; `None` when no record came in time.
     fn answer(
         &self,
         range: &ReplayRange,
@@ -130,8 +130,9 @@ impl ReplayConsumer {
     ) -> Option<ReplayRead> {
         match end {
             RangeEnd::Enough => return Some(read),
-            // What lies between here and `to` is no record (a transaction's marks, or compacted away), if the log reaches that far
-            // at all: a broker that has just become the leader may not know all of it yet, and a log may have been cut.
+            // No record lies between here and `to` (transaction markers, compaction), provided that
+            // the log reaches that far: a broker that has just become the leader may not know all
+            // of it yet, and a log may have been cut.
             RangeEnd::LogEnd if read.next >= range.to || self.watermarks(range)?.1 >= range.to => {
                 read.next = range.to.max(read.next);
                 return Some(read);

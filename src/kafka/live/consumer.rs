@@ -1,5 +1,5 @@
-//! The live consumer: reads every partition once, in one OS thread, and publishes what it reads. It never waits for a
-//! subscriber.
+//! The live consumer: reads every partition once, in one OS thread, and publishes what it reads. It
+//! never waits for a subscriber.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -15,20 +15,21 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
-use super::KafkaReader;
-use super::client::{self, Consumer, KafkaClient};
-use super::event_pipeline::{EventPipeline, PipelineSnapshot, timestamp};
-use crate::cursor::{Offset, Partition};
+use crate::cursor::Offset;
 use crate::fanout::{Arrival, Hub, HubPartition};
+use crate::kafka::KafkaReader;
+use crate::kafka::client::{self, Consumer, KafkaClient};
+use crate::kafka::event_pipeline::{EventPipeline, PipelineSnapshot, timestamp};
 use crate::limits;
 use crate::stream::Topic;
 use crate::telemetry::metrics::{NewestGauge, TopicLabel};
 
-/// What discovery tells the live consumer.
-pub(super) enum Assignment {
+/// A command of discovery to the live consumer.
+pub(in crate::kafka) enum Assignment {
     /// Read one more partition.
     Read(Reading),
-    /// Read on, where the position may be lost: at what comes next, or at `low` where the log begins only there.
+    /// Read on where the position may be lost: at the next offset, or at `low` where the log begins
+    /// later.
     ReadAgain {
         partition: Arc<HubPartition>,
         low: Offset,
@@ -40,13 +41,13 @@ pub(super) enum Assignment {
 }
 
 /// A partition to be read from `from` on.
-pub(super) struct Reading {
+pub(in crate::kafka) struct Reading {
     pub(super) partition: Arc<HubPartition>,
     pub(super) from: Offset,
 }
 
 /// See the module.
-pub(super) struct LiveConsumer {
+pub(in crate::kafka) struct LiveConsumer {
     client: KafkaClient,
     consumer: Consumer,
     hub: Arc<Hub>,
@@ -54,29 +55,29 @@ pub(super) struct LiveConsumer {
     assignments: Receiver<Assignment>,
     stopping: Arc<AtomicBool>,
     assigned: HashMap<Topic, HashMap<i32, Assigned>>,
-    /// Whether Kafka said that it has no such offset as the next one of some partition.
+    /// Whether Kafka does not have the next offset of some partition.
     position_lost: bool,
-    /// When a line of the log last said so.
+    /// When the log last had a line about it.
     loss_logged: Option<Instant>,
-    /// Tells discovery so.
+    /// Signals to discovery that a position was lost.
     in_doubt: Arc<AtomicBool>,
 }
 
 struct Assigned {
     partition: Arc<HubPartition>,
     read: Counter,
-    /// Made with the first record: a topic that was silent so far has no newest one.
+    /// Created with the first record: a topic that was silent so far has no newest one.
     newest_seconds: OnceCell<NewestGauge>,
 }
 
-/// How long one poll waits, and so how long an assignment or the end waits for its turn.
+/// How long one poll waits, and so how long an assignment or the shutdown may wait.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The least time between two lines of the log about lost positions.
+/// The least time between two log lines about lost positions.
 const LOSS_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 impl LiveConsumer {
-    pub(super) fn new(
+    pub(in crate::kafka) fn new(
         reader: &KafkaReader,
         consumer: Consumer,
         hub: Arc<Hub>,
@@ -98,8 +99,8 @@ impl LiveConsumer {
         }
     }
 
-    /// Reads until told to stop.
-    pub(super) fn run(mut self) {
+    /// Reads until it is stopped.
+    pub(in crate::kafka) fn run(mut self) {
         while !self.stopping.load(Ordering::Relaxed) {
             self.take_assignments();
             let pipeline = Arc::clone(&self.pipeline);
@@ -110,14 +111,14 @@ impl LiveConsumer {
             }
             drop(held);
             if std::mem::take(&mut self.position_lost) {
-                // Not before what was read until then is published.
+                // Only after what was read until then is published.
                 self.in_doubt.store(true, Ordering::Release);
                 self.hub.rediscover();
             }
         }
     }
 
-    /// Waits for the first record, then takes what has arrived besides.
+    /// Waits for the first record, then takes what else has arrived.
     fn poll_batch(&mut self, pipeline: &PipelineSnapshot<'_>) -> Vec<Arrival> {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -132,7 +133,7 @@ impl LiveConsumer {
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) => {
-                    // The client has told it, but for a lost position.
+                    // The client's context has reported the error, unless the position is lost.
                     tracing::debug!(%error, "live consumer");
                     if is_position_lost(&error) {
                         self.position_lost = true;
@@ -144,7 +145,8 @@ impl LiveConsumer {
         batch
     }
 
-    /// At most a line a minute: a topic that is deleted loses the positions of all its partitions.
+    /// Logs at most once a minute: a topic that is deleted loses the positions of all its
+    /// partitions.
     fn log_loss(&mut self, error: &KafkaError) {
         if self
             .loss_logged
@@ -192,18 +194,19 @@ impl LiveConsumer {
         let mut readings = Vec::new();
         while let Ok(assignment) = self.assignments.try_recv() {
             match assignment {
-                Assignment::Read(reading) => readings.push(reading),
                 // Partitions are assigned together: each assignment interrupts the fetches.
-                other => {
+                Assignment::Read(reading) => readings.push(reading),
+                Assignment::ReadAgain { partition, low } => {
                     self.read(std::mem::take(&mut readings));
-                    match other {
-                        Assignment::ReadAgain { partition, low } => {
-                            self.read_again(&partition, low);
-                        }
-                        Assignment::Stop(partition) => self.stop(&partition),
-                        Assignment::NewClient => self.renew_client(),
-                        Assignment::Read(_) => {}
-                    }
+                    self.read_again(&partition, low);
+                }
+                Assignment::Stop(partition) => {
+                    self.read(std::mem::take(&mut readings));
+                    self.stop(&partition);
+                }
+                Assignment::NewClient => {
+                    self.read(std::mem::take(&mut readings));
+                    self.renew_client();
                 }
             }
         }
@@ -217,13 +220,10 @@ impl LiveConsumer {
         if self.assigned.is_empty() {
             self.find_leaders();
         }
-        let from = |reading: &Reading| KafkaOffset::Offset(reading.from.0);
-        let all = list(
-            readings
-                .iter()
-                .map(|reading| (&*reading.partition, from(reading))),
-        );
-        if let Err(error) = all.and_then(|all| self.consumer.incremental_assign(&all)) {
+        let all = readings
+            .iter()
+            .map(|reading| (&*reading.partition, KafkaOffset::Offset(reading.from.0)));
+        if let Err(error) = list(all).and_then(|all| self.consumer.incremental_assign(&all)) {
             tracing::error!(%error, "partitions could not be assigned");
             return;
         }
@@ -232,17 +232,19 @@ impl LiveConsumer {
         }
     }
 
-    /// Asks for the leaders of all topics. Unasked, librdkafka learns about new topics once a second. Only a client that
-    /// reads nothing yet may ask: otherwise the answer would come behind a fetch that waits for the next event.
+    /// Asks for the leaders of all topics. Otherwise librdkafka learns about new topics only once a
+    /// second. Only for a client that reads nothing yet: the answer would wait behind a fetch that
+    /// waits for the next event.
     fn find_leaders(&self) {
         if let Err(error) = self.consumer.fetch_metadata(None, limits::LOOKUP_TIMEOUT) {
             tracing::debug!(%error, "the leaders were not found at once");
         }
     }
 
-    /// Reads on with a new client. librdkafka remembers the leader and its epoch by the topic's name, also when the topic
-    /// is deleted and created again, and ignores the lower epoch of the new topic (librdkafka issue 4898). Such a partition
-    /// would not be read until its epoch has caught up.
+    /// Reads on with a new client. librdkafka remembers the leader and its epoch by the topic's
+    /// name, even when the topic is deleted and created again, and ignores the lower epoch of the
+    /// new topic (librdkafka issue 4898). Such a partition would not be read until its epoch has
+    /// caught up.
     fn renew_client(&mut self) {
         match self.client.consumer(client::LIVE, &[]) {
             Ok(consumer) => self.consumer = consumer,
@@ -283,23 +285,36 @@ impl LiveConsumer {
     fn read_again(&mut self, partition: &Arc<HubPartition>, low: Offset) {
         let mut next = partition.end().next;
         if next < low {
-            tracing::error!(topic = %partition.topic, partition = %partition.partition, from = %next, to = %low, "gone unread");
+            tracing::error!(
+                topic = %partition.topic, partition = %partition.partition, from = %next, to = %low,
+                "records were deleted before they were read"
+            );
             self.hub.skip_to(partition, low);
             next = low;
         }
-        let stopped = list(std::iter::once((&**partition, KafkaOffset::Invalid)))
-            .and_then(|one| self.consumer.incremental_unassign(&one));
-        let one = stopped
-            .and_then(|()| list(std::iter::once((&**partition, KafkaOffset::Offset(next.0)))));
-        if let Err(error) = one.and_then(|one| self.consumer.incremental_assign(&one)) {
-            tracing::error!(topic = %partition.topic, partition = %partition.partition, %error, "could not be assigned again");
+        let assigned = self
+            .unassign(partition)
+            .and_then(|()| list([(&**partition, KafkaOffset::Offset(next.0))]))
+            .and_then(|one| self.consumer.incremental_assign(&one));
+        if let Err(error) = assigned {
+            tracing::error!(
+                topic = %partition.topic, partition = %partition.partition, %error,
+                "a partition could not be assigned again"
+            );
         }
     }
 
+    fn unassign(&self, partition: &HubPartition) -> Result<(), KafkaError> {
+        let one = list([(partition, KafkaOffset::Invalid)])?;
+        self.consumer.incremental_unassign(&one)
+    }
+
     fn stop(&mut self, partition: &Arc<HubPartition>) {
-        let one = list(std::iter::once((&**partition, KafkaOffset::Invalid)));
-        if let Err(error) = one.and_then(|one| self.consumer.incremental_unassign(&one)) {
-            tracing::warn!(topic = %partition.topic, partition = %partition.partition, %error, "could not be unassigned");
+        if let Err(error) = self.unassign(partition) {
+            tracing::warn!(
+                topic = %partition.topic, partition = %partition.partition, %error,
+                "a partition could not be unassigned"
+            );
         }
         if let Some(partitions) = self.assigned.get_mut(&partition.topic) {
             partitions.remove(&partition.partition.0);
@@ -312,24 +327,16 @@ impl LiveConsumer {
 }
 
 fn list<'a>(
-    partitions: impl Iterator<Item = (&'a HubPartition, KafkaOffset)>,
+    partitions: impl IntoIterator<Item = (&'a HubPartition, KafkaOffset)>,
 ) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
-    for (
-        HubPartition {
-            topic,
-            partition: Partition(number),
-            ..
-        },
-        offset,
-    ) in partitions
-    {
-        list.add_partition_offset(topic.as_str(), *number, offset)?;
+    for (partition, offset) in partitions {
+        list.add_partition_offset(partition.topic.as_str(), partition.partition.0, offset)?;
     }
     Ok(list)
 }
 
-/// `auto.offset.reset` is `error`: librdkafka says this once, and reads the partition no more.
+/// `auto.offset.reset` is `error`: librdkafka reports this once, and stops reading the partition.
 fn is_position_lost(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),

@@ -1,7 +1,8 @@
-//! Reads a range of one partition with a consumer of its own, and stays where it stopped: going on there costs no seek.
+//! Reads a range of one partition with its own consumer, and keeps the position where it stopped:
+//! reading on from there needs no seek.
 //!
-//! The consumer is made when it is first needed and given up when nobody has needed it for a while, so that a server that
-//! replays nothing has no threads for it.
+//! The consumer is created when it is first needed and dropped when it was not needed for a while,
+//! so that a server that replays nothing has no threads for it.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -14,21 +15,21 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
-use super::client::{Consumer, KafkaClient, KafkaClientError};
 use crate::cursor::{Offset, Partition};
+use crate::kafka::client::{Consumer, KafkaClient, KafkaClientError};
 use crate::limits;
 use crate::stream::Topic;
 
 /// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RangeEnd {
-    /// The visitor had enough.
+pub(in crate::kafka) enum RangeEnd {
+    /// The visitor wanted no more.
     #[error("enough was read")]
     Enough,
     /// The log ends here.
     #[error("it ends there")]
     LogEnd,
-    /// The log has no such offset (any more).
+    /// The log does not have this offset, or no longer.
     #[error("it has no such offset")]
     OutOfRange,
     /// No record came in time.
@@ -36,17 +37,17 @@ pub(super) enum RangeEnd {
     TimedOut,
 }
 
-/// How long the consumer keeps prefetching where it stopped before it rests.
+/// How long the consumer prefetches where it stopped before it rests.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// How long a resting consumer is kept.
 const KEEP: Duration = Duration::from_secs(10);
 
-/// How long a broker may keep a fetch at a log's end, in milliseconds.
+/// How long a broker may hold a fetch at the end of a log, in milliseconds.
 const FETCH_WAIT_MS: u32 = 10;
 
 /// See the module.
-pub(super) struct RangeReader {
+pub(in crate::kafka) struct RangeReader {
     client: KafkaClient,
     purpose: &'static str,
     properties: Vec<(&'static str, String)>,
@@ -59,13 +60,13 @@ pub(super) struct RangeReader {
 }
 
 impl RangeReader {
-    /// A reader whose consumers have these properties over the client's.
-    pub(super) fn new(
+    /// A reader whose consumers have these properties in addition to the client's.
+    pub(in crate::kafka) fn new(
         client: &KafkaClient,
         purpose: &'static str,
         mut properties: Vec<(&'static str, String)>,
     ) -> Self {
-        // What is read is there already, and the next seek waits for the fetch before it to be answered.
+        // The records exist already, and the next seek waits for the answer to the fetch before it.
         properties.push(("fetch.wait.max.ms", FETCH_WAIT_MS.to_string()));
         Self {
             client: client.clone(),
@@ -78,8 +79,18 @@ impl RangeReader {
         }
     }
 
-    /// The next of `requests`; meanwhile the consumer goes to rest, and then away. `None` when the queue is closed.
-    pub(super) fn next_of<T>(&mut self, requests: &Receiver<T>) -> Option<T> {
+    /// A reader that prefetches little, for single records.
+    pub(in crate::kafka) fn for_few_records(client: &KafkaClient, purpose: &'static str) -> Self {
+        let bounds = vec![
+            ("queued.min.messages", "100".to_owned()),
+            ("queued.max.messages.kbytes", "16384".to_owned()),
+        ];
+        Self::new(client, purpose, bounds)
+    }
+
+    /// The next of `requests`. While there is none, the consumer goes to rest, and is then dropped.
+    /// `None` when the queue is closed.
+    pub(in crate::kafka) fn next_of<T>(&mut self, requests: &Receiver<T>) -> Option<T> {
         let idle_since = Instant::now();
         while self.consumer.is_some() {
             match requests.try_recv() {
@@ -98,8 +109,9 @@ impl RangeReader {
         requests.recv_blocking().ok()
     }
 
-    /// Hands the records from `from` on to `visit` until it breaks. `timeout` bounds the wait for each record.
-    pub(super) fn read(
+    /// Passes the records from `from` on to `visit` until it breaks. `timeout` bounds the wait for
+    /// each record.
+    pub(in crate::kafka) fn read(
         &mut self,
         topic: &Topic,
         partition: Partition,
@@ -144,35 +156,36 @@ impl RangeReader {
             (RangeEnd::Enough, Some(next)) => self.at = Some((topic.clone(), partition, next)),
             // Its client may stay with a broker that no longer leads the partition.
             (RangeEnd::TimedOut, _) => self.renew(),
-            // Where the consumer is now is not known: the next read seeks.
+            // The position of the consumer is unknown now: the next read seeks.
             _ => self.rest(),
         }
         end
     }
 
-    /// Drops the consumer. The next read makes a new one, which knows nothing of earlier leaders.
-    pub(super) fn renew(&mut self) {
+    /// Drops the consumer. The next read creates another one, which knows nothing of earlier leaders.
+    pub(in crate::kafka) fn renew(&mut self) {
         self.at = None;
         self.consumer = None;
     }
 
     /// The end of a partition's log; `None` when Kafka does not answer.
-    pub(super) fn log_end(&self, topic: &Topic, partition: Partition) -> Option<Offset> {
+    pub(in crate::kafka) fn log_end(&self, topic: &Topic, partition: Partition) -> Option<Offset> {
         let consumer = self.consumer.as_ref()?;
         let found = consumer.fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT);
         found.ok().map(|(_, high)| Offset(high))
     }
 
-    /// Rests, and gives the consumer up when it has not been used for a while.
-    pub(super) fn rest_long(&mut self) {
+    /// Rests, and drops the consumer when it was not used for a while.
+    pub(in crate::kafka) fn rest_long(&mut self) {
         self.rest();
         if self.used.is_some_and(|used| used.elapsed() > KEEP) {
-            (self.consumer, self.used) = (None, None);
+            self.consumer = None;
+            self.used = None;
         }
     }
 
-    /// Fetches no more until the next [`RangeReader::read`].
-    pub(super) fn rest(&mut self) {
+    /// Stops fetching until the next [`RangeReader::read`].
+    pub(in crate::kafka) fn rest(&mut self) {
         if let (Some(_), Some(consumer)) = (self.at.take(), &self.consumer)
             && let Err(error) = consumer.unassign()
         {
@@ -200,7 +213,8 @@ impl RangeReader {
             .is_none_or(|(at, number, next)| at != topic || *number != partition || *next != from)
         {
             if !self.known.contains(topic) {
-                // Unasked, librdkafka finds out about the leaders of a topic that is new to it once a second.
+                // Otherwise librdkafka learns the leaders of a topic that is new to it only once a
+                // second.
                 consumer.fetch_metadata(Some(topic.as_str()), limits::LOOKUP_TIMEOUT)?;
                 self.known.insert(topic.clone());
             }

@@ -1,0 +1,280 @@
+//! Whether the logs in Kafka are still the ones that were read.
+//!
+//! Discovery recognises a recreated topic by its id. What remains for here:
+//!
+//! * A log may lose its newest records (an unclean leader election, a crash without a replica) and
+//!   continue with others at the same offsets. It is then shorter than what was read, or librdkafka
+//!   reports that the position is lost. Its records are compared with those in memory, and reading
+//!   continues where they begin to differ.
+//! * A log may lose its oldest records before they were read.
+//! * A log may end in offsets that hold no record (transaction markers, compaction). They are
+//!   skipped once Kafka has shown that nothing lies there.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::Message as _;
+
+use super::partitions::KnownPartition;
+use crate::cursor::Offset;
+use crate::fanout::{HubPartition, LogEntry};
+use crate::kafka::TopicPartition;
+use crate::kafka::client::Consumer;
+use crate::kafka::event_pipeline::timestamp;
+use crate::kafka::history::{RangeEnd, RangeReader};
+use crate::kafka::offsets::{LOG_END, LOG_START, offsets_at};
+use crate::limits;
+
+/// The newest records in memory that a log is compared with first. If none agrees, it is compared
+/// with all of them.
+const COMPARED_RECORDS: usize = 1000;
+
+/// How long a log must stay shorter than what was read of it, with the same end, to count as cut.
+const SHORTER_FOR: Duration = Duration::from_millis(1500);
+
+/// See the module.
+pub(super) struct LogChecker {
+    questions: Arc<Consumer>,
+    /// The live consumer sets this when it has lost its position in some partition.
+    in_doubt: Arc<AtomicBool>,
+}
+
+/// The bounds of logs, as Kafka gave them for one check.
+pub(super) struct LogBounds {
+    pub(super) highs: HashMap<TopicPartition, Offset>,
+    /// Asked for only in doubt.
+    lows: HashMap<TopicPartition, Offset>,
+}
+
+/// What the last check of a partition found.
+#[derive(Debug, Default)]
+pub(super) struct LastCheck {
+    /// How far it was read, and where its log ended.
+    read_and_high: Option<(Offset, Offset)>,
+    shorter: Option<Shorter>,
+}
+
+/// A log that ends before what was read of it.
+#[derive(Debug)]
+struct Shorter {
+    end: Offset,
+    since: Instant,
+}
+
+/// What has to be done about a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Intact,
+    /// The log is shorter than what was read, but not for long: a broker that has just become the
+    /// leader may not know the end yet. It must be checked again soon.
+    Unsettled,
+    /// The live consumer must try again: at the next offset, or at `low` where the log begins
+    /// later.
+    ReadAgain { low: Offset },
+    /// The newest records are gone, and reading must continue at `at`.
+    Cut { at: Offset },
+    /// No record lies below `end`.
+    Hole { end: Offset },
+}
+
+impl LogChecker {
+    pub(super) fn new(questions: Arc<Consumer>, in_doubt: Arc<AtomicBool>) -> Self {
+        Self {
+            questions,
+            in_doubt,
+        }
+    }
+
+    /// Asks for the bounds of the logs.
+    pub(super) fn bounds(&self, partitions: &[TopicPartition]) -> LogBounds {
+        let in_doubt = self.in_doubt.swap(false, Ordering::AcqRel);
+        let highs = offsets_at(&self.questions, partitions, LOG_END);
+        let lows = if in_doubt {
+            offsets_at(&self.questions, partitions, LOG_START)
+        } else {
+            HashMap::new()
+        };
+        if in_doubt && lows.len() < partitions.len() {
+            self.put_in_doubt();
+        }
+        LogBounds { highs, lows }
+    }
+
+    /// Compares a partition's log with what was read of it. `prober` reads what decides.
+    pub(super) fn check(
+        &self,
+        known: &mut KnownPartition,
+        bounds: &LogBounds,
+        prober: &mut RangeReader,
+    ) -> Verdict {
+        let partition = Arc::clone(&known.partition);
+        let key = (partition.topic.clone(), partition.partition);
+        let Some(high) = bounds.highs.get(&key).copied() else {
+            return Verdict::Intact;
+        };
+        let low = bounds.lows.get(&key).copied();
+        let read = partition.end().next;
+        let is_stuck = known.last_check.is_stuck(read, high);
+        if high < read {
+            if known.last_check.shorter_for(high) >= SHORTER_FOR {
+                return find_cut(&partition, high, prober);
+            }
+            self.put_in_doubt();
+            return Verdict::Unsettled;
+        }
+        known.last_check.shorter = None;
+        match low {
+            Some(low) if low > read => Verdict::ReadAgain { low },
+            _ if is_stuck => self.check_stuck(&partition, high, prober),
+            Some(_) => check_doubtful(&partition, high, prober),
+            None => Verdict::Intact,
+        }
+    }
+
+    /// Nothing was read since the last check although the log is longer: either the next offsets
+    /// hold no record, or the live consumer has to try again.
+    fn check_stuck(
+        &self,
+        partition: &HubPartition,
+        high: Offset,
+        prober: &mut RangeReader,
+    ) -> Verdict {
+        let next = partition.end().next;
+        let mut found = None;
+        let end = prober.read(
+            &partition.topic,
+            partition.partition,
+            next,
+            limits::PROBE_TIMEOUT,
+            |message| {
+                found = Some(Offset(message.offset()));
+                ControlFlow::Break(())
+            },
+        );
+        match (end, found) {
+            (RangeEnd::LogEnd, None) => Verdict::Hole { end: high },
+            (RangeEnd::Enough, Some(record)) if record >= high => Verdict::Hole { end: high },
+            (RangeEnd::Enough, Some(_)) => Verdict::ReadAgain { low: Offset(0) },
+            (RangeEnd::OutOfRange, _) => {
+                self.put_in_doubt();
+                Verdict::Intact
+            }
+            _ => Verdict::Intact,
+        }
+    }
+
+    fn put_in_doubt(&self) {
+        self.in_doubt.store(true, Ordering::Release);
+    }
+}
+
+impl LastCheck {
+    /// Stores what this check found. Returns whether nothing was read since the last one although
+    /// the log is longer.
+    fn is_stuck(&mut self, read: Offset, high: Offset) -> bool {
+        let last = self.read_and_high.replace((read, high));
+        last == Some((read, high)) && read < high
+    }
+
+    /// How long the log has been shorter than what was read, with this end.
+    fn shorter_for(&mut self, end: Offset) -> Duration {
+        let now = Instant::now();
+        let since = match &self.shorter {
+            Some(shorter) if shorter.end == end => shorter.since,
+            _ => now,
+        };
+        self.shorter = Some(Shorter { end, since });
+        now.duration_since(since)
+    }
+}
+
+/// In doubt, a log may have been cut and have grown beyond what was read.
+fn check_doubtful(partition: &HubPartition, high: Offset, prober: &mut RangeReader) -> Verdict {
+    match compare(partition, high, 1, prober) {
+        Some(Agreement::Nowhere) => find_cut(partition, high, prober),
+        // Without a record in memory nothing can be compared.
+        Some(Agreement::UpTo(_)) | None => Verdict::ReadAgain { low: Offset(0) },
+    }
+}
+
+/// Where the log in memory and the log in Kafka begin to differ.
+fn find_cut(partition: &HubPartition, high: Offset, prober: &mut RangeReader) -> Verdict {
+    let mut agreement = compare(partition, high, COMPARED_RECORDS, prober);
+    if agreement == Some(Agreement::Nowhere) {
+        agreement = compare(partition, high, usize::MAX, prober);
+    }
+    let cut = match agreement {
+        Some(Agreement::UpTo(cut)) => cut,
+        Some(Agreement::Nowhere) => partition.memory_start().min(high),
+        None => return Verdict::Intact,
+    };
+    let read = partition.end().next;
+    if cut >= read {
+        return Verdict::ReadAgain { low: Offset(0) };
+    }
+    let HubPartition {
+        topic, partition, ..
+    } = partition;
+    tracing::error!(
+        %topic, %partition, read = read.0, high = high.0, cut = cut.0,
+        "Kafka lost the newest records of a log; reading continues where it was cut"
+    );
+    Verdict::Cut { at: cut }
+}
+
+/// How far Kafka's log agrees with the one in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agreement {
+    /// In every record below this offset.
+    UpTo(Offset),
+    /// In no record that was compared.
+    Nowhere,
+}
+
+/// Compares Kafka's log with the newest `count` records in memory. `None` when there are none, or
+/// the log cannot be read now.
+fn compare(
+    partition: &HubPartition,
+    high: Offset,
+    count: usize,
+    prober: &mut RangeReader,
+) -> Option<Agreement> {
+    let kept = partition.newest(count);
+    let from = kept.first()?.offset;
+    if from >= high {
+        return Some(Agreement::Nowhere);
+    }
+    let mut ours = kept.into_iter();
+    let mut agreed = None;
+    let end = prober.read(
+        &partition.topic,
+        partition.partition,
+        from,
+        limits::LOOKUP_TIMEOUT,
+        |message| {
+            let theirs = (Offset(message.offset()), timestamp(message));
+            let is_same = |ours: LogEntry| (ours.offset, ours.timestamp) == theirs;
+            if !ours.next().is_some_and(is_same) {
+                return ControlFlow::Break(());
+            }
+            let next = Offset(message.offset() + 1);
+            agreed = Some(next);
+            if next < high {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        },
+    );
+    match end {
+        RangeEnd::Enough | RangeEnd::LogEnd => {
+            Some(agreed.map_or(Agreement::Nowhere, Agreement::UpTo))
+        }
+        RangeEnd::OutOfRange => Some(Agreement::Nowhere),
+        RangeEnd::TimedOut => None,
+    }
+}
