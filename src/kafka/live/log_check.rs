@@ -10,7 +10,7 @@
 //! * A log may end in offsets that hold no record (transaction markers, compaction). They are
 //!   skipped once Kafka has shown that nothing lies there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,7 @@ use crate::kafka::client::Consumer;
 use crate::kafka::event_pipeline::timestamp;
 use crate::kafka::history::{RangeEnd, RangeReader};
 use crate::kafka::offsets::{LOG_END, LOG_START, offsets_at};
+use crate::kafka::topics::describe;
 use crate::limits;
 
 /// The newest records in memory that a log is compared with first. If none agrees, it is compared
@@ -121,7 +122,7 @@ impl LogChecker {
         let is_stuck = known.last_check.is_stuck(read, high);
         if high < read {
             if known.last_check.shorter_for(high) >= SHORTER_FOR {
-                return find_cut(&partition, high, prober);
+                return self.find_cut(known, high, prober);
             }
             self.put_in_doubt();
             return Verdict::Unsettled;
@@ -130,7 +131,7 @@ impl LogChecker {
         match low {
             Some(low) if low > read => Verdict::ReadAgain { low },
             _ if is_stuck => self.check_stuck(&partition, high, prober),
-            Some(_) => check_doubtful(&partition, high, prober),
+            Some(_) => self.check_doubtful(known, high, prober),
             None => Verdict::Intact,
         }
     }
@@ -167,6 +168,63 @@ impl LogChecker {
         }
     }
 
+    /// In doubt, a log may have been cut and have grown beyond what was read.
+    fn check_doubtful(
+        &self,
+        known: &KnownPartition,
+        high: Offset,
+        prober: &mut RangeReader,
+    ) -> Verdict {
+        match compare(&known.partition, high, 1, prober) {
+            Some(Agreement::Nowhere) => self.find_cut(known, high, prober),
+            // Without a record in memory nothing can be compared.
+            Some(Agreement::UpTo(_)) | None => Verdict::ReadAgain { low: Offset(0) },
+        }
+    }
+
+    /// Where the log in memory and the log in Kafka begin to differ.
+    fn find_cut(&self, known: &KnownPartition, high: Offset, prober: &mut RangeReader) -> Verdict {
+        // The log of a recreated topic is another log, and no part of the old one.
+        if !self.is_same_topic(known) {
+            self.put_in_doubt();
+            return Verdict::Intact;
+        }
+        let partition = &*known.partition;
+        let mut agreement = compare(partition, high, COMPARED_RECORDS, prober);
+        if agreement == Some(Agreement::Nowhere) {
+            agreement = compare(partition, high, usize::MAX, prober);
+        }
+        let cut = match agreement {
+            Some(Agreement::UpTo(cut)) => cut,
+            Some(Agreement::Nowhere) => partition.memory_start().min(high),
+            None => return Verdict::Intact,
+        };
+        let read = partition.end().next;
+        if cut >= read {
+            return Verdict::ReadAgain { low: Offset(0) };
+        }
+        let HubPartition {
+            topic, partition, ..
+        } = partition;
+        tracing::error!(
+            %topic, %partition, read = read.0, high = high.0, cut = cut.0,
+            "Kafka lost the newest records of a log; reading continues where it was cut"
+        );
+        Verdict::Cut { at: cut }
+    }
+
+    /// Whether the topic of a partition has the id that it had when reading began, as far as Kafka
+    /// answers now.
+    fn is_same_topic(&self, known: &KnownPartition) -> bool {
+        let topics = BTreeSet::from([known.partition.topic.clone()]);
+        let described =
+            describe(&self.questions, &topics, limits::LOOKUP_TIMEOUT).unwrap_or_default();
+        described.first().is_some_and(|topic| {
+            let ids = known.topic_id.zip(topic.topic_id);
+            topic.is_visible() && ids.is_none_or(|(before, now)| before == now)
+        })
+    }
+
     fn put_in_doubt(&self) {
         self.in_doubt.store(true, Ordering::Release);
     }
@@ -190,40 +248,6 @@ impl LastCheck {
         self.shorter = Some(Shorter { end, since });
         now.duration_since(since)
     }
-}
-
-/// In doubt, a log may have been cut and have grown beyond what was read.
-fn check_doubtful(partition: &HubPartition, high: Offset, prober: &mut RangeReader) -> Verdict {
-    match compare(partition, high, 1, prober) {
-        Some(Agreement::Nowhere) => find_cut(partition, high, prober),
-        // Without a record in memory nothing can be compared.
-        Some(Agreement::UpTo(_)) | None => Verdict::ReadAgain { low: Offset(0) },
-    }
-}
-
-/// Where the log in memory and the log in Kafka begin to differ.
-fn find_cut(partition: &HubPartition, high: Offset, prober: &mut RangeReader) -> Verdict {
-    let mut agreement = compare(partition, high, COMPARED_RECORDS, prober);
-    if agreement == Some(Agreement::Nowhere) {
-        agreement = compare(partition, high, usize::MAX, prober);
-    }
-    let cut = match agreement {
-        Some(Agreement::UpTo(cut)) => cut,
-        Some(Agreement::Nowhere) => partition.memory_start().min(high),
-        None => return Verdict::Intact,
-    };
-    let read = partition.end().next;
-    if cut >= read {
-        return Verdict::ReadAgain { low: Offset(0) };
-    }
-    let HubPartition {
-        topic, partition, ..
-    } = partition;
-    tracing::error!(
-        %topic, %partition, read = read.0, high = high.0, cut = cut.0,
-        "Kafka lost the newest records of a log; reading continues where it was cut"
-    );
-    Verdict::Cut { at: cut }
 }
 
 /// How far Kafka's log agrees with the one in memory.
