@@ -18,7 +18,7 @@ use async_channel::Receiver;
 use rdkafka::error::KafkaError;
 
 use super::consumer::Assignment;
-use super::log_check::{LogChecker, Verdict};
+use super::log_check::{LogChecker, UNREAD_FOR, Verdict};
 use super::partitions::LivePartitions;
 use super::readiness::Readiness;
 use super::topic_states::TopicStates;
@@ -195,19 +195,27 @@ impl Discovery {
         );
         let lows = offsets_at(&self.questions, &keys, LOG_START);
         let highs = offsets_at(&self.questions, &keys, LOG_END);
+        let mut readings = Vec::new();
         for key in &keys {
             if !topic.partitions.iter().any(|(number, _)| *number == key.1) {
                 self.partitions.retire(key);
             } else if let (Some(low), Some(high)) = (lows.get(key), highs.get(key)) {
-                self.partitions.recreate(key, topic, *low, *high);
+                readings.extend(self.partitions.recreate(key, topic, *low, *high));
             }
+        }
+        self.partitions.renew_client();
+        self.prober.renew();
+        for reading in readings {
+            self.partitions.read(reading);
         }
     }
 
     fn check_logs(&mut self) {
-        let keys = self.partitions.readable();
+        let mut keys = self.partitions.with_leader();
+        keys.retain(|(topic, _)| self.states.may_be_readable(topic));
         let bounds = self.log_checker.bounds(&keys);
         self.show_lag(&bounds.highs);
+        let mut unread = None;
         for key in &keys {
             let Some(known) = self.partitions.get_mut(key) else {
                 continue;
@@ -215,10 +223,19 @@ impl Discovery {
             match self.log_checker.check(known, &bounds, &mut self.prober) {
                 Verdict::Intact => {}
                 Verdict::Unsettled => self.hub.rediscover(),
+                Verdict::Unread => unread = Some(key),
                 Verdict::ReadAgain { low } => self.partitions.read_again(key, low),
                 Verdict::Cut { at } => self.partitions.truncate(key, at),
                 Verdict::Hole { end } => self.hub.pass_hole(&known.partition, end),
             }
+        }
+        if let Some((topic, partition)) = unread {
+            tracing::warn!(
+                %topic, %partition, seconds = UNREAD_FOR.as_secs(),
+                "no record of a partition was read although it has some; \
+                 the live consumer gets a new client"
+            );
+            self.partitions.renew_client();
         }
     }
 

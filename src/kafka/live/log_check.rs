@@ -36,6 +36,11 @@ const COMPARED_RECORDS: usize = 1000;
 /// How long a log must stay shorter than what was read of it, with the same end, to count as cut.
 const SHORTER_FOR: Duration = Duration::from_millis(1500);
 
+/// How long no record of a partition is read, although it has some, until the live consumer gets a
+/// new client. A client of librdkafka may stay with a broker that no longer leads the partition
+/// (librdkafka issue 5593).
+pub(super) const UNREAD_FOR: Duration = Duration::from_secs(30);
+
 /// See the module.
 pub(super) struct LogChecker {
     questions: Arc<Consumer>,
@@ -55,6 +60,8 @@ pub(super) struct LogBounds {
 pub(super) struct LastCheck {
     /// How far it was read, and where its log ended.
     read_and_high: Option<(Offset, Offset)>,
+    /// When a record of it was last read, or none was left to be read.
+    progress: Option<Instant>,
     shorter: Option<Shorter>,
 }
 
@@ -73,6 +80,9 @@ pub(super) enum Verdict {
     /// The log is shorter than what was read, but not for long: a broker that has just become the
     /// leader may not know the end yet. It must be checked again soon.
     Unsettled,
+    /// No record was read for [`UNREAD_FOR`], although the log has some: the live consumer needs a
+    /// new client.
+    Unread,
     /// The live consumer must try again: at the next offset, or at `low` where the log begins
     /// later.
     ReadAgain { low: Offset },
@@ -130,6 +140,7 @@ impl LogChecker {
         known.last_check.shorter = None;
         match low {
             Some(low) if low > read => Verdict::ReadAgain { low },
+            _ if known.last_check.has_no_progress() => Verdict::Unread,
             _ if is_stuck => self.check_stuck(&partition, high, prober),
             Some(_) => self.check_doubtful(known, high, prober),
             None => Verdict::Intact,
@@ -235,7 +246,22 @@ impl LastCheck {
     /// the log is longer.
     fn is_stuck(&mut self, read: Offset, high: Offset) -> bool {
         let last = self.read_and_high.replace((read, high));
+        let has_progress = last.is_none_or(|(last_read, _)| last_read != read);
+        if has_progress || read >= high {
+            self.progress = Some(Instant::now());
+        }
         last == Some((read, high)) && read < high
+    }
+
+    /// Whether nothing was read for [`UNREAD_FOR`]. The time starts again then.
+    fn has_no_progress(&mut self) -> bool {
+        let is_over = self
+            .progress
+            .is_some_and(|progress| progress.elapsed() >= UNREAD_FOR);
+        if is_over {
+            self.progress = Some(Instant::now());
+        }
+        is_over
     }
 
     /// How long the log has been shorter than what was read, with this end.

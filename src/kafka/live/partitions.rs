@@ -70,11 +70,11 @@ impl LivePartitions {
     }
 
     /// The partitions that have a leader.
-    pub(super) fn readable(&self) -> Vec<TopicPartition> {
+    pub(super) fn with_leader(&self) -> Vec<TopicPartition> {
         self.keys_where(|known| known.has_leader)
     }
 
-    /// The readable partitions of which no record has given a timestamp for event ids yet.
+    /// The partitions with a leader of which no record has given a timestamp for event ids yet.
     pub(super) fn without_time(&self) -> Vec<TopicPartition> {
         self.keys_where(|known| known.has_leader && !known.partition.knows_time())
     }
@@ -103,27 +103,27 @@ impl LivePartitions {
         let partition = self.hub.add_partition(topic, *number, unread.log_id, start);
         let known = KnownPartition::new(&partition, unread.topic_id, end);
         self.known.insert(unread.key, known);
-        self.read_from(partition, from);
+        self.read(Reading { partition, from });
     }
 
-    /// Reads the whole log of a topic that was recreated, in place of the old one.
+    /// Replaces the log of a topic that was recreated. Returns how to read the new one.
     pub(super) fn recreate(
         &mut self,
         key: &TopicPartition,
         topic: &Described,
         low: Offset,
         high: Offset,
-    ) {
-        let Some(known) = self.known.get(key) else {
-            return;
-        };
-        let old = Arc::clone(&known.partition);
+    ) -> Option<Reading> {
+        let old = Arc::clone(&self.known.get(key)?.partition);
         self.assign(Assignment::Stop(Arc::clone(&old)));
         let start = LogStart::of_log(low);
-        let new = self.hub.recreate_partition(&old, topic.log_id, start);
-        let known = KnownPartition::new(&new, topic.topic_id, high);
+        let partition = self.hub.recreate_partition(&old, topic.log_id, start);
+        let known = KnownPartition::new(&partition, topic.topic_id, high);
         self.known.insert(key.clone(), known);
-        self.read_from(new, low);
+        Some(Reading {
+            partition,
+            from: low,
+        })
     }
 
     /// Reads on at `cut`, in place of the records that Kafka has lost.
@@ -142,7 +142,10 @@ impl LivePartitions {
         let end = end_at_start.min(new.end().next);
         let known = KnownPartition::new(&new, topic_id, end);
         self.known.insert(key.clone(), known);
-        self.read_from(new, cut);
+        self.read(Reading {
+            partition: new,
+            from: cut,
+        });
     }
 
     /// Makes the live consumer read on at the next offset, or at `low` where the log begins later.
@@ -171,8 +174,13 @@ impl LivePartitions {
         }
     }
 
-    fn read_from(&self, partition: Arc<HubPartition>, from: Offset) {
-        self.assign(Assignment::Read(Reading { partition, from }));
+    /// Makes the live consumer read with a new client of librdkafka.
+    pub(super) fn renew_client(&self) {
+        self.assign(Assignment::NewClient);
+    }
+
+    pub(super) fn read(&self, reading: Reading) {
+        self.assign(Assignment::Read(reading));
     }
 
     fn assign(&self, assignment: Assignment) {

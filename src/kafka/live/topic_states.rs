@@ -39,6 +39,12 @@ impl TopicStates {
             .is_none_or(|state| state.trouble.is_none())
     }
 
+    /// Whether the topic exists and may be read, as far as is known.
+    pub(super) fn may_be_readable(&self, topic: &Topic) -> bool {
+        let trouble = self.states.get(topic).and_then(|state| state.trouble);
+        matches!(trouble, None | Some(TopicTrouble::NoLeader))
+    }
+
     /// Whether some topic has a trouble that may pass soon.
     pub(super) fn has_passing_trouble(&self) -> bool {
         let passing = [TopicTrouble::NoLeader, TopicTrouble::Failing];
@@ -58,8 +64,8 @@ impl TopicStates {
         self.states.get(topic)?.absent_at
     }
 
-    /// Stores what was found of a topic, and logs a change. Returns whether the topic can be read
-    /// again after a trouble.
+    /// Stores what was found of a topic. Returns whether the topic can be read again after a
+    /// trouble. [`KafkaHealth`] logs troubles, at a bounded rate.
     pub(super) fn store(&mut self, topic: &Described, is_read: bool, questions: &Consumer) -> bool {
         let state = self.states.entry(topic.topic.clone()).or_default();
         let before = std::mem::replace(&mut state.trouble, topic.trouble);
@@ -73,16 +79,12 @@ impl TopicStates {
             return false;
         }
         self.health.set_topic(&topic.topic, topic.trouble);
-        match topic.trouble {
-            Some(TopicTrouble::DoesNotExist) if !is_read => {
-                let nearest = nearest_topic(questions, &topic.topic);
-                tracing::warn!(
-                    topic = %topic.topic, nearest,
-                    "a configured topic does not exist in Kafka"
-                );
-            }
-            Some(trouble) => tracing::warn!(topic = %topic.topic, "the topic {}", trouble.words()),
-            None => tracing::info!(topic = %topic.topic, "the topic can be read again"),
+        if is_absent && !is_read {
+            let nearest = nearest_topic(questions, &topic.topic);
+            tracing::warn!(
+                topic = %topic.topic, nearest,
+                "a configured topic does not exist in Kafka"
+            );
         }
         topic.trouble.is_none()
     }
