@@ -1,6 +1,7 @@
 //! EventStreams: Kafka topics to Server-Sent Events, read once, rendered once, nothing lost.
 //!
-//! The library behind the `eventstreams` binary. The modules, from what an operator types to what a client reads:
+//! The library behind the `eventstreams` binary. The modules, from what an operator types to what a
+//! client reads:
 //!
 //! * [`config`]: the operator's file, turned into what the program needs.
 //! * [`stream`]: which streams exist, their topics, and who may see them.
@@ -11,11 +12,11 @@
 //! * [`delivery`]: takes a subscription and writes its stream to a client.
 //! * [`http`]: routes, headers, limits, connections.
 //! * [`problem`]: every error before the first byte of a stream.
-//! * [`cli`]: the command line. [`server`] wires one server, [`reload`] reads its configuration again while it runs,
-//!   [`shutdown`] announces and begins its end.
+//! * [`cli`]: the command line. [`server`] wires one server, [`reload`] reads its configuration
+//!   again while it runs, [`shutdown`] announces and begins its end.
 //! * [`telemetry`]: logs, metrics, traces, and the health of Kafka.
 //! * [`memory`]: the budget of the memory that clients cause.
-//! * [`limits`]: bounds that are not the operator's to set, with their reasons.
+//! * [`limits`]: bounds that are not in the configuration, with their reasons.
 //!
 //! ARCHITECTURE.md tells how an event and a request walk through them.
 

@@ -1,118 +1,128 @@
-//! Every bound in the program that is not the operator's to set, with its reason.
+//! Bounds that several modules share or that need a reason. The operator does not set them. A bound
+//! that concerns one file only stands there.
 
 use std::time::Duration;
 
-/// Entries that one turn takes out of a partition's memory log while catching up: enough to make the lock's cost small,
-/// few enough that a subscriber never holds much more than a socket buffer's worth of events alive.
+/// Entries that a read takes out of a partition's memory log while a subscriber catches up: enough
+/// to make the cost of the lock small, few enough that a subscriber holds little more than a socket
+/// buffer of events.
 ///
-/// Tiny in the unit tests, as the two bounds below are: their runs of a hundred events must meet every boundary.
+/// Tiny in the unit tests, as the next two bounds are: their runs of a hundred events must meet
+/// every boundary.
 pub const MEMORY_READ_ENTRIES_MAX: usize = if cfg!(test) { 3 } else { 64 };
 
-/// Bytes of event values that one replay fetches at once, shared out among the partitions that it reads from Kafka: large
-/// enough that the seeks (a few milliseconds each) do not count, small enough that nobody waits long. What is fetched for one
-/// client is this and one event of each partition at the most.
+/// Bytes of event values that one replay fetches at once, shared among the partitions that it reads
+/// from Kafka: large enough that the seeks (a few milliseconds each) do not matter, small enough
+/// that no other replay waits long. A replay holds at most this, and one event of each partition.
 pub const REPLAY_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of frames that a subscriber is handed at once while catching up: about a socket buffer.
+/// Bytes of frames in one write to a subscriber that catches up: about a socket buffer.
 pub const CATCH_UP_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 128 * 1024 };
 
-/// Bytes of shared frames that a live subscriber is handed at once.
+/// Bytes of shared frames in one write to a live subscriber.
 pub const LIVE_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
 
-/// How long a subscriber keeps its replay place while others wait: then it queues again. Long beside what is fetched anew
-/// after that, a range of each partition.
+/// How long a subscriber keeps its permit for a replay while others wait. Then it joins the queue
+/// again. Long compared with what it has to fetch again after that: a range of each partition.
 pub const REPLAY_HOLD_MAX: Duration = Duration::from_secs(10);
 
-/// How long a client may take nothing and keep its replay place while others wait: longer than the network's hiccups.
+/// How long a client may take nothing and keep its permit for a replay while others wait: longer
+/// than a hiccup of the network.
 pub const REPLAY_STALL: Duration = Duration::from_secs(1);
 
-/// How often a client that waits for a replay place is told its place in the queue.
+/// How often a client that waits for a replay is sent its position in the queue.
 pub const QUEUE_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a client may take nothing before it has to go when memory is short: longer than the network's hiccups.
+/// How long a client may take nothing before it is disconnected when memory is short: longer than a
+/// hiccup of the network.
 pub const MEMORY_STALL: Duration = Duration::from_secs(1);
 
-/// So many of the largest event fit into the budget of memory, whatever the operator says: each is there several times on its way,
-/// and must not wait for ever.
+/// How many of the largest event fit into the memory budget, whatever the operator sets: an event
+/// exists several times on its way, and must not wait forever.
 pub const BUDGET_EVENTS_MIN: usize = 8;
 
-/// How often it is looked at whether memory is short.
+/// How often the server checks whether memory is short.
 pub const MEMORY_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What a feed costs beside its frames, in bytes: its convoy and its place in the tables.
+/// Cost of a feed besides its frames, in bytes: its write group and its entries in tables.
 pub const FEED_BYTES: usize = 8 * 1024;
 
-/// What a feed costs for each partition, in bytes: the slot, its part of the id, its part of each cursor.
+/// Cost of a feed for each partition, in bytes: the slot, and its share of the id and of each
+/// cursor.
 pub const FEED_PARTITION_BYTES: usize = 512;
 
-/// What a stream costs by itself, in bytes: task, cursor, timers, what the runtime and hyper keep. An estimate on the safe side.
+/// Cost of one stream, in bytes: task, cursor, timers, and what the runtime and hyper keep. A high
+/// estimate.
 pub const STREAM_BYTES: usize = 8 * 1024;
 
-/// What a compressor of gzip costs, in bytes. An estimate on the safe side.
+/// Cost of a gzip compressor, in bytes. A high estimate.
 pub const GZIP_COMPRESSOR_BYTES: usize = 384 * 1024;
 
-/// What a compressor of zstd costs, in bytes, with its window. An estimate on the safe side.
+/// Cost of a zstd compressor with its window, in bytes. A high estimate.
 pub const ZSTD_COMPRESSOR_BYTES: usize = 896 * 1024;
 
-/// The least that a replay reads of one partition at once, however many it follows: each read costs a seek.
+/// Bytes that a replay reads of one partition at once at least, however many partitions it reads:
+/// each read costs a seek.
 pub const REPLAY_SHARE_BYTES_MIN: usize = 16 * 1024;
 
-/// Pause before Kafka is asked again for a replay that it could not serve.
+/// Pause before a replay that Kafka could not serve is requested again.
 pub const REPLAY_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Requests of one kind that may wait for a Kafka consumer: above it the asker is told "not now".
+/// Requests of one kind that may wait for a Kafka consumer. Above it a look-up fails at once, and a
+/// replay waits until there is room.
 pub const UPSTREAM_QUEUE_MAX: usize = 4096;
 
-/// How long one look-up (offsets, watermarks) may take before the asker gets 503.
+/// How long one look-up (offsets, watermarks) may take before its request gets a 503.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one partition may take to say what lies behind a position.
+/// How long the look-up of what follows a position may take for one partition.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a replay consumer waits for each record of a range before it gives up for this time.
+/// How long a replay consumer waits for each record of a range before it gives up.
 pub const REPLAY_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Threads that look offsets up: each look-up is a round trip or two, and they must not wait behind replays.
+/// Threads for look-ups: each look-up is a round trip or two and must not wait behind replays.
 pub const LOOKUP_THREADS: usize = 4;
 
-/// Look-ups of one client that are under way at once: threads are left for the others when a partition of the one does not
-/// answer.
+/// Look-ups of one client that run at once: threads remain for others when a partition does not
+/// respond.
 pub const LOOKUPS_PER_CLIENT: usize = 2;
 
-/// Look-ups of all clients that may wait, in so many times [`UPSTREAM_QUEUE_MAX`], which bounds those of one client.
+/// Look-ups of all clients that may wait, as a multiple of [`UPSTREAM_QUEUE_MAX`], the bound of one
+/// client.
 pub const LOOKUP_QUEUE_FACTOR: usize = 16;
 
-/// Records that the live consumer publishes at once at the most: one wake-up of every feed for so many events when there
-/// is much, one each when there is little.
+/// Records that the live consumer publishes at once: every feed wakes up once for all of them under
+/// load, and once for each when there are few.
 pub const LIVE_BATCH_RECORDS_MAX: usize = 256;
 
-/// Bytes of values that the live consumer publishes at once at the most.
+/// Bytes of values that the live consumer publishes at once.
 pub const LIVE_BATCH_BYTES_MAX: usize = 1024 * 1024;
 
-/// Named streams, titles and the like in one problem's `detail`: the client gets all of its bad names, not a book.
+/// Bytes of the `detail` of a problem: all invalid names of a usual request fit.
 pub const PROBLEM_DETAIL_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of a request's head besides an id: the rest of the URL, and headers.
 pub const HEAD_BYTES_BESIDE_ID: usize = 4096;
 
-/// Bytes of a name that is compared with those of streams, to offer the nearest: longer ones are near to none.
+/// Bytes of a name that is compared with those of streams for a hint: a longer one resembles none.
 pub const COMPARED_NAME_BYTES_MAX: usize = 128;
 
-/// Ignored query parameters that an answer names: their sender sees that there are some.
+/// Ignored query parameters that a response names: enough to notice them.
 pub const IGNORED_PARAMETERS_MAX: usize = 10;
 
-/// Characters of the name of each.
+/// Characters of the name of an ignored query parameter.
 pub const IGNORED_PARAMETER_CHARS_MAX: usize = 32;
 
-/// Bytes of a client's header (User-Agent, the header of its address) that a line of the log may hold.
+/// Bytes of a client's header (`User-Agent`, the header with its address) in a log line.
 pub const LOGGED_HEADER_BYTES_MAX: usize = 256;
 
-/// Clients whose request rate is remembered; above it those that have been quiet are forgotten.
+/// Clients whose request rate is remembered. Above it the quiet ones are forgotten.
 pub const RATE_LIMITED_CLIENTS_MAX: usize = 100_000;
 
-/// Pauses while a request waits for a topic or partition that is not known here: a process that refreshed its metadata
-/// earlier may have handed out the id that names it, or its stream was configured this moment. Together about two seconds,
-/// then it does not exist.
+/// Pauses while a request waits for a topic or partition that is unknown here: another process may
+/// have handed out an id that names it, or its stream was configured a moment ago. After all of
+/// them, about two seconds, it does not exist.
 pub const DISCOVERY_PAUSES: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
@@ -121,94 +131,109 @@ pub const DISCOVERY_PAUSES: [Duration; 5] = [
     Duration::from_secs(1),
 ];
 
-/// How much later than its first record a process may find a new partition: the largest `metadata_refresh_ms`.
+/// How much later than its first record a process may discover a new partition: the largest
+/// `metadata_refresh_ms`.
 pub const PARTITION_DISCOVERY_LAG_MS: i64 = 3_600_000;
 
-/// What streams that end because the server leaves tell their clients to wait before they come back: apart from each other,
-/// and long enough for a rolling restart's next process to listen.
+/// The reconnection time, in milliseconds, in the last frame of a stream at shutdown. Random, so
+/// that clients reconnect apart from each other, and long enough for the next process of a rolling
+/// restart to listen.
 pub const SHUTDOWN_RETRY_MS: std::ops::Range<u64> = 500..3000;
 
-/// Bytes of a socket's send buffer: a stalled client holds no more of the kernel's memory than this (the kernel doubles it).
+/// Bytes of a socket's send buffer, which the kernel doubles: a stalled client holds no more of the
+/// kernel's memory than that.
 pub const SOCKET_SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Pause after an accept that failed because no file descriptor was left.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long connections may stay open after the last stream was told to end: what a slow client still has in its socket.
+/// How long connections may stay open after the last stream was ended: slow clients read what is in
+/// their sockets.
 pub const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(5);
 
-/// Bytes of stream configuration that are read, from a file or a URL: more than twenty times what 244 streams take in production.
-/// A catalog costs many times the bytes that it is made of: without this bound, 30 MB took 4.2 GB.
+/// Bytes of stream configuration, from a file or a URL: more than twenty times the configuration of
+/// 244 streams in production. A catalog takes many times these bytes: without this bound, 30 MB
+/// took 4.2 GB.
 pub const STREAM_CONFIG_BYTES_MAX: usize = 8 << 20;
 
-/// Public streams with their other names. Each has its part of `/?spec`, its series of metrics and its cost at each reload.
+/// Public streams with their aliases. Each adds to `/?spec`, to the metrics and to the cost of a
+/// reload.
 pub const STREAM_NAMES_MAX: usize = 10_000;
 
 /// Topics of all public streams.
 pub const STREAM_TOPICS_MAX: usize = 20_000;
 
-/// How often the configuration's files are looked at: a change takes effect within a second.
+/// How often the files of the configuration are checked: a change takes effect within a second.
 pub const RELOAD_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long until a URL of stream configuration is asked again that could not be read, if `stream_config_ttl` is not sooner.
+/// After how long a URL of stream configuration is tried again that could not be read, unless
+/// `stream_config_ttl` is shorter.
 pub const STALE_CONFIG_RETRY: Duration = Duration::from_mins(1);
 
-/// The least time between two looks for topics, however many requests ask for one: it lists all topics of the cluster.
+/// Least time between two look-ups of topics, which list all topics of the cluster, however many
+/// requests need one.
 pub const DISCOVERY_PAUSE_MIN: Duration = Duration::from_millis(250);
 
-/// The least time between two such looks that clients cause: an id may name partitions that never were. Shorter than
-/// [`DISCOVERY_PAUSES`] together, so that everybody who asks for something new gets a look.
+/// Least time between two look-ups of topics that clients cause: an id may name partitions that
+/// never existed. Shorter than the sum of [`DISCOVERY_PAUSES`], so that each request for something
+/// new gets a look-up.
 pub const CLIENT_DISCOVERY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often each live stream looks at the time that a delivery takes: a histogram of all deliveries would cost more than
-/// it tells.
+/// How often each live stream observes the delay of a delivery: to observe all of them would cost
+/// more than it is worth.
 pub const DELIVERY_SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Connections that the kernel keeps until they are accepted: enough for all clients of a process that was restarted to come
-/// back at once. A connection over it waits a second before its client's kernel tries again.
+/// Connections that the kernel queues until they are accepted: enough for all clients of a
+/// restarted process to reconnect at once. A client beyond them tries again after a second.
 pub const LISTEN_BACKLOG: u32 = 4096;
 
-/// Bytes that a client may send behind its stream request; they are ignored. Above it its socket is read no more.
+/// Bytes after a stream request that are read and ignored. Above it the socket is no longer read.
 pub const IGNORED_BYTES_MAX: usize = 64 * 1024;
 
-/// Streams of a convoy from which on another one is made, up to one for each core: two that write at once are worth a wake-up more.
+/// Group size at which a feed gets another write group, up to one per core: from here on, parallel
+/// writes are worth one more wake-up.
 pub const GROUP_SPLIT_STREAMS: usize = 256;
 
-/// Convoys of one feed.
+/// Write groups of one uncompressed feed.
 pub fn groups_per_feed_max() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-/// Writes of a convoy before other tasks of the same core have their turn: about a millisecond.
+/// Writes of a write group before it yields to other tasks of its core: about a millisecond.
 pub const GROUP_SLICE_WRITES: usize = 256;
 
-/// A round of writes that took less is followed by the next at once. The timers count milliseconds.
+/// A write group pauses only for at least this long. The timers count milliseconds.
 pub const GROUP_PAUSE_MIN: Duration = Duration::from_millis(1);
 
-/// A convoy's coder begins anew for newcomers when so many events were coded since it last did,
+/// A shared compressor restarts for a joining stream after this many events or after
+/// [`COMPRESSOR_RESTART_PAUSE`]: each restart costs compression ratio.
 pub const COMPRESSOR_RESTART_EVENTS: u64 = 64;
 
-/// or so much time has passed: each beginning costs what the coder knew.
+/// See [`COMPRESSOR_RESTART_EVENTS`].
 pub const COMPRESSOR_RESTART_PAUSE: Duration = Duration::from_millis(100);
 
-/// Chunks that a convoy may be ahead of what hyper has taken of a body. They are the convoy's, of `LIVE_WRITE_BYTES` at the most but for an
-/// event that is larger.
+/// Chunks of a body that hyper has not taken yet. They belong to the write group and have at most
+/// `LIVE_WRITE_BYTES`, unless one event is larger.
 pub const BODY_CHUNKS_MAX: usize = 8;
 
-/// Bytes of a request's body that an HTTP/2 client may send unasked, for each connection: nobody reads them. HTTP/2's own least.
+/// Bytes of request bodies that an HTTP/2 client may send on a connection without permission:
+/// nothing reads them. HTTP/2 allows no less.
 pub const HTTP2_RECEIVE_WINDOW_BYTES: u32 = 65_535;
 
-/// Bytes that hyper may hold of an HTTP/2 stream for a client that does not take them, besides one chunk.
+/// Bytes that hyper may hold of an HTTP/2 stream whose client does not take them, besides one
+/// chunk.
 pub const HTTP2_SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// How often Kafka's state is looked at for the log.
+/// How often the state of Kafka is checked for the log.
 pub const KAFKA_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Kafka counts as lost when it has not answered for this long beyond `metadata_refresh_ms`: several look-ups fail meanwhile.
+/// Kafka counts as lost when it has not responded for this long beyond `metadata_refresh_ms`:
+/// several look-ups have failed by then.
 pub const KAFKA_SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// How long a fault of Kafka's client counts as lasting: librdkafka repeats one that lasts every 30 seconds and a pause.
+/// How long a fault of the Kafka client counts as lasting: librdkafka repeats a lasting one every
+/// 30 seconds and a pause.
 pub const KAFKA_FAULT_TTL: Duration = Duration::from_secs(45);
 
-/// Brokers whose faults are kept.
+/// Brokers whose faults are remembered.
 pub const KAFKA_FAULTS_MAX: usize = 16;

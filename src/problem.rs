@@ -1,4 +1,5 @@
-//! Errors before the first byte of a stream: one enum, and its responses as problem details (RFC 9457).
+//! Errors before the first byte of a stream: one enum, and its responses as problem details (RFC
+//! 9457).
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -18,10 +19,11 @@ pub enum Problem {
     StreamNotFound {
         /// The names, as they were sent.
         names: Vec<String>,
-        /// Hints at the names that were meant.
+        /// Hints at names that may be meant.
         hints: Vec<String>,
     },
-    /// 410 `stream_gone`: streams that are allowed but no longer configured. During a stream: one that just went.
+    /// 410 `stream_gone`: streams that are allowed but no longer configured. Also the
+    /// error event of a stream that was just removed.
     #[error("No longer available: {}", .0.join(","))]
     StreamGone(Vec<String>),
     /// 400 `invalid_timestamp`: `since` is not a time.
@@ -41,8 +43,11 @@ pub enum Problem {
         /// The partition.
         partition: Partition,
     },
-    /// 404 `topic_not_available`: the id names topics outside those of the streams asked for.
-    #[error("Last-Event-ID names topics that are not available in the requested streams: {}", .0.join(","))]
+    /// 404 `topic_not_available`: the id names topics of none of the requested streams.
+    #[error(
+        "Last-Event-ID names topics that are not available in the requested streams: {}",
+        .0.join(",")
+    )]
     TopicNotAvailable(Vec<String>),
     /// 400 `invalid_query`: a misspelt query parameter, or one given twice.
     #[error("{detail} Valid query parameters here: {valid}")]
@@ -55,13 +60,15 @@ pub enum Problem {
     /// 400 `invalid_query`: an unknown value of the query parameter `compression`.
     #[error("The query parameter 'compression' must be gzip, zstd or none")]
     InvalidCompression,
-    /// 400 `invalid_host`: an HTTP/1.1 request without a Host header, or with several (RFC 9112, section 3.2).
+    /// 400 `invalid_host`: an HTTP/1.1 request without a Host header, or with several (RFC 9112,
+    /// section 3.2).
     #[error("A request must have exactly one Host header")]
     InvalidHost,
-    /// 400 `too_many_partitions`: the server would not accept the ids of these streams back.
+    /// 400 `too_many_partitions`: the server would not accept ids of these streams back.
     #[error(
-        "These streams have {partitions} partitions. An event's id has an entry for each: about {bytes} bytes in a URL, of which \
-         at most {max} are accepted back. Ask for fewer streams in one request, or without ids: Accept: application/x-ndjson"
+        "These streams have {partitions} partitions. An event's id has an entry for each: about \
+         {bytes} bytes in a URL, of which at most {max} are accepted back. Request fewer streams \
+         at once, or use a format without ids: Accept: application/x-ndjson"
     )]
     TooManyPartitions {
         /// How many.
@@ -73,22 +80,26 @@ pub enum Problem {
     },
     /// 404 `not_found`: the path of a stream without a name.
     #[error(
-        "The name of a stream is missing after /v2/stream/. See /?doc for the list of streams, or /?spec for programs."
+        "The name of a stream is missing after /v2/stream/. See /?doc for the list of streams, or \
+         /?spec for programs."
     )]
     StreamMissing,
-    /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator allows.
+    /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator
+    /// allows.
     #[error(
-        "{asked} streams in one request; at most {max} are allowed. Ask for fewer, or open several connections."
+        "{requested} streams in one request; at most {max} are allowed. Request fewer, or open \
+         several connections."
     )]
     StreamsPerRequestLimit {
-        /// How many were asked for.
-        asked: usize,
+        /// How many were requested.
+        requested: usize,
         /// How many are allowed.
         max: usize,
     },
     /// 429 `too_many_requests`, with Retry-After: the client has its limit of streams.
     #[error(
-        "Too many simultaneous streams from your address: at most {0} are allowed. Close one of them first."
+        "Too many simultaneous streams from your address: at most {0} are allowed. Close one of \
+         them first."
     )]
     ClientStreamLimit(u32),
     /// 429 `too_many_requests`, with Retry-After: the server has its limit of streams.
@@ -96,38 +107,45 @@ pub enum Problem {
         "The server has reached its limit of {0} concurrent streams. Try again in a few seconds."
     )]
     TotalStreamLimit(u32),
-    /// 429 `too_many_requests`, with Retry-After: the peer has its limit of connections and HTTP/2 streams.
+    /// 429 `too_many_requests`, with Retry-After: the peer has its limit of connections and HTTP/2
+    /// streams.
     #[error(
-        "Too many connections from your address: at most {0} are allowed, HTTP/2 streams included. Close one of them first."
+        "Too many connections from your address: at most {0} are allowed, HTTP/2 streams \
+         included. Close one of them first."
     )]
     ConnectionLimit(usize),
     /// 429 `too_many_requests`, with Retry-After: the client sends requests too fast.
     #[error(
-        "Too many requests from your address: at most {0} per second are allowed. Keep one stream open instead."
+        "Too many requests from your address: at most {0} per second are allowed. Keep one stream \
+         open instead."
     )]
     RequestRateLimit(u32),
-    /// 400 `missing_client_ip`: a limit needs the client's address, and the header with it is missing.
+    /// 400 `missing_client_ip`: a limit needs the client's address, and the header with it is
+    /// missing.
     #[error(
-        "The header {0} with the client's address is missing or repeated; the proxy in front of this service must set it once"
+        "The header {0} with the client's address is missing or repeated; the proxy in front of \
+         this service must set it once"
     )]
     MissingClientIp(String),
     /// 403 `user_agent_required`: the operator requires a User-Agent header.
     #[error(
-        "Send a User-Agent header that says what your program is and how to reach you, e.g. \
-         'MyBot/1.0 (https://example.org/mybot; mybot@example.org)'. Browsers, which cannot set one, send their own."
+        "Send a User-Agent header that names your program and how to reach you, e.g. \
+         'MyBot/1.0 (https://example.org/mybot; mybot@example.org)'. Browsers, which cannot set \
+         one, send their own."
     )]
     UserAgentRequired,
     /// 503 `unavailable`, with Retry-After: not ready yet, out of capacity, or shutting down.
     #[error("{0}")]
     Unavailable(&'static str),
-    /// 503 `stream_unavailable`, with Retry-After: no topic of a stream can be read now. Each stream with the reasons.
+    /// 503 `stream_unavailable`, with Retry-After: no topic of a stream can be read now. Each
+    /// stream with the reasons.
     #[error("Currently unavailable: {}", .0.join(", "))]
     StreamUnavailable(Vec<String>),
     /// 404 `not_found`: no such page.
-    #[error("There is no such page here. See /?doc for what there is.")]
+    #[error("There is no such page. See /?doc for the list of streams.")]
     PageNotFound,
     /// 405 `method_not_allowed`, with Allow.
-    #[error("Only GET, HEAD and OPTIONS are answered here")]
+    #[error("Only GET, HEAD and OPTIONS are supported here")]
     MethodNotAllowed,
 }
 
@@ -275,7 +293,8 @@ impl From<SubscribeError> for Problem {
                 "Looking up the start position timed out. Try again in a few seconds.",
             ),
             SubscribeError::ReplayRefused => Self::Unavailable(
-                "Too many clients are replaying history. Try again in a few seconds, or start live.",
+                "Too many clients are replaying history. Try again in a few seconds, or start \
+                 live.",
             ),
             SubscribeError::UnknownPartition { topic, partition } => {
                 Self::UnknownPartition { topic, partition }

@@ -1,97 +1,107 @@
-//! Leaving in order: announced first, so that nobody new is sent here, then begun.
+//! The shutdown of a server in two stages: it is announced, so that load balancers send no more
+//! clients, and then it begins.
 
-use tokio::sync::watch;
+use std::io;
 
-/// Says that the process is to end.
-#[derive(Clone, Debug)]
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::SignalStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+/// The stages of a shutdown. Clones share them.
+#[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    stage: watch::Sender<Stage>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Staying,
-    Announced,
-    Begun,
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self {
-            stage: watch::Sender::new(Stage::Staying),
-        }
-    }
+    announced: CancellationToken,
+    begun: CancellationToken,
 }
 
 impl Shutdown {
-    /// Announces it: the server is not ready any more, and goes on serving until it begins.
+    /// Announces the shutdown. The server is no longer ready, but it serves until the shutdown
+    /// begins.
     pub fn announce(&self) {
-        self.advance(Stage::Announced);
+        self.announced.cancel();
     }
 
-    /// Whether it is announced, or has begun.
+    /// Whether the shutdown is announced or has begun.
     #[must_use]
     pub fn is_announced(&self) -> bool {
-        *self.stage.borrow() >= Stage::Announced
+        self.announced.is_cancelled()
     }
 
-    /// Waits until it is announced, or begins.
+    /// Waits until the shutdown is announced or begins.
     pub async fn announced(&self) {
-        self.reached(Stage::Announced).await;
+        self.announced.cancelled().await;
     }
 
-    /// Begins it: the doors close and streams end. A second call changes nothing.
+    /// Begins the shutdown: the listeners close and streams end. A second call changes nothing.
     pub fn begin(&self) {
-        self.advance(Stage::Begun);
+        self.announced.cancel();
+        self.begun.cancel();
     }
 
-    /// Whether it has begun.
+    /// Whether the shutdown has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        *self.stage.borrow() == Stage::Begun
+        self.begun.is_cancelled()
     }
 
-    /// Waits until it begins.
+    /// Waits until the shutdown begins.
     pub async fn begun(&self) {
-        self.reached(Stage::Begun).await;
+        self.begun.cancelled().await;
     }
 
-    fn advance(&self, to: Stage) {
-        self.stage.send_if_modified(|stage| {
-            let is_later = *stage < to;
-            *stage = (*stage).max(to);
-            is_later
-        });
-    }
-
-    async fn reached(&self, stage: Stage) {
-        let mut watched = self.stage.subscribe();
-        // The sender lives in `self`.
-        let _ = watched.wait_for(|now| *now >= stage).await;
-    }
-
-    /// Announces it at the first SIGTERM or SIGINT, and begins it at the second: who is in a hurry says so twice.
+    /// Announces the shutdown at the first SIGTERM or SIGINT. A second signal skips the notice
+    /// period: the shutdown begins at once.
     ///
     /// # Errors
-    /// When the process may not listen to signals.
-    pub fn on_signals(&self) -> std::io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+    /// When the process cannot listen to signals.
+    pub fn on_signals(&self) -> io::Result<()> {
+        let terminate = signals(SignalKind::terminate(), "SIGTERM")?;
+        let interrupt = signals(SignalKind::interrupt(), "SIGINT")?;
+        let mut signals = terminate.merge(interrupt);
         let shutdown = self.clone();
         tokio::spawn(async move {
-            for stage in [Stage::Announced, Stage::Begun] {
-                let signal = tokio::select! {
-                    _ = terminate.recv() => "SIGTERM",
-                    _ = interrupt.recv() => "SIGINT",
-                };
-                // Before it is logged: the log may be a pipe that nobody reads any more.
-                shutdown.advance(stage);
-                tracing::info!("{signal}: leaving");
+            // The stage changes before it is logged: the log may be a pipe that nobody reads.
+            if let Some(name) = signals.next().await {
+                shutdown.announce();
+                tracing::info!("{name} received, shutting down");
+            }
+            if let Some(name) = signals.next().await {
+                shutdown.begin();
+                tracing::info!("{name} received, skipping the notice period");
             }
         });
         Ok(())
+    }
+}
+
+/// Yields `name` for each signal of this kind.
+fn signals(
+    kind: SignalKind,
+    name: &'static str,
+) -> io::Result<impl Stream<Item = &'static str> + Unpin> {
+    Ok(SignalStream::new(signal(kind)?).map(move |()| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shutdown_is_announced_before_it_begins() {
+        let shutdown = Shutdown::default();
+        assert!(!shutdown.is_announced() && !shutdown.has_begun());
+        shutdown.clone().announce();
+        assert!(shutdown.is_announced() && !shutdown.has_begun());
+        shutdown.begin();
+        shutdown.begin();
+        assert!(shutdown.is_announced() && shutdown.has_begun());
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_that_begins_is_announced_too() {
+        let shutdown = Shutdown::default();
+        shutdown.begin();
+        tokio::join!(shutdown.announced(), shutdown.begun());
     }
 }

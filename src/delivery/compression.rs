@@ -1,21 +1,24 @@
-//! Content codings of a body (RFC 9110, section 8.4.1): gzip and zstd in blocks that a stream can join.
+//! Content codings of a body (RFC 9110, section 8.4.1): gzip and zstd in blocks that a stream can
+//! join.
 //!
-//! No client has a compressor of its own. What is written to one client alone is a block that refers to nothing before it
-//! ([`Compressor`]). A write group shares one compressor ([`SharedCompressor`]), which restarts when a stream joins.
+//! No client has a compressor of its own. What is written to one client alone is a block that
+//! refers to nothing before it ([`Compressor`]). A write group shares one compressor
+//! ([`SharedCompressor`]), which restarts when a stream joins.
 //!
-//! * gzip (RFC 1952): one member for the whole response. It consists of blocks of deflate, each ended by a sync flush, so
-//!   that the next block starts at a whole byte. The checksum and the length at its end are combined from those of the
-//!   blocks.
-//! * zstd (RFC 8878): one frame for each block of a single client; in a group, one frame from restart to restart. A stream
-//!   that leaves a group in the middle of a frame ends the frame with an empty block.
+//! * gzip (RFC 1952): one member for the whole response. It consists of blocks of deflate, each
+//!   ended by a sync flush, so that the next block starts at a whole byte. The checksum and the
+//!   length at its end are combined from those of the blocks.
+//! * zstd (RFC 8878): one frame for each block of a single client; in a group, one frame from
+//!   restart to restart. A stream that leaves a group in the middle of a frame ends the frame with
+//!   an empty block.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use axum::http::HeaderValue;
 use bytes::Bytes;
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress};
+use http::HeaderValue;
 use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation as _, OutBuffer};
 
 use crate::limits;
@@ -35,11 +38,12 @@ pub enum ContentCoding {
 /// Level 1 for both: with frames of JSON, each further level costs more time than it saves bytes.
 const LEVEL: u32 = 1;
 
-/// The window of zstd, as a power of two. A decoder needs as much memory, and a larger window does not help with events
-/// of a few kilobytes.
+/// The window of zstd, as a power of two. A decoder needs as much memory, and a larger window does
+/// not help with events of a few kilobytes.
 const ZSTD_WINDOW_LOG: u32 = 17;
 
-/// The head of a gzip member: deflate, no flags, no time, no name, unknown system (RFC 1952, section 2.3).
+/// The head of a gzip member: deflate, no flags, no time, no name, unknown system (RFC 1952,
+/// section 2.3).
 const GZIP_HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// The last block of deflate: empty, with fixed codes (RFC 1951, section 3.2.6).
@@ -71,7 +75,8 @@ impl ContentCoding {
     }
 }
 
-/// The checksum and the length of uncompressed bytes (RFC 1952, section 2.3.1). Only gzip keeps them.
+/// The checksum and the length of uncompressed bytes (RFC 1952, section 2.3.1). Only gzip keeps
+/// them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Checksum {
     crc: u32,
@@ -280,8 +285,8 @@ impl SharedCompressor {
         self.checksum
     }
 
-    /// For a member that was admitted at the checksum `joined` and leaves now: the bytes that have to follow, and the
-    /// checksum of what was compressed for it.
+    /// For a member that was admitted at the checksum `joined` and leaves now: the bytes that have
+    /// to follow, and the checksum of what was compressed for it.
     pub(super) fn leave(&self, joined: Checksum) -> (Bytes, Checksum) {
         let in_frame = matches!(self.kind, Kind::Zstd(_)) && !self.at_restart_point;
         let end = if in_frame {

@@ -1,5 +1,5 @@
-//! The task of a write group: reads a batch, compresses it once, writes it to every member, and admits or releases
-//! members between two rounds of writes.
+//! The task of a write group: reads a batch, compresses it once, writes it to every member, and
+//! admits or releases members between two rounds of writes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -103,8 +103,9 @@ impl GroupTask {
         self.members.len() + self.waiting.len()
     }
 
-    /// Writes a payload to all members. When more is there already, events come faster than they are written. The task
-    /// then pauses for as long as the write took, within the operator's bound, so that each write carries more.
+    /// Writes a payload to all members. When more is there already, events come faster than they
+    /// are written. The task then pauses for as long as the write took, within the operator's
+    /// bound, so that each write carries more.
     async fn deliver(&mut self, payload: Payload) {
         if payload.end.is_some() {
             self.disband();
@@ -158,8 +159,8 @@ impl GroupTask {
         }
     }
 
-    /// Writes to a range of members. Returns those that did not take all, in order. It resolves the sockets first, so
-    /// that the cache misses of the members overlap.
+    /// Writes to a range of members. Returns those that did not take all, in order. It resolves the
+    /// sockets first, so that the cache misses of the members overlap.
     fn write_slice(&self, range: Range<usize>, chunk: &Chunk) -> Vec<(usize, WriteOutcome)> {
         let members = self.members[range.clone()].iter();
         let sinks: Vec<SinkRef<'_>> = members.map(|member| member.sink.as_ref()).collect();
@@ -220,8 +221,8 @@ impl GroupTask {
         }
     }
 
-    /// Admits the streams that are at the position of the group. The compressor restarts for them, but not at every
-    /// event: that would compress each event by itself.
+    /// Admits the streams that are at the position of the group. The compressor restarts for them,
+    /// but not at every event: that would compress each event by itself.
     async fn admit(&mut self) {
         let mut joining = std::mem::take(&mut self.waiting);
         joining.append(&mut self.group.joining.lock());
@@ -315,8 +316,8 @@ impl Joining {
     }
 }
 
-/// The slices of members that are written without yielding. They go from the end: the member that takes the place of a
-/// removed one has been written already.
+/// The slices of members that are written without yielding. They go from the end: the member that
+/// takes the place of a removed one has been written already.
 fn write_slices(members: usize) -> impl Iterator<Item = Range<usize>> {
     let ends = (1..=members).rev().step_by(limits::GROUP_SLICE_WRITES);
     ends.map(|end| end.saturating_sub(limits::GROUP_SLICE_WRITES)..end)

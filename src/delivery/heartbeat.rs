@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-/// Is due when nothing was written for a whole interval. A stream has one timer for its life: the timer is checked when
-/// it fires, not reset for each event.
+/// Is due when nothing was written for a whole interval. A stream has one timer for its life: the
+/// timer is checked when it fires, not reset for each event.
 pub(super) struct HeartbeatTimer {
     interval: Duration,
     last_write: Instant,

@@ -1,7 +1,8 @@
 //! Delivery: takes a subscription and writes its stream to a client. Knows no routes and no Kafka.
 //!
-//! A stream is a [`StreamTask`]. It writes alone until its subscription is live. Then it joins a write group, which
-//! reads, compresses and frames each batch once and writes the same bytes to every member.
+//! A stream is a [`StreamTask`]. It writes alone until its subscription is live. Then it joins a
+//! write group, which reads, compresses and frames each batch once and writes the same bytes to
+//! every member.
 //!
 //! * `stream_task`: the task of one stream, from its first byte to its last.
 //! * `stream_output`: what a stream sends: opening, events, heartbeats, end.
@@ -9,7 +10,8 @@
 //! * `heartbeat`: when a quiet stream sends a heartbeat.
 //! * `stream_writer`: writes one stream and waits while its client makes progress.
 //! * `sink`: where bytes go: a socket, or a body that hyper writes.
-//! * `write_group`: streams at the same position of the same feed. `group_task`: the task that writes to them.
+//! * `write_group`: streams at the same position of the same feed. `group_task`: the task that
+//!   writes to them.
 //! * `compression`: gzip and zstd in blocks that a stream can join.
 //! * `counters`: what is counted of what is written.
 //! * `stream_guard`: a stream's metrics, its span, and its line in the log.

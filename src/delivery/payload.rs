@@ -95,7 +95,8 @@ impl EndReason {
     }
 }
 
-/// The first bytes: they are sent at once so that proxies and clients open the stream. Notes and notices follow.
+/// The first bytes: they are sent at once so that proxies and clients open the stream. Notes and
+/// notices follow.
 pub(super) fn opening(format: Format, notes: &[String], moved: &[Moved]) -> Bytes {
     let mut bytes = Vec::from(format.opening());
     if format == Format::Sse {

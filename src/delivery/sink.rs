@@ -15,10 +15,11 @@ use crate::memory::{MemoryBudget, Use};
 /// Where one stream's bytes go.
 #[derive(Clone, Debug)]
 pub enum Sink {
-    /// A socket that was taken over from hyper. The body is written in chunks (RFC 9112, section 7.1).
+    /// A socket that was taken over from hyper. The body is written in chunks (RFC 9112, section
+    /// 7.1).
     Socket(Arc<TcpStream>),
-    /// The body of a response that hyper writes. As on a socket, an empty chunk is the last one. Without it the body was
-    /// cut off.
+    /// The body of a response that hyper writes. As on a socket, an empty chunk is the last one.
+    /// Without it the body was cut off.
     Body(mpsc::Sender<Bytes>),
 }
 
@@ -78,8 +79,9 @@ impl SinkRef<'_> {
         }
     }
 
-    /// Writes a chunk without waiting, and returns what remains. It does not ask the runtime first whether the socket is
-    /// ready: the kernel nearly always takes the bytes, and its answer costs less than the question.
+    /// Writes a chunk without waiting, and returns what remains. It does not ask the runtime first
+    /// whether the socket is ready: the kernel nearly always takes the bytes, and its answer costs
+    /// less than the question.
     pub(super) fn write(self, chunk: &Chunk) -> WriteOutcome {
         let bytes = self.bytes_of(chunk);
         if bytes.is_empty() {
@@ -101,7 +103,8 @@ impl SinkRef<'_> {
     }
 }
 
-/// One chunk of a body (RFC 9112, section 7.1). No bytes make no chunk: an empty chunk would be the last one.
+/// One chunk of a body (RFC 9112, section 7.1). No bytes make no chunk: an empty chunk would be the
+/// last one.
 fn chunk(pieces: &[Bytes]) -> Bytes {
     let bytes: usize = pieces.iter().map(Bytes::len).sum();
     if bytes == 0 {

@@ -1,4 +1,5 @@
-//! How many streams each client has at once (`client_ip_connection_limit`), and all clients together (`streams_max`).
+//! How many streams each client has at once (`client_ip_connection_limit`), and all clients
+//! together (`streams_max`).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,7 +45,8 @@ struct ClientPermit {
 }
 
 impl StreamLimit {
-    /// At most `client_max` streams for each client and `total_max` for all together; `None` is no limit.
+    /// At most `client_max` streams for each client and `total_max` for all together; `None` is no
+    /// limit.
     #[must_use]
     pub fn new(client_max: Option<u32>, total_max: Option<u32>) -> Self {
         let total = total_max.map(|max| Total {

@@ -17,7 +17,8 @@ use crate::event::Format;
 use crate::fanout::{FeedKey, Moved, Subscription};
 use crate::stream::{Stream, Topic};
 
-/// Produces a stream's output. It is the same for a socket of its own and for a body that hyper writes.
+/// Produces a stream's output. It is the same for a socket of its own and for a body that hyper
+/// writes.
 pub struct StreamOutput {
     pub(super) delivery: Arc<Delivery>,
     pub(super) format: Format,
@@ -29,7 +30,8 @@ pub struct StreamOutput {
 }
 
 impl StreamOutput {
-    /// The output of a stream that follows the topics of `key`. `notes` are sent as comments before its first event.
+    /// The output of a stream that follows the topics of `key`. `notes` are sent as comments before
+    /// its first event.
     #[must_use]
     pub fn new(
         delivery: &Arc<Delivery>,
@@ -74,7 +76,8 @@ impl StreamOutput {
         pieces
     }
 
-    /// What is written next to this stream alone. Cancel safe: dropped while it waits, it has lost nothing.
+    /// What is written next to this stream alone. Cancel safe: dropped while it waits, it has lost
+    /// nothing.
     pub(super) async fn next(
         &mut self,
         subscription: &mut Subscription,
@@ -126,8 +129,8 @@ impl SoloState {
     }
 }
 
-/// Waits until a stream that follows `topics` has to end. When the server shuts down, the ends are spread over the drain
-/// time, so that not all clients reconnect at once.
+/// Waits until a stream that follows `topics` has to end. When the server shuts down, the ends are
+/// spread over the drain time, so that not all clients reconnect at once.
 async fn end_reason(
     delivery: Arc<Delivery>,
     streams: Arc<[Arc<Stream>]>,

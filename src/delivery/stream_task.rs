@@ -22,8 +22,8 @@ pub struct StreamTask {
 }
 
 impl StreamTask {
-    /// A stream that writes to `sink`: first `head`, which is framed already, then its opening and its events. `reset`
-    /// resets a stream of HTTP/2 whose client stalls.
+    /// A stream that writes to `sink`: first `head`, which is framed already, then its opening and
+    /// its events. `reset` resets a stream of HTTP/2 whose client stalls.
     #[must_use]
     pub fn new(
         subscribed: Subscribed,
@@ -131,7 +131,8 @@ async fn write_alone(
     Ok(Some(Box::new(subscription)))
 }
 
-/// Lets a write group write the stream until the group releases it. Returns `None` when the stream has ended.
+/// Lets a write group write the stream until the group releases it. Returns `None` when the stream
+/// has ended.
 async fn write_in_group(
     writer: &StreamWriter,
     output: &mut StreamOutput,

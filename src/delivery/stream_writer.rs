@@ -51,7 +51,8 @@ impl StreamWriter {
         }
     }
 
-    /// Writes all of `bytes`, framed for the sink. Fails when the client takes nothing for `write_timeout`.
+    /// Writes all of `bytes`, framed for the sink. Fails when the client takes nothing for
+    /// `write_timeout`.
     pub(super) async fn write_all(&self, bytes: Bytes) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -87,7 +88,8 @@ impl StreamWriter {
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
-    /// Waits for `progress` while `bytes` wait for the client: at most `write_timeout`, and only while there is memory.
+    /// Waits for `progress` while `bytes` wait for the client: at most `write_timeout`, and only
+    /// while there is memory.
     async fn progress<T>(&self, bytes: usize, progress: impl Future<Output = T>) -> io::Result<T> {
         let mut memory = self.memory.stalled().register(bytes);
         let progress = tokio::time::timeout(self.write_timeout, progress);

@@ -1,14 +1,15 @@
 //! A write group: live streams at the same position of the same feed, which are written together.
 //!
-//! A group has one subscription. Each batch is read once, compressed once, framed as one chunk, and written to each
-//! socket, so that a delivery costs little more than a write. Bodies that hyper writes (HTTP/2) get the same bytes. A
-//! stream joins when it is live. First it receives the events between its position and that of the group. It leaves when
-//! its client is slow or when it ends, with its position and the bytes that the client did not take. The other streams
-//! do not notice.
+//! A group has one subscription. Each batch is read once, compressed once, framed as one chunk, and
+//! written to each socket, so that a delivery costs little more than a write. Bodies that hyper
+//! writes (HTTP/2) get the same bytes. A stream joins when it is live. First it receives the events
+//! between its position and that of the group. It leaves when its client is slow or when it ends,
+//! with its position and the bytes that the client did not take. The other streams do not notice.
 //!
-//! An uncompressed feed has up to one group for each core, so that all cores write. For each content coding of a feed
-//! there is one group, with the only compressor. A stream that joins is written to alone, in blocks of its own, until the
-//! compressor restarts. The compressor restarts when a stream waits for it, though not at every event.
+//! An uncompressed feed has up to one group for each core, so that all cores write. For each
+//! content coding of a feed there is one group, with the only compressor. A stream that joins is
+//! written to alone, in blocks of its own, until the compressor restarts. The compressor restarts
+//! when a stream waits for it, though not at every event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -138,7 +139,8 @@ impl WriteGroups {
         };
         let coding = output.compressor.coding();
         let key = (subscription.feed_key().clone(), coding);
-        // The entry is locked until the stream is in `joining`, so that the group cannot close before.
+        // The entry is locked until the stream is in `joining`, so that the group cannot close
+        // before.
         let mut groups = self.by_key.entry(key).or_default();
         let smallest = groups
             .iter()

@@ -44,7 +44,8 @@ struct ReadyQuery {
     verbose: Option<String>,
 }
 
-/// Whether streams can be served, else why not; and how Kafka is, which decides nothing here once streams are served.
+/// Whether streams can be served, else why not; and how Kafka is, which decides nothing here once
+/// streams are served.
 async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) -> Response {
     let reason = if app.shutdown.is_announced() {
         Some("draining".to_owned())

@@ -1,4 +1,5 @@
-//! Whether the ids of a subscription would be accepted back: what the server hands out, a client must be able to send.
+//! Whether the server would accept the ids of a subscription back: a client must be able to send
+//! every id that it receives.
 
 use std::sync::Arc;
 
@@ -8,21 +9,23 @@ use crate::limits;
 use crate::problem::Problem;
 use crate::stream::{Stream, Topic};
 
-/// Bytes of an entry of an id besides names and the partition's number, and how many more it has in a URL.
-///
-/// Offsets are reckoned with 12 digits. Topics' names have no characters that need an escape.
-const ENTRY: &str = r#"{"topic":"","partition":,"offset":123456789012,"timestamp":1700000100011,"log":"12345678"},"#;
+/// An entry of an id without the topic's name and the partition's number, with an offset of 12
+/// digits. Names of topics need no escapes in a URL.
+const ENTRY: &str = concat!(
+    r#"{"topic":"","partition":,"offset":123456789012,"#,
+    r#""timestamp":1700000100011,"log":"12345678"},"#,
+);
 
-/// `http::Uri` takes no more.
+/// `http::Uri` accepts no more.
 const URL_BYTES_MAX: usize = u16::MAX as usize - 1;
 
-/// How large the ids of a subscription become.
+/// The size of the ids of a subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct IdSize {
     entries: usize,
-    /// In a header.
+    /// Bytes in a header.
     bytes: usize,
-    /// In a URL, percent-encoded.
+    /// Bytes in a URL, percent-encoded.
     url_bytes: usize,
 }
 
@@ -41,7 +44,7 @@ impl IdSize {
         self.url_bytes += partitions * (bytes + 2 * escaped);
     }
 
-    /// What would be accepted, with a request head of `head_bytes_max`: some of it goes to the rest of the head.
+    /// Bytes of an id for which a request head of `head_bytes_max` has room.
     fn url_bytes_max(head_bytes_max: usize) -> usize {
         let head = head_bytes_max.min(URL_BYTES_MAX);
         head - limits::HEAD_BYTES_BESIDE_ID.min(head / 4)
@@ -55,8 +58,8 @@ impl IdSize {
 }
 
 /// # Errors
-/// [`Problem::TooManyPartitions`] when an id with an entry for each partition of these topics would be refused as
-/// `Last-Event-ID` or as `lastEventId`.
+/// [`Problem::TooManyPartitions`] when an id with an entry for each partition of these topics would
+/// be refused as `Last-Event-ID` or as `lastEventId`.
 pub(super) fn check<'a>(app: &App, topics: impl Iterator<Item = &'a Topic>) -> Result<(), Problem> {
     let mut size = IdSize::default();
     for topic in topics {
@@ -74,8 +77,8 @@ pub(super) fn check<'a>(app: &App, topics: impl Iterator<Item = &'a Topic>) -> R
     })
 }
 
-/// Logs which public streams no request can read with ids, as soon as their partitions are known.
-pub(crate) async fn warn_when_ready(app: Arc<App>) {
+/// Logs the public streams whose ids are too long, as soon as their partitions are known.
+pub(crate) async fn warn_of_long_ids(app: Arc<App>) {
     let mut ready = app.hub.watch_ready();
     if ready.wait_for(|ready| *ready).await.is_err() {
         return;
@@ -90,8 +93,9 @@ pub(crate) async fn warn_when_ready(app: Arc<App>) {
     if !streams.is_empty() {
         tracing::warn!(
             streams = streams.join(","),
-            "streams of so many partitions that their ids would not be accepted back: requests for them \
-             are refused, but for NDJSON, which has no ids; raise request_head_bytes_max up to 65536 if it is less"
+            "these streams have too many partitions for their ids to be accepted back; requests \
+             for them are refused unless they are for NDJSON, which has no ids; raise \
+             request_head_bytes_max up to 65536 if it is less"
         );
     } else if let Err(problem) = check(&app, catalog.topics().iter()) {
         tracing::warn!("a request for all public streams at once would be refused: {problem}");
@@ -109,29 +113,27 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_an_id_is_reckoned_as_it_is_written() {
+    fn the_computed_size_of_an_id_is_that_of_a_real_one() {
         let topic = "eqiad.mediawiki.recentchange";
-        let entry = |partition: usize| {
-            format!(
-                r#"{{"topic":"{topic}","partition":{partition},"offset":123456789012,"timestamp":1700000100011,"log":"12345678"}}"#
-            )
-        };
+        let rest = r#""offset":123456789012,"timestamp":1700000100011,"log":"12345678""#;
+        let entry =
+            |partition: usize| format!(r#"{{"topic":"{topic}","partition":{partition},{rest}}}"#);
         let id = format!("[{}]", (0..100).map(entry).collect::<Vec<_>>().join(","));
-        let reckoned = size(topic, 100);
+        let computed = size(topic, 100);
         let encoded: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
         assert!(
-            (id.len()..id.len() + 200).contains(&reckoned.bytes),
+            (id.len()..id.len() + 200).contains(&computed.bytes),
             "{} for {}",
-            reckoned.bytes,
+            computed.bytes,
             id.len()
         );
         assert!(
-            (encoded.len() - 8..encoded.len() + 200).contains(&reckoned.url_bytes),
+            (encoded.len() - 8..encoded.len() + 200).contains(&computed.url_bytes),
             "{} for {}",
-            reckoned.url_bytes,
+            computed.url_bytes,
             encoded.len()
         );
-        assert_eq!(reckoned.entries, 100);
+        assert_eq!(computed.entries, 100);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The small routes (protocol §5).
+//! The small routes (docs/protocol.md, "Other routes").
 
 use std::sync::Arc;
 
@@ -41,12 +41,12 @@ pub(super) async fn root(
     response
 }
 
-/// `GET /rc`: an old address of the stream of recent changes.
+/// `GET /rc`: a former URL of the stream of recent changes.
 pub(super) async fn recent_changes() -> Response {
     (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, "/?doc")]).into_response()
 }
 
-/// `GET /doc.css`: the page's style, a file of its own because the content security policy allows no other.
+/// `GET /doc.css`: the style of the page. The content security policy does not allow it inline.
 pub(super) async fn doc_style() -> Response {
     (
         [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
@@ -55,7 +55,7 @@ pub(super) async fn doc_style() -> Response {
         .into_response()
 }
 
-/// `GET /robots.txt`: endless pages are not for crawlers.
+/// `GET /robots.txt`: crawlers should not read endless responses.
 pub(super) async fn robots() -> Response {
     (
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
@@ -64,7 +64,7 @@ pub(super) async fn robots() -> Response {
         .into_response()
 }
 
-/// `GET /_info`: 200 only when ready to serve streams, so that it can be probed.
+/// `GET /_info`: 200 only while streams are served, so that it can serve as a probe.
 pub(super) async fn info(State(app): State<Arc<App>>, request: Request) -> Response {
     if !app.hub.is_ready() || app.shutdown.is_announced() {
         let problem = Problem::Unavailable("Not ready to serve streams");

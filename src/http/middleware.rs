@@ -1,12 +1,16 @@
-//! Headers that every answer carries, CORS, request ids, the count of problems (protocol §1), and the span of each request.
+//! What every public request passes: request id, span, count of problems, headers, CORS, host
+//! check.
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use uuid::Uuid;
+use tower::ServiceBuilder;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::App;
 use super::query::IGNORED;
@@ -14,169 +18,164 @@ use crate::problem::{Problem, ProblemName};
 use crate::telemetry::metrics::ReasonLabel;
 use crate::telemetry::traces::SpanSlot;
 
-/// Positions that are not the ones asked for, one header each: see [`crate::fanout::Moved`].
-pub(super) const MOVED: HeaderName = HeaderName::from_static("x-eventstreams-moved");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Bytes of a client's own request id that are taken over.
+/// Bytes of a request id that a client may choose.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// Headers that a page of another origin may send, as every answer says.
+/// The headers that a page of another origin may send.
 const ALLOWED_HEADERS: &str = "accept, x-requested-with, content-type, last-event-id";
 
-/// The middleware around every route.
-pub(super) async fn middleware(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let request_id = request_id(request.headers());
-    let preflight =
-        (request.method() == Method::OPTIONS).then(|| allowed_headers(request.headers()));
-    let refused = refused_host(&request)
-        .then(|| Problem::InvalidHost.response(request.method(), request.uri()));
-    let span = app.traces.as_ref().map(|traces| {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map(MatchedPath::as_str);
-        traces.request(request.method(), request.uri(), route, request.headers())
-    });
-    let mut response = match (refused, &preflight) {
-        (Some(refused), _) => refused,
-        (None, Some(_)) => StatusCode::NO_CONTENT.into_response(),
-        (None, None) => next.run(request).await,
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// How long a browser may cache a preflight response, in seconds.
+const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
+
+/// Wraps every route. The first layer is the outermost: it sees the request first and the response
+/// last.
+pub(super) fn wrap(router: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>> {
+    let policy = app.config.http.csp.as_deref();
+    let policy = policy.and_then(|policy| HeaderValue::from_str(policy).ok());
+    let set = SetResponseHeaderLayer::<HeaderValue>::overriding;
+    let no_cache = HeaderValue::from_static("no-cache");
+    let layers = ServiceBuilder::new()
+        .map_request(remove_unusable_request_id)
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(from_fn_with_state(Arc::clone(app), trace))
+        .layer(from_fn_with_state(Arc::clone(app), count_problem))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            no_cache,
+        ))
+        .layer(set(
+            header::X_FRAME_OPTIONS,
+            HeaderValue::from_static("SAMEORIGIN"),
+        ))
+        .layer(set(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CONTENT_SECURITY_POLICY,
+            policy,
+        ))
+        .layer(from_fn_with_state(Arc::clone(app), cors))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(from_fn(check_host))
+        .layer(from_fn(answer_options));
+    router.layer(layers)
+}
+
+/// A client may choose the id of its request, within bounds. Otherwise the request gets a new id.
+fn remove_unusable_request_id(mut request: Request) -> Request {
+    let is_usable = |id: &HeaderValue| {
+        id.len() <= REQUEST_ID_BYTES_MAX && id.to_str().is_ok_and(|id| !id.is_empty())
     };
-    let problem = response.extensions().get().map(|ProblemName(kind)| *kind);
-    if let Some(reason) = problem {
-        app.metrics
-            .problems
-            .get_or_create(&ReasonLabel { reason })
-            .increment(1);
+    if !request.headers().get(REQUEST_ID).is_some_and(is_usable) {
+        request.headers_mut().remove(REQUEST_ID);
     }
-    if let Some(mut span) = span {
-        span.answered(response.status(), problem);
-        // Dropped, it ends; a stream's body takes it along.
-        if let Some(slot) = response.extensions().get::<SpanSlot>() {
-            *slot.lock() = Some(span);
-        }
-    }
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, request_id);
-    add_headers(
-        headers,
-        app.config.http.cors.as_deref(),
-        app.config.http.csp.as_deref(),
-    );
-    if let Some(allowed) = preflight {
-        if headers.contains_key(header::ACCESS_CONTROL_ALLOW_HEADERS) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-            headers.append(
-                header::VARY,
-                HeaderValue::from_static("access-control-request-headers"),
-            );
-        }
-        headers.insert(
-            header::ALLOW,
-            HeaderValue::from_static("GET, HEAD, OPTIONS"),
-        );
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, HEAD, OPTIONS"),
-        );
-        headers.insert(
-            header::ACCESS_CONTROL_MAX_AGE,
-            HeaderValue::from_static("86400"),
-        );
+    request
+}
+
+/// Sends a span for each request. The span of a stream ends with the stream.
+async fn trace(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Some(traces) = &app.traces else {
+        return next.run(request).await;
+    };
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map(MatchedPath::as_str);
+    let mut span = traces.request(request.method(), request.uri(), route, request.headers());
+    let response = next.run(request).await;
+    span.answered(response.status(), problem_name(&response));
+    // Without a slot the span ends here.
+    if let Some(slot) = response.extensions().get::<SpanSlot>() {
+        *slot.lock() = Some(span);
     }
     response
 }
 
-/// What a preflight is told: all that it asks for may be sent, for nothing that we read can do harm.
-fn allowed_headers(headers: &HeaderMap) -> HeaderValue {
-    let asked = headers
-        .get_all(header::ACCESS_CONTROL_REQUEST_HEADERS)
-        .iter()
-        .filter_map(|asked| asked.to_str().ok());
-    let names = ALLOWED_HEADERS
-        .split(", ")
-        .chain(asked.flat_map(|asked| asked.split(',')));
+async fn count_problem(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(reason) = problem_name(&response) {
+        let problems = &app.metrics.problems;
+        problems.get_or_create(&ReasonLabel { reason }).increment(1);
+    }
+    response
+}
+
+fn problem_name(response: &Response) -> Option<&'static str> {
+    response.extensions().get().map(|ProblemName(name)| *name)
+}
+
+/// Adds the headers of the Fetch standard. tower-http's `CorsLayer` does not fit: it sends
+/// `access-control-allow-headers` in preflight responses only, and the Node service sends it in
+/// every response.
+async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let preflight =
+        (request.method() == Method::OPTIONS).then(|| preflight_headers(request.headers()));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let origin = app.config.http.cors.as_deref();
+    let origin = origin.and_then(|origin| HeaderValue::from_str(origin).ok());
+    if let Some(origin) = origin {
+        add_cors_headers(headers, origin);
+        if let Some(allowed) = &preflight {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed.clone());
+            let vary = HeaderValue::from_static("access-control-request-headers");
+            headers.append(header::VARY, vary);
+        }
+    }
+    if preflight.is_some() {
+        headers.insert(header::ALLOW, ALLOWED_METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+    }
+    response
+}
+
+fn add_cors_headers(headers: &mut HeaderMap, origin: HeaderValue) {
+    let exposed = if headers.contains_key(IGNORED) {
+        "etag, retry-after, x-request-id, x-eventstreams-moved, x-eventstreams-ignored"
+    } else {
+        "etag, retry-after, x-request-id, x-eventstreams-moved"
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    let allowed = HeaderValue::from_static(ALLOWED_HEADERS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    let exposed = HeaderValue::from_static(exposed);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+}
+
+/// The allowed headers, and those that the preflight requests: no header that the server reads can
+/// do harm.
+fn preflight_headers(headers: &HeaderMap) -> HeaderValue {
+    let requested = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let requested = requested.iter().filter_map(|names| names.to_str().ok());
+    let names = ALLOWED_HEADERS.split(", ");
+    let names = names.chain(requested.flat_map(|names| names.split(',')));
     let mut allowed: Vec<HeaderName> = Vec::new();
     for name in names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()) {
         if !allowed.contains(&name) {
             allowed.push(name);
         }
     }
-    let allowed = allowed
-        .iter()
-        .map(HeaderName::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    HeaderValue::try_from(allowed).unwrap_or(HeaderValue::from_static(ALLOWED_HEADERS))
+    let allowed: Vec<_> = allowed.iter().map(HeaderName::as_str).collect();
+    HeaderValue::try_from(allowed.join(", ")).unwrap_or(HeaderValue::from_static(ALLOWED_HEADERS))
 }
 
-/// Whether it is not clear which host is meant (RFC 9112 section 3.2).
-fn refused_host(request: &Request) -> bool {
-    request.version() == Version::HTTP_11
-        && request.headers().get_all(header::HOST).iter().count() != 1
-}
-
-fn add_headers(headers: &mut HeaderMap, cors: Option<&str>, csp: Option<&str>) {
-    if let Some(Ok(origin)) = cors.map(HeaderValue::from_str) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static(ALLOWED_HEADERS),
-        );
-        let exposed = if headers.contains_key(IGNORED) {
-            "etag, retry-after, x-request-id, x-eventstreams-moved, x-eventstreams-ignored"
-        } else {
-            "etag, retry-after, x-request-id, x-eventstreams-moved"
-        };
-        let exposed = HeaderValue::from_static(exposed);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+/// Refuses a request that does not name its host, or names several (RFC 9112, section 3.2).
+async fn check_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return Problem::InvalidHost.response(request.method(), request.uri());
     }
-    if let Some(Ok(policy)) = csp.map(HeaderValue::from_str) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        header::X_FRAME_OPTIONS,
-        HeaderValue::from_static("SAMEORIGIN"),
-    );
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-cache"));
+    next.run(request).await
 }
 
-/// What a client sent, as it may stand in a log or a header: no control characters, `bytes_max` at the most.
-pub(super) fn printable(text: &str, bytes_max: usize) -> String {
-    let mut shown = String::with_capacity(text.len().min(bytes_max));
-    for c in text.chars().map(|c| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    }) {
-        if shown.len() + c.len_utf8() > bytes_max {
-            break;
-        }
-        shown.push(c);
+/// Answers a preflight request for any path.
+async fn answer_options(request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
     }
-    shown
-}
-
-/// The client's id of its request, or a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let own = headers.get(REQUEST_ID).filter(|id| {
-        id.len() <= REQUEST_ID_BYTES_MAX && id.to_str().is_ok_and(|id| !id.is_empty())
-    });
-    own.cloned().unwrap_or_else(|| {
-        let id = Uuid::new_v4().hyphenated().to_string();
-        HeaderValue::try_from(id).expect("a UUID is ASCII")
-    })
+    next.run(request).await
 }

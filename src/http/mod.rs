@@ -1,14 +1,15 @@
 //! Routes, headers and limits of HTTP. Knows no Kafka.
 //!
-//! All public routes are in [`router`]. A file for each endpoint, then what they share:
+//! [`router`] has all public routes. Each endpoint has a file, and so has what they share:
 //!
-//! * `stream`: `GET /v2/stream/{streams}`. `stream_request`: such a request, parsed. `stream_names`: the streams of a path.
+//! * `stream`: `GET /v2/stream/{streams}`. `stream_request`: such a request, parsed.
+//!   `stream_names`: the streams of a path.
 //! * `info`: the small routes. `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `query`: query parameters. `negotiation`: media type and content coding.
 //! * `id_bound`: whether the server would accept the ids of a subscription back.
 //! * `client_address`: which client a request comes from. `request_rate`: how often it may request.
-//! * `middleware`: what every request passes: request ids, CORS, headers, spans.
+//! * `middleware`: what every public request passes. `printable`: text of a client for the log.
 //! * `server`: connections, HTTP/1.1 and HTTP/2, and the takeover of sockets.
 
 pub mod admin;
@@ -17,6 +18,7 @@ mod id_bound;
 mod info;
 mod middleware;
 mod negotiation;
+mod printable;
 mod query;
 mod request_rate;
 pub mod server;
@@ -35,7 +37,7 @@ use axum::routing::get;
 use tokio::sync::watch;
 
 pub use client_address::ClientAddresses;
-pub(crate) use id_bound::warn_when_ready;
+pub(crate) use id_bound::warn_of_long_ids;
 pub use request_rate::RequestRate;
 pub use spec::Documents;
 pub use stream_names::requested_streams;
@@ -60,23 +62,23 @@ pub struct App {
     pub config: Config,
     /// The public streams.
     pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
-    /// Where subscriptions come from.
+    /// The source of subscriptions.
     pub hub: Arc<Hub>,
     /// Why Kafka cannot be read, if it cannot.
     pub kafka_health: Arc<KafkaHealth>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Whose requests these are.
+    /// Finds the client of a request.
     pub addresses: ClientAddresses,
-    /// Where spans are sent, if anywhere.
+    /// Sends spans, if a collector is configured.
     pub traces: Option<Traces>,
-    /// Streams of each client.
+    /// The limit on streams of each client.
     pub stream_limit: StreamLimit,
-    /// Stream requests of each client.
+    /// The limit on stream requests of each client.
     pub request_rate: RequestRate,
     /// What every stream shares.
     pub delivery: Arc<Delivery>,
-    /// What is made once for each configuration of streams.
+    /// Documents that are rendered once for each catalog.
     pub documents: Documents,
     /// When it begins, streams end.
     pub shutdown: Shutdown,
@@ -89,9 +91,9 @@ impl App {
     }
 }
 
-/// All public routes, and what every request passes through, outermost last.
+/// All public routes, behind the middleware.
 pub fn router(app: &Arc<App>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/", get(info::root))
         .route("/doc.css", get(info::doc_style))
         .route("/rc", get(info::recent_changes))
@@ -104,12 +106,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v2/stream", get(stream_missing))
         .route("/v2/stream/", get(stream_missing))
         .fallback(page_not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(app),
-            middleware::middleware,
-        ))
-        .with_state(Arc::clone(app))
+        .method_not_allowed_fallback(method_not_allowed);
+    middleware::wrap(routes, app).with_state(Arc::clone(app))
 }
 
 async fn page_not_found(request: Request) -> Response {

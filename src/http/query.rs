@@ -1,5 +1,5 @@
-//! Query parameters: one that is nearly a known one is a mistake that its sender should hear of, any other unknown one is ignored, and
-//! told (protocol §3).
+//! Query parameters. A misspelt one is an error. Other unknown ones are ignored, and the response
+//! names them (docs/protocol.md, "Errors").
 
 use std::collections::HashMap;
 
@@ -11,54 +11,55 @@ use crate::problem::Problem;
 
 /// The parameters of one endpoint.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownParameters {
     names: &'static [&'static str],
     /// How a problem lists them.
     listed: &'static str,
-    /// Those of which the last one counts when they are repeated: a polyfill of `EventSource` appends
-    /// a newer id to a URL that has one.
+    /// Those that may be repeated. The last value counts: a polyfill of `EventSource`
+    /// appends a newer id to a URL that has one.
     repeatable: &'static [&'static str],
 }
 
-/// Those of a stream request.
-pub(super) const STREAM_PARAMETERS: Known = Known {
+/// The parameters of a stream request.
+pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
     names: &["since", "lastEventId", "compression"],
     listed: "since, lastEventId, compression",
     repeatable: &["lastEventId"],
 };
 
-/// Those of `/`.
-pub(super) const ROOT_PARAMETERS: Known = Known {
+/// The parameters of `/`.
+pub(super) const ROOT_PARAMETERS: KnownParameters = KnownParameters {
     names: &["spec", "doc"],
     listed: "spec, doc",
     repeatable: &[],
 };
 
-/// The parameters of a request, percent-decoding and `+` undone (WHATWG URL, application/x-www-form-urlencoded).
+/// The parameters of a request, decoded (WHATWG URL,
+/// application/x-www-form-urlencoded).
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     known: HashMap<&'static str, String>,
     ignored: Vec<String>,
 }
 
-/// Names parameters that were ignored.
+/// The header that names ignored parameters.
 pub(super) const IGNORED: HeaderName = HeaderName::from_static("x-eventstreams-ignored");
 
-/// What of an ignored name is shown as it came.
-const SHOWN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
+/// The characters of an ignored name that are escaped.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
 
 impl Parameters {
     /// # Errors
-    /// [`Problem::InvalidQuery`] for a name that is nearly one of `known`, and for one given twice.
-    pub(super) fn parse(query: Option<&str>, known: &Known) -> Result<Self, Problem> {
+    /// [`Problem::InvalidQuery`] for a misspelt name, and for a name given twice.
+    pub(super) fn parse(query: Option<&str>, known: &KnownParameters) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         for (name, value) in form_urlencoded::parse(query.unwrap_or("").as_bytes()) {
             match known.names.iter().find(|known| **known == name) {
                 Some(name) => parameters.set(name, value.into_owned(), known)?,
-                None => match near(&name, known.names) {
-                    Some(near) => {
+                None => match nearest(&name, known.names) {
+                    Some(nearest) => {
                         let detail =
-                            format!("Unknown query parameter '{name}'; did you mean '{near}'?");
+                            format!("Unknown query parameter '{name}'; did you mean '{nearest}'?");
                         let valid = known.listed;
                         return Err(Problem::InvalidQuery { detail, valid });
                     }
@@ -69,7 +70,12 @@ impl Parameters {
         Ok(parameters)
     }
 
-    fn set(&mut self, name: &'static str, value: String, known: &Known) -> Result<(), Problem> {
+    fn set(
+        &mut self,
+        name: &'static str,
+        value: String,
+        known: &KnownParameters,
+    ) -> Result<(), Problem> {
         if !known.repeatable.contains(&name) {
             return match self.known.insert(name, value) {
                 None => Ok(()),
@@ -79,7 +85,7 @@ impl Parameters {
                 }),
             };
         }
-        // An empty one is as none: it must not hide what came before it.
+        // An empty value does not hide the one before it.
         if !value.trim().is_empty() {
             self.known.insert(name, value);
         }
@@ -91,7 +97,7 @@ impl Parameters {
             .chars()
             .take(limits::IGNORED_PARAMETER_CHARS_MAX)
             .collect();
-        let name = utf8_percent_encode(&name, SHOWN).to_string();
+        let name = utf8_percent_encode(&name, ESCAPED).to_string();
         if self.ignored.len() < limits::IGNORED_PARAMETERS_MAX
             && !name.is_empty()
             && !self.ignored.contains(&name)
@@ -104,7 +110,7 @@ impl Parameters {
         self.known.get(name).map(String::as_str)
     }
 
-    /// The names of ignored parameters, in a form that can stand anywhere; `None` when there is none.
+    /// The names of ignored parameters, escaped; `None` when there is none.
     pub(super) fn ignored(&self) -> Option<String> {
         (!self.ignored.is_empty()).then(|| self.ignored.join(", "))
     }
@@ -120,10 +126,10 @@ impl Parameters {
     }
 }
 
-/// The known name that `name` is a misspelling of: the same but for case, `-` and `_`, or a letter or
-/// two away, by the length of the name.
-fn near(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    // Whatever is longer is near to none, and would take long to compare.
+/// The known name that `name` is a misspelling of: the same but for case, `-` and `_`, or a letter
+/// or two away, by the length of the name.
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    // A longer name resembles none, and takes long to compare.
     if name.len() > limits::IGNORED_PARAMETER_CHARS_MAX {
         return None;
     }
@@ -133,12 +139,12 @@ fn near(name: &str, known: &[&'static str]) -> Option<&'static str> {
         .iter()
         .map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), *known));
     let (distance, nearest) = distances.min()?;
-    let far = match nearest.len() {
+    let distance_max = match nearest.len() {
         0..=5 => 1,
         6..=8 => 2,
         _ => 3,
     };
-    (distance <= far).then_some(nearest)
+    (distance <= distance_max).then_some(nearest)
 }
 
 #[cfg(test)]
@@ -162,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_and_doubled_parameters_are_problems_that_list_the_valid_ones() {
+    fn misspelt_and_repeated_parameters_are_problems() {
         for query in [
             "sinc=1",
             "Since",
@@ -188,31 +194,31 @@ mod tests {
     }
 
     #[test]
-    fn other_parameters_are_ignored_and_told() {
-        let told = |query: &str| parse(query).expect(query).ignored();
+    fn other_parameters_are_ignored_and_named() {
+        let ignored = |query: &str| parse(query).expect(query).ignored();
         assert_eq!(
-            told("format=json&hidebots=1&since=1&format=x"),
+            ignored("format=json&hidebots=1&since=1&format=x"),
             Some("format, hidebots".to_owned())
         );
         assert_eq!(
-            told("_=17&utm_source=x&x&&=5"),
+            ignored("_=17&utm_source=x&x&&=5"),
             Some("_, utm_source, x".to_owned())
         );
         assert_eq!(
-            told("a%0D%0Ab%3A+c=1&%C3%A9"),
+            ignored("a%0D%0Ab%3A+c=1&%C3%A9"),
             Some("a%0D%0Ab%3A%20c, %C3%A9".to_owned())
         );
         let many = (0..1000)
             .map(|n| format!("parameter{n}{}", "x".repeat(1000)))
             .collect::<Vec<_>>()
             .join("&");
-        let told = told(&many).expect("some of them");
+        let ignored = ignored(&many).expect("some of them");
         let bytes_max = limits::IGNORED_PARAMETERS_MAX * (limits::IGNORED_PARAMETER_CHARS_MAX + 2);
-        assert!(told.len() <= bytes_max, "{} bytes", told.len());
+        assert!(ignored.len() <= bytes_max, "{} bytes", ignored.len());
     }
 
     #[test]
-    fn of_a_repeated_id_the_last_counts_that_says_something() {
+    fn of_repeated_ids_the_last_one_that_is_not_empty_counts() {
         for (query, id) in [
             ("lastEventId=a&lastEventId=b", Some("b")),
             ("lastEventId=a&lastEventId=", Some("a")),

@@ -16,7 +16,8 @@ pub struct RequestRate {
 }
 
 impl RequestRate {
-    /// At most `per_second` requests of each client, with bursts of the same size; `None` or 0 is no limit.
+    /// At most `per_second` requests of each client, with bursts of the same size; `None` or 0 is
+    /// no limit.
     #[must_use]
     pub fn new(per_second: Option<u32>) -> Self {
         let per_second = per_second.and_then(NonZeroU32::new);

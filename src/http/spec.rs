@@ -11,47 +11,46 @@ use serde_json::{Value, json};
 use super::App;
 use crate::stream::{Catalog, Stream};
 
-/// The document and the page, each made once for each configuration of streams.
+/// The document and the page, rendered once for each catalog.
 #[derive(Debug, Default)]
 pub struct Documents {
-    spec: Made,
-    page: Made,
+    spec: Cached,
+    page: Cached,
 }
 
-/// What was made, and of which catalog.
-type Made = Mutex<Option<(Arc<Catalog>, Bytes)>>;
+/// The last rendered bytes, and their catalog.
+type Cached = Mutex<Option<(Arc<Catalog>, Bytes)>>;
 
 /// The document as JSON.
 pub(super) fn document(app: &App) -> Bytes {
-    once(&app.documents.spec, app.catalog(), |catalog| {
-        make_document(&app.config.service_name, catalog)
-    })
+    let render = |catalog: &Catalog| render_document(&app.config.service_name, catalog);
+    cached(&app.documents.spec, app.catalog(), render)
 }
 
-/// A page for people: what streams there are and how to read them.
+/// The page for people: which streams there are, and how to read them.
 pub(super) fn page(app: &App) -> Bytes {
-    once(&app.documents.page, app.catalog(), |catalog| {
-        make_page(app, catalog)
-    })
+    let render = |catalog: &Catalog| render_page(&app.config.service_name, catalog);
+    cached(&app.documents.page, app.catalog(), render)
 }
 
-/// What `made` holds, if it is of this catalog; else it is made. Whoever asks meanwhile waits for it.
-fn once(made: &Made, catalog: Arc<Catalog>, render: impl FnOnce(&Catalog) -> String) -> Bytes {
-    let mut made = made.lock();
-    if let Some((of, bytes)) = &*made
+/// The cached bytes if they are of this catalog. Otherwise renders them, while other requests for
+/// them wait.
+fn cached(cache: &Cached, catalog: Arc<Catalog>, render: impl FnOnce(&Catalog) -> String) -> Bytes {
+    let mut cache = cache.lock();
+    if let Some((of, bytes)) = &*cache
         && Arc::ptr_eq(of, &catalog)
     {
         return bytes.clone();
     }
     let bytes = Bytes::from(render(&catalog));
-    *made = Some((catalog, bytes.clone()));
+    *cache = Some((catalog, bytes.clone()));
     bytes
 }
 
-/// `OpenAPI` 3: every public stream is a path of its own, its aliases too.
+/// `OpenAPI` 3: every public stream and every alias is a path.
 ///
 /// Writes the document as text, path by path: a tree of all paths would be many times as large.
-fn make_document(service_name: &str, catalog: &Catalog) -> String {
+fn render_document(service_name: &str, catalog: &Catalog) -> String {
     let mut paths = BTreeMap::new();
     for stream in catalog.streams() {
         paths.insert(format!("/v2/stream/{}", stream.name), stream);
@@ -65,7 +64,8 @@ fn make_document(service_name: &str, catalog: &Catalog) -> String {
     let info = json!({
         "title": service_name,
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "Streams of events as Server-Sent Events. Ask for several streams at once with commas between their names.",
+        "description": "Streams of events as Server-Sent Events. Separate the names of several \
+            streams with commas.",
     });
     let mut document = format!("{{\"openapi\":\"3.0.3\",\"info\":{info},\"paths\":{{");
     for (number, (name, stream)) in paths.into_iter().enumerate() {
@@ -76,7 +76,6 @@ fn make_document(service_name: &str, catalog: &Catalog) -> String {
 }
 
 fn path(stream: &Stream) -> Value {
-    let parameter = |name: &str, place: &str, description: &str| json!({"name": name, "in": place, "required": false, "description": description, "schema": {"type": "string"}});
     json!({
         "get": {
             "tags": ["Streams"],
@@ -84,15 +83,34 @@ fn path(stream: &Stream) -> Value {
             "description": stream.description.as_deref().unwrap_or_default(),
             "x-schema-title": stream.schema_title,
             "parameters": [
-                parameter("since", "query", "Begin with events of this time: ISO 8601, or milliseconds since 1970."),
-                parameter("Last-Event-ID", "header", "The id of the last event received: go on right after it."),
-                parameter("lastEventId", "query", "The same for clients that cannot set the header."),
-                parameter("compression", "query", "gzip, zstd or none, for clients that cannot set Accept-Encoding."),
+                parameter(
+                    "since",
+                    "query",
+                    "Start with events of this time: ISO 8601, or milliseconds since 1970.",
+                ),
+                parameter(
+                    "Last-Event-ID",
+                    "header",
+                    "The id of the last received event: continue right after it.",
+                ),
+                parameter(
+                    "lastEventId",
+                    "query",
+                    "The same for clients that cannot set the header.",
+                ),
+                parameter(
+                    "compression",
+                    "query",
+                    "gzip, zstd or none, for clients that cannot set Accept-Encoding.",
+                ),
             ],
             "responses": {
                 "200": {
                     "description": "Events, without end",
-                    "content": {"text/event-stream": {"schema": {"type": "string"}}, "application/json": {"schema": {"type": "object"}}},
+                    "content": {
+                        "text/event-stream": {"schema": {"type": "string"}},
+                        "application/json": {"schema": {"type": "object"}},
+                    },
                 },
                 "default": {
                     "description": "A problem",
@@ -103,23 +121,31 @@ fn path(stream: &Stream) -> Value {
     })
 }
 
-fn make_page(app: &App, catalog: &Catalog) -> String {
+fn parameter(name: &str, location: &str, description: &str) -> Value {
+    json!({
+        "name": name,
+        "in": location,
+        "required": false,
+        "description": description,
+        "schema": {"type": "string"},
+    })
+}
+
+fn render_page(service_name: &str, catalog: &Catalog) -> String {
     let mut rows = String::new();
     for stream in catalog.streams() {
-        let aliases = stream.aliases.join(", ");
-        let (name, description) = (
-            escape(stream.name.as_str()),
-            escape(stream.description.as_deref().unwrap_or_default()),
-        );
+        let name = escape(stream.name.as_str());
+        let aliases = escape(&stream.aliases.join(", "));
+        let description = escape(stream.description.as_deref().unwrap_or_default());
         let _ = write!(
             rows,
-            "<tr><td><a href=\"/v2/stream/{name}\"><code>{name}</code></a></td><td><code>{}</code></td><td>{description}</td></tr>",
-            escape(&aliases)
+            "<tr><td><a href=\"/v2/stream/{name}\"><code>{name}</code></a></td>\
+             <td><code>{aliases}</code></td><td>{description}</td></tr>"
         );
     }
     format!(
         include_str!("doc.html"),
-        name = escape(&app.config.service_name),
+        name = escape(service_name),
         version = env!("CARGO_PKG_VERSION"),
         home = super::HOME,
         rows = rows
@@ -144,7 +170,7 @@ mod tests {
             crate::config::Config::parse(yaml, std::iter::empty()).expect("a configuration");
         let catalog = Catalog::build(&Value::Null, &config.streams).expect("a catalog");
         let document: Value =
-            serde_json::from_str(&make_document("a \"name\"", &catalog)).expect("JSON");
+            serde_json::from_str(&render_document("a \"name\"", &catalog)).expect("JSON");
         let paths: Vec<_> = document["paths"]
             .as_object()
             .expect("a map")
@@ -164,16 +190,17 @@ mod tests {
             (&json!("3.0.3"), &json!("a \"name\""))
         );
         let empty: Value =
-            serde_json::from_str(&make_document("n", &Catalog::default())).expect("JSON");
+            serde_json::from_str(&render_document("n", &Catalog::default())).expect("JSON");
         assert_eq!(empty["paths"], json!({}));
     }
 
     #[test]
-    fn a_document_is_made_once_for_each_configuration() {
-        let (made, mut times) = (Made::default(), 0);
+    fn a_document_is_rendered_once_for_each_catalog() {
+        let cache = Cached::default();
+        let mut times = 0;
         let catalogs = [Arc::new(Catalog::default()), Arc::new(Catalog::default())];
         for catalog in [0, 0, 1, 1, 1, 0] {
-            once(&made, Arc::clone(&catalogs[catalog]), |_| {
+            cached(&cache, Arc::clone(&catalogs[catalog]), |_| {
                 times += 1;
                 String::from("document")
             });

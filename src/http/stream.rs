@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::client_address::ClientIp;
 use super::id_bound;
-use super::middleware::{MOVED, printable};
+use super::printable::printable;
 use super::server::body::body;
 use super::server::hijack::Hijack;
 use super::stream_request::{StreamRequest, topics_of};
@@ -25,6 +25,9 @@ use crate::problem::Problem;
 use crate::stream::{Stream, Topic};
 
 pub(super) const PATH: &str = "/v2/stream/";
+
+/// A position that is not the requested one, one header each ([`crate::fanout::Moved`]).
+const MOVED: HeaderName = HeaderName::from_static("x-eventstreams-moved");
 
 /// The endpoint. It also answers HEAD, at once and without a stream.
 pub(super) async fn stream(

@@ -1,4 +1,4 @@
-//! The streams that the path of a request names, and and hints for names that are none.
+//! The streams that the path of a request names, and hints for invalid names.
 
 use std::sync::Arc;
 
@@ -9,17 +9,18 @@ use crate::limits;
 use crate::problem::Problem;
 use crate::stream::{Catalog, Stream, Topic};
 
-/// Names of one refused request that get a hint of their own.
+/// Invalid names of one request that get a hint.
 const HINTS_MAX: usize = 3;
 
-/// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be offered instead of the other.
-const ALIKE_MIN: f64 = 0.8;
+/// The least similarity of two names (Jaro-Winkler, 0 to 1) for one to be suggested for the other.
+const SIMILARITY_MIN: f64 = 0.8;
 
-/// The streams that the path of a request names (`/v2/stream/a,b`, percent-encoded), aliases resolved, each once, in the order of
-/// the path. At most `max` names are looked at.
+/// The streams that the path of a request names (`/v2/stream/a,b`, percent-encoded), aliases
+/// resolved, each once, in the order of the path. At most `max` names are looked at.
 ///
 /// # Errors
-/// [`Problem::StreamsPerRequestLimit`]; [`Problem::StreamNotFound`] with all names that are not public; [`Problem::StreamGone`].
+/// [`Problem::StreamsPerRequestLimit`]; [`Problem::StreamNotFound`] with all names that are not
+/// public; [`Problem::StreamGone`].
 pub fn requested_streams(
     catalog: &Catalog,
     path: &str,
@@ -27,9 +28,9 @@ pub fn requested_streams(
 ) -> Result<Vec<Arc<Stream>>, Problem> {
     let names = path.strip_prefix(PATH).unwrap_or("");
     let names = percent_decode_str(names.strip_suffix('/').unwrap_or(names)).decode_utf8_lossy();
-    let asked = names.split(',').count();
-    if asked > max {
-        return Err(Problem::StreamsPerRequestLimit { asked, max });
+    let requested = names.split(',').count();
+    if requested > max {
+        return Err(Problem::StreamsPerRequestLimit { requested, max });
     }
     resolve(catalog, &names)
 }
@@ -60,7 +61,7 @@ fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> 
     }
 }
 
-/// What may have been meant by the first few of these names. Only public streams are named.
+/// Hints for the first few of these names. They name public streams only.
 fn hints(catalog: &Catalog, invalid: &[String]) -> Vec<String> {
     let hints = invalid.iter().take(HINTS_MAX);
     let mut hints: Vec<String> = hints.filter_map(|name| hint(catalog, name)).collect();
@@ -71,8 +72,7 @@ fn hints(catalog: &Catalog, invalid: &[String]) -> Vec<String> {
 fn hint(catalog: &Catalog, name: &str) -> Option<String> {
     if name.is_empty() {
         return Some(
-            "A name is empty: take out the comma that nothing follows, or name a stream there."
-                .to_owned(),
+            "A name is empty: remove the extra comma, or add the name of a stream.".to_owned(),
         );
     }
     if name.len() > limits::COMPARED_NAME_BYTES_MAX {
@@ -81,20 +81,21 @@ fn hint(catalog: &Catalog, name: &str) -> Option<String> {
     let of_topic = catalog.streams_of_topic(&Topic::from(name));
     if let Some(stream) = of_topic.first() {
         return Some(format!(
-            "{name} is a topic of {stream}: ask for that stream."
+            "{name} is a topic of {stream}: request that stream."
         ));
     }
     nearest(catalog, name).map(|near| format!("Instead of {name}, did you mean {near}?"))
 }
 
-/// The public name or alias that is most like this one, if any is much like it.
+/// The public name or alias that resembles this one most, if one is similar enough.
 fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a str> {
     let name = name.to_lowercase();
     let names = catalog
         .streams()
         .map(|stream| stream.name.as_str())
         .chain(catalog.aliases().map(|(alias, _)| alias));
-    let alike = names.map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known));
-    let (alike, nearest) = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (alike >= ALIKE_MIN).then_some(nearest)
+    let similarity = |known: &str| strsim::jaro_winkler(&name, &known.to_lowercase());
+    let similar = names.map(|known| (similarity(known), known));
+    let (similarity, nearest) = similar.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (similarity >= SIMILARITY_MIN).then_some(nearest)
 }

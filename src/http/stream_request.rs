@@ -1,4 +1,5 @@
-//! A stream request, parsed once: streams, form, client, and where to start (docs/protocol.md, "Requests").
+//! A stream request, parsed once: streams, form, client, and where to start (docs/protocol.md,
+//! "Requests").
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl StreamRequest {
             Some(name) => Some(ContentCoding::named(name).ok_or(Problem::InvalidCompression)?),
             None => None,
         };
-        let media = MediaType::asked(headers);
+        let media = MediaType::of(headers);
         let coding = coding(app.config.http.compression, in_query, headers);
         let streams_max = app.config.limits.streams_per_request_max;
         let streams = requested_streams(&app.catalog(), uri.path(), streams_max)?;
@@ -75,8 +76,8 @@ impl StreamRequest {
     }
 }
 
-/// The header goes before the query parameter: a browser cannot set the header at first, and sends the newer id in it when
-/// it reconnects.
+/// The header goes before the query parameter: a browser cannot set the header at first, and sends
+/// the newer id in it when it reconnects.
 fn subscribe_request(
     streams: &[Arc<Stream>],
     headers: &HeaderMap,
@@ -129,8 +130,9 @@ fn topics(streams: &[Arc<Stream>], entries: &[IdEntry]) -> Result<Vec<Topic>, Pr
     Ok(topics.cloned().collect())
 }
 
-/// The topics of one stream: its `topics`, unless the id names topics that are only in its `topics_allowed`. A stream that
-/// each datacenter computes is then followed where its client has read it so far, and not twice.
+/// The topics of one stream: its `topics`, unless the id names topics that are only in its
+/// `topics_allowed`. A stream that each datacenter computes is then followed where its client has
+/// read it so far, and not twice.
 pub(super) fn topics_of<'a>(
     stream: &'a Stream,
     entries: &'a [IdEntry],

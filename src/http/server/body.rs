@@ -1,5 +1,5 @@
-//! A stream as the body of a response that hyper writes: for every stream whose socket is not taken over
-//! ([`super::hijack`]).
+//! A stream as the body of a response that hyper writes: for every stream whose socket is not taken
+//! over ([`super::hijack`]).
 
 use std::io;
 
@@ -13,8 +13,8 @@ use crate::delivery::{Sink, StreamOutput, StreamTask};
 use crate::fanout::Subscribed;
 use crate::limits;
 
-/// Starts the stream's task and returns the body. An empty chunk is the end. Without it the stream was cut off, and the
-/// body ends with an error. When the body is dropped, the task ends.
+/// Starts the stream's task and returns the body. An empty chunk is the end. Without it the stream
+/// was cut off, and the body ends with an error. When the body is dropped, the task ends.
 pub(in crate::http) fn body(subscribed: Subscribed, output: StreamOutput) -> Body {
     let (sender, chunks) = mpsc::channel::<Bytes>(limits::BODY_CHUNKS_MAX);
     let sink = Sink::Body(sender);

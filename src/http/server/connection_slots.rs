@@ -1,7 +1,9 @@
-//! Slots for connections: a number in all, and a number for each peer address, HTTP/2 streams included.
+//! Slots for connections: a limit in all, and a limit for each peer address, HTTP/2 streams
+//! included.
 //!
-//! The peer counts and not a header: a connection takes a slot before it has sent a byte. Proxies in `trusted_proxies`
-//! have no limit of their own, because all clients come through them.
+//! The limit applies to the address of the peer, not to one in a header: a connection takes a slot
+//! before it has sent a byte. Proxies in `trusted_proxies` have no limit of their own, because all
+//! clients connect through them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,7 +14,7 @@ use metrics::{Counter, Gauge};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The slots of one listener or more. Clones share them.
+/// The slots of a port. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ConnectionSlots {
     all: Arc<Semaphore>,
@@ -49,8 +51,8 @@ pub(super) struct Share {
 }
 
 impl ConnectionSlots {
-    /// `max` slots, and `per_address_max` for each peer address that is in none of `exempt`; `None` is no limit. `open` and
-    /// `refused` count connections.
+    /// At most `max` slots in all, and `per_address_max` for each peer address outside `exempt`
+    /// (`None` is no limit). `open` and `refused` count connections.
     #[must_use]
     pub fn new(
         max: usize,
@@ -82,34 +84,30 @@ impl ConnectionSlots {
         )
     }
 
-    /// Takes a slot for a connection from `peer`; `None` when the address has its limit.
-    pub(super) fn take(&self, FreeSlot(permit): FreeSlot, peer: IpAddr) -> Option<ConnectionSlot> {
-        let Some(share) = self.addresses.share(peer) else {
-            self.refused.increment(1);
-            return None;
-        };
-        self.open.increment(1);
-        Some(ConnectionSlot {
+    /// Takes a slot for a connection from `peer`.
+    ///
+    /// # Errors
+    /// The limit of the address, when it is reached.
+    pub(super) fn take(&self, free: FreeSlot, peer: IpAddr) -> Result<ConnectionSlot, usize> {
+        let share = self.addresses.share(peer).inspect_err(|_| {
+            self.refused.inc();
+        })?;
+        self.open.inc();
+        Ok(ConnectionSlot {
             open: self.open.clone(),
             share,
-            _permit: permit,
+            _permit: free.0,
         })
-    }
-
-    /// The limit of one peer address.
-    pub(super) fn per_address_max(&self) -> Option<usize> {
-        self.addresses.max
     }
 }
 
 impl Addresses {
-    fn share(self: &Arc<Self>, peer: IpAddr) -> Option<Share> {
+    /// Counts once for the address of `peer`, if it has a limit.
+    fn share(self: &Arc<Self>, peer: IpAddr) -> Result<Share, usize> {
         let peer = peer.to_canonical();
-        let max = self
-            .max
-            .filter(|_| !self.exempt.iter().any(|network| network.contains(&peer)));
-        let Some(max) = max else {
-            return Some(Share {
+        let is_exempt = || self.exempt.iter().any(|network| network.contains(&peer));
+        let Some(max) = self.max.filter(|_| !is_exempt()) else {
+            return Ok(Share {
                 address: None,
                 addresses: Arc::clone(self),
             });
@@ -118,10 +116,10 @@ impl Addresses {
         let mut all = self.held.lock();
         let held = all.entry(address).or_default();
         if *held >= max {
-            return None;
+            return Err(max);
         }
         *held += 1;
-        Some(Share {
+        Ok(Share {
             address: Some(address),
             addresses: Arc::clone(self),
         })
@@ -142,10 +140,7 @@ impl ConnectionSlot {
     /// # Errors
     /// The limit of the address, when it is reached.
     pub(super) fn another_share(&self, peer: IpAddr) -> Result<Share, usize> {
-        let addresses = &self.share.addresses;
-        addresses
-            .share(peer)
-            .ok_or(addresses.max.unwrap_or_default())
+        self.share.addresses.share(peer)
     }
 }
 
@@ -183,7 +178,7 @@ mod tests {
         ConnectionSlots::new(6, per_address_max, exempt, Gauge::noop(), Counter::noop())
     }
 
-    fn take(slots: &ConnectionSlots, peer: &str) -> Option<ConnectionSlot> {
+    fn take(slots: &ConnectionSlots, peer: &str) -> Result<ConnectionSlot, usize> {
         let free = slots.free().now_or_never().expect("a free slot");
         slots.take(free, peer.parse().expect("an address"))
     }
@@ -198,7 +193,7 @@ mod tests {
         };
         let one = take(&slots, "192.0.2.1");
         let _two = take(&slots, "::ffff:192.0.2.1");
-        assert!(take(&slots, "192.0.2.1").is_none() && take(&slots, "192.0.2.2").is_some());
+        assert!(take(&slots, "192.0.2.1").is_err() && take(&slots, "192.0.2.2").is_ok());
         let text = metrics.render();
         assert!(
             text.contains("eventstreams_connections_refused_total 1\n"),
@@ -206,11 +201,11 @@ mod tests {
         );
         assert!(text.contains("eventstreams_connections 2\n"), "{text}");
         drop(one);
-        assert!(take(&slots, "192.0.2.1").is_some(), "after one was dropped");
+        assert!(take(&slots, "192.0.2.1").is_ok(), "after one was dropped");
         let _one = take(&slots, "2001:db8::1");
         let _two = take(&slots, "2001:db8::2");
         assert!(
-            take(&slots, "2001:db8::3").is_none(),
+            take(&slots, "2001:db8::3").is_err(),
             "one network of 64 bits is one host"
         );
     }
@@ -221,7 +216,7 @@ mod tests {
         let peer = "192.0.2.1".parse().expect("an address");
         let connection = take(&slots, "192.0.2.1").expect("the first");
         let stream = connection.another_share(peer).expect("the second");
-        assert!(connection.another_share(peer).is_err() && take(&slots, "192.0.2.1").is_none());
+        assert!(connection.another_share(peer).is_err() && take(&slots, "192.0.2.1").is_err());
         drop(stream);
         assert!(connection.another_share(peer).is_ok());
     }

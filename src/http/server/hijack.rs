@@ -1,17 +1,20 @@
 //! Takes the socket of a stream over from hyper. Go calls the same thing `http.Hijacker`.
 //!
-//! Over HTTP/1.1 a stream is written on its socket directly. It then costs a socket, a small task and a membership in a
-//! write group, and not a connection of hyper. hyper has no API for this (its `upgrade` serves status 101 only), so it
-//! goes like this:
+//! Over HTTP/1.1 a stream is written on its socket directly. It then costs a socket, a small task
+//! and a membership in a write group, and not a connection of hyper. hyper has no API for this (its
+//! `upgrade` serves status 101 only), so it goes like this:
 //!
-//! 1. The listener puts a [`Hijack`] into the extensions of each request that can be taken over ([`answer`]).
-//! 2. The handler starts a stream and leaves it in the slot ([`Hijack::take`]). Its response has an empty body.
-//! 3. [`answer`] finds the stream and returns [`SocketTaken`] to hyper, as an error. hyper stops and writes nothing.
-//! 4. The listener takes the socket out of hyper's connection. [`HijackedStream::into_task`] writes the head of the
-//!    response and then the stream on it.
+//! 1. The listener puts a [`Hijack`] into the extensions of each request that can be taken over
+//!    ([`answer`]).
+//! 2. The handler starts a stream and leaves it in the slot ([`Hijack::take`]). Its response has an
+//!    empty body.
+//! 3. [`answer`] finds the stream and returns [`SocketTaken`] to hyper, as an error. hyper stops
+//!    and writes nothing.
+//! 4. The listener takes the socket out of hyper's connection. [`HijackedStream::into_task`] writes
+//!    the head of the response and then the stream on it.
 //!
-//! Everything else stays a [`super::body`] that hyper writes, with the same task: HTTP/2, HTTP/1.0, and a request behind
-//! a response that its client has not read.
+//! Everything else stays a [`super::body`] that hyper writes, with the same task: HTTP/2, HTTP/1.0,
+//! and a request behind a response that its client has not read.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -93,7 +96,8 @@ impl HijackedStream {
     }
 }
 
-/// The head of the response (RFC 9112, section 4). The body comes in chunks and ends with the connection.
+/// The head of the response (RFC 9112, section 4). The body comes in chunks and ends with the
+/// connection.
 fn head(response: &Parts) -> BytesMut {
     let mut head = BytesMut::with_capacity(1024);
     head.put_slice(format!("HTTP/1.1 {}\r\n", response.status).as_bytes());

@@ -1,7 +1,8 @@
 //! Resets an HTTP/2 stream whose client takes nothing while its connection lives. hyper lacks this.
 //!
-//! hyper does not poll a body again before the client has room for more of it. So the task of each stream can be cancelled
-//! from outside. That frees what the task holds and resets the stream (RFC 9113, section 5.4.2).
+//! hyper does not poll a body again before the client has room for more of it. So the task of each
+//! stream can be cancelled from outside. That frees what the task holds and resets the stream (RFC
+//! 9113, section 5.4.2).
 
 use std::cell::RefCell;
 

@@ -1,4 +1,5 @@
-//! A client's socket: what hyper reads and writes until a stream begins, with writes that have to make progress.
+//! A client's socket: what hyper reads and writes until a stream begins, with writes that have to
+//! make progress.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +16,8 @@ use tokio::time::Sleep;
 
 use crate::limits;
 
-/// See the module. A write that makes no progress for `write_timeout` fails with [`io::ErrorKind::TimedOut`].
+/// See the module. A write that makes no progress for `write_timeout` fails with
+/// [`io::ErrorKind::TimedOut`].
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
@@ -27,7 +29,8 @@ pub struct Socket {
     unsent: Unsent,
 }
 
-/// Whether the kernel has not taken all that was to be written: what remains is still in hyper's buffer.
+/// Whether the kernel has not taken all that was to be written: what remains is still in hyper's
+/// buffer.
 #[derive(Clone, Debug, Default)]
 pub struct Unsent(Arc<AtomicBool>);
 
@@ -114,8 +117,9 @@ fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)?;
-    // What the send buffer takes waits for nobody in the program: that the other side takes it, or is there at all, the kernel
-    // has to watch. A quiet stream would never fill the buffer of a client that is gone without a word.
+    // What the send buffer takes waits for nobody in the program: that the other side takes it, or
+    // is there at all, the kernel has to watch. A quiet stream would never fill the buffer of a
+    // client that is gone without a word.
     socket.set_tcp_user_timeout(Some(write_timeout))
 }
 
