@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::cursor::{LastEventIdError, Partition, SinceError};
-use crate::delivery::StreamLimitError;
 use crate::fanout::SubscribeError;
 use crate::limits;
 use crate::stream::Topic;
@@ -152,7 +151,7 @@ pub enum Problem {
 /// After how many seconds a client may try again.
 pub(crate) const RETRY_AFTER_SECONDS: &str = "5";
 
-/// The kind of a problem: what is the same for all problems of a type.
+/// The properties that all problems of a type share.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemKind {
     /// The status code.
@@ -299,15 +298,6 @@ impl From<SubscribeError> for Problem {
             SubscribeError::UnknownPartition { topic, partition } => {
                 Self::UnknownPartition { topic, partition }
             }
-        }
-    }
-}
-
-impl From<StreamLimitError> for Problem {
-    fn from(error: StreamLimitError) -> Self {
-        match error {
-            StreamLimitError::Client(max) => Self::ClientStreamLimit(max),
-            StreamLimitError::Total(max) => Self::TotalStreamLimit(max),
         }
     }
 }

@@ -168,11 +168,9 @@ impl Compressor {
         if self.coding != ContentCoding::Gzip {
             return Bytes::new();
         }
+        let crc = self.checksum.crc.to_le_bytes();
         #[expect(clippy::cast_possible_truncation, reason = "the length is modulo 2^32")]
-        let (crc, length) = (
-            self.checksum.crc.to_le_bytes(),
-            (self.checksum.bytes as u32).to_le_bytes(),
-        );
+        let length = (self.checksum.bytes as u32).to_le_bytes();
         [DEFLATE_LAST_BLOCK, &crc, &length].concat().into()
     }
 }
@@ -180,7 +178,7 @@ impl Compressor {
 /// Compresses one block with a compressor of the thread.
 fn compress_alone(coding: ContentCoding, pieces: Vec<Bytes>) -> Vec<Bytes> {
     thread_local! {
-        static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(LEVEL), false));
+        static DEFLATE: RefCell<Compress> = RefCell::new(new_deflate());
         static ZSTD: RefCell<Option<Encoder<'static>>> = const { RefCell::new(None) };
     }
     if coding == ContentCoding::Identity || pieces.iter().all(Bytes::is_empty) {
@@ -226,9 +224,7 @@ impl SharedCompressor {
         let held = memory.hold(Use::Compressors, bytes);
         let kind = match coding {
             ContentCoding::Identity => Kind::Identity,
-            ContentCoding::Gzip => {
-                Kind::Gzip(Box::new(Compress::new(Compression::new(LEVEL), false)))
-            }
+            ContentCoding::Gzip => Kind::Gzip(Box::new(new_deflate())),
             ContentCoding::Zstd => Kind::Zstd(Box::new(new_zstd())),
         };
         Self {
@@ -325,6 +321,11 @@ fn deflated(deflate: &mut Compress, pieces: &[Bytes]) -> Vec<u8> {
     out
 }
 
+fn new_deflate() -> Compress {
+    let zlib_header = false;
+    Compress::new(Compression::new(LEVEL), zlib_header)
+}
+
 fn new_zstd() -> Encoder<'static> {
     let mut zstd =
         Encoder::new(i32::try_from(LEVEL).unwrap_or(1)).expect("memory for a compressor");
@@ -359,7 +360,7 @@ fn end_frame(zstd: &mut Encoder<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&end);
 }
 
-/// Room for what zstd makes of so many bytes, blocks' heads and all.
+/// The size of the output buffer for this many bytes.
 fn zstd_bound(bytes: usize) -> usize {
     zstd::zstd_safe::compress_bound(bytes) + 64
 }

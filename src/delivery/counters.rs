@@ -1,4 +1,4 @@
-//! Counts what is delivered, stream by stream.
+//! Counts delivered events and bytes, stream by stream.
 
 use std::sync::Arc;
 use std::time::Instant;

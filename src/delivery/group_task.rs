@@ -222,7 +222,7 @@ impl GroupTask {
     }
 
     /// Admits the streams that are at the position of the group. The compressor restarts for them,
-    /// but not at every event: that would compress each event by itself.
+    /// but not at every event: that would compress each event separately.
     async fn admit(&mut self) {
         let mut joining = std::mem::take(&mut self.waiting);
         joining.append(&mut self.group.joining.lock());

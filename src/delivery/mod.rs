@@ -13,7 +13,7 @@
 //! * `write_group`: streams at the same position of the same feed. `group_task`: the task that
 //!   writes to them.
 //! * `compression`: gzip and zstd in blocks that a stream can join.
-//! * `counters`: what is counted of what is written.
+//! * `counters`: counts the delivered events and bytes.
 //! * `stream_guard`: a stream's metrics, its span, and its line in the log.
 //! * `stream_limit`: how many streams each client has at once.
 

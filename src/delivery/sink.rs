@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_gets_what_a_socket_gets_in_a_chunk() {
+    fn a_body_gets_the_payload_and_a_socket_the_chunk() {
         let memory = MemoryBudget::new(1 << 20);
         let chunk = Chunk::of(
             &[Bytes::from_static(b"one\n"), Bytes::from_static(b"two\n")],
@@ -142,12 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_full_gives_back_what_it_does_not_take() {
+    fn a_full_body_returns_the_bytes_that_it_does_not_take() {
         let (sender, receiver) = mpsc::channel(1);
-        let (sink, chunk) = (
-            Sink::Body(sender),
-            Chunk::of(&[Bytes::from_static(b"event")], &MemoryBudget::new(1 << 20)),
-        );
+        let sink = Sink::Body(sender);
+        let chunk = Chunk::of(&[Bytes::from_static(b"event")], &MemoryBudget::new(1 << 20));
         assert!(matches!(
             sink.as_ref().write(&chunk),
             WriteOutcome::Complete
@@ -160,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_holds_all_pieces_and_nothing_is_no_chunk() {
+    fn no_bytes_make_no_chunk() {
         assert_eq!(
             chunk(&[
                 Bytes::from_static(b"0123456789"),

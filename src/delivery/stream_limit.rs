@@ -7,6 +7,8 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::problem::Problem;
+
 /// Counts the streams of each client, and of all.
 #[derive(Debug)]
 pub struct StreamLimit {
@@ -29,6 +31,15 @@ pub enum StreamLimitError {
     Client(u32),
     /// All clients together have this many streams.
     Total(u32),
+}
+
+impl From<StreamLimitError> for Problem {
+    fn from(error: StreamLimitError) -> Self {
+        match error {
+            StreamLimitError::Client(max) => Self::ClientStreamLimit(max),
+            StreamLimitError::Total(max) => Self::TotalStreamLimit(max),
+        }
+    }
 }
 
 /// One stream of a client. Dropped, it no longer counts.
@@ -123,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_is_taken_and_given_back() {
+    fn a_dropped_permit_is_free_again() {
         let limit = StreamLimit::new(Some(2), None);
         let one = limit.take(client(1)).expect("the first");
         let _two = limit.take(client(1)).expect("the second");

@@ -139,7 +139,9 @@ async fn end_reason(
     let mut catalog = delivery.catalog.subscribe();
     loop {
         let current = Arc::clone(&catalog.borrow_and_update());
-        let (mut gone, mut changed, mut allowed) = (Vec::new(), false, HashSet::new());
+        let mut gone = Vec::new();
+        let mut changed = false;
+        let mut allowed = HashSet::new();
         for stream in &*streams {
             match current.resolve(stream.name.as_str()) {
                 None => gone.push(stream.name.to_string()),

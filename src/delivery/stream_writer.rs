@@ -121,7 +121,8 @@ impl StreamWriter {
 
 /// What a client sends after its request is read and ignored, up to a bound.
 async fn socket_closed(socket: &Arc<TcpStream>) -> CloseReason {
-    let (mut ignored, mut buffer) = (0, [0; 16]);
+    let mut ignored = 0;
+    let mut buffer = [0; 16];
     while ignored < limits::IGNORED_BYTES_MAX {
         // Not `readable()`: it would leave hyper's task registered on the socket, and so in memory.
         if let Err(error) = poll_fn(|cx| socket.poll_read_ready(cx)).await {

@@ -1,4 +1,4 @@
-//! Metrics, health and readiness, on a port that the public does not reach.
+//! Metrics, health and readiness, on a port that is not public.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use serde_json::json;
 use super::App;
 use crate::telemetry::kafka_health::KafkaHealth;
 
-/// Topics that the reason of `/readyz` names; `/readyz?verbose` names all.
-const UNREADABLE_NAMED_MAX: usize = 10;
+/// Topics in the reason of `/readyz`. `/readyz?verbose` names all.
+const REASON_TOPICS_MAX: usize = 10;
 
 /// The admin routes.
 pub fn router(app: &Arc<App>) -> Router {
@@ -32,27 +32,27 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, content_type)], app.metrics.render()).into_response()
 }
 
-/// The process is alive: it answers.
+/// The process responds, so it is alive.
 async fn healthz() -> Response {
     axum::Json(json!({"status": "ok"})).into_response()
 }
 
-/// What `/readyz` may be asked besides.
+/// The query of `/readyz`.
 #[derive(Debug, Deserialize)]
 struct ReadyQuery {
-    /// Name every topic that cannot be read; the value does not matter.
+    /// Names every topic that cannot be read. The value is ignored.
     verbose: Option<String>,
 }
 
-/// Whether streams can be served, else why not; and how Kafka is, which decides nothing here once
-/// streams are served.
+/// Whether streams are served, and why not. The state of Kafka is for information: it does not matter
+/// here once streams are served.
 async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) -> Response {
     let reason = if app.shutdown.is_announced() {
         Some("draining".to_owned())
     } else if app.hub.is_ready() {
         None
     } else {
-        Some(unready(&app.kafka_health))
+        Some(unready_reason(&app.kafka_health))
     };
     let health = &app.kafka_health;
     let kafka = if health.is_connected() {
@@ -88,7 +88,7 @@ async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) ->
 }
 
 /// Why streams are not served yet.
-fn unready(health: &KafkaHealth) -> String {
+fn unready_reason(health: &KafkaHealth) -> String {
     let waiting = "not every partition was read up to its end";
     let reason = match (health.fault(), health.is_connected()) {
         (Some(fault), false) => format!("Kafka cannot be read: {fault}"),
@@ -97,12 +97,12 @@ fn unready(health: &KafkaHealth) -> String {
         (None, false) => format!("Kafka has not answered yet, or {waiting}"),
     };
     let topics = health.topics();
-    let of_topics = topics
+    let topic_reasons = topics
         .iter()
-        .take(UNREADABLE_NAMED_MAX)
+        .take(REASON_TOPICS_MAX)
         .map(|(topic, trouble)| format!("topic {topic} {}", trouble.words()));
     std::iter::once(reason)
-        .chain(of_topics)
+        .chain(topic_reasons)
         .collect::<Vec<_>>()
         .join("; ")
 }
@@ -114,20 +114,20 @@ mod tests {
     use crate::telemetry::kafka_health::TopicTrouble;
 
     #[test]
-    fn the_reason_names_the_cause_and_topics_that_cannot_be_read() {
+    fn the_reason_names_the_cause_and_the_unavailable_topics() {
         let health = KafkaHealth::default();
         assert_eq!(
-            unready(&health),
+            unready_reason(&health),
             "Kafka has not answered yet, or not every partition was read up to its end"
         );
         health.report("k:1/bootstrap: Failed to resolve 'k:1'".to_owned());
         assert_eq!(
-            unready(&health),
+            unready_reason(&health),
             "Kafka cannot be read: k:1/bootstrap: Failed to resolve 'k:1'"
         );
         health.answered();
         health.set_topic(&Topic::from("a"), Some(TopicTrouble::NoLeader));
-        let reason = unready(&health);
+        let reason = unready_reason(&health);
         for part in [
             "Kafka answers",
             "Failed to resolve",
@@ -142,8 +142,8 @@ mod tests {
             );
         }
         assert_eq!(
-            unready(&health).matches("; topic ").count(),
-            UNREADABLE_NAMED_MAX
+            unready_reason(&health).matches("; topic ").count(),
+            REASON_TOPICS_MAX
         );
     }
 }

@@ -188,11 +188,13 @@ fn preferred_coding(accept_encoding: &str) -> ContentCoding {
         };
         of(coding).or_else(|| of("*")).map(|(_, weight)| weight)
     };
-    let (mut best, mut coding) = (0.0, ContentCoding::Identity);
+    let mut best = 0.0;
+    let mut coding = ContentCoding::Identity;
     for (candidate, name) in [(ContentCoding::Zstd, "zstd"), (ContentCoding::Gzip, "gzip")] {
         let weight = weight(name).unwrap_or(0.0);
         if weight > best {
-            (best, coding) = (weight, candidate);
+            best = weight;
+            coding = candidate;
         }
     }
     if weight("identity").is_none_or(|identity| identity <= best) {

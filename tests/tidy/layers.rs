@@ -1,4 +1,6 @@
-//! Who may name whom (ARCHITECTURE.md, layers): `http -> fanout <- kafka`, all three on the pure folders `event`, `cursor`, `stream`.
+//! The layers (ARCHITECTURE.md, "Layers"): `http -> delivery -> fanout <- kafka`, all of them on the
+//! pure folders `event`, `cursor`, `stream`. Cargo itself holds the crates in `crates/`: none of
+//! them depends on the program.
 
 use crate::source::{NamedPath, Source};
 
@@ -15,19 +17,18 @@ struct Never {
 }
 
 const ONLY: &[Only] = &[
-    // In tests of the embedded broker librdkafka is the client to please.
     Only {
         what: &[&["rdkafka"], &["kafka_topic_ids"]],
-        places: &["kafka", "dev_broker::**::tests"],
+        places: &["kafka"],
     },
-    // Tests of what is fetched from a URL answer it themselves.
+    // The tests of `stream` answer its requests themselves.
     Only {
         what: &[&["axum"], &["hyper"], &["hyper_util"]],
-        places: &["http", "server", "stream::**::tests"],
+        places: &["http", "problem", "stream::**::tests"],
     },
     Only {
-        what: &[&["crate", "dev_broker"]],
-        places: &["dev_broker", "cli", "dev", "main"],
+        what: &[&["dev_broker"], &["sample_events"]],
+        places: &["cli"],
     },
 ];
 
@@ -40,16 +41,39 @@ const NEVER: &[Never] = &[
             &["tokio_util"],
             &["crate", "kafka"],
             &["crate", "fanout"],
+            &["crate", "problem"],
+            &["crate", "delivery"],
             &["crate", "http"],
         ],
     },
     Never {
         places: &["fanout"],
-        what: &[&["crate", "http"], &["crate", "kafka"]],
+        what: &[
+            &["crate", "problem"],
+            &["crate", "delivery"],
+            &["crate", "http"],
+            &["crate", "kafka"],
+        ],
     },
     Never {
         places: &["kafka"],
-        what: &[&["crate", "http"]],
+        what: &[
+            &["crate", "problem"],
+            &["crate", "delivery"],
+            &["crate", "http"],
+        ],
+    },
+    Never {
+        places: &["problem"],
+        what: &[
+            &["crate", "delivery"],
+            &["crate", "http"],
+            &["crate", "kafka"],
+        ],
+    },
+    Never {
+        places: &["delivery"],
+        what: &[&["crate", "http"], &["crate", "kafka"]],
     },
     Never {
         places: &["http"],
@@ -60,7 +84,7 @@ const NEVER: &[Never] = &[
 /// Stream configuration is read from files and URLs here: the one place of the pure folders that does I/O.
 const NOT_PURE: &[&str] = &["stream::source", "stream::fetch"];
 
-/// Says every name in the file that its place may not use.
+/// Reports every name in the file that its place may not use.
 pub fn check(source: &Source) -> Vec<String> {
     if !source.file.starts_with("src/") {
         return Vec::new();
@@ -69,7 +93,7 @@ pub fn check(source: &Source) -> Vec<String> {
         .paths()
         .iter()
         .filter(|path| !is_allowed(path))
-        .map(|path| told(source, path))
+        .map(|path| finding(source, path))
         .collect()
 }
 
@@ -95,7 +119,8 @@ fn starts_with(segments: &[String], prefix: &[&str]) -> bool {
             .all(|(segment, wanted)| segment == wanted)
 }
 
-/// `http` holds `http` and all below it; `dev_broker::**::tests` holds modules named `tests` anywhere below `dev_broker`.
+/// `http` matches `http` and all below it. `stream::**::tests` matches modules named `tests`
+/// anywhere below `stream`.
 fn is_in(module: &[String], place: &str) -> bool {
     match place.split_once("::**::") {
         Some((above, name)) => is_in(module, above) && module.iter().any(|segment| segment == name),
@@ -103,7 +128,7 @@ fn is_in(module: &[String], place: &str) -> bool {
     }
 }
 
-fn told(source: &Source, path: &NamedPath) -> String {
+fn finding(source: &Source, path: &NamedPath) -> String {
     format!(
         "{}:{}: {} may not be named here",
         source.file,
@@ -122,40 +147,36 @@ mod tests {
     }
 
     fn refuses(file: &str, text: &str) {
-        let told = check(&Source::new(file, text));
-        assert_eq!(told.len(), 1, "{file}: {text}: {told:?}");
+        let findings = check(&Source::new(file, text));
+        assert_eq!(findings.len(), 1, "{file}: {text}: {findings:?}");
     }
 
     #[test]
-    fn rdkafka_is_named_in_kafka_alone() {
+    fn only_kafka_names_rdkafka() {
         accepts(
             "src/kafka/replay.rs",
             "use rdkafka::consumer::{BaseConsumer, Consumer};",
         );
-        accepts("src/dev_broker/tests.rs", "use rdkafka::ClientConfig;");
-        accepts(
-            "src/dev_broker/log.rs",
-            "mod tests { use rdkafka::ClientConfig; }",
-        );
-        refuses("src/dev_broker/log.rs", "use rdkafka::ClientConfig;");
         refuses("src/fanout/hub.rs", "fn f() -> rdkafka::Offset { g() }");
-        refuses("src/server.rs", "use rdkafka as client;");
+        refuses("src/server/mod.rs", "use rdkafka as client;");
         refuses(
             "src/fanout/hub.rs",
             "use kafka_topic_ids::TopicDescription;",
         );
         accepts(
-            "src/server.rs",
+            "src/server/mod.rs",
             "//! Not `rdkafka::Offset`.\nconst NAME: &str = \"rdkafka::x\";",
         );
     }
 
     #[test]
-    fn the_web_stack_is_named_in_http_and_server_alone() {
+    fn only_http_and_problem_name_the_web_stack() {
         accepts("src/http/stream.rs", "use axum::response::Response;");
-        accepts("src/server.rs", "use hyper_util::rt::TokioIo;");
+        accepts("src/problem.rs", "use axum::response::Response;");
         accepts("src/stream/source.rs", "mod tests { use axum::Router; }");
         refuses("src/stream/source.rs", "use axum::Router;");
+        refuses("src/delivery/sink.rs", "use axum::body::Body;");
+        refuses("src/server/mod.rs", "use hyper_util::rt::TokioIo;");
         refuses("src/fanout/feed.rs", "type Body = axum::body::Body;");
         refuses("src/cli.rs", "fn f() { ::hyper::body::Incoming::new() }");
     }
@@ -191,22 +212,29 @@ mod tests {
             "src/http/stream.rs",
             "fn f() { crate::kafka::offsets::look_up() }",
         );
+        refuses("src/fanout/hub.rs", "use crate::problem::Problem;");
+        refuses("src/fanout/hub.rs", "use crate::delivery::Sink;");
+        refuses("src/kafka/mod.rs", "use crate::delivery::Sink;");
+        refuses("src/problem.rs", "use crate::delivery::Sink;");
+        refuses("src/delivery/sink.rs", "use crate::http::App;");
+        refuses("src/delivery/sink.rs", "use crate::kafka::Replay;");
+        accepts(
+            "src/delivery/sink.rs",
+            "use crate::{fanout::Batch, problem::Problem};",
+        );
         accepts(
             "src/http/stream.rs",
-            "use super::problem::Problem; use http::StatusCode; use self::http::x; use crate::fanout::Hub;",
+            "use crate::problem::Problem; use http::StatusCode; use self::http::x; \
+             use crate::delivery::Sink; use crate::fanout::Hub;",
         );
         accepts("src/kafka/mod.rs", "mod tests { use super::http; }");
     }
 
     #[test]
-    fn the_embedded_broker_is_named_by_the_dev_command_alone() {
-        accepts("src/cli/dev.rs", "use crate::dev_broker::DevBroker;");
-        accepts("src/lib.rs", "pub mod dev_broker;");
-        refuses("src/server.rs", "use crate::dev_broker::DevBroker;");
+    fn only_the_command_line_names_the_embedded_broker() {
+        accepts("src/cli/dev.rs", "use dev_broker::DevBroker;");
+        refuses("src/server/mod.rs", "use dev_broker::DevBroker;");
+        refuses("src/kafka/mod.rs", "use sample_events::Samples;");
         accepts("src/main.rs", "fn main() { eventstreams::cli::run() }");
-        refuses(
-            "src/telemetry.rs",
-            "use eventstreams::dev_broker::DevBroker;",
-        );
     }
 }

@@ -29,13 +29,12 @@ fn decoded(coding: ContentCoding, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn checksums_are_added_and_taken_apart() {
-    let (a, b) = (
-        Bytes::from_static(b"one"),
-        Bytes::from_static(b"and another"),
-    );
-    let both = Checksum::of(&[a.clone(), b.clone()]);
-    let (a, b) = (Checksum::of(&[a]), Checksum::of(&[b]));
+fn checksums_are_combined_and_separated() {
+    let one = Bytes::from_static(b"one");
+    let other = Bytes::from_static(b"and another");
+    let both = Checksum::of(&[one.clone(), other.clone()]);
+    let a = Checksum::of(&[one]);
+    let b = Checksum::of(&[other]);
     assert_eq!(
         (
             a.then(b),
@@ -56,14 +55,15 @@ fn a_window_of_zstd_is_no_larger_than_every_decoder_allows() {
 /// What happens to a body.
 #[derive(Clone, Debug)]
 enum Step {
-    /// `WriteOutcome` alone.
+    /// It is written alone.
     Alone(Vec<u8>),
-    /// Comes aboard.
+    /// The client joins the group.
     Join,
-    /// `WriteOutcome` by the group.
+    /// The group writes it.
     Shared(Vec<u8>),
-    /// The group begins anew.
-    Anew,
+    /// The group's compressor restarts.
+    Restart,
+    /// The client leaves the group.
     Leave,
 }
 
@@ -78,20 +78,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => bytes().prop_map(Step::Alone),
         2 => Just(Step::Join),
         4 => bytes().prop_map(Step::Shared),
-        1 => Just(Step::Anew),
+        1 => Just(Step::Restart),
         1 => Just(Step::Leave),
     ];
     prop::collection::vec(step, 0..40)
 }
 
-/// Runs the steps for one client, and says what it has got and what it should read.
+/// Runs the steps for one client. Returns the body that it received, and what that must decode to.
 fn run(coding: ContentCoding, steps: Vec<Step>) -> (Vec<u8>, Vec<u8>) {
-    let (mut own, mut shared, mut joined) = (
-        Compressor::new(coding),
-        SharedCompressor::new(coding, &MemoryBudget::new(1 << 30)),
-        None,
-    );
-    let (mut wire, mut plain) = (own.head().to_vec(), Vec::new());
+    let mut own = Compressor::new(coding);
+    let mut shared = SharedCompressor::new(coding, &MemoryBudget::new(1 << 30));
+    let mut joined = None;
+    let mut wire = own.head().to_vec();
+    let mut plain = Vec::new();
     for step in steps {
         match step {
             Step::Alone(bytes) if joined.is_none() => {
@@ -114,7 +113,7 @@ fn run(coding: ContentCoding, steps: Vec<Step>) -> (Vec<u8>, Vec<u8>) {
                     wire.extend(written);
                 }
             }
-            Step::Anew => {
+            Step::Restart => {
                 let end = shared.restart();
                 if joined.is_some() {
                     wire.extend(end);
@@ -141,7 +140,7 @@ fn run(coding: ContentCoding, steps: Vec<Step>) -> (Vec<u8>, Vec<u8>) {
 
 proptest! {
     #[test]
-    fn whatever_happens_to_a_body_it_is_read_whole(steps in steps()) {
+    fn every_body_is_decoded_completely(steps in steps()) {
         for coding in [ContentCoding::Identity, ContentCoding::Gzip, ContentCoding::Zstd] {
             let (wire, plain) = run(coding, steps.clone());
             prop_assert!(decoded(coding, &wire) == plain, "{coding:?}");

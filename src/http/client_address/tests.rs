@@ -58,13 +58,13 @@ fn the_header_names_the_client() {
 }
 
 #[test]
-fn of_a_list_the_leftmost_counts() {
+fn the_leftmost_entry_of_a_list_is_the_client() {
     assert_eq!(client("192.0.2.1, 10.0.0.1", "", &[]), "192.0.2.1");
     assert_eq!(client(", 192.0.2.1:80,nobody", "", &[]), "192.0.2.1");
 }
 
 #[test]
-fn of_a_list_the_first_from_the_right_that_is_no_trusted_proxy_counts() {
+fn the_rightmost_entry_outside_trusted_proxies_is_the_client() {
     let trusted = ["10.0.0.0/8", "2001:db8::/32"];
     for (header, expected) in [
         ("198.51.100.9, 192.0.2.1, 10.0.0.1", "192.0.2.1"),
@@ -83,7 +83,7 @@ fn of_a_list_the_first_from_the_right_that_is_no_trusted_proxy_counts() {
 }
 
 #[test]
-fn several_headers_are_none_unless_trusted_proxies_tell_which_is_right() {
+fn several_headers_count_only_with_trusted_proxies() {
     let two = ["198.51.100.9", "192.0.2.1"];
     assert_eq!(client_of(&two, "", &[]), None);
     assert_eq!(
@@ -93,7 +93,7 @@ fn several_headers_are_none_unless_trusted_proxies_tell_which_is_right() {
 }
 
 #[test]
-fn a_header_that_cannot_be_read_counts_for_the_peer() {
+fn with_an_invalid_header_the_peer_is_the_client() {
     for header in [
         "nobody",
         "192.0.2.256",
@@ -121,7 +121,7 @@ fn without_a_header_there_is_no_address() {
 }
 
 #[test]
-fn a_peer_that_is_no_trusted_proxy_is_the_client_itself() {
+fn a_peer_outside_trusted_proxies_is_the_client() {
     let trusted = ["10.0.0.0/8"];
     assert_eq!(
         client("192.0.2.1", "198.51.100.7", &trusted),

@@ -71,18 +71,18 @@ impl Connection {
     ) -> Option<(TcpStream, HijackedStream)> {
         let unsent = socket.unsent();
         let hijacked = Arc::new(Mutex::new(None));
-        let (router, peer) = (self.router, self.peer);
+        let router = self.router;
+        let peer = self.peer;
         let result = Arc::clone(&hijacked);
         let first = Mutex::new(None);
         let service = service_fn(move |request| {
             // hyper times the heads that follow. A response may take longer than that.
             first.lock().get_or_insert_with(|| requests.open());
-            let (router, unsent) = (router.clone(), unsent.clone());
             Box::pin(hijack::answer(
-                router,
+                router.clone(),
                 peer,
                 request,
-                unsent,
+                unsent.clone(),
                 Arc::clone(&result),
             ))
         });
@@ -110,10 +110,13 @@ impl Connection {
         requests: OpenRequests,
         idle: impl Future<Output = ()>,
     ) {
-        let (router, peer, slot) = (self.router, self.peer, self.slot);
+        let router = self.router;
+        let peer = self.peer;
+        let slot = self.slot;
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            let (router, share) = (router.clone(), slot.another_share(peer.ip()));
+            let router = router.clone();
+            let share = slot.another_share(peer.ip());
             async move {
                 match share {
                     Err(max) => {

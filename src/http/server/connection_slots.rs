@@ -89,10 +89,11 @@ impl ConnectionSlots {
     /// # Errors
     /// The limit of the address, when it is reached.
     pub(super) fn take(&self, free: FreeSlot, peer: IpAddr) -> Result<ConnectionSlot, usize> {
-        let share = self.addresses.share(peer).inspect_err(|_| {
-            self.refused.inc();
-        })?;
-        self.open.inc();
+        let share = self
+            .addresses
+            .share(peer)
+            .inspect_err(|_| self.refused.increment(1))?;
+        self.open.increment(1);
         Ok(ConnectionSlot {
             open: self.open.clone(),
             share,
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_proxies_have_no_limit_and_nothing_is_remembered() {
+    fn trusted_proxies_have_no_limit_and_are_not_counted() {
         let bounded = slots(Some(1), &["10.0.0.0/8"]);
         let all: Vec<_> = (0..5)
             .map(|_| take(&bounded, "10.1.2.3").expect("trusted"))

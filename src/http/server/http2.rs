@@ -37,7 +37,8 @@ impl StreamExecutor {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
-        let (reset, open) = (CancellationToken::new(), self.requests.open());
+        let reset = CancellationToken::new();
+        let open = self.requests.open();
         let stream = SCOPE.scope(
             Scope {
                 reset: reset.clone(),

@@ -149,7 +149,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 /// Refuses a connection over the limit of its address, without waiting for a request.
 fn refuse(socket: &TcpStream, max: usize) {
     let problem = Problem::ConnectionLimit(max);
-    let (status, body) = (problem.kind().status, problem.body().to_string());
+    let status = problem.kind().status;
+    let body = problem.body().to_string();
     let head = format!(
         "HTTP/1.1 {status}\r\n\
          content-type: application/problem+json\r\n\

@@ -1,4 +1,4 @@
-//! The open requests of a connection, and how long there was none.
+//! The open requests of a connection, and for how long there was none.
 
 use std::time::Duration;
 
@@ -78,7 +78,8 @@ mod tests {
     async fn the_clock_runs_while_no_request_is_open() {
         let requests = OpenRequests::default();
         let started = tokio::time::Instant::now();
-        let (first, second) = (requests.open(), requests.open());
+        let first = requests.open();
+        let second = requests.open();
         let ends = async {
             sleep(TIME * 2).await;
             drop(first);

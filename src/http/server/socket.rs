@@ -1,5 +1,4 @@
-//! A client's socket: what hyper reads and writes until a stream begins, with writes that have to
-//! make progress.
+//! A client's socket, as hyper reads and writes it until a stream begins. Writes must make progress.
 
 use std::io;
 use std::pin::Pin;
@@ -16,12 +15,12 @@ use tokio::time::Sleep;
 
 use crate::limits;
 
-/// See the module. A write that makes no progress for `write_timeout` fails with
+/// The socket of a connection. A write that makes no progress for `write_timeout` fails with
 /// [`io::ErrorKind::TimedOut`].
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
-    /// What was read already, to be read first.
+    /// Bytes that were read already. They are read again first.
     first: Bytes,
     write_timeout: Duration,
     /// Runs while the kernel takes nothing.
@@ -29,13 +28,12 @@ pub struct Socket {
     unsent: Unsent,
 }
 
-/// Whether the kernel has not taken all that was to be written: what remains is still in hyper's
-/// buffer.
+/// Whether the kernel did not take all of the last write. The rest is still in hyper's buffer.
 #[derive(Clone, Debug, Default)]
 pub struct Unsent(Arc<AtomicBool>);
 
 impl Unsent {
-    /// Whether something was left of the last write.
+    /// Whether a part of the last write is left.
     #[must_use]
     pub fn is_some(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -58,16 +56,16 @@ impl Socket {
         }
     }
 
-    /// Whether something was left of the last write.
+    /// A handle that shows whether a part of the last write is left.
     #[must_use]
     pub fn unsent(&self) -> Unsent {
         self.unsent.clone()
     }
 
-    /// Whether the first bytes of the other side are these. Whoever reads next gets them again.
+    /// Whether the first bytes of the other side are these. The next read gets them again.
     ///
     /// # Errors
-    /// Those of the socket.
+    /// Errors of the socket.
     pub async fn begins_with(&mut self, expected: &[u8]) -> io::Result<bool> {
         let mut first = Vec::new();
         while first.len() < expected.len() && expected.starts_with(&first) {
@@ -81,9 +79,9 @@ impl Socket {
                 break;
             }
         }
-        let is_it = first == expected;
+        let begins = first == expected;
         self.first = first.into();
-        Ok(is_it)
+        Ok(begins)
     }
 
     /// The socket itself.
@@ -113,13 +111,12 @@ impl Socket {
 }
 
 fn set_options(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
-    // An event is to leave at once, not to wait for the next.
+    // Each event is sent at once and does not wait for the next.
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES)?;
-    // What the send buffer takes waits for nobody in the program: that the other side takes it, or
-    // is there at all, the kernel has to watch. A quiet stream would never fill the buffer of a
-    // client that is gone without a word.
+    // A client may vanish without a packet. A quiet stream never fills its send buffer, so no write
+    // in the program would time out: the kernel has to.
     socket.set_tcp_user_timeout(Some(write_timeout))
 }
 
@@ -190,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_byte_that_waits_costs_nothing() {
+    async fn waiting_after_one_byte_costs_nothing() {
         let (mut client, mut socket) = pair().await;
         client.write_all(b"P").await.expect("it is written");
         let mut first = pin!(socket.begins_with(b"PRI "));
@@ -204,11 +201,11 @@ mod tests {
                 .await
                 .is_err()
         );
-        assert!(polls < 10, "looked at {polls} times in a minute");
+        assert!(polls < 10, "polled {polls} times in a minute");
     }
 
     #[tokio::test]
-    async fn first_bytes_are_read_again_whatever_they_are() {
+    async fn first_bytes_are_read_again() {
         for (sent, expected) in [
             ("PRI * HTTP/2.0", true),
             ("PRO", false),
