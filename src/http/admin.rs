@@ -44,8 +44,8 @@ struct ReadyQuery {
     verbose: Option<String>,
 }
 
-/// Whether streams are served, and why not. The state of Kafka is for information: it does not matter
-/// here once streams are served.
+/// Whether streams are served, and why not. The state of Kafka is for information: it does not
+/// matter here once streams are served.
 async fn readyz(State(app): State<Arc<App>>, Query(query): Query<ReadyQuery>) -> Response {
     let reason = if app.shutdown.is_announced() {
         Some("draining".to_owned())

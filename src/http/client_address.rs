@@ -107,8 +107,8 @@ impl ClientAddresses {
                     tracing::warn!(
                         header,
                         value,
-                        "the header with the client's address has no IP address: such requests count \
-                         for the peer that sends them; this is logged once"
+                        "the header with the client's address has no IP address: such requests \
+                         count for the peer that sends them; this is logged once"
                     );
                 }
                 Some(network_of(peer))

@@ -42,7 +42,8 @@ pub(super) fn weighted(list: &str) -> impl DoubleEndedIterator<Item = (&str, f32
         })
 }
 
-/// All lines of a list header as one list (RFC 9110, section 5.3), without lines that are not ASCII.
+/// All lines of a list header as one list (RFC 9110, section 5.3), without lines that are not
+/// ASCII.
 fn list(headers: &HeaderMap, name: HeaderName) -> String {
     headers
         .get_all(name)

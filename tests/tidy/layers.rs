@@ -1,10 +1,11 @@
-//! The layers (ARCHITECTURE.md, "Layers"): `http -> delivery -> fanout <- kafka`, all of them on the
-//! pure folders `event`, `cursor`, `stream`. Cargo itself holds the crates in `crates/`: none of
-//! them depends on the program.
+//! The layers (ARCHITECTURE.md, "Layers"): `http -> delivery -> fanout <- kafka`, all of them on
+//! the pure folders `event`, `cursor`, `stream`. Cargo itself holds the crates in `crates/`: none
+//! of them depends on the program.
 
 use crate::source::{NamedPath, Source};
 
-/// "Only these places may name it", for crates (`["rdkafka"]`) and for the crate's own modules (`["crate", "kafka"]`).
+/// "Only these places may name it", for crates (`["rdkafka"]`) and for the crate's own modules
+/// (`["crate", "kafka"]`).
 struct Only {
     what: &'static [&'static [&'static str]],
     places: &'static [&'static str],
@@ -81,7 +82,8 @@ const NEVER: &[Never] = &[
     },
 ];
 
-/// Stream configuration is read from files and URLs here: the one place of the pure folders that does I/O.
+/// Stream configuration is read from files and URLs here: the one place of the pure folders that
+/// does I/O.
 const NOT_PURE: &[&str] = &["stream::source", "stream::fetch"];
 
 /// Reports every name in the file that its place may not use.

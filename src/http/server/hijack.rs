@@ -4,14 +4,14 @@
 //! and a membership in a write group, and not a connection of hyper. hyper has no API for this (its
 //! `upgrade` serves status 101 only), so it goes like this:
 //!
-//! 1. The listener puts a [`Hijack`] into the extensions of each request that can be taken over
+//! 1. The connection puts a [`Hijack`] into the extensions of each request that can be taken over
 //!    ([`answer`]).
 //! 2. The handler starts a stream and leaves it in the slot ([`Hijack::take`]). Its response has an
 //!    empty body.
 //! 3. [`answer`] finds the stream and returns [`SocketTaken`] to hyper, as an error. hyper stops
 //!    and writes nothing.
-//! 4. The listener takes the socket out of hyper's connection. [`HijackedStream::into_task`] writes
-//!    the head of the response and then the stream on it.
+//! 4. The connection takes the socket out of hyper's connection. [`HijackedStream::into_task`]
+//!    writes the head of the response and then the stream on it.
 //!
 //! Everything else stays a [`super::body`] that hyper writes, with the same task: HTTP/2, HTTP/1.0,
 //! and a request behind a response that its client has not read.

@@ -1,4 +1,5 @@
-//! A client's socket, as hyper reads and writes it until a stream begins. Writes must make progress.
+//! A client's socket, as hyper reads and writes it until a stream begins. Writes must make
+//! progress.
 
 use std::io;
 use std::pin::Pin;
