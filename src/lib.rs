@@ -12,8 +12,8 @@
 //! * [`delivery`]: takes a subscription and writes its stream to a client.
 //! * [`http`]: routes, headers, limits, connections.
 //! * [`problem`]: every error before the first byte of a stream.
-//! * [`cli`]: the command line. [`server`] wires one server, [`reload`] reads its configuration
-//!   again while it runs, [`shutdown`] announces and begins its end.
+//! * [`cli`]: the command line, which `main` runs. [`server`] wires one server, [`reload`] reads
+//!   its configuration again while it runs, [`shutdown`] announces and begins its end.
 //! * [`telemetry`]: logs, metrics, traces, and the health of Kafka.
 //! * [`memory`]: the budget of the memory that clients cause.
 //! * [`limits`]: bounds that are not in the configuration, with their reasons.
