@@ -110,7 +110,7 @@ fn with_an_invalid_header_the_peer_is_the_client() {
     let binary = addresses(&[])
         .client(&headers(&[b"\xff\xfe"]), PEER)
         .expect("the peer");
-    assert_eq!(binary, unit(PEER));
+    assert_eq!(binary, network_of(PEER));
 }
 
 #[test]
