@@ -79,8 +79,8 @@ pub enum Problem {
     },
     /// 404 `not_found`: the path of a stream without a name.
     #[error(
-        "The name of a stream is missing after /v2/stream/. The streams are listed at /?doc, for \
-         programs at /?spec."
+        "The name of a stream is missing after /v2/stream/. See /?doc for the list of streams, or \
+         /?spec for programs."
     )]
     StreamMissing,
     /// 429 `too_many_streams`, with Retry-After: more streams in one request than the operator
