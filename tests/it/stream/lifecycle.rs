@@ -52,7 +52,9 @@ on_both_brokers!(
     async fn preflight_requests_and_other_methods_get_no_stream(cluster: Cluster) {
         let topic = unique("eqiad.methods");
         cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("methods", &[&topic]);
+        let settings = Settings::default()
+            .stream("methods", &[&topic])
+            .key("client_ip_connection_limit", "1");
         let server = TestServer::start(&cluster, &settings).await;
         let preflight = Request::new("OPTIONS", "/v2/stream/methods")
             .header("Origin", "https://example.org")
