@@ -139,6 +139,13 @@ pub struct LogAnswer {
     pub last: Option<TimestampMs>,
 }
 
+impl LogAnswer {
+    /// Whether all records were deleted, or none could be read.
+    fn is_emptied(&self) -> bool {
+        self.low.0 > 0 && self.last.is_none()
+    }
+}
+
 /// The first record at or after a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundByTime {
@@ -279,6 +286,16 @@ fn by_time(time: TimestampMs, answer: &LogAnswer, live: Position) -> Decision {
             }
         }
         Some(found) => Decision::at(found.offset, time),
+        // The log has no record, and what was read of it was of that time, or is not known.
+        None if answer.is_emptied()
+            && (live.timestamp >= time || live.timestamp == TimestampMs(0)) =>
+        {
+            let moved = Some((Requested::Time(time), MovedReason::BelowLogStart));
+            Decision {
+                moved,
+                ..Decision::live(live)
+            }
+        }
         // Every record below the log's end is earlier, even those that are not read here yet.
         None => match answer.last {
             Some(timestamp) if answer.high > live.next => Decision::at(answer.high, timestamp),

@@ -257,6 +257,22 @@ fn a_time_before_deleted_records_gives_a_notice() {
 }
 
 #[test]
+fn a_time_whose_records_were_all_deleted_is_live_and_told() {
+    let asked = Requested::Time(TimestampMs(5_000));
+    let told = Some((asked, MovedReason::BelowLogStart));
+    let unknown = Position {
+        timestamp: TimestampMs(0),
+        ..LIVE
+    };
+    for live in [LIVE, unknown] {
+        let decision = decide(Target::Time(TimestampMs(5_000)), &answer(), live);
+        assert_eq!((decision.position, decision.moved), (live, told));
+    }
+    let later = decide(Target::Time(TimestampMs(5_001)), &answer(), LIVE);
+    assert_eq!(later.moved, None, "all that was read was earlier");
+}
+
+#[test]
 fn a_time_after_every_record_is_live() {
     assert_eq!(
         decide(Target::Time(TimestampMs(9_999)), &answer(), LIVE).position,
