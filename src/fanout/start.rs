@@ -193,7 +193,11 @@ impl<'a> Wishes<'a> {
         Self {
             entries,
             earliest,
-            otherwise: since.map_or(RequestedPosition::Live, RequestedPosition::Timestamp),
+            // Nothing is as late, apart from records of the future. The time of an id is another
+            // matter: it is a record's, whose producer's clock may be ahead of this machine's.
+            otherwise: since
+                .filter(|time| *time < TimestampMs::now())
+                .map_or(RequestedPosition::Live, RequestedPosition::Timestamp),
         }
     }
 
@@ -235,11 +239,10 @@ async fn resolve_slot(
     asked: RequestedPosition,
 ) -> Result<Decision, UpstreamUnavailable> {
     let live = slot.position;
-    let target = match Target::new(asked, slot.partition.log_id) {
-        _ if slot.retired => Target::Live,
-        // Nothing is as late, but for records that claim to be of the future.
-        Target::Time(time) if time >= TimestampMs::now() => Target::Live,
-        target => target,
+    let target = if slot.retired {
+        Target::Live
+    } else {
+        Target::new(asked, slot.partition.log_id)
     };
     if let Target::Offset {
         next,

@@ -323,3 +323,19 @@ async fn in_memory_an_offset_without_a_log_counts_where_the_record_before_agrees
         "no record lies before it"
     );
 }
+
+/// The clock of a producer may be ahead of this machine's.
+#[tokio::test]
+async fn an_id_of_another_cluster_loses_nothing_if_its_time_is_ahead() {
+    let ahead = TimestampMs::now().0 + 60_000;
+    let log = log(0, 0, &[TIME, ahead, ahead + 1, ahead + 1]);
+    let hub = hub(std::slice::from_ref(&log));
+    let position = RequestedPosition::Both {
+        next: Offset(700),
+        timestamp: TimestampMs(ahead),
+        log: Some(LogId::new("another cluster", TopicIdentity::Id([9; 16]))),
+    };
+    let started = subscribe(&hub, asked(Some(position))).await;
+    let mut subscription = started.expect("it begins").subscription;
+    assert_eq!(drain(&mut subscription).await, events(1..4));
+}
