@@ -1,23 +1,36 @@
-//! The oracle: seeded runs in which publishers, servers and subscribers do what they please, judged by the log itself.
+//! The oracle: seeded runs in which publishers, servers and subscribers do what they please, judged
+//! by what was written.
 //!
-//! While records come in bursts of one millisecond, some of them no events and some of redacted pages, some in transactions and some
-//! aborted, dozens of subscribers of
-//! different streams are cut at random bytes, come back with their last complete id, lag on purpose, start with `since` or live, and
-//! change between the servers of a cluster, which are stopped and started meanwhile, or between two clusters whose offsets differ. What
-//! a subscriber was sent must be the log from its start on: on one cluster each event once and in order, on two clusters none missing.
+//! Records come in bursts of one millisecond. Some are no events, some are of redacted pages, some
+//! are in transactions, some of these are aborted. Meanwhile each run has some of these troubles:
+//! transactions stay open, and logs lose their oldest records, all but the newest of each key,
+//! their newest, or all.
 //!
-//! `cargo test` plays a few short runs of fixed seeds and a random one. What happens when is up to the machine, but everybody's plans
-//! hang on the seed:
+//! Dozens of clients of different streams are cut at random bytes, come back with their last
+//! complete id, lag on purpose, start with `since` or live, and change between the servers of a
+//! cluster, which are stopped and started meanwhile, or between two clusters with different
+//! offsets. On one cluster a client must receive what was written from its start on, each event
+//! once and in order; on two clusters no event may be missing. Only what a log has lost may be
+//! missing, and only after a notice.
+//!
+//! `cargo test` plays a few short runs of fixed seeds and a random one. What happens when is up to
+//! the machine, but everybody's plans hang on the seed:
 //!
 //! * `SEED=7 cargo test --test it oracle::embedded` plays one run again;
-//! * `ORACLE_RUNS=500 cargo test --release --test it oracle::embedded -- --nocapture` plays many, from a random seed on.
+//! * `ORACLE_RUNS=500 cargo test --release --test it oracle::embedded -- --nocapture` plays many,
+//!   from a random seed on.
 //!
-//! Its parts: `publish` makes records, `subscribe` is what a subscriber does, `verdict` holds what it got against the logs.
+//! Its parts: `publish` writes records, `trouble` does things to logs, and both enter this in the
+//! `ledger`. `subscribe` is what a client does, `verdict` compares what it received with the
+//! ledger.
 
+mod ledger;
 mod publish;
 mod subscribe;
+mod trouble;
 mod verdict;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,18 +38,19 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::support::admin::{Cluster, unique};
+use crate::support::brokers::FaultyCluster;
 use crate::support::server::{Settings, TestServer};
 
 use publish::Publisher;
 use subscribe::{Plan, World, subscribe};
-use verdict::Logs;
+use trouble::Trouble;
 
 /// Topics of a run: each of two streams in both datacenters, two partitions each.
 const STREAMS: [&str; 2] = ["edits", "moves"];
 const PARTITIONS: i32 = 2;
 
-/// Plays the runs that the environment asks for, or some.
-async fn play_runs(clusters: &[Cluster]) {
+/// Plays the runs that the environment asks for, or some. In each, some of the troubles happen.
+async fn play_runs(clusters: &[Cluster], mut faulty: Option<&mut FaultyCluster>, all: &[Trouble]) {
     let variable = |name: &str| {
         std::env::var(name)
             .ok()
@@ -51,7 +65,7 @@ async fn play_runs(clusters: &[Cluster]) {
     let mut events = 0;
     for seed in &seeds {
         let said = SaySeed(*seed);
-        events += play(clusters, *seed).await;
+        events += play(clusters, faulty.as_deref_mut(), all, *seed).await;
         drop(said);
     }
     println!(
@@ -73,68 +87,102 @@ impl Drop for SaySeed {
 }
 
 /// Plays one run, and returns how many events were judged.
-async fn play(clusters: &[Cluster], seed: u64) -> usize {
+async fn play(
+    clusters: &[Cluster],
+    mut faulty: Option<&mut FaultyCluster>,
+    all: &[Trouble],
+    seed: u64,
+) -> usize {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    let topics: Vec<[String; 2]> = STREAMS
-        .iter()
-        .map(|stream| {
-            [
-                unique(&format!("eqiad.{stream}")),
-                unique(&format!("codfw.{stream}")),
-            ]
-        })
-        .collect();
-    let mut publisher =
-        Publisher::new(clusters, topics.concat(), ChaCha8Rng::from_rng(&mut dice)).await;
-    let acknowledged = publisher.publish(40, |_| ()).await;
-    let settings = settings(&topics, &mut dice);
-    let mut servers = Vec::new();
-    for number in 0..2 {
-        let cluster = number % clusters.len();
-        servers.push((
-            cluster,
-            TestServer::start(&clusters[cluster], &settings).await,
-        ));
-    }
-    let addresses = |servers: &[(usize, TestServer)]| {
-        servers
-            .iter()
-            .map(|(cluster, server)| (*cluster, server.address))
-            .collect()
+    let name = |stream: &&str| {
+        ["eqiad", "codfw"].map(|datacenter| unique(&format!("{datacenter}.{stream}")))
     };
-    let world = Arc::new(World::new(addresses(&servers), acknowledged));
+    let topics: Vec<[String; 2]> = STREAMS.iter().map(name).collect();
+    let troubles: Vec<Trouble> = (all.iter().copied())
+        .filter(|_| dice.random_range(0..2) == 0)
+        .collect();
+    let own_dice = ChaCha8Rng::from_rng(&mut dice);
+    let mut publisher = Publisher::new(clusters, topics.concat(), &troubles, own_dice).await;
+    let acknowledged = publisher.publish(40, |_| ()).await;
+    let mut servers = Servers::start(clusters, settings(&topics, &mut dice)).await;
+    let world = Arc::new(World::new(servers.addresses(), acknowledged));
     let mut subscribers = Vec::new();
     for _ in 0..dice.random_range(24..37) {
         let plan = Plan::new(&topics, ChaCha8Rng::from_rng(&mut dice));
         subscribers.push(tokio::spawn(subscribe(plan, Arc::clone(&world))));
     }
+    let mut was_cut = false;
     for _ in 0..dice.random_range(8..16) {
         let count = dice.random_range(5..60);
         world.set_acknowledged(
             publisher
-                .publish(count, |counts| world.set_sent(counts.clone()))
+                .publish(count, |counts| world.set_sent(counts))
                 .await,
         );
         tokio::time::sleep(Duration::from_millis(dice.random_range(0..60))).await;
-        if dice.random_range(0..5) == 0 {
-            let number = dice.random_range(0..servers.len());
-            let (cluster, old) = servers.swap_remove(number);
-            old.stop().await;
-            servers.push((
-                cluster,
-                TestServer::start(&clusters[cluster], &settings).await,
-            ));
-            world.set_servers(addresses(&servers));
+        if !troubles.is_empty() && dice.random_range(0..3) == 0 {
+            let trouble = troubles[dice.random_range(0..troubles.len())];
+            let sending = |counts| world.set_sent(counts);
+            publisher
+                .trouble(trouble, faulty.as_deref_mut(), sending)
+                .await;
+            world.set_acknowledged(publisher.acknowledged());
+            was_cut |= trouble == Trouble::Cut;
+        }
+        // A server that starts after a log was cut cannot know what is gone (ARCHITECTURE.md, "A
+        // client that comes back").
+        if dice.random_range(0..5) == 0 && !was_cut {
+            servers.restart(dice.random_range(0..2)).await;
+            world.set_servers(servers.addresses());
         }
     }
-    let logs = Arc::new(Logs::read(clusters, &topics.concat()).await);
-    world.finish(Arc::clone(&logs));
+    publisher.finish(|counts| world.set_sent(counts)).await;
+    let ledger = Arc::new(publisher.into_ledger());
+    world.finish(Arc::clone(&ledger));
     let mut events = 0;
     for subscriber in subscribers {
         let account = subscriber.await.expect("a subscriber does not panic");
-        events += logs.judge(&account);
+        events += ledger.judge(&account);
     }
     events
+}
+
+/// Two servers, on one cluster or on two.
+struct Servers {
+    clusters: Vec<Cluster>,
+    settings: Settings,
+    running: Vec<(usize, TestServer)>,
+}
+
+impl Servers {
+    async fn start(clusters: &[Cluster], settings: Settings) -> Self {
+        let mut running = Vec::new();
+        for number in 0..2 {
+            let cluster = number % clusters.len();
+            let server = TestServer::start(&clusters[cluster], &settings).await;
+            running.push((cluster, server));
+        }
+        Self {
+            clusters: clusters.to_vec(),
+            settings,
+            running,
+        }
+    }
+
+    async fn restart(&mut self, number: usize) {
+        let (cluster, old) = self.running.swap_remove(number);
+        old.stop().await;
+        let server = TestServer::start(&self.clusters[cluster], &self.settings).await;
+        self.running.push((cluster, server));
+    }
+
+    /// Of each server the number of its cluster, and its address.
+    fn addresses(&self) -> Vec<(usize, SocketAddr)> {
+        self.running
+            .iter()
+            .map(|(cluster, server)| (*cluster, server.address))
+            .collect()
+    }
 }
 
 /// Memory and feeds as small as they can be, so that handoffs happen.
@@ -158,10 +206,17 @@ fn settings(topics: &[[String; 2]], dice: &mut ChaCha8Rng) -> Settings {
 
 on_both_brokers! {
     async fn on_one_cluster_every_subscriber_gets_the_log_once_and_in_order(cluster: Cluster) {
-        play_runs(&[cluster]).await;
+        let troubles = [Trouble::Held, Trouble::Deleted, Trouble::Compacted, Trouble::Recreated];
+        play_runs(&[cluster], None, &troubles).await;
     }
 
     async fn on_two_clusters_no_subscriber_misses_an_event(first: Cluster, second: Cluster) {
-        play_runs(&[first, second]).await;
+        let troubles = [Trouble::Held, Trouble::Deleted, Trouble::Compacted];
+        play_runs(&[first, second], None, &troubles).await;
+    }
+
+    async fn a_log_that_loses_its_end_goes_on_at_the_cut(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
+        play_runs(&[cluster], Some(&mut faulty), &[Trouble::Cut, Trouble::Deleted]).await;
     }
 }
