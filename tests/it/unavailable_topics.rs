@@ -224,6 +224,31 @@ on_both_brokers!(
         );
     }
 
+    /// What is no longer in Kafka cannot be compared with what was read.
+    async fn a_log_whose_records_were_deleted_is_not_a_cut_log(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
+        let (emptied, cut) = (unique("eqiad.emptied"), unique("eqiad.cut"));
+        let settings = settings().stream("both", &[&emptied, &cut]);
+        for topic in [&emptied, &cut] {
+            cluster.create_topic(topic, 1).await;
+        }
+        let server = TestServer::start(&cluster, &settings).await;
+        let mut both = Request::get("/v2/stream/both").subscribe(server.address).await;
+        for n in 0..5 {
+            cluster.produce(record(&emptied, 0, now_ms(), n)).await;
+            cluster.produce(record(&cut, 0, now_ms(), n)).await;
+        }
+        both.events(10).await;
+        cluster.delete_records(&emptied, 0, 5).await;
+        // While the server looks into this, it looks at all logs.
+        faulty.truncate_log(&cut, 0, 2).await;
+        both.comment(&format!("topic={cut}")).await;
+        cluster.produce(record(&emptied, 0, now_ms(), 100)).await;
+        assert_eq!(numbers(&both.events(1).await), [100]);
+        let of_emptied = both.comments.iter().find(|comment| comment.contains(&emptied));
+        assert_eq!(of_emptied, None);
+    }
+
     /// Rights granted later do not make a topic new.
     async fn a_topic_that_becomes_visible_starts_at_its_end(cluster: Cluster) {
         let (there, hidden) = (unique("eqiad.there"), unique("eqiad.hidden"));

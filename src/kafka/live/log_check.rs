@@ -132,7 +132,7 @@ impl LogChecker {
         let is_stuck = known.last_check.is_stuck(read, high);
         if high < read {
             if known.last_check.shorter_for(high) >= SHORTER_FOR {
-                return self.find_cut(known, high, prober);
+                return self.find_cut(known, low.unwrap_or(Offset(0)), high, prober);
             }
             self.put_in_doubt();
             return Verdict::Unsettled;
@@ -142,7 +142,7 @@ impl LogChecker {
             Some(low) if low > read => Verdict::ReadAgain { low },
             _ if known.last_check.has_no_progress() => Verdict::Unread,
             _ if is_stuck => self.check_stuck(&partition, high, prober),
-            Some(_) => self.check_doubtful(known, high, prober),
+            Some(low) => self.check_doubtful(known, low, high, prober),
             None => Verdict::Intact,
         }
     }
@@ -183,27 +183,39 @@ impl LogChecker {
     fn check_doubtful(
         &self,
         known: &KnownPartition,
+        low: Offset,
         high: Offset,
         prober: &mut RangeReader,
     ) -> Verdict {
-        match compare(&known.partition, high, 1, prober) {
-            Some(Agreement::Nowhere) => self.find_cut(known, high, prober),
+        match compare(&known.partition, low, high, 1, prober) {
+            // A record that has come since Kafka gave `high` is no sign of a cut.
+            Some(Agreement::Nowhere) if known.partition.end().next > high => {
+                self.put_in_doubt();
+                Verdict::Intact
+            }
+            Some(Agreement::Nowhere) => self.find_cut(known, low, high, prober),
             // Without a record in memory nothing can be compared.
             Some(Agreement::UpTo(_)) | None => Verdict::ReadAgain { low: Offset(0) },
         }
     }
 
     /// Where the log in memory and the log in Kafka begin to differ.
-    fn find_cut(&self, known: &KnownPartition, high: Offset, prober: &mut RangeReader) -> Verdict {
+    fn find_cut(
+        &self,
+        known: &KnownPartition,
+        low: Offset,
+        high: Offset,
+        prober: &mut RangeReader,
+    ) -> Verdict {
         // The log of a recreated topic is another log, and no part of the old one.
         if !self.is_same_topic(known) {
             self.put_in_doubt();
             return Verdict::Intact;
         }
         let partition = &*known.partition;
-        let mut agreement = compare(partition, high, COMPARED_RECORDS, prober);
+        let mut agreement = compare(partition, low, high, COMPARED_RECORDS, prober);
         if agreement == Some(Agreement::Nowhere) {
-            agreement = compare(partition, high, usize::MAX, prober);
+            agreement = compare(partition, low, high, usize::MAX, prober);
         }
         let cut = match agreement {
             Some(Agreement::UpTo(cut)) => cut,
@@ -285,15 +297,17 @@ enum Agreement {
     Nowhere,
 }
 
-/// Compares Kafka's log with the newest `count` records in memory. `None` when there are none, or
-/// the log cannot be read now.
+/// Compares Kafka's log with the newest `count` records in memory that it has not deleted: those
+/// from `low` on. `None` when there are none, or the log cannot be read now.
 fn compare(
     partition: &HubPartition,
+    low: Offset,
     high: Offset,
     count: usize,
     prober: &mut RangeReader,
 ) -> Option<Agreement> {
-    let kept = partition.newest(count);
+    let mut kept = partition.newest(count);
+    kept.retain(|entry| entry.offset >= low);
     let from = kept.first()?.offset;
     if from >= high {
         return Some(Agreement::Nowhere);
