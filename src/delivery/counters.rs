@@ -105,12 +105,11 @@ impl DeliveryCounters {
                 known.bytes.increment(delivered.bytes * known.subscribers);
             }
         }
-        match payload.live {
-            Some(timestamp) => self.observe_delay(timestamp),
-            None => {
-                let events = totals.events * self.subscribers;
-                self.metrics.events_caught_up.increment(events);
-            }
+        if let Some(timestamp) = payload.live {
+            self.observe_delay(timestamp);
+        } else {
+            let events = totals.events * self.subscribers;
+            self.metrics.events_caught_up.increment(events);
         }
         totals
     }

@@ -9,7 +9,7 @@ use super::stream_limit::StreamPermit;
 use crate::memory::Held;
 use crate::stream::{Stream, StreamName};
 use crate::telemetry::metrics::{Metrics, ReasonLabel, StreamLabel};
-use crate::telemetry::traces::{SpanSlot, StreamSummary};
+use crate::telemetry::traces::{RequestSpan, StreamSummary};
 
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct StreamClient {
     pub address: Option<IpAddr>,
     /// The stream's permit.
     pub permit: StreamPermit,
+    /// The span of the client's request, which lasts until the stream ends; `None` without traces.
+    pub span: Option<RequestSpan>,
 }
 
 /// Counts a stream while it lives. Dropped, it records how the stream ended.
@@ -65,8 +67,6 @@ pub struct StreamGuard {
     started: Instant,
     totals: DeliveryTotals,
     reason: CloseReason,
-    /// The request's span; empty without traces.
-    span: SpanSlot,
     _held: Held,
 }
 
@@ -94,15 +94,8 @@ impl StreamGuard {
             started: Instant::now(),
             totals: DeliveryTotals::default(),
             reason: CloseReason::ClientGone,
-            span: SpanSlot::default(),
             _held: held,
         }
-    }
-
-    /// The slot for the request's span, which ends with the stream.
-    #[must_use]
-    pub fn span(&self) -> SpanSlot {
-        Arc::clone(&self.span)
     }
 
     /// The streams that the request named.
@@ -136,8 +129,8 @@ impl Drop for StreamGuard {
             .map(|stream| stream.name.as_str())
             .collect();
         let DeliveryTotals { events, bytes } = self.totals;
-        if let Some(span) = self.span.lock().take() {
-            span.stream_ended(StreamSummary {
+        if let Some(span) = &self.client.span {
+            span.record_stream(StreamSummary {
                 streams: &names,
                 reason,
                 events,

@@ -61,12 +61,6 @@ impl StreamOutput {
         &self.delivery
     }
 
-    /// The stream's metrics, span and log line.
-    #[must_use]
-    pub fn guard(&self) -> &StreamGuard {
-        &self.guard
-    }
-
     /// The bytes before the first event.
     pub(super) fn opening(&mut self, moved: &[Moved]) -> Vec<Bytes> {
         let mut pieces = vec![self.compressor.head()];

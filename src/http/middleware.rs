@@ -16,7 +16,6 @@ use super::App;
 use super::query::IGNORED;
 use crate::problem::{Problem, ProblemName};
 use crate::telemetry::metrics::ReasonLabel;
-use crate::telemetry::traces::SpanSlot;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -78,19 +77,17 @@ fn remove_unusable_request_id(mut request: Request) -> Request {
 }
 
 /// Sends a span for each request. The span of a stream ends with the stream.
-async fn trace(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn trace(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let Some(traces) = &app.traces else {
         return next.run(request).await;
     };
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map(MatchedPath::as_str);
-    let mut span = traces.request(request.method(), request.uri(), route, request.headers());
+    let span = traces.request(request.method(), request.uri(), route, request.headers());
+    // A stream keeps the span until it ends.
+    request.extensions_mut().insert(span.clone());
     let response = next.run(request).await;
-    span.answered(response.status(), problem_name(&response));
-    // Without a slot the span ends here.
-    if let Some(slot) = response.extensions().get::<SpanSlot>() {
-        *slot.lock() = Some(span);
-    }
+    span.record_response(response.status(), problem_name(&response));
     response
 }
 

@@ -23,6 +23,7 @@ use crate::limits;
 use crate::memory::Use;
 use crate::problem::Problem;
 use crate::stream::{Stream, Topic};
+use crate::telemetry::traces::RequestSpan;
 
 pub(super) const PATH: &str = "/v2/stream/";
 
@@ -36,6 +37,7 @@ pub(super) async fn stream(
     method: Method,
     uri: Uri,
     hijack: Option<Extension<Hijack>>,
+    span: Option<Extension<RequestSpan>>,
     headers: HeaderMap,
 ) -> Response {
     let response = async {
@@ -52,6 +54,7 @@ pub(super) async fn stream(
                 .address
                 .filter(|_| app.config.http.log_client_addresses),
             permit,
+            span: span.map(|Extension(span)| span),
         };
         start(
             &app,
@@ -163,12 +166,11 @@ async fn start(
     let guard = StreamGuard::new(&app.metrics, &request.streams, client, held);
     let key = subscribed.subscription.feed_key();
     let output = StreamOutput::new(&app.delivery, key, request.coding, notes, guard);
-    let span = Extension(output.guard().span());
     let body = match hijack {
         Some(hijack) => hijack.take(subscribed, output),
         None => body(subscribed, output),
     };
-    Ok((StatusCode::OK, headers, span, body).into_response())
+    Ok((StatusCode::OK, headers, body).into_response())
 }
 
 fn add_moved_headers(headers: &mut HeaderMap, subscribed: &Subscribed) {

@@ -1,34 +1,39 @@
-//! Traces by OTLP (http/protobuf): one span for each public request, which for a stream lasts until the stream ends.
+//! Traces by OTLP (http/protobuf): one span for each public request. The span of a stream lasts
+//! until the stream ends.
 //!
-//! On when `otlp_endpoint` or OpenTelemetry's own environment names a collector; else there is nothing, and nothing is paid. Sampling, batches,
-//! headers and further attributes are OpenTelemetry's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_BSP_...`, `OTEL_EXPORTER_OTLP_HEADERS`,
-//! `OTEL_RESOURCE_ATTRIBUTES`). Neither addresses of clients nor contents of events are in a span.
+//! Traces are on when `otlp_endpoint` or OpenTelemetry's own environment names a collector.
+//! Otherwise they cost nothing. OpenTelemetry's own variables set sampling, batches, headers and
+//! further attributes (`OTEL_TRACES_SAMPLER`, `OTEL_BSP_...`, `OTEL_EXPORTER_OTLP_HEADERS`,
+//! `OTEL_RESOURCE_ATTRIBUTES`). No span contains a client's address or the contents of an event.
+//!
+//! Each server has its own tracer, with its own collector. `tracing-opentelemetry` would need one
+//! for the whole process, because `tracing` has one subscriber.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _, TracerProvider as _};
-use opentelemetry::{Array, KeyValue, StringValue, Value};
+use opentelemetry::trace::{
+    SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
+};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
-use parking_lot::Mutex;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use crate::limits;
 
-/// Where OpenTelemetry's own environment names a collector.
+/// The variables of OpenTelemetry's own environment that name a collector.
 const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
 
-/// What a collector's URL is followed by, as in OpenTelemetry's specification of OTLP/HTTP.
+/// The path below a collector's URL, from OpenTelemetry's specification of OTLP/HTTP.
 const PATH: &str = "/v1/traces";
 
-/// How long the last spans may take to be sent at the end.
+/// The time limit for sending the last spans at shutdown.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// The sender of spans.
@@ -38,12 +43,9 @@ pub struct Traces {
     tracer: SdkTracer,
 }
 
-/// A request that is being answered.
-#[derive(Debug)]
-pub struct RequestSpan(Span);
-
-/// Where whoever answers a request finds its span, if there is one, to end it later than the head.
-pub type SpanSlot = Arc<Mutex<Option<RequestSpan>>>;
+/// The span of a request. It ends when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct RequestSpan(Context);
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +61,8 @@ pub struct StreamSummary<'a> {
 }
 
 impl Traces {
-    /// Begins to send spans to `endpoint`, the base URL of a collector, or to where the environment says; `None` without either.
+    /// Starts to send spans to `endpoint`, the base URL of a collector, or to the collector that
+    /// the environment names. `None` without either.
     ///
     /// # Errors
     /// A URL or a variable of the environment that cannot be used.
@@ -90,7 +93,7 @@ impl Traces {
         Ok(Some(Self { provider, tracer }))
     }
 
-    /// The span of a request, which goes on with the trace that its `traceparent` names.
+    /// The span of a request. It continues the trace that its `traceparent` header names.
     #[must_use]
     pub fn request(
         &self,
@@ -120,10 +123,11 @@ impl Traces {
             .span_builder(name)
             .with_kind(SpanKind::Server)
             .with_attributes(attributes);
-        RequestSpan(self.tracer.build_with_context(builder, &parent))
+        let span = self.tracer.build_with_context(builder, &parent);
+        RequestSpan(Context::new().with_span(span))
     }
 
-    /// Sends what has not been sent, for two seconds at the most. Blocks.
+    /// Sends the remaining spans. Blocks for up to two seconds.
     pub fn stop(&self) {
         if let Err(error) = self.provider.shutdown_with_timeout(LAST_SPANS) {
             tracing::warn!(%error, "the last spans were not sent");
@@ -132,36 +136,35 @@ impl Traces {
 }
 
 impl RequestSpan {
-    /// The head of the answer was made; `problem` is its type if it is one.
-    pub fn answered(&mut self, status: StatusCode, problem: Option<&'static str>) {
-        self.0.set_attribute(KeyValue::new(
+    /// Records the status of the response, and the problem's type if it is a problem.
+    pub fn record_response(&self, status: StatusCode, problem: Option<&'static str>) {
+        let span = self.0.span();
+        span.set_attribute(KeyValue::new(
             "http.response.status_code",
             i64::from(status.as_u16()),
         ));
         if let Some(problem) = problem {
-            self.0.set_attribute(KeyValue::new("error.type", problem));
+            span.set_attribute(KeyValue::new("error.type", problem));
         }
         if status.is_server_error() {
-            self.0
-                .set_status(Status::error(problem.unwrap_or_default()));
+            span.set_status(Status::error(problem.unwrap_or_default()));
         }
     }
 
-    /// The stream has ended, and so does the span.
-    pub fn stream_ended(mut self, summary: StreamSummary<'_>) {
+    /// Records how the stream ended.
+    pub fn record_stream(&self, summary: StreamSummary<'_>) {
         let streams: Vec<StringValue> = summary
             .streams
             .iter()
             .map(|name| (*name).to_owned().into())
             .collect();
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        self.0.set_attributes([
+        self.0.span().set_attributes([
             KeyValue::new("eventstreams.streams", Value::Array(Array::String(streams))),
             KeyValue::new("eventstreams.reason", summary.reason),
             KeyValue::new("eventstreams.events", count(summary.events)),
             KeyValue::new("eventstreams.bytes", count(summary.bytes)),
         ]);
-        self.0.end();
     }
 }
 

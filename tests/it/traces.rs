@@ -1,4 +1,4 @@
-//! Spans, as a collector receives them.
+//! Spans as a collector receives them.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use crate::support::program::Program;
 use crate::support::server::{Settings, TestServer};
 use crate::support::wire::Request;
 
-/// An OpenTelemetry collector that keeps the spans it is sent, with the name of the service they are from.
+/// An OpenTelemetry collector. It keeps the spans that it receives, each with its service's name.
 struct Collector {
     url: String,
     spans: Arc<Mutex<Vec<(String, Span)>>>,
@@ -52,7 +52,7 @@ impl Collector {
         Self { url, spans }
     }
 
-    /// The span of this name, which is waited for: they are sent in batches.
+    /// Waits for the span with this name and status. Spans are sent in batches.
     async fn span(&self, name: &str, status: &str) -> (String, Span) {
         eventually(format!("a span {name} with status {status}"), async || {
             let spans = self.spans.lock().expect("no panic");
@@ -66,7 +66,7 @@ impl Collector {
     }
 }
 
-/// An attribute as text; empty when it is not there.
+/// An attribute as text; empty if there is none.
 fn attribute(
     attributes: &[opentelemetry_proto::tonic::common::v1::KeyValue],
     name: &str,
@@ -92,6 +92,13 @@ fn text(value: &Value) -> String {
 }
 
 const STREAM: &str = "GET /v2/stream/{*streams}";
+const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT_ID: &str = "b7ad6b7169203331";
+
+fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
 
 on_both_brokers! {
     async fn a_stream_is_one_span_of_its_clients_trace(cluster: Cluster) {
@@ -99,27 +106,35 @@ on_both_brokers! {
         let (one, two) = (unique("eqiad.one"), unique("eqiad.two"));
         cluster.create_topic(&one, 1).await;
         cluster.create_topic(&two, 1).await;
-        let settings = Settings::default().stream("one", &[&one]).stream("two", &[&two]);
-        let settings = settings.key("otlp_endpoint", &collector.url).key("heartbeat_ms", "3600000").key("service_name", "traced");
+        let settings = Settings::default()
+            .stream("one", &[&one])
+            .stream("two", &[&two])
+            .key("otlp_endpoint", &collector.url)
+            .key("heartbeat_ms", "3600000")
+            .key("service_name", "traced");
         let server = TestServer::start(&cluster, &settings).await;
         let request = Request::get("/v2/stream/one,two")
-            .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+            .header("traceparent", format!("00-{TRACE_ID}-{PARENT_ID}-01"));
         let mut subscriber = request.subscribe(server.address).await;
-        cluster.produce_many("none", [NewRecord::new(&one, 0, 1, "{}"), NewRecord::new(&two, 0, 2, "{}")]).await;
+        let records = [NewRecord::new(&one, 0, 1, "{}"), NewRecord::new(&two, 0, 2, "{}")];
+        cluster.produce_many("none", records).await;
         let bytes = subscriber.events(2).await[1].end - ":ok\n\n".len();
-        assert!(collector.spans.lock().expect("no panic").is_empty(), "a span ends with its stream");
+        let is_open = collector.spans.lock().expect("no panic").is_empty();
+        assert!(is_open, "a span ends with its stream");
         drop(subscriber);
 
         let (service, span) = collector.span(STREAM, "200").await;
         assert_eq!(service, "traced");
         assert_eq!(span.kind, SpanKind::Server as i32);
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-        let expected = ("0af7651916cd43dd8448eb211c80319c".to_owned(), "b7ad6b7169203331".to_owned());
-        assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), expected);
+        assert_eq!(hex(&span.trace_id), TRACE_ID);
+        assert_eq!(hex(&span.parent_span_id), PARENT_ID);
         let of = |name: &str| attribute(&span.attributes, name);
-        assert_eq!((of("http.request.method"), of("url.path")), ("GET".into(), "/v2/stream/one,two".into()));
-        assert_eq!((of("eventstreams.streams"), of("eventstreams.reason")), ("one two".into(), "client_gone".into()));
-        assert_eq!((of("eventstreams.events"), of("eventstreams.bytes")), ("2".into(), bytes.to_string()));
+        assert_eq!(of("http.request.method"), "GET");
+        assert_eq!(of("url.path"), "/v2/stream/one,two");
+        assert_eq!(of("eventstreams.streams"), "one two");
+        assert_eq!(of("eventstreams.reason"), "client_gone");
+        assert_eq!(of("eventstreams.events"), "2");
+        assert_eq!(of("eventstreams.bytes"), bytes.to_string());
         assert!(of("user_agent.original").starts_with("eventstreams-tests"));
         assert!(span.end_time_unix_nano > span.start_time_unix_nano);
         let all = format!("{:?}", span.attributes);
@@ -130,22 +145,31 @@ on_both_brokers! {
         let collector = Collector::start().await;
         let topic = unique("eqiad.known");
         cluster.create_topic(&topic, 1).await;
-        let settings = Settings::default().stream("known", &[&topic]).key("otlp_endpoint", &collector.url);
+        let settings = Settings::default()
+            .stream("known", &[&topic])
+            .key("otlp_endpoint", &collector.url);
         let server = TestServer::start(&cluster, &settings).await;
-        assert_eq!(Request::get("/v2/stream/nope").send(server.address).await.status, 400);
-        // The last spans are sent before the server has ended.
+        let response = Request::get("/v2/stream/nope").send(server.address).await;
+        assert_eq!(response.status, 400);
+        // The server sends the last spans before it ends.
         server.stop().await;
         let (service, span) = collector.span(STREAM, "400").await;
-        assert_eq!((service.as_str(), attribute(&span.attributes, "error.type").as_str()), ("eventstreams", "not_found"));
+        assert_eq!(service, "eventstreams");
+        assert_eq!(attribute(&span.attributes, "error.type"), "not_found");
         assert_eq!(attribute(&span.attributes, "eventstreams.reason"), "");
     }
 
-    async fn opentelemetrys_own_environment_is_heard(cluster: Cluster) {
+    async fn opentelemetrys_own_environment_names_a_collector(cluster: Cluster) {
         let collector = Collector::start().await;
         let topic = unique("eqiad.known");
         cluster.create_topic(&topic, 1).await;
-        let file = format!("kafka: {{metadata.broker.list: '{}'}}\nstream_config_defaults: {{s: {{topics: [{topic}]}}}}\n", cluster.brokers);
-        let process = Program::start(&file, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)]).await;
+        let file = format!(
+            "kafka: {{metadata.broker.list: '{}'}}\n\
+             stream_config_defaults: {{s: {{topics: [{topic}]}}}}\n",
+            cluster.brokers
+        );
+        let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url)];
+        let process = Program::start(&file, &environment).await;
         process.wait_until_ready().await;
         let subscriber = Request::get("/v2/stream/s").subscribe(process.address).await;
         assert!(process.stop().await.success());
@@ -156,8 +180,10 @@ on_both_brokers! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_costs_nothing_but_spans() {
-    let file = "kafka: {metadata.broker.list: '127.0.0.1:9'}\nstream_config_defaults: {s: {}}\notlp_endpoint: http://127.0.0.1:9\n";
+async fn without_its_collector_a_server_loses_only_spans() {
+    let file = "kafka: {metadata.broker.list: '127.0.0.1:9'}\n\
+                stream_config_defaults: {s: {}}\n\
+                otlp_endpoint: http://127.0.0.1:9\n";
     let mut process = Program::start(file, &[]).await;
     for _ in 0..100 {
         assert_eq!(
