@@ -1,8 +1,11 @@
-//! How Kafka is: whether it answers, what its client reports against it, and which topics cannot be read.
+//! The health of Kafka: whether it answers, which errors its client reports, and which topics
+//! cannot be read.
 //!
-//! The Kafka threads report here. `/readyz`, `/metrics` and the log read it, so that all three agree.
+//! The Kafka threads report here. `/readyz`, `/metrics` and the log read the same state, so they
+//! agree.
 //!
-//! * `lines`: which lines of the log that is worth: one for each change, a summary a minute.
+//! * `lines`: the log lines about it: one for each change, and a summary a minute.
+//! * `tests`: tests of the state and of the lines.
 
 mod lines;
 
@@ -17,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::stream::Topic;
 use crate::telemetry::metrics::{Metrics, TopicReasonLabel};
 
-/// How Kafka is; see the module.
+/// The health of Kafka.
 #[derive(Debug)]
 pub struct KafkaHealth {
     metrics: Arc<Metrics>,
@@ -29,7 +32,7 @@ pub struct KafkaHealth {
 pub enum TopicTrouble {
     /// Kafka has no topic of this name.
     DoesNotExist,
-    /// This client may not describe or read it (an ACL).
+    /// An ACL forbids this client to describe or read it.
     NotAuthorized,
     /// A partition of it has no leader.
     NoLeader,
@@ -38,7 +41,7 @@ pub enum TopicTrouble {
 }
 
 impl TopicTrouble {
-    /// The fixed word of metrics and problems.
+    /// The word in metrics and problems.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +52,7 @@ impl TopicTrouble {
         }
     }
 
-    /// The same for eyes, to stand behind a topic's name.
+    /// The same for people, to follow a topic's name.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -61,23 +64,25 @@ impl TopicTrouble {
     }
 }
 
-/// What is known now; times are those of [`Instant`].
+/// The current state.
 #[derive(Debug)]
 struct State {
     begun: Instant,
-    /// When Kafka answered last, by both clocks.
+    /// When Kafka last answered, by both clocks.
     answered: Option<(Instant, SystemTime)>,
-    /// Since when no broker can be reached.
+    /// The start of the outage, while no broker can be reached.
     lost_since: Option<Instant>,
-    /// The last fault of each broker, and when it was reported. What names no broker is under the empty name.
+    /// The last fault of each broker, and when it was reported. A fault that names no broker is
+    /// under the empty name.
     faults: BTreeMap<String, (String, Instant)>,
-    /// What is said only because of other faults: no broker is left.
+    /// What follows from other faults: no broker is left.
     consequence: Option<String>,
-    /// Faults that the log has not counted yet.
+    /// The number of faults that no log line counts yet.
     errors: u64,
     topics: BTreeMap<Topic, TopicTrouble>,
     lines: lines::Lines,
-    /// So long without an answer counts as lost, also where nothing is reported (packets are dropped).
+    /// How long Kafka may be silent before it counts as lost. A network that drops packets causes
+    /// no report.
     silence_max: Duration,
 }
 
@@ -88,7 +93,7 @@ impl Default for KafkaHealth {
 }
 
 impl KafkaHealth {
-    /// Of a client that asks Kafka every `refresh`.
+    /// The health as seen by a client that queries Kafka every `refresh`.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, refresh: Duration) -> Self {
         let begun = Instant::now();
@@ -109,42 +114,43 @@ impl KafkaHealth {
         }
     }
 
-    /// Kafka's client reports a fault. One of a broker begins with the broker's name, as librdkafka writes it.
+    /// Records a fault that Kafka's client reports. librdkafka starts the fault of a broker with
+    /// the broker's name.
     pub fn report(&self, fault: String) {
         self.state.lock().report(fault, Instant::now());
     }
 
-    /// No broker can be reached. That is the consequence of other faults and hides none of them.
+    /// Records that no broker can be reached. This follows from other faults and hides none.
     pub fn report_lost(&self, consequence: String) {
         self.state.lock().lose(consequence, Instant::now());
     }
 
-    /// Kafka has answered: metadata, a record, the end of a partition.
+    /// Records an answer from Kafka: metadata, a record, the end of a partition.
     pub fn answered(&self) {
         self.state.lock().answer(Instant::now(), SystemTime::now());
     }
 
-    /// Whether Kafka answers; `false` until it has for the first time.
+    /// Whether Kafka answers. `false` until its first answer.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         let state = self.state.lock();
         state.answered.is_some() && state.lost_since(Instant::now()).is_none()
     }
 
-    /// When Kafka answered last.
+    /// When Kafka last answered.
     #[must_use]
     pub fn last_answer(&self) -> Option<SystemTime> {
         self.state.lock().answered.map(|(_, time)| time)
     }
 
-    /// Why Kafka cannot be read: the faults of the last [`limits::KAFKA_FAULT_TTL`], whether it has answered since or
-    /// not. A broker may answer and name others that cannot be reached.
+    /// Why Kafka cannot be read: the faults of the last [`limits::KAFKA_FAULT_TTL`], even if Kafka
+    /// has answered since. A broker may answer and name others that cannot be reached.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         self.state.lock().fault(Instant::now())
     }
 
-    /// Says that `topic` cannot be read, or with `None` that it can.
+    /// Records why `topic` cannot be read, or with `None` that it can.
     pub fn set_topic(&self, topic: &Topic, trouble: Option<TopicTrouble>) {
         let mut state = self.state.lock();
         let before = match trouble {
@@ -169,7 +175,7 @@ impl KafkaHealth {
         }
     }
 
-    /// Forgets the topics for which `is_wanted` is false: the configuration names them no more.
+    /// Forgets the topics for which `is_wanted` is false: the configuration no longer names them.
     pub fn retain_topics(&self, is_wanted: impl Fn(&Topic) -> bool) {
         for topic in self.topics().into_keys().filter(|topic| !is_wanted(topic)) {
             self.set_topic(&topic, None);
@@ -188,7 +194,7 @@ impl KafkaHealth {
         self.state.lock().topics.clone()
     }
 
-    /// Brings the gauges up to date.
+    /// Updates the gauges.
     pub fn update_gauges(&self) {
         self.metrics
             .kafka_connected
@@ -201,7 +207,7 @@ impl KafkaHealth {
             .set(since_1970.unwrap_or_default());
     }
 
-    /// Logs what changes, until `shutdown`.
+    /// Logs changes until `shutdown`.
     pub async fn log(self: Arc<Self>, shutdown: Shutdown) {
         loop {
             tokio::select! {
@@ -259,18 +265,19 @@ impl State {
     }
 
     fn log_lines(&mut self, now: Instant) -> Vec<lines::Line> {
-        let seen = lines::Seen {
+        let snapshot = lines::Snapshot {
             lost_since: self.lost_since(now),
             has_answered: self.answered.is_some(),
             errors: std::mem::take(&mut self.errors),
             cause: self.fault(now),
             topics: &self.topics,
         };
-        self.lines.look(&seen, now)
+        self.lines.update(&snapshot, now)
     }
 }
 
-/// `ssl://kafka1:9093/1` of `...: ssl://kafka1:9093/1: Connect to ... failed`; empty where no broker is named.
+/// The broker that a fault names: `ssl://kafka1:9093/1` in
+/// `...: ssl://kafka1:9093/1: Connect to ... failed`. Empty if it names none.
 fn broker_of(fault: &str) -> &str {
     let is_broker = |part: &&str| part.contains('/') && part.contains(':') && !part.contains(' ');
     fault.split(": ").find(is_broker).unwrap_or_default()

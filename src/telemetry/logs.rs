@@ -1,4 +1,5 @@
-//! Logs: JSON lines in ECS form for machines, text on a terminal; the level from the configuration or `RUST_LOG`.
+//! Logs: JSON lines in ECS form for machines, text on a terminal. The configuration or `RUST_LOG`
+//! sets the level.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -14,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, Logging};
 
-/// How lines are written, once logging was started.
+/// The form of the lines, once logging has started.
 static STARTED: OnceLock<Started> = OnceLock::new();
 
 #[derive(Debug)]
@@ -23,7 +24,7 @@ struct Started {
     service_name: String,
 }
 
-/// Starts logging to standard error, panics too. Once in a process; a second call changes nothing.
+/// Starts logging to standard error, panics included. A second call in a process changes nothing.
 pub fn start(logging: &Logging, service_name: &str) {
     let level = logging.level.as_str();
     let quiet = "hyper=warn,librdkafka=warn,rdkafka=warn,opentelemetry=warn,reqwest=warn";
@@ -48,9 +49,9 @@ pub fn start(logging: &Logging, service_name: &str) {
         lines.try_init()
     };
     if let Err(error) = started {
-        return tracing::debug!(%error, "logging was started before");
+        return tracing::debug!(%error, "logging has already started");
     }
-    // Set once, as it was started once.
+    // It was empty: `try_init` succeeds once.
     let _ = STARTED.set(Started {
         is_json,
         service_name: service_name.to_owned(),
@@ -65,8 +66,8 @@ pub fn start(logging: &Logging, service_name: &str) {
     }));
 }
 
-/// Why the program ends, on standard error: a line in the log's form, whatever the log's level, or text where logging was
-/// not started.
+/// Writes why the program ends to standard error, at any log level. Before logging has started, the
+/// line is text.
 pub fn fatal(message: &str) {
     match STARTED.get().filter(|started| started.is_json) {
         Some(started) => eprintln!(
@@ -83,7 +84,8 @@ pub fn fatal(message: &str) {
     }
 }
 
-/// One JSON object a line, in the Elastic Common Schema 1.7, with our own fields under `labels`, as Wikimedia's services log.
+/// One JSON object a line, in the Elastic Common Schema 1.7. Other fields are under `labels`, as in
+/// the logs of Wikimedia's services.
 struct Ecs {
     service_name: String,
 }
@@ -109,7 +111,8 @@ where
                 .map_or_else(|| value.to_string(), str::to_owned)
         };
         let message = labels.remove("message").map_or_else(String::new, text);
-        // Records of the `log` crate carry their target as a field, beside paths of the machine that built them.
+        // Records of the `log` crate have their target in a field, and paths of the build machine
+        // in others.
         let target = labels
             .remove("log.target")
             .map_or_else(|| metadata.target().to_owned(), text);
@@ -163,7 +166,7 @@ impl Visit for Labels {
         self.set(field, value);
     }
 
-    /// `Duration::as_millis` gives these.
+    /// `Duration::as_millis` returns these.
     fn record_u128(&mut self, field: &Field, value: u128) {
         self.set(field, u64::try_from(value).unwrap_or(u64::MAX));
     }
@@ -176,7 +179,8 @@ impl Visit for Labels {
         self.set(field, value);
     }
 
-    /// What implements `Display` comes here too (`%offset`): a whole number stays one, but for names that are all digits.
+    /// Values with `Display` come here too (`%offset`). Whole numbers of the fields in [`NUMBERS`]
+    /// stay numbers; a name of digits in another field stays text.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
         match text.parse::<i64>() {
@@ -188,7 +192,7 @@ impl Visit for Labels {
     }
 }
 
-/// Fields that are numbers in types of our own.
+/// Fields whose values are numbers in types of this program.
 const NUMBERS: &[&str] = &[
     "partition",
     "from",
@@ -227,7 +231,7 @@ mod tests {
         }
     }
 
-    /// What is logged meanwhile, a JSON object for each line.
+    /// The lines that `log` writes, a JSON object each.
     fn logged(log: impl FnOnce()) -> Vec<Value> {
         let written = Written::default();
         let into = written.clone();
@@ -266,16 +270,29 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_numbers() {
+    fn numbers_stay_numbers_in_json() {
         let lines = logged(|| {
-            let (offset, topic) = (crate::cursor::Offset(-7), "123");
-            tracing::info!(duration_ms = Duration::from_secs(2).as_millis(), ratio = 0.5, from = %offset, topic = %topic, n = 3_i32);
+            let offset = crate::cursor::Offset(-7);
+            let topic = "123";
+            tracing::info!(
+                duration_ms = Duration::from_secs(2).as_millis(),
+                ratio = 0.5,
+                from = %offset,
+                topic = %topic,
+                n = 3_i32
+            );
         });
-        let expected = serde_json::json!({"duration_ms": 2000, "ratio": 0.5, "from": -7, "topic": "123", "n": 3});
+        let expected = serde_json::json!({
+            "duration_ms": 2000,
+            "ratio": 0.5,
+            "from": -7,
+            "topic": "123",
+            "n": 3,
+        });
         assert_eq!(lines[0]["labels"], expected);
     }
 
-    /// What `tracing_log` makes of a record of the `log` crate.
+    /// A record of the `log` crate, as `tracing_log` converts it.
     #[test]
     fn records_of_the_log_crate_name_their_target_and_no_file() {
         let lines = logged(|| {

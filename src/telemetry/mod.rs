@@ -1,6 +1,6 @@
-//! What operators see of the server.
+//! What operators see of the server: logs, metrics and traces.
 //!
-//! * `logs`: log lines: JSON in ECS form for machines, text on a terminal.
+//! * `logs`: JSON lines in ECS form for machines, text on a terminal.
 //! * `metrics`: all metrics, in one table.
 //! * `kafka_health`: whether Kafka answers, and which topics cannot be read.
 //! * `traces`: spans by OTLP.

@@ -1,4 +1,4 @@
-//! What `/metrics` says, held against what happened.
+//! The values in `/metrics`, compared with what happened.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,15 +8,16 @@ use crate::support::server::{Settings, TestServer, sample_in};
 use crate::support::wire::Request;
 
 const TIME: i64 = 1_700_000_000_000;
+const PERFORMER: &str = r#""performer":{"user_text":"S"}"#;
 
 fn event(topic: &str, partition: i32, n: i64, title: &str) -> NewRecord {
-    let value = format!(
-        r#"{{"n":{n},"meta":{{"domain":"x.org"}},"page_title":"{title}","performer":{{"user_text":"S"}}}}"#
-    );
+    let value =
+        format!(r#"{{"n":{n},"meta":{{"domain":"x.org"}},"page_title":"{title}",{PERFORMER}}}"#);
     NewRecord::new(topic, partition, TIME + n, value)
 }
 
-/// Holds each sample (without the prefix that all have) against its value, which is waited for: some come with the next look at Kafka.
+/// Waits until each sample, given without the common prefix, has its value. Some change with the
+/// next query of Kafka.
 async fn hold(server: &TestServer, samples: &[(String, &str)]) {
     for (sample, expected) in samples {
         let sample = format!("eventstreams_{sample}");
@@ -33,6 +34,14 @@ fn now() -> f64 {
         .duration_since(UNIX_EPOCH)
         .expect("after 1970")
         .as_secs_f64()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "milliseconds since 1970 fit"
+)]
+fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1000.0) as i64
 }
 
 fn number(metrics: &str, sample: &str) -> f64 {
@@ -62,12 +71,17 @@ on_both_brokers! {
         let server = TestServer::start(&cluster, &settings.key("heartbeat_ms", "3600000")).await;
         let mut both = Request::get("/v2/stream/loud,calm").subscribe(server.address).await;
         let mut lines = Request::get("/v2/stream/calm").subscribe_ndjson(server.address).await;
-        // The first and the last alone: what the memory log spans is told by their order.
+        // The first and the last come alone: their order decides the span of the memory log.
         cluster.produce(event(&loud, 0, 0, "Other")).await;
         let mut frames = both.events(1).await;
-        let bad = [NewRecord::new(&loud, 0, TIME + 2, "no JSON"), NewRecord::tombstone(&loud, 0, TIME + 3, "key")];
-        cluster.produce_many("none", bad.into_iter().chain([event(&loud, 1, 1, "Named")])).await;
-        cluster.produce_many("none", [event(&calm, 0, 4, "Other"), event(&calm, 0, 5, "Other")]).await;
+        let skipped = [
+            NewRecord::new(&loud, 0, TIME + 2, "no JSON"),
+            NewRecord::tombstone(&loud, 0, TIME + 3, "key"),
+        ];
+        let named = event(&loud, 1, 1, "Named");
+        cluster.produce_many("none", skipped.into_iter().chain([named])).await;
+        let calm_events = [event(&calm, 0, 4, "Other"), event(&calm, 0, 5, "Other")];
+        cluster.produce_many("none", calm_events).await;
         frames.extend(both.events(3).await);
         cluster.produce(event(&loud, 0, 7_000, "Other")).await;
         frames.extend(both.events(1).await);
@@ -108,7 +122,8 @@ on_both_brokers! {
             (stream("stream_silence_max_seconds", "loud"), "60"),
         ]).await;
         let metrics = server.metrics().await;
-        let age = number(&metrics, &format!("eventstreams_newest_record_age_seconds{{topic=\"{loud}\"}}"));
+        let age = of("eventstreams_newest_record_age_seconds", &loud);
+        let age = number(&metrics, &age);
         assert!((now() - 1_700_000_007.0 - age).abs() < 60.0, "{age}");
         assert!(number(&metrics, "eventstreams_memory_log_bytes") > 0.0);
     }
@@ -120,7 +135,8 @@ on_both_brokers! {
         let metrics = server.metrics().await;
         assert!(metrics.contains("eventstreams_records_read_total"), "{metrics}");
         for name in ["newest_record_timestamp_seconds", "newest_record_age_seconds"] {
-            assert_eq!(sample_in(&metrics, &format!("eventstreams_{name}{of_loud}")), None, "{name}");
+            let sample = format!("eventstreams_{name}{of_loud}");
+            assert_eq!(sample_in(&metrics, &sample), None, "{name}");
         }
         // The newest, not the latest that was read.
         cluster.produce(event(&loud, 0, 9_000, "Other")).await;
@@ -135,15 +151,18 @@ on_both_brokers! {
     async fn a_record_from_the_future_does_not_make_its_topic_look_alive(cluster: Cluster) {
         let (loud, _, settings) = two_streams(&cluster).await;
         let server = TestServer::start(&cluster, &settings).await;
-        let begun = now();
-        #[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit")]
-        let in_a_year = ((begun + 31_536_000.0) * 1000.0) as i64;
+        let started = now();
+        let in_a_year = milliseconds(started + 31_536_000.0);
         cluster.produce(NewRecord::new(&loud, 0, in_a_year, "{}")).await;
         let newest = format!("eventstreams_newest_record_timestamp_seconds{{topic=\"{loud}\"}}");
-        let first = eventually("a newest record", async || sample_in(&server.metrics().await, &newest)).await;
+        let first = eventually("a newest record", async || {
+            sample_in(&server.metrics().await, &newest)
+        })
+        .await;
         let first: f64 = first.parse().expect("a number");
-        assert!((begun - 60.0..=now()).contains(&first), "{first}");
-        assert!((number(&server.metrics().await, &newest) - first).abs() < 1e-3, "it grows older from then on");
+        assert!((started - 60.0..=now()).contains(&first), "{first}");
+        let later = number(&server.metrics().await, &newest);
+        assert!((later - first).abs() < 1e-3, "it grows older from then on");
     }
 
     async fn what_happens_to_subscribers_is_counted(cluster: Cluster) {
@@ -152,16 +171,24 @@ on_both_brokers! {
         let server = TestServer::start(&cluster, &settings).await;
         cluster.produce_many("none", (0..4).map(|n| event(&loud, 0, n, "Other"))).await;
         hold(&server, &[(format!("records_read_total{{topic=\"{loud}\"}}"), "4")]).await;
-        // Out of the memory log, then live; the first of its log is gone meanwhile for one that comes after it.
-        let mut caught_up = Request::get(format!("/v2/stream/loud?since={TIME}")).subscribe(server.address).await;
+        // From the memory log, then live.
+        let since = format!("/v2/stream/loud?since={TIME}");
+        let mut caught_up = Request::get(since).subscribe(server.address).await;
         caught_up.events(4).await;
-        hold(&server, &[("events_caught_up_total".into(), "4"), ("handoffs_total".into(), "1")]).await;
+        hold(&server, &[
+            ("events_caught_up_total".into(), "4"),
+            ("handoffs_total".into(), "1"),
+        ]).await;
         let ahead = format!(r#"[{{"topic":"{calm}","partition":0,"offset":90}}]"#);
-        let told = Request::get("/v2/stream/calm").last_event_id(ahead).subscribe(server.address).await;
+        let request = Request::get("/v2/stream/calm").last_event_id(ahead);
+        let moved = request.subscribe(server.address).await;
         hold(&server, &[("positions_moved_total{reason=\"above_log_end\"}".into(), "1")]).await;
-        drop(told);
+        drop(moved);
         hold(&server, &[("streams_closed_total{reason=\"client_gone\"}".into(), "1")]).await;
-        eventually("heartbeats", async || (server.metric("eventstreams_heartbeats_total").await > 2).then_some(())).await;
+        eventually("heartbeats", async || {
+            (server.metric("eventstreams_heartbeats_total").await > 2).then_some(())
+        })
+        .await;
         assert_eq!(Request::get("/v2/stream/nope").send(server.address).await.status, 400);
         server.reconfigure(&settings.key("allowed_streams", "[calm]")).await;
         hold(&server, &[
@@ -180,28 +207,36 @@ on_both_brokers! {
         let server = TestServer::start(&cluster, &settings).await;
         let mut subscriber = Request::get("/v2/stream/loud").subscribe(server.address).await;
         let observed = "eventstreams_delivery_seconds_count";
-        eventually("a delivery to be looked at", async || {
+        eventually("an observed delivery", async || {
             // An hour old: it was produced with that timestamp.
-            #[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit")]
-            let hour_ago = ((now() - 3_600.0) * 1000.0) as i64;
+            let hour_ago = milliseconds(now() - 3_600.0);
             cluster.produce(NewRecord::new(&loud, 0, hour_ago, "{}")).await;
             subscriber.event().await;
             (server.metric(observed).await > 0).then_some(())
         })
         .await;
         let metrics = server.metrics().await;
-        let mean = number(&metrics, "eventstreams_delivery_seconds_sum") / number(&metrics, observed);
+        let sum = number(&metrics, "eventstreams_delivery_seconds_sum");
+        let mean = sum / number(&metrics, observed);
         assert!((3_600.0..3_660.0).contains(&mean), "{mean}");
-        let within_a_minute = sample_in(&metrics, "eventstreams_delivery_seconds_bucket{le=\"60.0\"}");
-        assert_eq!(within_a_minute.as_deref(), Some("0"));
+        let within_a_minute = "eventstreams_delivery_seconds_bucket{le=\"60.0\"}";
+        assert_eq!(sample_in(&metrics, within_a_minute).as_deref(), Some("0"));
     }
 
     async fn librdkafkas_statistics_keep_the_names_of_the_node_service(cluster: Cluster) {
         let (loud, _, settings) = two_streams(&cluster).await;
         let server = TestServer::start(&cluster, &settings).await;
         cluster.produce_many("none", (0..4).map(|n| event(&loud, 1, n, "Other"))).await;
-        let labels = format!("{{handle=\"eventstreams-live\",type=\"consumer\",topic=\"{loud}\",partition=\"1\"}}");
-        for (name, expected) in [("app_offset", "4"), ("hi_offset", "4"), ("msgs", "4"), ("consumer_lag", "0"), ("desired", "1")] {
+        let client = "handle=\"eventstreams-live\",type=\"consumer\"";
+        let labels = format!("{{{client},topic=\"{loud}\",partition=\"1\"}}");
+        let samples = [
+            ("app_offset", "4"),
+            ("hi_offset", "4"),
+            ("msgs", "4"),
+            ("consumer_lag", "0"),
+            ("desired", "1"),
+        ];
+        for (name, expected) in samples {
             let sample = format!("rdkafka_topic_partition_{name}{labels}");
             eventually(format!("{sample} to be {expected}"), async || {
                 (sample_in(&server.metrics().await, &sample)? == expected).then_some(())
@@ -209,15 +244,16 @@ on_both_brokers! {
             .await;
         }
         let metrics = server.metrics().await;
-        let brokers: Vec<&str> = metrics.lines().filter(|line| line.starts_with("rdkafka_broker_state{")).collect();
-        assert!(brokers.iter().any(|line| line.ends_with(" 4")), "one at least is UP: {brokers:?}");
+        let is_state = |line: &&str| line.starts_with("rdkafka_broker_state{");
+        let brokers: Vec<&str> = metrics.lines().filter(is_state).collect();
+        assert!(brokers.iter().any(|line| line.ends_with(" 4")), "none is UP: {brokers:?}");
         let handles = metrics.lines().filter(|line| line.starts_with("rdkafka_time{")).count();
         assert_eq!(handles, 1, "consumers that come and go leave nothing behind");
         write_for_promtool(&metrics);
     }
 }
 
-/// Where `.ci/run` has promtool look at them.
+/// Writes them to a file that `.ci/run` has promtool check.
 fn write_for_promtool(metrics: &str) {
     std::fs::write(
         concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.txt"),

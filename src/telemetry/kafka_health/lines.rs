@@ -1,8 +1,8 @@
-//! Which lines of the log Kafka's state is worth: one for each change, a summary a minute while Kafka is away, and one with
-//! the duration when it is over.
+//! The log lines about Kafka's health: one for each change, a summary a minute during an outage,
+//! and one with the duration at its end.
 //!
-//! A change is written when it is seen, as long as there are few: [`BURST`] at once, then one each [`PAUSE`]. What changes
-//! faster is counted in the next line, so that a broker that restarts every minute does not fill a disk.
+//! Lines are limited: [`BURST`] at once, then one every [`PAUSE`]. The next line counts the changes
+//! that had no line. A broker that restarts every minute does not fill a disk.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,26 +10,26 @@ use std::time::{Duration, Instant};
 use super::TopicTrouble;
 use crate::stream::Topic;
 
-/// Lines that may be written at once.
+/// The number of lines that may be written at once.
 const BURST: u32 = 10;
 
-/// Then one each.
+/// The interval of the lines after a burst.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Between two summaries.
+/// The interval between two summaries.
 const SUMMARY: Duration = Duration::from_mins(1);
 
-/// So long errors wait for the loss that they may announce: then one line has both.
+/// How long errors wait for a line. They often announce an outage, whose line then counts them.
 const ERRORS_WAIT: Duration = Duration::from_secs(2);
 
-/// Topics named in one line.
+/// The number of topics named in one line.
 const NAMED_MAX: usize = 10;
 
-/// What a look at Kafka's state shows.
-pub(super) struct Seen<'a> {
+/// A snapshot of Kafka's health.
+pub(super) struct Snapshot<'a> {
     pub(super) lost_since: Option<Instant>,
     pub(super) has_answered: bool,
-    /// Since the last look.
+    /// Errors since the last snapshot.
     pub(super) errors: u64,
     pub(super) cause: Option<String>,
     pub(super) topics: &'a BTreeMap<Topic, TopicTrouble>,
@@ -64,12 +64,12 @@ pub(super) enum Line {
     },
 }
 
-/// What was written so far.
+/// The lines so far.
 #[derive(Debug)]
 pub(super) struct Lines {
     left: u32,
     refilled: Instant,
-    /// Since when Kafka is lost, if that was written.
+    /// The start of the outage, if a line reports it.
     written_lost: Option<Instant>,
     was_lost: bool,
     losses: u64,
@@ -94,33 +94,34 @@ impl Lines {
         }
     }
 
-    /// The lines that what is `seen` is worth now.
-    pub(super) fn look(&mut self, seen: &Seen<'_>, now: Instant) -> Vec<Line> {
+    /// The lines to write for a snapshot.
+    pub(super) fn update(&mut self, snapshot: &Snapshot<'_>, now: Instant) -> Vec<Line> {
         self.refill(now);
-        self.errors += seen.errors;
+        self.errors += snapshot.errors;
         if self.errors > 0 {
             self.errors_since.get_or_insert(now);
         }
-        let is_lost = seen.lost_since.is_some();
+        let is_lost = snapshot.lost_since.is_some();
         self.losses += u64::from(is_lost && !self.was_lost);
         self.was_lost = is_lost;
-        let mut lines: Vec<Line> = self.connection(seen, now).into_iter().collect();
-        // While Kafka is away nothing is learned of topics.
+        let mut lines: Vec<Line> = self.connection(snapshot, now).into_iter().collect();
+        // During an outage the state of topics is unknown.
         if !is_lost {
-            lines.extend(self.topics(seen.topics));
+            lines.extend(self.topics(snapshot.topics));
         }
         lines
     }
 
-    fn connection(&mut self, seen: &Seen<'_>, now: Instant) -> Option<Line> {
+    fn connection(&mut self, snapshot: &Snapshot<'_>, now: Instant) -> Option<Line> {
         let cause = || {
-            seen.cause
+            snapshot
+                .cause
                 .clone()
                 .unwrap_or_else(|| "it does not answer".to_owned())
         };
         let is_due =
             |last: Option<Instant>| last.is_none_or(|last| now.duration_since(last) >= SUMMARY);
-        match (self.written_lost, seen.lost_since) {
+        match (self.written_lost, snapshot.lost_since) {
             (None, Some(since)) if self.may_write() => {
                 self.written_lost = Some(since);
                 self.begin_summary(now);
@@ -134,9 +135,10 @@ impl Lines {
                     cause: cause(),
                 })
             }
-            (Some(since), None) if seen.has_answered && self.may_write() => {
+            (Some(since), None) if snapshot.has_answered && self.may_write() => {
                 self.written_lost = None;
-                let (errors, losses) = (self.begin_summary(now), std::mem::take(&mut self.losses));
+                let errors = self.begin_summary(now);
+                let losses = std::mem::take(&mut self.losses);
                 Some(Line::Back {
                     seconds: now.duration_since(since).as_secs(),
                     errors,
@@ -198,7 +200,7 @@ impl Lines {
             .is_some_and(|since| now.duration_since(since) >= ERRORS_WAIT)
     }
 
-    /// The errors since the last one.
+    /// Starts a new summary interval. Returns the errors of the last one.
     fn begin_summary(&mut self, now: Instant) -> u64 {
         self.last_summary = Some(now);
         self.errors_since = None;
@@ -233,7 +235,7 @@ fn named(topics: &[&Topic]) -> String {
 }
 
 impl Line {
-    /// Writes it.
+    /// Writes the line.
     pub(super) fn log(&self) {
         match self {
             Self::Lost { cause } => tracing::warn!(cause, "Kafka cannot be reached"),

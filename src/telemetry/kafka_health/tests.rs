@@ -2,14 +2,15 @@ use super::lines::Line;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-const REFUSED: &str = "BrokerTransportFailure: kafka1:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused";
+const REFUSED: &str = "BrokerTransportFailure: kafka1:9092/1: \
+    Connect to ipv4#10.0.0.1:9092 failed: Connection refused";
 
 fn state() -> State {
     let health = KafkaHealth::new(Arc::default(), Duration::from_secs(10));
     health.state.into_inner()
 }
 
-/// Every line of `seconds` looks, one a second; `act` changes the state before each.
+/// All lines of `seconds` updates, one a second. `act` changes the state before each.
 fn lines_of(
     state: &mut State,
     from: Instant,
@@ -35,10 +36,11 @@ fn the_cause_is_named_and_not_its_consequence() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_named_while_another_broker_answers() {
+fn a_name_that_does_not_resolve_stays_a_fault_while_others_answer() {
     let mut state = state();
     let now = state.begun;
-    let fault = "Resolve: ssl://nowhere:9093/2: Failed to resolve 'nowhere:9093': Name or service not known";
+    let fault = "Resolve: ssl://nowhere:9093/2: \
+        Failed to resolve 'nowhere:9093': Name or service not known";
     state.report(fault.to_owned(), now);
     state.report(REFUSED.to_owned(), now);
     state.answer(now + SECOND, SystemTime::now());
@@ -50,7 +52,7 @@ fn a_name_that_does_not_resolve_is_named_while_another_broker_answers() {
     assert_eq!(
         state.fault(now + limits::KAFKA_FAULT_TTL).as_deref(),
         Some(fault),
-        "only what lasts"
+        "faults that are not repeated expire"
     );
 }
 
@@ -71,7 +73,7 @@ fn faults_are_bounded_by_number() {
 }
 
 #[test]
-fn an_outage_is_a_line_at_its_begin_one_a_minute_and_one_with_its_duration_at_the_end() {
+fn an_outage_is_logged_at_its_start_each_minute_and_at_its_end() {
     let mut state = state();
     let begin = state.begun;
     let lines = lines_of(&mut state, begin, 190, |state, second, now| match second {
@@ -119,7 +121,7 @@ fn silence_is_an_outage_too() {
 }
 
 #[test]
-fn errors_of_one_broker_while_others_answer_are_a_line_a_minute() {
+fn errors_of_one_broker_of_several_are_a_line_a_minute() {
     let mut state = state();
     let begin = state.begun;
     let lines = lines_of(&mut state, begin, 100, |state, _, now| {
@@ -162,7 +164,7 @@ fn a_broker_that_restarts_every_minute_for_an_hour_costs_few_lines() {
 }
 
 #[test]
-fn topics_that_cannot_be_read_are_a_line_for_each_reason_and_one_when_they_can() {
+fn unreadable_topics_are_a_line_for_each_reason_and_one_at_the_end() {
     let mut state = state();
     let begin = state.begun;
     state.answer(begin, SystemTime::now());
