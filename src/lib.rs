@@ -11,6 +11,7 @@
 //! * [`fanout`]: the hub, feeds, memory log and subscriptions; knows no HTTP and no Kafka.
 //! * [`delivery`]: takes a subscription and writes its stream to a client.
 //! * [`http`]: routes, headers, limits, connections.
+//! * [`spelling`]: which known name a misspelt one stands for.
 //! * [`problem`]: every error before the first byte of a stream.
 //! * [`cli`]: the command line, which `main` runs. [`server`] wires one server, [`reload`] reads
 //!   its configuration again while it runs, [`shutdown`] announces and begins its end.
@@ -34,5 +35,6 @@ pub mod problem;
 pub mod reload;
 pub mod server;
 pub mod shutdown;
+pub mod spelling;
 pub mod stream;
 pub mod telemetry;

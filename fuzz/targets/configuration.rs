@@ -1,9 +1,10 @@
-//! Any text as the operator's file, with any variables over it: everything that is wrong is told, or the configuration can be described.
-//! Behind a NUL stand the variables, `NAME=value` on a line each.
+//! Any text as the operator's file, with any environment: either the errors are reported, or the
+//! configuration can be described. After a NUL come the variables, one `NAME=value` a line.
 
 #![no_main]
 
-use eventstreams::config::{Config, check_config};
+use eventstreams::cli::config_report::report;
+use eventstreams::config::Config;
 use eventstreams::stream::Catalog;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -17,13 +18,13 @@ fuzz_target!(|text: &str| {
     let config = match Config::parse(file, variables.lines().filter_map(variable)) {
         Ok(config) => config,
         Err(error) => {
-            assert!(!error.problems.is_empty());
+            assert!(!error.diagnostics.is_empty());
             return assert!(!error.to_string().is_empty());
         }
     };
     match Catalog::build(&Value::Null, &config.streams) {
         Ok(catalog) => {
-            assert!(check_config::describe(&config, &catalog).contains("streams"));
+            assert!(report(&config, &catalog).contains("streams"));
             for stream in catalog.streams() {
                 assert_eq!(
                     catalog

@@ -1,22 +1,30 @@
-//! What `check-config` prints of a configuration that can be used.
+//! The report of `check-config` on a configuration that can be used.
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
 use crate::config::{Config, redacted_value};
-use crate::stream::{Catalog, Stream, shown_uri};
+use crate::stream::{Catalog, Stream, redacted_uri};
 
-/// What was understood, for an operator's eyes: lines of text, the last one ended too. Secrets are not shown.
-pub fn describe(config: &Config, catalog: &Catalog) -> String {
+/// The configuration as the program understands it, without secrets.
+pub fn report(config: &Config, catalog: &Catalog) -> String {
     let mut text = String::new();
-    write_all(&mut text, config, catalog).expect("writing into a String cannot fail");
+    write_report(&mut text, config, catalog).expect("writing into a String cannot fail");
     text
 }
 
-fn write_all(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::Result {
+fn write_report(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::Result {
     writeln!(out, "service       {}", config.service_name)?;
-    writeln!(out, "listens on    {}", first(&config.http.listen()))?;
-    writeln!(out, "admin         {}", first(&config.http.admin_listen()))?;
+    writeln!(
+        out,
+        "listens on    {}",
+        first_address(&config.http.listen())
+    )?;
+    writeln!(
+        out,
+        "admin         {}",
+        first_address(&config.http.admin_listen())
+    )?;
     writeln!(out, "log level     {}", config.logging.level.as_str())?;
     writeln!(
         out,
@@ -36,12 +44,12 @@ fn write_all(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::Resul
     for (domain, titles) in &config.redacted_pages {
         writeln!(out, "  {domain}: {}", titles.len())?;
     }
-    write_list(out, "set by the environment", &config.env_overrides)?;
-    write_list(out, "known and without meaning here", &config.ignored_keys)?;
+    write_list(out, "overridden by the environment", &config.env_overrides)?;
+    write_list(out, "recognised but ignored", &config.ignored_keys)?;
     write_list(out, "warnings", catalog.warnings())
 }
 
-fn first(addresses: &[SocketAddr]) -> String {
+fn first_address(addresses: &[SocketAddr]) -> String {
     addresses
         .first()
         .map_or_else(|| "off".to_owned(), ToString::to_string)
@@ -52,7 +60,7 @@ fn write_streams(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::R
         .streams
         .uri
         .as_deref()
-        .map_or_else(|| "this file".to_owned(), shown_uri);
+        .map_or_else(|| "this file".to_owned(), redacted_uri);
     writeln!(
         out,
         "\nstreams: {}, of {} topics, configured in {from}",
@@ -76,7 +84,7 @@ fn write_streams(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::R
     Ok(())
 }
 
-/// Name, aliases, topics; topics that only an id may name are in brackets.
+/// Name, aliases, topics. Topics that only an id may name are in brackets.
 fn row(stream: &Stream) -> [String; 3] {
     let aliases = if stream.aliases.is_empty() {
         "-".to_owned()
@@ -185,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_understood_is_told_without_secrets() {
+    fn the_report_shows_everything_except_secrets() {
         let file = "
             service_name: streams
             port: 8093
@@ -194,15 +202,21 @@ mod tests {
             allowed_streams: [mediawiki.recentchange, twice.v1, gone]
             client_ip_connection_limit: 2
             mediawiki_redacted_pages: {ru.wikipedia.org: [a, b]}
-            kafka: {metadata.broker.list: 'kafka1:9093', sasl.password: hunter2, ssl.key.password: hunter3}
+            kafka:
+              metadata.broker.list: kafka1:9093
+              sasl.password: hunter2
+              ssl.key.password: hunter3
         ";
         let env = [("EVENTSTREAMS__DRAIN_MS".to_owned(), "5000".to_owned())];
         let config = Config::parse(file, env.into_iter()).unwrap();
         let document = json!({
-            "mediawiki.recentchange": {"topic_prefixes": ["eqiad.", "codfw."], "stream_aliases": ["recentchange"]},
+            "mediawiki.recentchange": {
+                "topic_prefixes": ["eqiad.", "codfw."],
+                "stream_aliases": ["recentchange"],
+            },
             "twice.v1": {"topics": ["eqiad.twice"], "topics_allowed": ["codfw.twice"]},
         });
-        let text = describe(
+        let text = report(
             &config,
             &Catalog::build(&document, &config.streams).unwrap(),
         );
@@ -211,7 +225,8 @@ mod tests {
             "admin         off",
             "brokers       kafka1:9093",
             "streams: 2, of 4 topics, configured in this file",
-            "  mediawiki.recentchange  recentchange  eqiad.mediawiki.recentchange codfw.mediawiki.recentchange",
+            "  mediawiki.recentchange  recentchange  eqiad.mediawiki.recentchange \
+             codfw.mediawiki.recentchange",
             "  twice.v1                -             eqiad.twice [codfw.twice]",
             "  sasl.password = (not shown)",
             "  client_ip_connection_limit = 2",
@@ -219,10 +234,10 @@ mod tests {
             "  ru.wikipedia.org: 2",
             "  EVENTSTREAMS__DRAIN_MS",
             "  num_workers",
-            "  stream gone is in allowed_streams and not configured: it is not served",
+            "  stream gone is in allowed_streams but is not configured: it is not served",
         ] {
             assert!(
-                text.lines().any(|told| told == line),
+                text.lines().any(|reported| reported == line),
                 "{line:?} is missing in\n{text}"
             );
         }
@@ -230,10 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_of_the_table_is_told() {
+    fn the_report_shows_every_limit_in_the_table() {
         let config = Config::parse("stream_config_defaults: {a: {}}", std::iter::empty()).unwrap();
         let catalog = Catalog::build(&serde_json::Value::Null, &config.streams).unwrap();
-        let text = describe(&config, &catalog);
+        let text = report(&config, &catalog);
         let is_limit = |name: &str| {
             ["_max", "_ms", "_limit"]
                 .iter()

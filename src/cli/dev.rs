@@ -1,4 +1,6 @@
-//! `eventstreams dev`: a server on an embedded broker that is filled with sample events. Not reachable from `serve`.
+//! `eventstreams dev`: runs a server on an embedded broker with sample events.
+//!
+//! * `sample_feed`: fills the broker.
 
 mod sample_feed;
 
@@ -9,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
+use dev_broker::{BrokerConfig, DevBroker, TopicSpec};
 use tokio::sync::oneshot;
 
 use self::sample_feed::{SampleFeed, parse_rate};
+use super::error::CliError;
 use super::overrides::Overrides;
 use crate::config::Config;
-use dev_broker::{BrokerConfig, DevBroker, TopicSpec};
 use crate::server::{Listeners, Server};
 use crate::shutdown::Shutdown;
 use crate::telemetry::logs;
@@ -24,16 +27,17 @@ use crate::telemetry::logs;
 pub struct DevArgs {
     #[command(flatten)]
     overrides: Overrides,
-    /// Sample events a second, over all topics: 0.001 to 5000. Ten minutes of them, or 20000, are there from the start
+    /// Sample events a second over all topics: 0.001 to 5000. The broker starts with ten minutes of
+    /// them, or with 20000
     #[arg(long, default_value_t = 30.0, value_parser = parse_rate)]
     rate: f64,
-    /// Another seed gives other sample events, the same one the same
+    /// The seed of the sample events: the same seed gives the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Keep the embedded broker's topics in this folder: 8 MiB of each partition
+    /// Keep the topics of the embedded broker in this folder: 8 MiB of each partition
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The embedded broker's port; any free one by default
+    /// The port of the embedded broker; 0 takes any free port
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     broker_port: u16,
 }
@@ -41,31 +45,29 @@ pub struct DevArgs {
 /// The configuration of `dev`, as an operator would write it.
 const CONFIG: &str = include_str!("../../config/dev.yaml");
 
-/// Bytes of records that each of the 22 partitions of the samples keeps: 176 MiB in all, and some minutes of the busiest at 30 a second.
+/// Bytes of records in each of the 22 partitions of the samples: 176 MiB in all, and some minutes
+/// of the busiest partition at 30 events a second.
 const RETENTION_BYTES_PER_PARTITION: u64 = 8 << 20;
 
-/// How long anything may take after a signal: what has not ended by then is left to the system.
-const PATIENCE_AT_THE_END: Duration = Duration::from_millis(800);
+/// How long a shutdown may take. The operating system cleans up what is left.
+const SHUTDOWN_MAX: Duration = Duration::from_millis(800);
 
 /// Runs until SIGTERM or SIGINT.
-///
-/// # Errors
-/// When a port or the folder cannot be used.
-pub async fn run(args: DevArgs) -> anyhow::Result<()> {
+pub(super) async fn run(args: DevArgs) -> Result<(), CliError> {
     let shutdown = Shutdown::default();
     shutdown.on_signals().context("signals")?;
-    let out_of_patience = async {
+    let timeout = async {
         shutdown.announced().await;
-        tokio::time::sleep(PATIENCE_AT_THE_END).await;
+        tokio::time::sleep(SHUTDOWN_MAX).await;
     };
     tokio::select! {
-        ended = run_until(args, shutdown.clone()) => ended,
-        // Nothing is lost: what the broker keeps in a folder is there as soon as it is appended.
-        () = out_of_patience => Ok(()),
+        result = run_until(args, shutdown.clone()) => result,
+        // Nothing is lost: an appended record is in the folder at once.
+        () = timeout => Ok(()),
     }
 }
 
-async fn run_until(args: DevArgs, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn run_until(args: DevArgs, shutdown: Shutdown) -> Result<(), CliError> {
     let started = Instant::now();
     let mut config =
         Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
@@ -80,16 +82,11 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut feed = None;
     if let Some(broker) = &broker {
         config.kafka.set_brokers(&broker.address().to_string());
-        feed = Some(fill(
-            SampleFeed::new(Arc::clone(broker), args.seed, args.rate),
-            shutdown.clone(),
-        )?);
+        let samples = SampleFeed::new(Arc::clone(broker), args.seed, args.rate);
+        feed = Some(start_feed(samples, shutdown.clone())?);
     }
-    let greeting = greeting(
-        &listeners,
-        config.kafka.brokers().unwrap_or_default(),
-        broker.is_some(),
-    );
+    let brokers = config.kafka.brokers().unwrap_or_default();
+    let greeting = greeting(&listeners, brokers, broker.is_some());
     let server = Server::start(config, None, shutdown).await?;
     let mut ready = server.watch_ready();
     tokio::spawn(async move {
@@ -107,21 +104,21 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fills the broker on a thread of its own; gives what becomes of it.
-fn fill(
+/// Fills the broker on a thread of its own. The receiver gets the result of the thread.
+fn start_feed(
     feed: SampleFeed,
     shutdown: Shutdown,
 ) -> anyhow::Result<oneshot::Receiver<anyhow::Result<()>>> {
-    let (ended, outcome) = oneshot::channel();
-    let run = move || drop(ended.send(feed.run(&shutdown)));
+    let (sender, result) = oneshot::channel();
+    let run = move || drop(sender.send(feed.run(&shutdown)));
     std::thread::Builder::new()
         .name("samples".to_owned())
         .spawn(run)
         .context("a thread for the samples")?;
-    Ok(outcome)
+    Ok(result)
 }
 
-/// The streams of the samples, as stream configuration.
+/// The stream configuration of the samples.
 fn stream_settings() -> serde_json::Map<String, serde_json::Value> {
     match sample_events::stream_config() {
         serde_json::Value::Object(mut document) => match document.remove("streams") {
@@ -151,7 +148,7 @@ async fn start_broker(args: &DevArgs) -> anyhow::Result<Arc<DevBroker>> {
     Ok(Arc::new(broker))
 }
 
-/// Says where everything is: the one thing that `dev` prints on standard output.
+/// What `dev` prints on standard output: the addresses, the streams and an example.
 fn greeting(listeners: &Listeners, brokers: &str, embedded: bool) -> String {
     let port = |listeners: &[tokio::net::TcpListener]| {
         listeners

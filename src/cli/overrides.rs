@@ -1,26 +1,26 @@
-//! Options of the command line that override the configuration.
+//! Command-line options that override the configuration.
 
 use clap::Args;
 
 use crate::config::Config;
 
-/// What overrides the configuration, for `serve` and `dev`.
+/// The options of `serve` and `dev` that override the configuration.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Overrides {
+pub(super) struct Overrides {
     /// The public port
     #[arg(long)]
-    pub port: Option<u16>,
+    pub(super) port: Option<u16>,
     /// The port of metrics and health
     #[arg(long)]
-    pub admin_port: Option<u16>,
+    pub(super) admin_port: Option<u16>,
     /// Kafka's brokers: a list of `host:port`, separated by commas
     #[arg(long, value_name = "LIST")]
-    pub brokers: Option<String>,
+    pub(super) brokers: Option<String>,
 }
 
 impl Overrides {
     /// Applies the options to the configuration.
-    pub fn apply(&self, config: &mut Config) {
+    pub(super) fn apply(&self, config: &mut Config) {
         if let Some(port) = self.port {
             config.http.port = port;
         }

@@ -1,4 +1,4 @@
-//! Listening, headers, who may connect.
+//! The HTTP settings: addresses, headers, limits of clients.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -9,44 +9,45 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// For those that surely undo it while they read: browsers, curl, whoever names exactly one coding
-    /// in `Accept-Encoding`, or asks for it by the query's `compression`.
+    /// For those that are known to decompress while they read: browsers, curl, clients that name
+    /// exactly one coding in `Accept-Encoding`, and clients that use the query parameter
+    /// `compression`.
     Auto,
-    /// For all whose `Accept-Encoding` names a coding that we have.
+    /// For all clients whose `Accept-Encoding` names a supported coding.
     Always,
-    /// For nobody.
+    /// For no client.
     Off,
 }
 
-/// The HTTP side of the configuration. Fields are named like their keys.
+/// The HTTP settings. Fields are named after their keys.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct HttpConfig {
     /// TCP port of the public service; 0 takes any free one.
     pub port: u16,
-    /// Address to listen on; `::` is all, IPv6 and IPv4 ([`Self::listen`]).
+    /// The address to listen on; `::` means all, IPv6 and IPv4 ([`Self::listen`]).
     pub interface: IpAddr,
-    /// TCP port of metrics and health; `None` for none of it.
+    /// TCP port of metrics and health; `None` turns them off.
     pub admin_port: Option<u16>,
-    /// Address that metrics and health listen on.
+    /// The address that metrics and health listen on.
     pub admin_interface: IpAddr,
-    /// The header `access-control-allow-origin`, if it is sent; a valid header value.
+    /// The header `access-control-allow-origin`, if it is sent; valid.
     pub cors: Option<String>,
-    /// The header `content-security-policy`, if it is sent; a valid header value.
+    /// The header `content-security-policy`, if it is sent; valid.
     pub csp: Option<String>,
-    /// Our name towards HTTP servers; a valid header value.
+    /// The name of this program in requests to HTTP servers; a valid header value.
     pub user_agent: String,
     /// Whether the web page is served.
     pub stream_ui_enabled: bool,
-    /// Milliseconds of silence after which a comment is sent to a subscriber.
+    /// Milliseconds of silence after which a subscriber is sent a comment.
     pub heartbeat_ms: u64,
-    /// Simultaneous streams for one client address.
+    /// Simultaneous streams of one client address.
     pub client_ip_connection_limit: Option<u32>,
     /// Simultaneous streams of all clients.
     pub streams_max: Option<u32>,
-    /// Header in which the edge names the client's address; in lower case, a valid header name.
+    /// The header in which the proxy in front passes the address of the client, in lower case.
     pub client_ip_header: String,
-    /// Networks whose `client_ip_header` is believed; when empty, everyone's is, as in the Node service.
+    /// Networks whose `client_ip_header` is trusted. If empty, every peer is trusted, as in the
+    /// Node service.
     pub trusted_proxies: Vec<IpNet>,
     /// New requests a second for one client address.
     pub request_rate_limit: Option<u32>,
@@ -54,24 +55,24 @@ pub struct HttpConfig {
     pub require_user_agent: bool,
     /// For which clients streams are compressed.
     pub compression: Compression,
-    /// Whether the log names clients' addresses.
+    /// Whether the log contains the addresses of clients.
     pub log_client_addresses: bool,
 }
 
 impl HttpConfig {
-    /// The addresses to try for the public service, in order: the first that can be bound is the one.
+    /// The addresses to bind for the public service, the most general one first.
     pub fn listen(&self) -> Vec<SocketAddr> {
         addresses(self.interface, self.port)
     }
 
-    /// The addresses to try for metrics and health, in order; none when they are off.
+    /// The same for metrics and health; none if they are off.
     pub fn admin_listen(&self) -> Vec<SocketAddr> {
         self.admin_port
             .map_or_else(Vec::new, |port| addresses(self.admin_interface, port))
     }
 }
 
-/// `::` takes IPv4 too on every system we run on, but a machine without IPv6 cannot bind it.
+/// `::` usually accepts IPv4 too, but a machine without IPv6 cannot bind it.
 fn addresses(interface: IpAddr, port: u16) -> Vec<SocketAddr> {
     let mut addresses = vec![SocketAddr::new(interface, port)];
     if interface.is_ipv6() && interface.is_unspecified() {

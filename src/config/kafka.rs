@@ -1,4 +1,4 @@
-//! What Kafka's clients are made with.
+//! The Kafka settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,69 +6,81 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::check::{shape, text};
-use super::error::Findings;
+use super::error::Diagnostics;
+use super::value::{describe, text};
 use super::yaml::join;
 
-/// librdkafka's list of brokers to begin with: `host:port,host:port`.
+/// The property with librdkafka's initial brokers: `host:port,host:port`.
 pub const BROKERS: &str = "metadata.broker.list";
 
-/// Properties that the consumers set themselves, with the reason. An operator's value is named as ignored at start: a file that works with
-/// the Node service works here.
-pub const OWN_PROPERTIES: &[(&str, &str)] = &[
-    (
-        "allow.auto.create.topics",
-        "reading must never make a topic",
-    ),
-    (
-        "auto.commit.enable",
-        "positions live with the clients, nothing is committed",
-    ),
-    (
+/// A property of librdkafka that the program decides.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnProperty {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value; `None` if it is never set.
+    pub value: Option<&'static str>,
+    /// Why the operator cannot decide it.
+    pub reason: &'static str,
+}
+
+const fn own(name: &'static str, value: Option<&'static str>, reason: &'static str) -> OwnProperty {
+    OwnProperty {
+        name,
+        value,
+        reason,
+    }
+}
+
+const NO_COMMITS: &str = "nothing is committed, clients keep their own positions";
+
+/// The properties that the program decides. The operator's values for them are ignored, with a
+/// notice at startup, so that a file that works with the Node service works here.
+pub const OWN_PROPERTIES: &[OwnProperty] = &[
+    own("enable.auto.commit", Some("false"), NO_COMMITS),
+    own("auto.commit.enable", None, NO_COMMITS),
+    own("enable.auto.offset.store", Some("false"), NO_COMMITS),
+    own(
         "auto.offset.reset",
-        "a lost position must be seen, not skipped",
+        Some("error"),
+        "a lost position must not go unnoticed",
     ),
-    (
-        "enable.auto.commit",
-        "positions live with the clients, nothing is committed",
-    ),
-    (
-        "enable.auto.offset.store",
-        "positions live with the clients, nothing is committed",
-    ),
-    (
+    own(
         "enable.partition.eof",
-        "the end of a partition ends a replay",
+        Some("true"),
+        "the end of a partition shows that reading has caught up",
     ),
-    (
-        "group.instance.id",
-        "partitions are assigned by us, there is no group",
+    own(
+        "allow.auto.create.topics",
+        Some("false"),
+        "reading must never create a topic",
     ),
+    own("group.instance.id", None, "the program joins no group"),
 ];
 
-/// How Kafka is reached and read.
+/// The Kafka settings. Fields are named after their keys.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct KafkaConfig {
-    /// librdkafka properties: the operator's, without [`OWN_PROPERTIES`], and with `group.id` and `client.id` when he gave none.
-    /// `bootstrap.servers` is under its other name, [`BROKERS`].
+    /// The operator's librdkafka properties, without [`OWN_PROPERTIES`], with defaults for
+    /// `group.id` and `client.id`. `bootstrap.servers` is under its other name, [`BROKERS`].
     #[serde(rename = "kafka")]
     pub properties: BTreeMap<String, String>,
-    /// Milliseconds of the past that the live consumer reads into memory at start.
+    /// Milliseconds of history that the live consumer reads into memory at startup.
     pub live_reach_back_ms: u64,
-    /// Milliseconds between looks for new topics and partitions.
+    /// Milliseconds between two checks for new topics and partitions.
     pub metadata_refresh_ms: u64,
-    /// Kafka consumers that read the past for subscribers.
+    /// Kafka consumers that read history for subscribers.
     pub replay_consumers_max: usize,
-    /// Subscribers that may read the past out of Kafka at once.
+    /// Subscribers that may read history from Kafka at the same time.
     pub replay_places_max: usize,
-    /// Those of one client address; `None` for no bound.
+    /// The same for one client address; `None` for no bound.
     pub replay_places_per_client_max: Option<u32>,
-    /// Clients that may wait for such a place before the next one gets 503.
+    /// Subscribers that may wait to read history; further ones get 503.
     pub replay_queue_max: usize,
 }
 
 impl fmt::Debug for KafkaConfig {
-    /// Only the names of the properties: their values may be secrets, and a log is read by many.
+    /// Only the names of the properties: their values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaConfig")
             .field("properties", &self.properties.keys())
@@ -77,19 +89,19 @@ impl fmt::Debug for KafkaConfig {
 }
 
 impl KafkaConfig {
-    /// The brokers to begin with, if any are named.
+    /// The initial brokers, if the file names any.
     pub fn brokers(&self) -> Option<&str> {
         self.properties.get(BROKERS).map(String::as_str)
     }
 
-    /// Reads from these brokers instead (`--brokers`, the embedded broker).
+    /// Replaces the brokers (`--brokers`, the embedded broker).
     pub fn set_brokers(&mut self, brokers: &str) {
         self.properties
             .insert(BROKERS.to_owned(), brokers.to_owned());
     }
 
     pub(super) fn set_defaults(&mut self, service_name: &str, user_agent: &str) {
-        // librdkafka wants a group even for consumers that are only assigned to; no group is ever joined.
+        // librdkafka requires a group even for consumers that never join one.
         self.properties
             .entry("group.id".to_owned())
             .or_insert_with(|| service_name.to_owned());
@@ -99,7 +111,7 @@ impl KafkaConfig {
     }
 }
 
-/// A property's one name where librdkafka knows two.
+/// The name of a property for which librdkafka has two names.
 pub(super) fn canonical(property: &str) -> &str {
     match property {
         "bootstrap.servers" => BROKERS,
@@ -107,7 +119,7 @@ pub(super) fn canonical(property: &str) -> &str {
     }
 }
 
-/// The value of property `name` as it may be shown: passwords, keys and tokens are not.
+/// The value of the property `name` for display: passwords, keys and tokens are replaced.
 pub(crate) fn redacted_value<'a>(name: &str, value: &'a str) -> &'a str {
     let secret = [
         "password",
@@ -125,16 +137,14 @@ pub(crate) fn redacted_value<'a>(name: &str, value: &'a str) -> &'a str {
 pub(super) fn check_properties(
     value: &Value,
     path: &str,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Value> {
     let Value::Object(entries) = value else {
-        findings.problem(
-            path,
-            format!(
-                "must be a map of librdkafka properties, is {}",
-                shape(value)
-            ),
+        let message = format!(
+            "must be a map of librdkafka properties, not {}",
+            describe(value)
         );
+        diagnostics.error(path, message);
         return None;
     };
     let mut checked = Map::new();
@@ -143,24 +153,20 @@ pub(super) fn check_properties(
         if value.is_null() {
             continue;
         }
-        if OWN_PROPERTIES.iter().any(|(own, _)| own == name) {
-            findings.ignored.push(path);
+        if OWN_PROPERTIES.iter().any(|own| own.name == name) {
+            diagnostics.ignored_keys.push(path);
             continue;
         }
         match text(value) {
             Ok(text) => {
-                if checked
-                    .insert(canonical(name).to_owned(), Value::String(text))
-                    .is_some()
-                {
-                    findings.problem(
-                        &path,
-                        format!("is another name of {BROKERS}; give one of them"),
-                    );
+                let canonical = canonical(name).to_owned();
+                if checked.insert(canonical, Value::String(text)).is_some() {
+                    let message = format!("is another name for {BROKERS}; set only one of them");
+                    diagnostics.error(&path, message);
                 }
             }
-            // The value may be a secret: only its shape is told.
-            Err(what) => findings.problem(&path, what),
+            // The message does not repeat the value, which may hold a secret: it is not a scalar.
+            Err(message) => diagnostics.error(&path, message),
         }
     }
     Some(Value::Object(checked))

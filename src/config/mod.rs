@@ -1,44 +1,50 @@
-//! What the operator typed, turned into what the program needs.
+//! Turns the operator's file and environment into what the program needs.
 //!
-//! [`Config::parse`] takes the text of a file and the environment and answers with a complete, checked [`Config`] or with every problem at once.
-//! The file is the one that the Node service's Helm chart renders, unchanged, or a plain map of `conf`'s keys (protocol §6). On its way it is
-//! read as YAML, brought to one flat layout, overlaid by the environment, checked key by key against ONE table, and then read into the types.
-//! Nothing here opens a file, a socket or a clock.
+//! [`Config::parse`] takes the text of a file and the environment. It returns a complete, checked
+//! [`Config`], or everything that is wrong at once. The file is the one that the Node service's
+//! Helm chart renders, unchanged, or a plain map of its keys (docs/protocol.md, "The configuration
+//! file"). It is read as YAML, flattened, overlaid by the environment, checked key by key against
+//! one table, and deserialized. Nothing here opens a file or a socket, or reads a clock.
 //!
-//! * `keys`: the one table of keys: kind, bounds, default, documentation.
-//! * `yaml`: text to a tree, and from a path back to its line.
-//! * `layout`: the two forms of the file brought to one.
-//! * `env`: `EVENTSTREAMS__...` variables over the file.
-//! * `paths`: relative paths of the file.
-//! * `check`, `maps`: values against the table.
+//! * `keys`: the table of keys: kinds, ranges, defaults, documentation.
+//! * `yaml`: reads YAML into a tree, and finds the line of a path.
+//! * `flat`: brings the two forms of the file to one.
+//! * `env`: lays `EVENTSTREAMS__...` variables over the file.
+//! * `paths`: resolves relative paths.
+//! * `check`, `nested`, `value`: check values against the table: keys, maps, single values.
 //! * `http`, `kafka`, `streams`, `limits`, `telemetry`: the typed result.
-//! * `error`: what is wrong and where.
+//! * `error`, `locate`: what is wrong, and where.
 //!
-//! Quirks, each with the test that locks it:
+//! Special rules, each with the test that guards it:
 //!
-//! * A variable's name has no dots: after `EVENTSTREAMS__KAFKA__` each `_` stands for a dot, which is unambiguous because no librdkafka property
-//!   that can be written in a file has an underscore (`underscores_of_a_kafka_variable_are_dots`). Other maps are set as a whole, in JSON or YAML.
-//! * A value for a librdkafka property that must stay ours is ignored and named, not refused
-//!   (`kafka_properties_that_are_ours_are_named_and_not_taken`).
-//! * `null` and an empty value mean the default (`an_empty_value_is_the_default`), 0 and `off` mean no limit (`zero_and_off_are_no_limit`).
-//! * A page title that YAML reads as a fraction or as nothing is an error: it would silently not be redacted
-//!   (`a_page_title_that_yaml_would_change_is_an_error`). One that it reads as a whole number is what is written
+//! * The name of a variable has no dots: after `EVENTSTREAMS__KAFKA__`, each `_` stands for a dot.
+//!   This is unambiguous because no librdkafka property that a file can set has an underscore
+//!   (`underscores_of_a_kafka_variable_are_dots`). Other maps are set as a whole, in JSON or YAML.
+//! * A librdkafka property that the program decides is ignored and named, not refused
+//!   (`own_kafka_properties_are_named_and_ignored`).
+//! * `null` and an empty value mean the default (`an_empty_value_is_the_default`); 0 and `off` mean
+//!   no limit (`zero_and_off_are_no_limit`).
+//! * A page title that YAML reads as a fraction or as null is an error: the page would silently not
+//!   be redacted (`a_page_title_that_yaml_would_change_is_an_error`). A title that YAML reads as a
+//!   whole number is taken as it is written
 //!   (`a_page_title_of_digits_is_redacted_under_its_written_name`).
 
 mod check;
 mod env;
 mod error;
+mod flat;
 mod http;
 mod kafka;
 mod keys;
-mod layout;
 mod limits;
-mod maps;
+mod locate;
+mod nested;
 mod paths;
 mod streams;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod value;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -48,52 +54,54 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use error::Findings;
-pub use error::{ConfigError, Problem};
+use error::Diagnostics;
+pub use error::{ConfigError, Diagnostic};
+use flat::FlatConfig;
 pub use http::{Compression, HttpConfig};
 pub(crate) use kafka::redacted_value;
-pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES};
-pub use keys::{KEYS, Key, Kind, Place, find};
-use layout::Layout;
+pub use kafka::{BROKERS, KafkaConfig, OWN_PROPERTIES, OwnProperty};
+pub use keys::{KEYS, Key, Section, ValueKind, find};
 pub use limits::Limits;
+pub use locate::locate;
 pub use paths::PATH_PROPERTIES;
 pub use streams::{SchemasConfig, StreamsConfig, UriOptions, misspelt_setting};
 pub use telemetry::{Level, LogFormat, Logging};
 pub(crate) use yaml::parse as parse_yaml;
 
-/// Page titles as the operator wrote them, by domain (`ru.wikipedia.org`). Normalising them is the redaction's business.
+/// Page titles as the operator wrote them, by domain (`ru.wikipedia.org`). Redaction normalizes
+/// them.
 pub type RedactedPages = BTreeMap<String, Vec<String>>;
 
-/// Everything that the program needs to know from its operator.
+/// Everything that the operator decides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The service's name in logs, metrics and `/_info`.
+    /// The name of the service in logs, metrics and `/_info`.
     pub service_name: String,
-    /// How the program logs.
+    /// What is logged, and in which form.
     pub logging: Logging,
-    /// URL of an OpenTelemetry collector, when traces are wanted.
+    /// The URL of an OpenTelemetry collector; `None` for no traces.
     pub otlp_endpoint: Option<String>,
-    /// Listening, headers, who may connect.
+    /// The HTTP settings.
     pub http: HttpConfig,
-    /// How Kafka is reached and read.
+    /// The Kafka settings.
     pub kafka: KafkaConfig,
-    /// Where the configuration of streams comes from, and which of them are public.
+    /// Where the configuration of streams comes from, and which streams are public.
     pub streams: StreamsConfig,
     /// Where the schemas of streams are read.
     pub schemas: SchemasConfig,
-    /// Pages whose editors are not shown (protocol §4).
+    /// Pages whose editors are not shown (docs/protocol.md, "The JSON of an event").
     pub redacted_pages: RedactedPages,
-    /// Bounds of memory and time.
+    /// Bounds of memory, time and connections.
     pub limits: Limits,
-    /// Paths of keys that were given and mean nothing here, in the order of the file: named once at start.
+    /// The paths of keys in the file that have no effect, in its order: named once at startup.
     pub ignored_keys: Vec<String>,
-    /// Names of the environment variables that were laid over the file, sorted.
+    /// The names of the environment variables that took effect, sorted.
     pub env_overrides: Vec<String>,
-    /// What is open on purpose.
+    /// What the file opens explicitly.
     pub opened: Opened,
 }
 
-/// What the operator opens in so many words. What is absent at a reload may have been cut off.
+/// What the operator opens explicitly. At a reload, what is merely absent may have been cut off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// `allowed_streams: all`
@@ -102,197 +110,158 @@ pub struct Opened {
     pub no_redaction: bool,
 }
 
-/// A file that was read: what is wrong with it, and what it says as far as it can be understood.
+/// A file as far as it could be read, and what is wrong with it.
 #[derive(Debug)]
-pub struct Reading {
-    /// With defaults in the place of what is wrong; `None` when nothing can be understood.
+pub struct ParsedConfig {
+    /// With defaults in place of what is wrong; `None` if nothing can be read.
     pub config: Option<Config>,
-    /// In the order of the file, those of the environment last.
-    pub problems: Vec<Problem>,
+    /// What is wrong, in no particular order.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
-/// What is left when each part has its own.
+/// The keys that belong to no other part.
 #[derive(Deserialize)]
-struct Rest {
+struct OtherKeys {
     service_name: String,
     otlp_endpoint: Option<String>,
     mediawiki_redacted_pages: RedactedPages,
 }
 
 impl Config {
-    /// Reads the operator's file and lays the environment over it. Relative paths are left as they are; see [`Config::read`].
+    /// Reads the operator's file and lays the environment over it. Relative paths stay as they are;
+    /// [`Config::read`] resolves them.
     ///
     /// # Errors
-    /// Every problem of file and environment together; only a text that is no YAML is told alone.
+    /// Everything that is wrong with the file and the environment; for text that is not YAML, only
+    /// that.
     pub fn parse(
         text: &str,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        Self::read(text, None, env).usable()
+        Self::read(text, None, env).into_result()
     }
 
     /// Reads the operator's file, which is in `folder`, and lays the environment over it.
     ///
-    /// `text` is YAML or JSON in one of the two forms; an empty text is a file of defaults. Of `env`, only variables that begin with
-    /// `EVENTSTREAMS__` are looked at; of two with one name, the last wins, so that command line options can be chained behind the real ones.
+    /// `text` is YAML or JSON in one of the two forms; empty text means all defaults. Of `env`,
+    /// only variables that begin with `EVENTSTREAMS__` count. Of two with one name, the last wins.
     pub fn read(
         text: &str,
         folder: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
-    ) -> Reading {
-        let (mut document, syntax) = match yaml::parse(text) {
+    ) -> ParsedConfig {
+        let (mut document, syntax_error) = match yaml::parse(text) {
             Ok(document) => (document, None),
-            Err(problem) => (Value::Null, Some(problem)),
+            Err(error) => (Value::Null, Some(error)),
         };
-        maps::keep_titles_of_file(&mut document, text);
-        let mut findings = Findings::default();
-        let mut layout = Layout::read(document, &mut findings);
+        nested::restore_titles_of_file(&mut document, text);
+        let mut diagnostics = Diagnostics::default();
+        let mut flat = FlatConfig::read(document, &mut diagnostics);
         if let Some(folder) = folder {
-            paths::resolve(&mut layout, folder);
+            paths::resolve(&mut flat, folder);
         }
-        let env_overrides = env::apply(env, &mut layout, &mut findings);
-        let mut checked = check::check(&layout, &mut findings);
-        take_admin_port_from_metrics(&layout, &mut checked);
-        let mut config = Self::from_checked(&checked, &layout, &mut findings);
+        let env_overrides = env::apply(env, &mut flat, &mut diagnostics);
+        let mut checked = check::check(&flat, &mut diagnostics);
+        take_admin_port_from_metrics(&flat, &mut checked);
+        let mut config = Self::from_checked(&checked, &flat, &mut diagnostics);
         if let Some(config) = &mut config {
-            config.ignored_keys = findings.ignored;
+            config.ignored_keys = diagnostics.ignored_keys;
             config.env_overrides = env_overrides;
         }
-        match syntax {
-            Some(problem) => Reading {
-                config,
-                problems: vec![problem],
-            },
-            None => Reading {
-                config,
-                problems: placed(findings.problems, text),
-            },
+        let diagnostics = match syntax_error {
+            Some(error) => vec![error],
+            None => locate::with_lines(text, diagnostics.errors),
+        };
+        ParsedConfig {
+            config,
+            diagnostics,
         }
     }
 
     fn from_checked(
         checked: &Map<String, Value>,
-        layout: &Layout,
-        findings: &mut Findings,
+        flat: &FlatConfig,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        let rest: Rest = typed(checked, findings)?;
-        let http: HttpConfig = typed(checked, findings)?;
-        if http.admin_port == Some(http.port) && http.port != 0 {
-            let path = layout.path(if layout.values.contains_key("admin_port") {
-                "admin_port"
-            } else {
-                "port"
-            });
-            findings.problem(
-                path,
-                format!(
-                    "port and admin_port are both {}; give one of them another",
-                    http.port
-                ),
-            );
-        }
-        let mut kafka: KafkaConfig = typed(checked, findings)?;
-        kafka.set_defaults(&rest.service_name, &http.user_agent);
+        let other: OtherKeys = deserialize(checked, diagnostics)?;
+        let http: HttpConfig = deserialize(checked, diagnostics)?;
+        check_ports_differ(&http, flat, diagnostics);
+        let mut kafka: KafkaConfig = deserialize(checked, diagnostics)?;
+        kafka.set_defaults(&other.service_name, &http.user_agent);
         Some(Self {
-            service_name: rest.service_name,
-            logging: typed(checked, findings)?,
-            otlp_endpoint: rest.otlp_endpoint,
+            service_name: other.service_name,
+            logging: deserialize(checked, diagnostics)?,
+            otlp_endpoint: other.otlp_endpoint,
             http,
             kafka,
-            streams: typed(checked, findings)?,
-            schemas: typed(checked, findings)?,
-            redacted_pages: rest.mediawiki_redacted_pages,
-            limits: typed(checked, findings)?,
+            streams: deserialize(checked, diagnostics)?,
+            schemas: deserialize(checked, diagnostics)?,
+            redacted_pages: other.mediawiki_redacted_pages,
+            limits: deserialize(checked, diagnostics)?,
             ignored_keys: Vec::new(),
             env_overrides: Vec::new(),
-            opened: Opened {
-                all_streams: layout
-                    .values
-                    .get("allowed_streams")
-                    .is_some_and(|value| value == "all"),
-                no_redaction: layout
-                    .values
-                    .get("mediawiki_redacted_pages")
-                    .is_some_and(is_empty_map),
-            },
+            opened: Opened::read(flat),
         })
     }
 }
 
-fn is_empty_map(value: &Value) -> bool {
-    value.as_object().is_some_and(Map::is_empty)
-}
-
-impl Reading {
-    /// The configuration, if nothing is wrong with the file.
-    ///
-    /// # Errors
-    /// All that is wrong.
-    pub fn usable(self) -> Result<Config, ConfigError> {
-        match self.config {
-            Some(config) if self.problems.is_empty() => Ok(config),
-            _ => Err(ConfigError {
-                problems: self.problems,
-            }),
+impl Opened {
+    fn read(flat: &FlatConfig) -> Self {
+        let streams = flat.values.get("allowed_streams");
+        let pages = flat.values.get("mediawiki_redacted_pages");
+        Self {
+            all_streams: streams.is_some_and(|value| value == "all"),
+            no_redaction: pages.and_then(Value::as_object).is_some_and(Map::is_empty),
         }
     }
 }
 
-/// Problems that were found later, each under a key (`kafka.ssl.ca.location`), placed in the operator's file.
-#[must_use]
-pub fn place_problems(text: &str, problems: Vec<(String, String)>) -> Vec<Problem> {
-    let lines = yaml::lines(text);
-    let place = |(name, what): (String, String)| {
-        let is_it = |path: &str| {
-            path.strip_suffix(&name)
-                .is_some_and(|above| above.is_empty() || above.ends_with('.'))
-        };
-        match lines
-            .iter()
-            .find(|(path, _)| !name.is_empty() && is_it(path))
-        {
-            Some((path, line)) => Problem {
-                path: path.clone(),
-                line: Some(*line),
-                what,
-            },
-            None => Problem {
-                path: name,
-                line: None,
-                what,
-            },
+impl ParsedConfig {
+    /// The configuration, if nothing is wrong with the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn into_result(self) -> Result<Config, ConfigError> {
+        match self.config {
+            Some(config) if self.diagnostics.is_empty() => Ok(config),
+            _ => Err(ConfigError::new(self.diagnostics)),
         }
-    };
-    sorted(problems.into_iter().map(place).collect())
+    }
 }
 
-/// The service runner's metrics port is the admin port, unless `admin_port` is given too.
-fn take_admin_port_from_metrics(layout: &Layout, checked: &mut Map<String, Value>) {
-    let has_port = |metrics: &Value| metrics.as_u64().is_some();
-    if !layout.values.contains_key("admin_port") && checked.get("metrics").is_some_and(has_port) {
-        let port = checked["metrics"].clone();
+fn check_ports_differ(http: &HttpConfig, flat: &FlatConfig, diagnostics: &mut Diagnostics) {
+    if http.admin_port != Some(http.port) || http.port == 0 {
+        return;
+    }
+    let key = if flat.values.contains_key("admin_port") {
+        "admin_port"
+    } else {
+        "port"
+    };
+    let message = format!(
+        "port and admin_port are both {}; change one of them",
+        http.port
+    );
+    diagnostics.error(flat.path(key), message);
+}
+
+/// The port in the `metrics` of service-runner is the admin port, unless `admin_port` is set too.
+fn take_admin_port_from_metrics(flat: &FlatConfig, checked: &mut Map<String, Value>) {
+    if !flat.values.contains_key("admin_port")
+        && let Some(port) = checked.get("metrics").filter(|port| port.is_u64())
+    {
+        let port = port.clone();
         checked.insert("admin_port".to_owned(), port);
     }
 }
 
 /// One part of the configuration, from the checked keys that it names.
-fn typed<T: DeserializeOwned>(checked: &Map<String, Value>, findings: &mut Findings) -> Option<T> {
-    // The table has checked kinds and bounds; what fails here is a table that does not fit its types, and is told like any problem.
+fn deserialize<T: DeserializeOwned>(
+    checked: &Map<String, Value>,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    // The values have passed the table. What fails here is a table that does not match the types.
     T::deserialize(checked)
-        .map_err(|error| findings.problem("", error.to_string()))
+        .map_err(|error| diagnostics.error("", error.to_string()))
         .ok()
-}
-
-fn placed(mut problems: Vec<Problem>, text: &str) -> Vec<Problem> {
-    let lines = yaml::lines(text);
-    for problem in &mut problems {
-        problem.line = problem.line.or_else(|| lines.get(&problem.path).copied());
-    }
-    sorted(problems)
-}
-
-/// In the order of the file; those of the environment, which have no line, come last.
-fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
-    problems
 }

@@ -1,16 +1,16 @@
-//! Paths that the file names are relative to the file, wherever the program is started from. Those of the environment are
-//! relative to the working directory, like those of the command line.
+//! Makes relative paths in the file relative to its folder, wherever the program is started. Paths
+//! in the environment stay relative to the working directory, as those of the command line are.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::layout::Layout;
+use super::flat::FlatConfig;
 
-/// Keys that take a path. One of them takes URLs too.
+/// Keys that hold a path. `stream_config_uri` may also hold a URL.
 const KEYS: &[&str] = &["stream_config_uri", "stream_config_cache_file"];
 
-/// Properties of librdkafka that take the path of a file.
+/// Properties of librdkafka that hold the path of a file.
 pub const PATH_PROPERTIES: &[&str] = &[
     "https.ca.location",
     "sasl.kerberos.keytab",
@@ -25,16 +25,16 @@ pub const PATH_PROPERTIES: &[&str] = &[
     "ssl.keystore.location",
 ];
 
-/// Puts `folder`, where the file is, before the relative paths in `layout`.
-pub(super) fn resolve(layout: &mut Layout, folder: &Path) {
+/// Prefixes the relative paths in `flat` with `folder`, the folder of the file.
+pub(super) fn resolve(flat: &mut FlatConfig, folder: &Path) {
     for key in KEYS {
-        if let Some(value) = layout.values.get_mut(*key) {
+        if let Some(value) = flat.values.get_mut(*key) {
             resolve_one(value, folder);
         }
     }
-    if let Some(Value::Object(properties)) = layout.values.get_mut("kafka") {
+    if let Some(Value::Object(properties)) = flat.values.get_mut("kafka") {
         for property in PATH_PROPERTIES {
-            // Not a path but a word: librdkafka looks where systems keep their authorities.
+            // `probe` is not a path: librdkafka looks in the usual places for CA certificates.
             if let Some(value) = properties
                 .get_mut(*property)
                 .filter(|value| *value != "probe")

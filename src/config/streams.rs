@@ -1,4 +1,4 @@
-//! Where the configuration of streams and their schemas comes from.
+//! Where the configuration of streams and their schemas comes from; the names of stream settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,61 +6,62 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::spelling::misspelling_of;
+
 /// Where the configuration of streams comes from, and which of them are public.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 pub struct StreamsConfig {
-    /// The public allowlist: names of streams. `None`: all that are configured, patterns aside.
+    /// The public allowlist, names of streams. `None` for all configured streams except patterns.
     pub allowed_streams: Option<Vec<String>>,
-    /// File path, `file:` URL or http(s) URL. `None`: only what defaults and overrides say.
+    /// A file path, a `file:` URL or an http(s) URL. `None` if only defaults and overrides
+    /// configure streams.
     #[serde(rename = "stream_config_uri")]
     pub uri: Option<String>,
-    /// How the URL is asked.
+    /// Options of requests to the URL.
     #[serde(rename = "stream_config_uri_options")]
     pub uri_options: UriOptions,
-    /// Dotted path to the map of streams inside what the URI returned. `None`: it is the map.
+    /// The dotted path of the map of streams in the document. `None` if the document is the map.
     #[serde(rename = "stream_config_object_path")]
     pub object_path: Option<String>,
-    /// Seconds between reloads; 0: only at start.
+    /// Seconds between reloads; 0 for none.
     #[serde(rename = "stream_config_ttl")]
     pub ttl_s: u64,
-    /// Path of a file that keeps the last good answer of the URL.
+    /// The path of a file that caches the last good response of the URL.
     #[serde(rename = "stream_config_cache_file")]
     pub cache_file: Option<String>,
-    /// Stream settings, by stream, merged deep UNDER what the URI returned.
+    /// Stream settings by stream, merged deeply under the document.
     #[serde(rename = "stream_config_defaults")]
     pub defaults: Map<String, Value>,
-    /// Stream settings, by stream, merged deep OVER what the URI returned.
+    /// Stream settings by stream, merged deeply over the document.
     #[serde(rename = "stream_config_overrides")]
     pub overrides: Map<String, Value>,
 }
 
 impl fmt::Debug for StreamsConfig {
-    /// Not the URI: it may hold a password or a token.
+    /// Without the URI, which may hold a password or a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("StreamsConfig");
-        shown
+        f.debug_struct("StreamsConfig")
             .field("allowed_streams", &self.allowed_streams)
-            .field("uri_options", &self.uri_options);
-        shown
+            .field("uri_options", &self.uri_options)
             .field("defaults", &self.defaults)
             .field("overrides", &self.overrides)
             .finish_non_exhaustive()
     }
 }
 
-/// How a URL is asked.
+/// Options of requests to a URL.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct UriOptions {
-    /// Headers of the request, `Host` among them; valid names and values.
+    /// Headers of the request, which may include `Host`; names and values are valid.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Milliseconds that one attempt may take; `None`: the client's own default.
+    /// Milliseconds that one attempt may take; `None` for the default.
     #[serde(default, rename = "timeout")]
     pub timeout_ms: Option<u64>,
 }
 
 impl fmt::Debug for UriOptions {
-    /// Only the names of the headers: `Authorization` may be among them.
+    /// Only the names of the headers: one may be `Authorization`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UriOptions")
             .field("headers", &self.headers.keys())
@@ -69,22 +70,22 @@ impl fmt::Debug for UriOptions {
     }
 }
 
-/// Where the schemas of streams are read for the documentation.
+/// Where the schemas of streams are read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SchemasConfig {
     /// Base URLs or folders, tried in order.
     #[serde(rename = "schema_base_uris")]
     pub base_uris: Vec<String>,
-    /// The version read for a stream's `schema_title`.
+    /// The version of a schema that is read.
     #[serde(rename = "schema_latest_version")]
     pub latest_version: String,
-    /// How those URLs are asked.
+    /// Options of requests to those URLs.
     #[serde(rename = "schema_uri_options")]
     pub uri_options: UriOptions,
 }
 
-/// Settings of a stream without which other topics are read, or names do not resolve: a misspelt one in the operator's own
-/// file is an error.
+/// Stream settings that decide which topics are read and which names resolve. A misspelt one in the
+/// operator's own file is an error.
 const ESSENTIAL_SETTINGS: &[&str] = &[
     "topics",
     "topics_allowed",
@@ -92,7 +93,7 @@ const ESSENTIAL_SETTINGS: &[&str] = &[
     "stream_aliases",
 ];
 
-/// The other settings that mean something here. Any further one is kept as it is.
+/// The other stream settings that have an effect. Any further ones are kept as they are.
 const OTHER_SETTINGS: &[&str] = &[
     "stream",
     "schema_title",
@@ -103,34 +104,16 @@ const OTHER_SETTINGS: &[&str] = &[
     "events_per_second_max",
 ];
 
-/// The setting that `name` nearly is: one edit away, or two where it is long.
+/// The stream setting that `name` is a misspelling of.
 #[must_use]
 pub fn misspelt_setting(name: &str) -> Option<&'static str> {
-    misspelt(name, ESSENTIAL_SETTINGS.iter().chain(OTHER_SETTINGS))
+    let settings = ESSENTIAL_SETTINGS.iter().chain(OTHER_SETTINGS);
+    misspelling_of(name, settings.copied())
 }
 
-/// The same for those that are worth an error.
+/// The essential stream setting that `name` is a misspelling of.
 pub(super) fn misspelt_essential_setting(name: &str) -> Option<&'static str> {
-    if OTHER_SETTINGS.contains(&name) {
-        None
-    } else {
-        misspelt(name, ESSENTIAL_SETTINGS.iter())
-    }
-}
-
-fn misspelt<'a>(
-    name: &str,
-    settings: impl Iterator<Item = &'a &'static str> + Clone,
-) -> Option<&'static str> {
-    // The distance takes time by both lengths, and what is longer than all settings by so much is none of them.
-    if name.len() > 64 || settings.clone().any(|setting| *setting == name) {
-        return None;
-    }
-    let lower = name.to_ascii_lowercase();
-    let is_near = |setting: &&'static str| {
-        strsim::osa_distance(&lower, setting) <= if setting.len() >= 8 { 2 } else { 1 }
-    };
-    settings.copied().find(is_near)
+    misspelt_setting(name).filter(|setting| ESSENTIAL_SETTINGS.contains(setting))
 }
 
 #[cfg(test)]
@@ -138,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_misses_are_misspelt_and_settings_of_others_are_not() {
+    fn misspelt_settings_are_found_and_unknown_ones_are_not() {
         for (name, near) in [
             ("topcs", "topics"),
             ("Topics", "topics"),

@@ -8,38 +8,38 @@ pub struct Logging {
     /// The least severe level that is written.
     #[serde(rename = "logging")]
     pub level: Level,
-    /// In which form lines are written.
+    /// The form of the lines.
     #[serde(rename = "log_format")]
     pub format: LogFormat,
 }
 
 impl Logging {
-    /// Where the file cannot be understood.
+    /// The default when the file cannot be read.
     pub const DEFAULT: Self = Self {
         level: Level::Info,
         format: LogFormat::Auto,
     };
 }
 
-/// Levels of the log, from talkative to silent.
+/// Log levels, from the most verbose to the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Every step.
     Trace,
-    /// What a developer wants to see.
+    /// For developers.
     Debug,
-    /// What an operator wants to see.
+    /// For operators.
     Info,
-    /// What an operator should look at.
+    /// Worth an operator's attention.
     Warn,
-    /// What needs mending; the Node service's `fatal` is this too.
+    /// Needs to be fixed. The Node service's `fatal` maps to it too.
     #[serde(alias = "fatal")]
     Error,
 }
 
 impl Level {
-    /// The level's name as configuration and filters of the log take it.
+    /// The name of the level in the configuration and in log filters.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Trace => "trace",
@@ -51,14 +51,14 @@ impl Level {
     }
 }
 
-/// In which form lines of the log are written.
+/// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
     Auto,
-    /// One JSON object a line, in ECS form.
+    /// One JSON object a line, in the Elastic Common Schema.
     Json,
-    /// Text for eyes.
+    /// Text for people.
     Text,
 }

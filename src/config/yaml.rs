@@ -1,4 +1,4 @@
-//! YAML text to a tree, and from a path back to its line.
+//! Reads YAML into a tree, and finds the line of a path.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use serde::de::{
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
-use super::error::Problem;
+use super::error::Diagnostic;
 
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
-        // YAML 1.2, as the Node service's parser reads it: `no` and `off` are text.
+        // As in YAML 1.2 and in the Node service's parser: `no` and `off` are text.
         strict_booleans: true,
-        // `007` is a page's title, not 7.
+        // `007` is a page title, not 7.
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
@@ -26,35 +26,41 @@ fn options() -> serde_saphyr::Options {
 /// Reads one YAML (or JSON) document.
 ///
 /// # Errors
-/// A text that is no YAML, or gives a key twice in one map: with the line.
-pub(crate) fn parse(text: &str) -> Result<Value, Problem> {
-    // A file of nothing but comments is a file without keys; the parser has its own idea of it, depending on the target type.
+/// Text that is not YAML, or a key that is given twice in one map; with the line.
+pub(crate) fn parse(text: &str) -> Result<Value, Diagnostic> {
+    // A file of comments is a file without keys. What the parser makes of one depends on the
+    // target type.
     if text
         .lines()
         .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
     {
         return Ok(Value::Null);
     }
-    serde_saphyr::from_str_with_options(text, options()).map_err(|error| Problem {
-        path: String::new(),
-        line: error.location().map(|location| location.line()),
-        what: match error.without_snippet() {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let line = error.location().map(|location| location.line());
+        let message = match error.without_snippet() {
             serde_saphyr::Error::MultipleDocuments { .. } => {
-                "a second YAML document begins here; a file holds one".to_owned()
+                "a second YAML document starts here; a file may hold only one".to_owned()
             }
             error => error.to_string(),
-        },
+        };
+        Diagnostic {
+            line,
+            ..Diagnostic::new("", message)
+        }
     })
 }
 
-/// The document as `T`, which takes scalars as they are written where it says `String`; `None` when it has another shape.
+/// The document as `T`; `None` if it has another shape. A `String` in `T` holds the scalar as it is
+/// written.
 pub(super) fn parse_as<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_saphyr::from_str_with_options(text, options()).ok()
 }
 
 /// The line of each key and list entry of `text`, by its path: `services[0].conf.port`.
 ///
-/// Read a second time, and only when there is a problem to place; empty for a text that [`parse`] refuses.
+/// This reads the text a second time, so it is called only when there is something to report. Empty
+/// for a text that [`parse`] refuses.
 pub(super) fn lines(text: &str) -> BTreeMap<String, u64> {
     let mut lines = BTreeMap::new();
     if let Ok(node) = serde_saphyr::from_str_with_options::<Node>(text, options()) {
@@ -72,7 +78,7 @@ pub(super) fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// Only the shape of a document, with places.
+/// The shape of a document, with the positions of keys and list entries.
 enum Node {
     Leaf,
     List(Vec<Spanned<Node>>),
@@ -124,7 +130,15 @@ impl<'de> Visitor<'de> for NodeVisitor {
         f.write_str("any YAML")
     }
 
-    leaves!(visit_bool: bool, visit_i64: i64, visit_i128: i128, visit_u64: u64, visit_u128: u128, visit_f64: f64, visit_str: &str);
+    leaves!(
+        visit_bool: bool,
+        visit_i64: i64,
+        visit_i128: i128,
+        visit_u64: u64,
+        visit_u128: u128,
+        visit_f64: f64,
+        visit_str: &str
+    );
 
     fn visit_unit<E>(self) -> Result<Node, E> {
         Ok(Node::Leaf)
@@ -166,39 +180,47 @@ mod tests {
         let read = parse("a: no\nb: true\nc: 10485760\nd: 007\ne: 1_000\nf: ~\ng: '5'\n").unwrap();
         assert_eq!(
             read,
-            json!({"a": "no", "b": true, "c": 10_485_760, "d": "007", "e": "1_000", "f": null, "g": "5"})
+            json!({
+                "a": "no", "b": true, "c": 10_485_760, "d": "007", "e": "1_000",
+                "f": null, "g": "5",
+            })
         );
     }
 
     #[test]
     fn a_key_given_twice_is_an_error_with_the_line_of_the_second() {
-        let problem = parse("port: 1\ncors: '*'\nport: 2\n").unwrap_err();
-        assert_eq!(problem.line, Some(3));
-        assert!(problem.what.contains("port"), "{problem}");
+        let error = parse("port: 1\ncors: '*'\nport: 2\n").unwrap_err();
+        assert_eq!(error.line, Some(3));
+        assert!(error.message.contains("port"), "{error}");
     }
 
     #[test]
-    fn a_text_that_is_no_yaml_is_an_error_with_its_line() {
+    fn text_that_is_not_yaml_is_an_error_with_its_line() {
         assert!(parse("port: 1\ncors: [a\n").unwrap_err().line.is_some());
     }
 
     #[test]
     fn a_second_document_is_an_error() {
-        let problem = parse("port: 1\n---\nport: 2\n").unwrap_err();
-        assert_eq!(
-            (problem.line, problem.what.as_str()),
-            (
-                Some(3),
-                "a second YAML document begins here; a file holds one"
-            )
+        let error = parse("port: 1\n---\nport: 2\n").unwrap_err();
+        assert_eq!(error.line, Some(3));
+        assert!(
+            error.message.starts_with("a second YAML document"),
+            "{error}"
         );
     }
 
     #[test]
     fn nesting_and_aliases_are_bounded() {
         let deep = "[".repeat(10_000);
-        let wide = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c]\n\
-                    e: &e [*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f]\n";
+        let wide = "
+            a: &a [x,x,x,x,x,x,x,x]
+            b: &b [*a,*a,*a,*a,*a,*a]
+            c: &c [*b,*b,*b,*b,*b,*b]
+            d: &d [*c,*c,*c,*c,*c,*c]
+            e: &e [*d,*d,*d,*d,*d,*d]
+            f: &f [*e,*e,*e,*e,*e,*e]
+            g: [*f,*f,*f,*f,*f,*f]
+        ";
         assert!(parse(&deep).is_err() && parse(wide).is_err());
     }
 

@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::limits;
 use crate::problem::Problem;
+use crate::spelling::misspelling_of;
 
 /// The parameters of one endpoint.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Parameters {
         for (name, value) in form_urlencoded::parse(query.unwrap_or("").as_bytes()) {
             match known.names.iter().find(|known| **known == name) {
                 Some(name) => parameters.set(name, value.into_owned(), known)?,
-                None => match nearest(&name, known.names) {
+                None => match misspelling_of(&name, known.names.iter().copied()) {
                     Some(nearest) => {
                         let detail =
                             format!("Unknown query parameter '{name}'; did you mean '{nearest}'?");
@@ -124,27 +125,6 @@ impl Parameters {
             headers.insert(IGNORED, value);
         }
     }
-}
-
-/// The known name that `name` is a misspelling of: the same but for case, `-` and `_`, or a letter
-/// or two away, by the length of the name.
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    // A longer name resembles none, and takes long to compare.
-    if name.len() > limits::IGNORED_PARAMETER_CHARS_MAX {
-        return None;
-    }
-    let plain = |name: &str| name.replace(['-', '_'], "").to_lowercase();
-    let name = plain(name);
-    let distances = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(&name, &plain(known)), *known));
-    let (distance, nearest) = distances.min()?;
-    let distance_max = match nearest.len() {
-        0..=5 => 1,
-        6..=8 => 2,
-        _ => 3,
-    };
-    (distance <= distance_max).then_some(nearest)
 }
 
 #[cfg(test)]

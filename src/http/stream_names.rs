@@ -7,13 +7,11 @@ use percent_encoding::percent_decode_str;
 use super::stream::PATH;
 use crate::limits;
 use crate::problem::Problem;
+use crate::spelling::similar;
 use crate::stream::{Catalog, Stream, Topic};
 
 /// Invalid names of one request that get a hint.
 const HINTS_MAX: usize = 3;
-
-/// The least similarity of two names (Jaro-Winkler, 0 to 1) for one to be suggested for the other.
-const SIMILARITY_MIN: f64 = 0.8;
 
 /// The streams that the path of a request names (`/v2/stream/a,b`, percent-encoded), aliases
 /// resolved, each once, in the order of the path. At most `max` names are looked at.
@@ -84,18 +82,8 @@ fn hint(catalog: &Catalog, name: &str) -> Option<String> {
             "{name} is a topic of {stream}: request that stream."
         ));
     }
-    nearest(catalog, name).map(|near| format!("Instead of {name}, did you mean {near}?"))
-}
-
-/// The public name or alias that resembles this one most, if one is similar enough.
-fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let names = catalog
-        .streams()
-        .map(|stream| stream.name.as_str())
-        .chain(catalog.aliases().map(|(alias, _)| alias));
-    let similarity = |known: &str| strsim::jaro_winkler(&name, &known.to_lowercase());
-    let similar = names.map(|known| (similarity(known), known));
-    let (similarity, nearest) = similar.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (similarity >= SIMILARITY_MIN).then_some(nearest)
+    let streams = catalog.streams().map(|stream| stream.name.as_str());
+    let aliases = catalog.aliases().map(|(alias, _)| alias);
+    similar(name, streams.chain(aliases))
+        .map(|similar| format!("Instead of {name}, did you mean {similar}?"))
 }

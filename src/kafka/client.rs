@@ -10,21 +10,9 @@ use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
 
 use super::statistics::samples;
+use crate::config::OWN_PROPERTIES;
 use crate::telemetry::kafka_health::KafkaHealth;
 use crate::telemetry::metrics::Metrics;
-
-/// Properties that this program sets itself, over the operator's, with their values.
-pub const PROPERTIES_WE_SET: &[(&str, &str)] = &[
-    // Nothing is committed: the clients hold their positions.
-    ("enable.auto.commit", "false"),
-    ("enable.auto.offset.store", "false"),
-    // A lost position must be seen, never silently mended.
-    ("auto.offset.reset", "error"),
-    // The end of a partition tells that it was caught up with.
-    ("enable.partition.eof", "true"),
-    // Reading must never make a topic.
-    ("allow.auto.create.topics", "false"),
-];
 
 /// Defaults for what the operator does not set.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -124,7 +112,7 @@ impl ConsumerContext for Context {}
 pub(super) type Consumer = BaseConsumer<Context>;
 
 impl KafkaClient {
-    /// `properties` go to librdkafka verbatim, but for [`PROPERTIES_WE_SET`].
+    /// `properties` go to librdkafka verbatim, except for [`OWN_PROPERTIES`].
     #[must_use]
     pub fn new(
         properties: &BTreeMap<String, String>,
@@ -162,8 +150,10 @@ impl KafkaClient {
         if purpose != LIVE {
             config.set("statistics.interval.ms", "0");
         }
-        for (key, value) in PROPERTIES_WE_SET {
-            config.set(*key, *value);
+        for own in OWN_PROPERTIES {
+            if let Some(value) = own.value {
+                config.set(own.name, value);
+            }
         }
         for (key, value) in more {
             config.set(*key, value);
@@ -185,20 +175,5 @@ impl KafkaClient {
 
     pub(super) fn health(&self) -> &Arc<KafkaHealth> {
         &self.health
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn what_we_set_is_what_check_config_calls_ours() {
-        for (property, _) in super::PROPERTIES_WE_SET {
-            assert!(
-                crate::config::OWN_PROPERTIES
-                    .iter()
-                    .any(|(own, _)| own == property),
-                "{property}"
-            );
-        }
     }
 }

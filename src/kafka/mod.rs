@@ -33,7 +33,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-pub use client::{KafkaClient, KafkaClientError, PROPERTIES_WE_SET};
+pub use client::{KafkaClient, KafkaClientError};
 pub use event_pipeline::EventPipeline;
 pub use probe::{Probe, ProbeError, TopicProbe, Unreadable, probe};
 pub use properties::refused_properties;

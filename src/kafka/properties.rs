@@ -9,6 +9,7 @@ use rdkafka::types::RDKafkaConfRes;
 
 use super::client::{KafkaClient, KafkaClientError};
 use crate::config::{BROKERS, PATH_PROPERTIES};
+use crate::spelling::nearest;
 
 /// Everything that is wrong with the operator's properties: names and reasons. An empty name means
 /// all properties together.
@@ -131,20 +132,12 @@ fn reason(name: &str, error: &KafkaError) -> String {
         return error.to_string();
     };
     match result {
-        RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => match nearest(name) {
+        RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => match nearest(name, NAMES.iter().copied()) {
             Some(near) => format!("librdkafka has no such property; the nearest is `{near}`"),
             None => "librdkafka has no such property".to_owned(),
         },
         _ => format!("librdkafka refuses it: {description}"),
     }
-}
-
-fn nearest(name: &str) -> Option<&'static str> {
-    let near = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
-    NAMES
-        .iter()
-        .copied()
-        .max_by(|a, b| near(a).total_cmp(&near(b)))
 }
 
 /// The properties of a consumer, from which the nearest is suggested. librdkafka decides: a name

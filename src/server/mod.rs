@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge};
+use opentelemetry_otlp::ExporterBuildError;
 use tokio::sync::watch;
 
 use self::admin_thread::AdminThread;
@@ -24,15 +25,41 @@ use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits};
 use crate::http::server::{ConnectionLimits, ConnectionSlots, Port};
 use crate::http::{self, App, ClientAddresses, Documents, RequestRate};
-use crate::kafka::{EventPipeline, KafkaClient, KafkaReader, KafkaThreads};
+use crate::kafka::{EventPipeline, KafkaClient, KafkaClientError, KafkaReader, KafkaThreads};
 use crate::limits;
 use crate::memory;
 use crate::reload::{Reloaded, Reloader};
 use crate::shutdown::Shutdown;
-use crate::stream::{Catalog, load_catalog};
+use crate::stream::{Catalog, LoadError, load_catalog};
 use crate::telemetry::kafka_health::KafkaHealth;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No stream configuration can be used.
+    #[error(transparent)]
+    Streams(#[from] LoadError),
+    /// librdkafka refuses the operator's properties.
+    #[error(transparent)]
+    Kafka(#[from] KafkaClientError),
+    /// The exporter of traces does not start.
+    #[error("traces")]
+    Traces(#[from] ExporterBuildError),
+}
+
+impl StartError {
+    /// Whether the next start would fail in the same way.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Streams(error) => error.is_permanent(),
+            Self::Kafka(_) => true,
+            Self::Traces(_) => false,
+        }
+    }
+}
 
 /// A server that reads Kafka. [`Server::serve`] serves clients.
 #[derive(Debug)]
@@ -51,7 +78,7 @@ impl Server {
         config: Config,
         file: Option<PathBuf>,
         shutdown: Shutdown,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, StartError> {
         let loaded = load_catalog(&config.streams, &config.http.user_agent).await?;
         if let Some(error) = &loaded.stale {
             tracing::warn!(%error, "stream configuration is the last good one");
@@ -190,7 +217,11 @@ fn reloaded(config: &Config, catalog: Catalog, hub: Arc<Hub>, metrics: Arc<Metri
     }
 }
 
-fn app(config: &Config, reloaded: &Reloaded, shutdown: &Shutdown) -> anyhow::Result<Arc<App>> {
+fn app(
+    config: &Config,
+    reloaded: &Reloaded,
+    shutdown: &Shutdown,
+) -> Result<Arc<App>, ExporterBuildError> {
     let http = &config.http;
     let metrics = &reloaded.metrics;
     let traces = Traces::start(config.otlp_endpoint.as_deref(), &config.service_name);
@@ -200,7 +231,7 @@ fn app(config: &Config, reloaded: &Reloaded, shutdown: &Shutdown) -> anyhow::Res
         hub: Arc::clone(&reloaded.hub),
         kafka_health: Arc::new(KafkaHealth::new(Arc::clone(metrics), refresh)),
         metrics: Arc::clone(metrics),
-        traces: traces.context("traces")?,
+        traces: traces?,
         stream_limit: StreamLimit::new(http.client_ip_connection_limit, http.streams_max),
         request_rate: RequestRate::new(http.request_rate_limit),
         addresses: ClientAddresses::new(

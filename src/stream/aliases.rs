@@ -1,14 +1,15 @@
-//! The other names of public streams.
+//! The aliases of public streams.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::settings::can_be_asked_for;
+use super::settings::is_valid_in_url;
 use super::{Stream, StreamError, StreamName, StreamProblem};
 
-/// Every alias with its stream. A clash is an error: whom an alias means must not depend on an order.
+/// Every alias with its stream. A clash is an error: the meaning of an alias must not depend on an
+/// order.
 ///
-/// Only public streams count: a stream that nobody may ask for takes no name away.
+/// Only public streams count: the aliases of other streams stay free.
 pub(super) fn collect(
     streams: &BTreeMap<StreamName, Arc<Stream>>,
     errors: &mut Vec<StreamError>,
@@ -17,7 +18,7 @@ pub(super) fn collect(
     for stream in streams.values() {
         for alias in &stream.aliases {
             let alias = alias.clone();
-            let problem = if !can_be_asked_for(&alias) {
+            let problem = if !is_valid_in_url(&alias) {
                 StreamProblem::AliasName { alias }
             } else if streams.contains_key(alias.as_str()) {
                 StreamProblem::AliasIsStream { alias }

@@ -1,4 +1,4 @@
-//! Which of the configured streams are public: the ONLY place that decides it.
+//! Decides which configured streams are public. Nothing else does.
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -6,29 +6,30 @@ use serde_json::{Map, Value};
 use super::merge::merge;
 use super::{StreamError, StreamName, StreamProblem};
 
-/// A stream that the allowlist lets through, with its merged settings.
+/// A public stream with its merged settings.
 #[derive(Debug)]
 pub(super) struct Allowed {
     pub(super) name: StreamName,
     pub(super) settings: Map<String, Value>,
-    /// Whether the settings are those of a pattern that its name matches.
-    pub(super) of_pattern: bool,
+    /// Whether the settings come from a pattern that its name matches.
+    pub(super) from_pattern: bool,
 }
 
-/// What was configured: by stream, in the order of the document. `document` is what the URI returned.
+/// The configuration of streams: the document of `stream_config_uri`, and what lies under and over
+/// it.
 pub(super) struct Configured<'a> {
     pub(super) document: &'a Map<String, Value>,
     pub(super) defaults: &'a Map<String, Value>,
     pub(super) overrides: &'a Map<String, Value>,
 }
 
-/// A name in slashes stands for every stream that it matches: `/^mediawiki\.job\..+/`.
+/// Whether the name is a pattern, a regular expression in slashes: `/^mediawiki\.job\..+/`.
 pub(super) fn is_pattern(name: &str) -> bool {
     name.len() > 2 && name.starts_with('/') && name.ends_with('/')
 }
 
 impl Configured<'_> {
-    /// The names in document, defaults and overrides; patterns too; a name may come more than once.
+    /// The names in document, defaults and overrides, patterns too. A name may come more than once.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         self.document
             .keys()
@@ -36,7 +37,7 @@ impl Configured<'_> {
             .chain(self.overrides.keys())
     }
 
-    /// The stream `name`, when it is configured itself or a pattern matches it.
+    /// The stream `name`, if it is configured itself or a pattern matches it.
     pub(super) fn find(&self, name: &str) -> Result<Option<Allowed>, StreamError> {
         let pattern = if self.document.contains_key(name) {
             None
@@ -49,28 +50,28 @@ impl Configured<'_> {
         if !given && pattern.is_none() {
             return Ok(None);
         }
-        let of_pattern = pattern.is_some();
-        // What defaults and overrides say of this one stream goes under and over what its pattern says of all.
+        let from_pattern = pattern.is_some();
+        // The defaults and overrides of the stream go under and over the settings of its pattern.
         let mut settings = Map::new();
-        lay(&mut settings, self.defaults, name)?;
+        merge_from(&mut settings, self.defaults, name)?;
         if let Some(pattern) = pattern {
             for map in [self.defaults, self.document, self.overrides] {
-                lay(&mut settings, map, pattern)?;
+                merge_from(&mut settings, map, pattern)?;
             }
         }
-        lay(&mut settings, self.document, name)?;
-        lay(&mut settings, self.overrides, name)?;
+        merge_from(&mut settings, self.document, name)?;
+        merge_from(&mut settings, self.overrides, name)?;
         Ok(Some(Allowed {
             name: StreamName::from(name),
             settings,
-            of_pattern,
+            from_pattern,
         }))
     }
 
     /// The first pattern, in the order of the document, that matches `name`.
     fn matching_pattern(&self, name: &str) -> Result<Option<&str>, StreamError> {
         for pattern in self.names().filter(|name| is_pattern(name)) {
-            // Not anchored, as in JavaScript: patterns that mean a whole name say `^` and `$`.
+            // Patterns are not anchored, as in JavaScript: `^` and `$` make them match whole names.
             let regex =
                 Regex::new(&pattern[1..pattern.len() - 1]).map_err(|error| StreamError {
                     stream: pattern.clone(),
@@ -84,7 +85,7 @@ impl Configured<'_> {
     }
 }
 
-fn lay(
+fn merge_from(
     settings: &mut Map<String, Value>,
     map: &Map<String, Value>,
     name: &str,
@@ -97,12 +98,12 @@ fn lay(
         }
         Some(_) => Err(StreamError {
             stream: name.to_owned(),
-            problem: StreamProblem::NoMap,
+            problem: StreamProblem::NotAMap,
         }),
     }
 }
 
-/// The regex crate draws the place over several lines; its last one says what is wrong.
+/// The regex crate describes an error in several lines, of which the last states the cause.
 fn last_line(text: &str) -> String {
     text.lines()
         .last()

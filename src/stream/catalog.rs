@@ -1,4 +1,4 @@
-//! The snapshot of all public streams.
+//! The catalog: a snapshot of all public streams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use super::{Stream, StreamError, StreamName, Topic, aliases};
 use crate::config::{StreamsConfig, misspelt_setting};
 use crate::limits;
 
-/// All public streams at one moment: immutable, replaced as a whole by a reload.
+/// All public streams. A catalog never changes; a reload replaces it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalog {
     streams: BTreeMap<StreamName, Arc<Stream>>,
@@ -21,38 +21,40 @@ pub struct Catalog {
     warnings: Vec<Warning>,
 }
 
-/// Stream configuration from which no catalog can be made.
+/// Why no catalog can be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
-    /// There is no map of streams where the operator said it is.
+    /// There is no map of streams at `stream_config_object_path`.
     #[error("stream configuration: {0}")]
     Document(String),
-    /// Streams that are configured in a way that cannot be used: all of them.
+    /// The configurations of these streams, all that are wrong, cannot be used.
     #[error("{}", lines(.0))]
     Streams(Vec<StreamError>),
-    /// Streams are allowed, and not one of them is configured.
+    /// None of the allowed streams is configured.
     #[error(
-        "none of the {allowed} streams in allowed_streams is configured; look at stream_config_uri and stream_config_object_path"
+        "none of the {allowed} streams in allowed_streams is configured; \
+         check stream_config_uri and stream_config_object_path"
     )]
     NothingConfigured {
-        /// How many are allowed.
+        /// The number of allowed streams.
         allowed: usize,
     },
-    /// More than the program is made for.
+    /// There are more streams, names or topics than the program supports.
     #[error(
-        "{count} {what} are configured, at most {max} are served; leave out of allowed_streams what is not needed here"
+        "{count} {what} are configured, but at most {max} can be served; remove those that are not \
+         needed from allowed_streams"
     )]
     TooMany {
-        /// Of what.
+        /// What there are too many of.
         what: &'static str,
-        /// How many there are.
+        /// Their number.
         count: usize,
-        /// How many there may be.
+        /// The limit.
         max: usize,
     },
-    /// There is no configuration of any stream.
+    /// No stream is configured.
     #[error(
-        "no stream is configured; set stream_config_uri, or name streams in stream_config_defaults"
+        "no stream is configured; set stream_config_uri, or add streams to stream_config_defaults"
     )]
     NoStreams,
 }
@@ -65,26 +67,26 @@ fn lines(errors: &[StreamError]) -> String {
         .join("\n")
 }
 
-/// Something that an operator should know and that does not keep the service from running.
+/// A mistake in the configuration that does not keep the service from running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// The stream is in `allowed_streams` and configured nowhere: it is left out.
+    /// The stream is in `allowed_streams` but is not configured; it is left out.
     Unconfigured(StreamName),
-    /// The stream is known only from defaults or overrides, and not from the document they are for.
+    /// The stream is in defaults or overrides, but not in the document.
     OnlyInDefaults(StreamName),
-    /// The stream's configuration says it is another stream; the key counts.
-    NamedOtherwise(StreamName, String),
-    /// `allowed_streams` names a pattern: it takes names only, so nothing becomes public.
-    PatternAllowed(String),
-    /// `allowed_streams` is an empty list: nothing is public.
+    /// The setting `stream` of the stream is another name; the key of the stream counts.
+    OtherName(StreamName, String),
+    /// `allowed_streams` contains a pattern, which makes no stream public.
+    AllowedPattern(String),
+    /// `allowed_streams` is an empty list: no stream is public.
     NothingAllowed,
-    /// A setting of the stream without meaning here, that nearly is one with meaning.
+    /// A setting of the stream is a misspelling of one that has an effect.
     Misspelt {
         /// The stream.
         stream: StreamName,
-        /// The setting as configured.
+        /// The setting as written.
         setting: String,
-        /// What it may be meant to be.
+        /// The setting that is probably meant.
         near: &'static str,
     },
 }
@@ -94,24 +96,26 @@ impl fmt::Display for Warning {
         match self {
             Self::Unconfigured(name) => write!(
                 f,
-                "stream {name} is in allowed_streams and not configured: it is not served"
+                "stream {name} is in allowed_streams but is not configured: it is not served"
             ),
             Self::OnlyInDefaults(name) => {
                 write!(
                     f,
-                    "stream {name} is not in what stream_config_uri returned, only in defaults or overrides"
+                    "stream {name} is only in stream_config_defaults or stream_config_overrides, \
+                     not in the document of stream_config_uri"
                 )
             }
-            Self::NamedOtherwise(name, other) => {
+            Self::OtherName(name, other) => {
                 write!(
                     f,
-                    "the configuration of stream {name} names itself {other}; {name} counts"
+                    "the setting `stream` of stream {name} is {other}: it is ignored"
                 )
             }
-            Self::PatternAllowed(pattern) => {
+            Self::AllowedPattern(pattern) => {
                 write!(
                     f,
-                    "allowed_streams names the pattern {pattern}: name the streams that it matches"
+                    "allowed_streams contains the pattern {pattern}: \
+                     name the streams that it matches instead"
                 )
             }
             Self::Misspelt {
@@ -121,7 +125,7 @@ impl fmt::Display for Warning {
             } => {
                 write!(
                     f,
-                    "stream {stream} has a setting {setting}, which means nothing here; {near} does"
+                    "stream {stream} has an unknown setting {setting}; did you mean {near}?"
                 )
             }
             Self::NothingAllowed => {
@@ -132,11 +136,12 @@ impl fmt::Display for Warning {
 }
 
 impl Catalog {
-    /// Makes the snapshot out of what the operator's URI returned ([`Value::Null`] without one) and of what his file says.
+    /// Builds the catalog from the document of `stream_config_uri` ([`Value::Null`] without one)
+    /// and the operator's file.
     ///
     /// # Errors
-    /// No map of streams at `object_path`, or public streams that cannot be served as they are configured (all named). Streams that are not public
-    /// are not looked at.
+    /// There is no map of streams at `object_path`, or public streams cannot be served as
+    /// configured; the error names all of them. Streams that are not public are ignored.
     pub fn build(document: &Value, config: &StreamsConfig) -> Result<Self, CatalogError> {
         let empty = Map::new();
         let document = if document.is_null() {
@@ -158,16 +163,16 @@ impl Catalog {
                 .collect(),
         };
         at_most(limits::STREAM_NAMES_MAX, "public streams", names.len())?;
-        let mut building = Self::default();
+        let mut catalog = Self::default();
         let mut errors = Vec::new();
         for name in &names {
-            building.add(name, &configured, &mut errors);
+            catalog.add_stream(name, &configured, &mut errors);
         }
-        building.aliases = aliases::collect(&building.streams, &mut errors);
+        catalog.aliases = aliases::collect(&catalog.streams, &mut errors);
         if !errors.is_empty() {
             return Err(CatalogError::Streams(errors));
         }
-        let all_names = building.streams.len() + building.aliases.len();
+        let all_names = catalog.streams.len() + catalog.aliases.len();
         at_most(
             limits::STREAM_NAMES_MAX,
             "public streams and aliases",
@@ -176,24 +181,29 @@ impl Catalog {
         at_most(
             limits::STREAM_TOPICS_MAX,
             "topics of public streams",
-            building.by_topic.len(),
+            catalog.by_topic.len(),
         )?;
         match &config.allowed_streams {
-            Some(_) if names.is_empty() => building.warnings.push(Warning::NothingAllowed),
-            Some(_) if building.streams.is_empty() => {
+            Some(_) if names.is_empty() => catalog.warnings.push(Warning::NothingAllowed),
+            Some(_) if catalog.streams.is_empty() => {
                 return Err(CatalogError::NothingConfigured {
                     allowed: names.len(),
                 });
             }
-            None if building.streams.is_empty() => return Err(CatalogError::NoStreams),
+            None if catalog.streams.is_empty() => return Err(CatalogError::NoStreams),
             _ => {}
         }
-        Ok(building)
+        Ok(catalog)
     }
 
-    fn add(&mut self, name: &str, configured: &Configured<'_>, errors: &mut Vec<StreamError>) {
+    fn add_stream(
+        &mut self,
+        name: &str,
+        configured: &Configured<'_>,
+        errors: &mut Vec<StreamError>,
+    ) {
         if is_pattern(name) {
-            return self.warnings.push(Warning::PatternAllowed(name.to_owned()));
+            return self.warnings.push(Warning::AllowedPattern(name.to_owned()));
         }
         let allowed = match configured.find(name) {
             Ok(Some(allowed)) => allowed,
@@ -205,7 +215,7 @@ impl Catalog {
         };
         if !configured.document.is_empty()
             && !configured.document.contains_key(name)
-            && !allowed.of_pattern
+            && !allowed.from_pattern
         {
             self.warnings.push(Warning::OnlyInDefaults(name.into()));
         }
@@ -213,10 +223,10 @@ impl Catalog {
             .settings
             .get("stream")
             .and_then(Value::as_str)
-            .filter(|other| *other != name && !allowed.of_pattern)
+            .filter(|other| *other != name && !allowed.from_pattern)
         {
             self.warnings
-                .push(Warning::NamedOtherwise(name.into(), other.to_owned()));
+                .push(Warning::OtherName(name.into(), other.to_owned()));
         }
         for setting in allowed.settings.keys() {
             if let Some(near) = misspelt_setting(setting) {
@@ -228,7 +238,7 @@ impl Catalog {
                 });
             }
         }
-        match Stream::read(&allowed.name, allowed.settings, allowed.of_pattern) {
+        match Stream::read(&allowed.name, allowed.settings, allowed.from_pattern) {
             Ok(stream) => {
                 for topic in &stream.topics_allowed {
                     self.by_topic
@@ -245,7 +255,8 @@ impl Catalog {
         }
     }
 
-    /// The public stream of this name or alias. THE gate: what it does not answer does not exist for a client.
+    /// The public stream of this name or alias. A stream that this does not return does not exist
+    /// for clients; nothing else decides that.
     pub fn resolve(&self, name_or_alias: &str) -> Option<&Arc<Stream>> {
         self.streams
             .get(name_or_alias)
@@ -264,22 +275,23 @@ impl Catalog {
             .map(|(alias, stream)| (alias.as_str(), stream))
     }
 
-    /// The `topics` and `topics_allowed` of all public streams: what the live consumer reads.
+    /// The `topics` and `topics_allowed` of all public streams, which the live consumer reads.
     pub fn topics(&self) -> BTreeSet<Topic> {
         self.by_topic.keys().cloned().collect()
     }
 
-    /// The public streams that have `topic` among their `topics` or `topics_allowed`, sorted by name.
+    /// The public streams with `topic` in their `topics` or `topics_allowed`, sorted by name.
     pub fn streams_of_topic(&self, topic: &Topic) -> &[StreamName] {
         self.by_topic.get(topic).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether this name is in `allowed_streams` and configured nowhere: planned, or decommissioned, but not unknown.
+    /// Whether this name is in `allowed_streams` but is not configured: a stream that is planned or
+    /// decommissioned, but not unknown.
     pub fn is_unconfigured(&self, name: &str) -> bool {
         self.unconfigured.contains(name)
     }
 
-    /// What an operator should know; told once for each snapshot.
+    /// Mistakes in the configuration; logged once for each catalog.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
@@ -298,31 +310,33 @@ fn streams_in<'a>(
     document: &'a Value,
     object_path: Option<&str>,
 ) -> Result<&'a Map<String, Value>, CatalogError> {
-    let mut at = document;
-    for step in object_path.into_iter().flat_map(|path| path.split('.')) {
-        at = at.get(step).ok_or_else(|| {
-            let keys = at.as_object().map(|map| {
-                map.keys()
-                    .take(5)
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            });
-            let there = keys.map_or_else(
-                || "there is no map".to_owned(),
-                |keys| format!("there are: {keys}"),
-            );
-            let path = object_path.unwrap_or_default();
+    let Some(object_path) = object_path else {
+        return document.as_object().ok_or_else(|| {
+            CatalogError::Document("the document is not a map of streams".to_owned())
+        });
+    };
+    let mut value = document;
+    for step in object_path.split('.') {
+        value = value.get(step).ok_or_else(|| {
             CatalogError::Document(format!(
-                "stream_config_object_path {path} does not exist, at `{step}` {there}"
+                "stream_config_object_path {object_path} does not exist: there is no `{step}`, {}",
+                describe_keys(value)
             ))
         })?;
     }
-    at.as_object().ok_or_else(|| {
-        let place = object_path.map_or_else(
-            || "the document".to_owned(),
-            |path| format!("what is at stream_config_object_path {path}"),
-        );
-        CatalogError::Document(format!("{place} is no map of streams"))
+    value.as_object().ok_or_else(|| {
+        CatalogError::Document(format!(
+            "the value at stream_config_object_path {object_path} is not a map of streams"
+        ))
     })
+}
+
+fn describe_keys(value: &Value) -> String {
+    match value.as_object() {
+        Some(map) => {
+            let keys: Vec<&str> = map.keys().take(5).map(String::as_str).collect();
+            format!("only {}", keys.join(", "))
+        }
+        None => "its parent is not a map".to_owned(),
+    }
 }

@@ -1,7 +1,7 @@
-//! A document over HTTP: attempts with growing pauses, each bounded in time and bytes.
+//! Fetches a document over HTTP: attempts with growing pauses, each bounded in time and bytes.
 //!
-//! Redirects are followed here and not by the client: what the operator sends with the request (headers, the user's name and
-//! password out of the URL) is for the host that he named, and for no other.
+//! This module follows redirects itself, so that the operator's headers, and the user and password
+//! in the URL, go only to the host that the operator named.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -13,45 +13,45 @@ use reqwest::{Client, Response, StatusCode, Url};
 use crate::config::UriOptions;
 use crate::limits;
 
-/// How often a URL is asked before it counts as down.
+/// Attempts before a URL counts as down.
 const ATTEMPTS: u32 = 4;
-/// The pause after the first attempt; each further one is twice as long (0.25, 0.5 and 1 s), with up to half of it on top by chance, so that
-/// a fleet that starts at once does not ask at once.
+/// The pause after the first attempt. Each further pause is twice as long (0.25, 0.5 and 1 s). Up
+/// to half is added at random, so that servers that start together do not retry together.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// What one attempt may take when the operator set no `timeout`.
+/// The time for one attempt without the operator's `timeout`.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Redirects followed in one attempt.
+/// Redirects that one attempt follows.
 const REDIRECTS_MAX: usize = 10;
 
-/// Why a URL gave no document.
+/// Why a URL gives no document.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Not a URL, or no client for it could be made.
-    #[error("cannot be asked: {0}")]
+    /// The URL or the options make no valid request.
+    #[error("invalid request: {0}")]
     Request(String),
-    /// No connection, or no whole answer in time.
-    #[error("no answer: {0}")]
-    NoAnswer(String),
-    /// An answer, and not 200.
-    #[error("answered {0}")]
+    /// No connection, or no complete response in time.
+    #[error("no response: {0}")]
+    NoResponse(String),
+    /// The status is not 200.
+    #[error("responded with {0}")]
     Status(StatusCode),
-    /// A redirect that leads nowhere, or too many of them.
-    #[error("redirects more than {REDIRECTS_MAX} times, or to no URL")]
+    /// Too many redirects, or one without a usable URL.
+    #[error("redirects more than {REDIRECTS_MAX} times, or not to an http(s) URL")]
     Redirects,
-    /// An answer larger than [`limits::STREAM_CONFIG_BYTES_MAX`].
+    /// The body is larger than [`limits::STREAM_CONFIG_BYTES_MAX`].
     #[error(
-        "answered with more than {} bytes; ask it for the streams that are served here only",
+        "responded with more than {} bytes; request only the streams that this service serves",
         limits::STREAM_CONFIG_BYTES_MAX
     )]
     TooLarge,
 }
 
 impl FetchError {
-    /// Whether another attempt may go better.
-    fn is_passing(&self) -> bool {
+    /// Whether another attempt may succeed.
+    fn is_transient(&self) -> bool {
         match self {
-            Self::NoAnswer(_) => true,
+            Self::NoResponse(_) => true,
             Self::Status(status) => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
@@ -60,10 +60,12 @@ impl FetchError {
     }
 }
 
-/// The body that `url` answers a GET with. Headers of `options`, `Host` among them, go over our own.
+/// The body of the response to a GET of `url`. Headers in `options`, even `Host`, replace the
+/// default ones.
 ///
 /// # Errors
-/// The last attempt's; at worst after four attempts of `options.timeout` (5 s) each and 2.6 s of pauses.
+/// That of the last attempt, after at most four attempts of `options.timeout` (5 s) each and 2.6 s
+/// of pauses.
 pub(super) async fn fetch(
     url: &str,
     options: &UriOptions,
@@ -86,16 +88,16 @@ async fn fetch_with_pauses(
         .timeout(timeout)
         .redirect(Policy::none())
         .build();
-    let client = client.map_err(|error| FetchError::Request(told(error)))?;
+    let client = client.map_err(|error| FetchError::Request(describe(error)))?;
     let mut pause = first_pause;
     for _ in 1..ATTEMPTS {
         match attempt(&client, url, options).await {
-            Err(error) if error.is_passing() => {
-                tracing::debug!(%error, "asking again for a document");
+            Err(error) if error.is_transient() => {
+                tracing::debug!(%error, "retrying a request for a document");
                 tokio::time::sleep(pause + pause.mul_f64(rand::random_range(0.0..0.5))).await;
                 pause *= 2;
             }
-            ended => return ended,
+            result => return result,
         }
     }
     attempt(&client, url, options).await
@@ -113,11 +115,11 @@ async fn attempt(client: &Client, url: &str, options: &UriOptions) -> Result<Vec
         }
         let request = request
             .build()
-            .map_err(|error| FetchError::Request(told(error)))?;
+            .map_err(|error| FetchError::Request(describe(error)))?;
         let response = client
             .execute(request)
             .await
-            .map_err(|error| FetchError::NoAnswer(told(error)))?;
+            .map_err(|error| FetchError::NoResponse(describe(error)))?;
         match response.status() {
             StatusCode::OK => return body(response).await,
             status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
@@ -129,7 +131,7 @@ async fn attempt(client: &Client, url: &str, options: &UriOptions) -> Result<Vec
     Err(FetchError::Redirects)
 }
 
-/// Where a redirect leads, with the name and password of the `first` URL only on its own host.
+/// The target of a redirect, with the user and password of the `first` URL only on its own host.
 fn redirected(first: &Url, at: &Url, response: &Response) -> Option<Url> {
     let mut to = at
         .join(response.headers().get(LOCATION)?.to_str().ok()?)
@@ -146,7 +148,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| FetchError::NoAnswer(told(error)))?
+        .map_err(|error| FetchError::NoResponse(describe(error)))?
     {
         if body.len() + chunk.len() > limits::STREAM_CONFIG_BYTES_MAX {
             return Err(FetchError::TooLarge);
@@ -156,16 +158,16 @@ async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
     Ok(body)
 }
 
-/// The error with its causes, without the URL: whoever shows it names the URL, and not with what secrets it may carry.
-fn told(error: reqwest::Error) -> String {
+/// The error with its causes but without the URL, which may hold secrets.
+fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut told = error.to_string();
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        told = format!("{told}: {inner}");
+        text = format!("{text}: {inner}");
         cause = inner.source();
     }
-    told
+    text
 }
 
 #[cfg(test)]
@@ -189,10 +191,10 @@ mod tests {
         url
     }
 
-    /// Answers the first requests with `status`, then 200; counts them.
+    /// Responds to the first requests with `status`, then with 200, and counts all of them.
     async fn serve_after(failures: u32, status: StatusCode) -> (String, Arc<AtomicU32>) {
-        let asked = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&asked);
+        let requests = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&requests);
         let handler = move || async move {
             let status = if counted.fetch_add(1, Ordering::SeqCst) < failures {
                 status
@@ -201,7 +203,10 @@ mod tests {
             };
             (status, "{}")
         };
-        (serve(Router::new().route("/", get(handler))).await, asked)
+        (
+            serve(Router::new().route("/", get(handler))).await,
+            requests,
+        )
     }
 
     #[tokio::test]
@@ -236,43 +241,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_in_trouble_is_asked_again() {
-        let (url, asked) = serve_after(3, StatusCode::SERVICE_UNAVAILABLE).await;
+    async fn a_request_is_repeated_after_a_server_error() {
+        let (url, requests) = serve_after(3, StatusCode::SERVICE_UNAVAILABLE).await;
         assert_eq!(
             fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE)
                 .await
                 .unwrap(),
             b"{}"
         );
-        assert_eq!(asked.load(Ordering::SeqCst), 4);
+        assert_eq!(requests.load(Ordering::SeqCst), 4);
     }
 
     #[tokio::test]
-    async fn a_server_that_stays_in_trouble_is_given_up_after_four_attempts() {
-        let (url, asked) = serve_after(9, StatusCode::BAD_GATEWAY).await;
+    async fn a_request_is_given_up_after_four_attempts() {
+        let (url, requests) = serve_after(9, StatusCode::BAD_GATEWAY).await;
         let error = fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE)
             .await
             .unwrap_err();
         assert_eq!(
-            (error.to_string(), asked.load(Ordering::SeqCst)),
-            ("answered 502 Bad Gateway".to_owned(), 4)
+            (error.to_string(), requests.load(Ordering::SeqCst)),
+            ("responded with 502 Bad Gateway".to_owned(), 4)
         );
     }
 
     #[tokio::test]
-    async fn a_page_that_is_not_there_is_asked_for_once() {
-        let (url, asked) = serve_after(9, StatusCode::NOT_FOUND).await;
+    async fn a_missing_page_is_requested_once() {
+        let (url, requests) = serve_after(9, StatusCode::NOT_FOUND).await;
         let error = fetch_with_pauses(&url, &UriOptions::default(), "t", NO_PAUSE)
             .await
             .unwrap_err();
         assert_eq!(
-            (error.to_string(), asked.load(Ordering::SeqCst)),
-            ("answered 404 Not Found".to_owned(), 1)
+            (error.to_string(), requests.load(Ordering::SeqCst)),
+            ("responded with 404 Not Found".to_owned(), 1)
         );
     }
 
     #[tokio::test]
-    async fn an_answer_that_never_comes_ends_at_the_timeout() {
+    async fn a_response_that_never_comes_ends_at_the_timeout() {
         let url = serve(Router::new().route("/", get(std::future::pending::<()>))).await;
         let options = UriOptions {
             timeout_ms: Some(20),
@@ -281,19 +286,19 @@ mod tests {
         let error = fetch_with_pauses(&url, &options, "t", NO_PAUSE)
             .await
             .unwrap_err();
-        assert!(matches!(error, FetchError::NoAnswer(_)), "{error}");
+        assert!(matches!(error, FetchError::NoResponse(_)), "{error}");
     }
 
     #[tokio::test]
-    async fn a_text_that_is_no_url_is_an_error_at_once() {
+    async fn text_that_is_not_a_url_is_an_error_at_once() {
         let error = fetch("http://", &UriOptions::default(), "t")
             .await
             .unwrap_err();
         assert!(matches!(error, FetchError::Request(_)), "{error}");
     }
 
-    /// What a server is sent, by header; the names are in lower case.
-    fn seen(headers: &HeaderMap) -> String {
+    /// The headers that a server receives.
+    fn received(headers: &HeaderMap) -> String {
         let of = |name: &str| {
             headers
                 .get(name)
@@ -304,10 +309,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_redirect_takes_headers_and_password_to_the_same_host_only() {
-        let other = serve(
-            Router::new().route("/", get(|headers: HeaderMap| async move { seen(&headers) })),
-        )
+    async fn only_a_redirect_to_the_same_host_keeps_headers_and_password() {
+        let other = serve(Router::new().route(
+            "/",
+            get(|headers: HeaderMap| async move { received(&headers) }),
+        ))
         .await;
         let away = other.clone();
         let router = Router::new()
@@ -325,7 +331,7 @@ mod tests {
             )
             .route(
                 "/here",
-                get(|headers: HeaderMap| async move { seen(&headers) }),
+                get(|headers: HeaderMap| async move { received(&headers) }),
             );
         let base = serve(router)
             .await

@@ -1,8 +1,9 @@
-//! Settings laid over settings.
+//! Merges settings.
 
 use serde_json::{Map, Value};
 
-/// Lays `over` over `under`, deep: maps are merged key by key; anything else, lists and null among it, is replaced whole.
+/// Merges `over` into `under`. Maps are merged key by key; anything else, including lists and null,
+/// is replaced as a whole.
 pub(super) fn merge(under: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match (under.get_mut(key), value) {
@@ -27,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_are_merged_deep_and_keep_what_only_one_has() {
+    fn maps_are_merged_deeply() {
         let under = json!({"a": {"b": 1, "c": {"d": 2}}, "e": 3});
         let over = json!({"a": {"c": {"f": 4}, "b": 5}, "g": 6});
         assert_eq!(
@@ -37,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_and_scalars_are_replaced_whole() {
+    fn lists_and_scalars_are_replaced_as_a_whole() {
         let under = json!({"topics": ["eqiad.a", "codfw.a"], "prefixes": ["x"], "map": {"a": 1}});
         let over = json!({"topics": ["eqiad.a"], "prefixes": null, "map": 5});
         assert_eq!(

@@ -1,26 +1,30 @@
-//! Which streams exist and who may see them.
+//! Which streams exist, and which of them are public.
 //!
-//! The operator's file names where stream configuration comes from and which streams are public; [`load`] reads that document,
-//! [`Catalog::build`] makes one immutable snapshot of the public streams out of it. Everything else in the program asks [`Catalog::resolve`], the
-//! only gate: what it does not answer does not exist for a client. A reload builds the next snapshot and swaps it in; a snapshot never changes.
+//! The operator's file names the source of stream configuration and the public streams. [`load`]
+//! reads the document, and [`Catalog::build`] makes an immutable catalog of the public streams from
+//! it. The rest of the program asks only [`Catalog::resolve`]: a stream that it does not return
+//! does not exist for clients. A reload builds the next catalog and swaps it in.
 //!
 //! * `name`: the names of streams and topics.
-//! * `merge`: settings laid over settings.
-//! * `settings`: one stream out of its settings: topics, aliases, what is allowed inside an id.
-//! * `allowlist`: which of the configured streams are public, patterns among them.
-//! * `aliases`: the other names of public streams.
-//! * `catalog`: the snapshot.
-//! * `source`: stream configuration from a file or a URL, and the last good answer.
-//! * `fetch`: a document over HTTP. These two are the only files here that touch the outside.
+//! * `merge`: merges settings.
+//! * `settings`: reads one stream from its settings: topics, aliases, topics that an id may name.
+//! * `allowlist`: which configured streams are public; patterns.
+//! * `aliases`: the aliases of public streams.
+//! * `catalog`: the catalog.
+//! * `source`: stream configuration from a file or a URL, and the cache of the last good response.
+//! * `fetch`: fetches a document over HTTP. Only `source` and `fetch` do I/O.
 //!
-//! Quirks, each with the test that locks it:
+//! Special rules, each with the test that guards it:
 //!
-//! * An allowed stream without configuration is left out with a warning, as the Node service leaves it out; when none is left, that is an error
-//!   (`an_allowed_stream_without_configuration_is_left_out_and_named`, `an_allowlist_of_which_nothing_is_configured_is_an_error`).
-//! * An override's list replaces the list under it: production's overrides narrow `topics` to one datacenter
-//!   (`lists_and_scalars_are_replaced_whole`).
-//! * The topics of a pattern are patterns themselves and are not read: the matched stream's are its prefixes and its name
-//!   (`a_name_that_a_pattern_matches_becomes_a_stream_with_its_settings_and_prefixes`).
+//! * An allowed stream without configuration is left out with a warning, as in the Node service. If
+//!   none is left, that is an error
+//!   (`an_allowed_stream_without_configuration_is_left_out_and_named`,
+//!   `an_allowlist_of_which_nothing_is_configured_is_an_error`).
+//! * A list in the overrides replaces the list under it: production's overrides narrow `topics` to
+//!   one datacenter (`lists_and_scalars_are_replaced_as_a_whole`).
+//! * The topics of a pattern are patterns too and are not read. A stream that a pattern matches has
+//!   the topics of its prefixes and its name
+//!   (`a_name_that_a_pattern_matches_becomes_a_stream`).
 
 mod aliases;
 mod allowlist;
@@ -38,5 +42,5 @@ pub use fetch::FetchError;
 pub use name::{StreamName, Topic};
 pub use settings::{Stream, StreamError, StreamProblem};
 pub use source::{
-    LoadError, Loaded, SourceError, is_fetched, load, load_catalog, shown_uri, source_file,
+    LoadError, Loaded, SourceError, is_fetched, load, load_catalog, redacted_uri, source_file,
 };

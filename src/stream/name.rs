@@ -1,4 +1,4 @@
-//! The names of streams and topics: cheap to clone, never mixed up with each other.
+//! The names of streams and topics, as types that cannot be confused.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,7 +11,7 @@ macro_rules! name_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as written in configuration, URLs and ids.
+            /// The name as configuration, URLs and ids spell it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -51,11 +51,11 @@ macro_rules! name_type {
 }
 
 name_type! {
-    /// The name of a stream, as clients ask for it: `mediawiki.recentchange`.
+    /// The name of a stream: `mediawiki.recentchange`.
     StreamName
 }
 
 name_type! {
-    /// The name of a Kafka topic, datacenter prefix included: `eqiad.mediawiki.recentchange`.
+    /// The name of a Kafka topic with its datacenter prefix: `eqiad.mediawiki.recentchange`.
     Topic
 }

@@ -1,4 +1,4 @@
-//! One stream out of its settings: topics, aliases, what is allowed inside an id.
+//! Reads one stream from its settings: topics, aliases, topics that an id may name.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -7,22 +7,23 @@ use serde_json::{Map, Value};
 
 use super::{StreamName, Topic};
 
-/// A public stream. Immutable; a reload makes new ones.
+/// A public stream. It never changes; a reload makes new ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stream {
     /// Its name, case-sensitive.
     pub name: StreamName,
-    /// What new subscribers read: at least one, each once, in the configuration's order.
+    /// The topics that new subscribers read: at least one, without duplicates, in configured order.
     pub topics: Vec<Topic>,
-    /// What a Last-Event-ID may name: `topics`, and the configured `topics_allowed` behind them (protocol §6).
+    /// The topics that a Last-Event-ID may name: `topics`, then the configured `topics_allowed`
+    /// (docs/protocol.md, "The configuration file").
     pub topics_allowed: Vec<Topic>,
-    /// Other names that clients may ask for it by.
+    /// Other names of the stream.
     pub aliases: Vec<String>,
-    /// For the documentation.
+    /// Its description in the documentation.
     pub description: Option<String>,
-    /// The title of its events' schema: `mediawiki/recentchange`.
+    /// The title of the schema of its events: `mediawiki/recentchange`.
     pub schema_title: Option<String>,
-    /// All settings as configured and merged, those without meaning to us too; `stream` is the name.
+    /// All merged settings, even those that have no effect here; `stream` is the name.
     pub settings: Map<String, Value>,
 }
 
@@ -39,36 +40,36 @@ pub struct StreamError {
 /// What is wrong with a stream's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamProblem {
-    /// Clients ask for streams in a URL, separated by commas.
+    /// The name cannot be part of a URL, in which commas separate names.
     #[error(
-        "a public stream's name must not be empty or hold `,`, `/`, spaces or control characters"
+        "the name of a public stream must not be empty or contain `,`, `/`, spaces or control \
+         characters"
     )]
     Name,
-    /// A setting has another shape than it should.
+    /// A setting has a value of the wrong type.
     #[error("{setting} must be {expected}")]
-    Shape {
+    WrongType {
         /// The setting's name.
         setting: &'static str,
-        /// What it should be.
+        /// The type that it must have.
         expected: &'static str,
     },
-    /// `topics` is there and empty.
+    /// `topics` is an empty list.
     #[error(
-        "topics is an empty list; name topics, or leave it out for each of topic_prefixes + name"
+        "topics is an empty list; name topics, or remove the setting to read each of \
+         topic_prefixes followed by the name"
     )]
     NoTopics,
-    /// A topic that Kafka cannot have.
-    #[error("{0:?} is no name of a Kafka topic (1 to 249 of a-z A-Z 0-9 . _ -)")]
+    /// A topic name that Kafka does not accept.
+    #[error("{0:?} is not a valid Kafka topic name (1 to 249 characters of a-z A-Z 0-9 . _ -)")]
     TopicName(String),
-    /// A pattern's regular expression is not one of ours.
-    #[error(
-        "the pattern cannot be used: {0}; look-around and back-references of JavaScript are not supported"
-    )]
+    /// The regular expression of a pattern is not valid here.
+    #[error("the pattern cannot be used: {0}; look-around and back-references are not supported")]
     Pattern(String),
-    /// The map of settings is no map.
-    #[error("its settings are no map")]
-    NoMap,
-    /// An alias is also a public stream's name.
+    /// The settings are not a map.
+    #[error("its settings are not a map")]
+    NotAMap,
+    /// An alias is also the name of a public stream.
     #[error("its alias {alias} is also the name of a stream")]
     AliasIsStream {
         /// The alias.
@@ -79,11 +80,13 @@ pub enum StreamProblem {
     AliasTwice {
         /// The alias.
         alias: String,
-        /// The stream that has it first.
+        /// The first of the two streams.
         other: StreamName,
     },
-    /// An alias that no client could ask for.
-    #[error("its alias {alias:?} must not be empty or hold `,`, `/`, spaces or control characters")]
+    /// An alias that cannot be part of a URL.
+    #[error(
+        "its alias {alias:?} must not be empty or contain `,`, `/`, spaces or control characters"
+    )]
     AliasName {
         /// The alias.
         alias: String,
@@ -91,30 +94,32 @@ pub enum StreamProblem {
 }
 
 impl Stream {
-    /// Reads the stream `name` out of its merged settings. A stream that a pattern matched (`of_pattern`) has topics of its own.
+    /// Reads the stream `name` from its merged settings. If they come from a pattern, topics that
+    /// are patterns do not count.
     pub(super) fn read(
         name: &StreamName,
         mut settings: Map<String, Value>,
-        of_pattern: bool,
+        from_pattern: bool,
     ) -> Result<Self, StreamProblem> {
-        if !can_be_asked_for(name.as_str()) {
+        if !is_valid_in_url(name.as_str()) {
             return Err(StreamProblem::Name);
         }
-        let topics = match topics(&settings, "topics", of_pattern)? {
+        let topics = match topics_in(&settings, "topics", from_pattern)? {
             Some(topics) if topics.is_empty() => return Err(StreamProblem::NoTopics),
             Some(topics) => topics,
-            None => prefixed(name, &settings)?,
+            None => topics_of_prefixes(name, &settings)?,
         };
         let mut topics_allowed = topics.clone();
-        topics_allowed.extend(topics_of(&settings, of_pattern)?);
+        topics_allowed
+            .extend(topics_in(&settings, "topics_allowed", from_pattern)?.unwrap_or_default());
         let mut aliases = names(&settings, "stream_aliases")?.unwrap_or_default();
         aliases.retain(|alias| alias != name.as_str());
         settings.insert("stream".to_owned(), Value::String(name.as_str().to_owned()));
         Ok(Self {
             name: name.clone(),
-            topics: once(topics),
-            topics_allowed: once(topics_allowed),
-            aliases: once(aliases),
+            topics: without_duplicates(topics),
+            topics_allowed: without_duplicates(topics_allowed),
+            aliases: without_duplicates(aliases),
             description: text(&settings, "description")?,
             schema_title: text(&settings, "schema_title")?,
             settings,
@@ -122,28 +127,25 @@ impl Stream {
     }
 }
 
-/// A name that stands in a URL's list of streams as it is.
-pub(super) fn can_be_asked_for(name: &str) -> bool {
+/// Whether the name can be part of the list of streams in a URL.
+pub(super) fn is_valid_in_url(name: &str) -> bool {
     !name.is_empty()
         && !name
             .chars()
             .any(|c| c == ',' || c == '/' || c.is_whitespace() || c.is_control())
 }
 
-fn topics_of(settings: &Map<String, Value>, of_pattern: bool) -> Result<Vec<Topic>, StreamProblem> {
-    Ok(topics(settings, "topics_allowed", of_pattern)?.unwrap_or_default())
-}
-
-/// The setting as topics. Those of a pattern are patterns themselves and say nothing about the one stream: `None` when there are only such.
-fn topics(
+/// The setting as topics. The topics of a pattern are patterns too and are dropped; `None` if no
+/// others are left.
+fn topics_in(
     settings: &Map<String, Value>,
     setting: &'static str,
-    of_pattern: bool,
+    from_pattern: bool,
 ) -> Result<Option<Vec<Topic>>, StreamProblem> {
     let Some(mut given) = names(settings, setting)? else {
         return Ok(None);
     };
-    if of_pattern {
+    if from_pattern {
         given.retain(|topic| !topic.starts_with('/'));
         if given.is_empty() {
             return Ok(None);
@@ -151,27 +153,32 @@ fn topics(
     }
     given
         .into_iter()
-        .map(topic)
+        .map(parse_topic)
         .collect::<Result<_, _>>()
         .map(Some)
 }
 
-/// Each prefix + name, or the name alone without prefixes (protocol §6).
-fn prefixed(name: &StreamName, settings: &Map<String, Value>) -> Result<Vec<Topic>, StreamProblem> {
+/// Each prefix followed by the name, or the name alone if there are no prefixes
+/// (docs/protocol.md, "The configuration file").
+fn topics_of_prefixes(
+    name: &StreamName,
+    settings: &Map<String, Value>,
+) -> Result<Vec<Topic>, StreamProblem> {
     let prefixes = names(settings, "topic_prefixes")?.unwrap_or_default();
     if prefixes.is_empty() {
-        return Ok(vec![topic(name.as_str().to_owned())?]);
+        return Ok(vec![parse_topic(name.as_str().to_owned())?]);
     }
     prefixes
         .into_iter()
-        .map(|prefix| topic(prefix + name.as_str()))
+        .map(|prefix| parse_topic(prefix + name.as_str()))
         .collect()
 }
 
 /// Kafka's own rule (org.apache.kafka.common.internals.Topic).
-fn topic(name: String) -> Result<Topic, StreamProblem> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if (1..=249).contains(&name.len()) && name.bytes().all(legal) && name != "." && name != ".." {
+fn parse_topic(name: String) -> Result<Topic, StreamProblem> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if (1..=249).contains(&name.len()) && name.bytes().all(is_legal) && name != "." && name != ".."
+    {
         Ok(Topic::from(name))
     } else {
         Err(StreamProblem::TopicName(name))
@@ -182,7 +189,7 @@ fn names(
     settings: &Map<String, Value>,
     setting: &'static str,
 ) -> Result<Option<Vec<String>>, StreamProblem> {
-    let wrong = StreamProblem::Shape {
+    let wrong = StreamProblem::WrongType {
         setting,
         expected: "a list of names",
     };
@@ -206,14 +213,14 @@ fn text(
     match settings.get(setting) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(StreamProblem::Shape {
+        Some(_) => Err(StreamProblem::WrongType {
             setting,
             expected: "text",
         }),
     }
 }
 
-fn once<T: Eq + Hash + Clone>(mut names: Vec<T>) -> Vec<T> {
+fn without_duplicates<T: Eq + Hash + Clone>(mut names: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::with_capacity(names.len());
     names.retain(|name| seen.insert(name.clone()));
     names

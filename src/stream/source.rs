@@ -1,4 +1,4 @@
-//! Stream configuration read from where the operator said it is: a file, a URL, or nowhere (all is in his own file).
+//! Stream configuration from a file or a URL, and the cache of the last good response.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use tokio::io::AsyncReadExt as _;
 
 use super::fetch::{FetchError, fetch};
 use super::{Catalog, CatalogError};
-use crate::config::{StreamsConfig, parse_yaml};
+use crate::config::{Diagnostic, StreamsConfig, parse_yaml};
 use crate::limits;
 
-/// Why there is no document of stream configuration.
+/// Why the document of stream configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The file cannot be read.
@@ -18,12 +18,13 @@ pub enum SourceError {
     File {
         /// Its path as given.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: std::io::Error,
     },
     /// The file is too large.
     #[error(
-        "stream configuration {}: has more than {} bytes; leave in it the streams that are served here",
+        "stream configuration {}: larger than {} bytes; keep only the streams that this service \
+         serves",
         path.display(),
         limits::STREAM_CONFIG_BYTES_MAX
     )]
@@ -31,28 +32,28 @@ pub enum SourceError {
         /// Its path as given.
         path: PathBuf,
     },
-    /// The URL gave no document.
+    /// The URL gives no document.
     #[error("stream configuration {url}: {cause}")]
     Url {
-        /// The URL as it may be shown; see [`shown_uri`].
+        /// The URL without secrets; see [`redacted_uri`].
         url: String,
-        /// What went wrong, at the last attempt.
+        /// The error of the last attempt.
         cause: FetchError,
     },
-    /// What was read is neither JSON nor YAML.
-    #[error("stream configuration {place}: neither JSON nor YAML: {what}")]
+    /// The document is neither JSON nor YAML.
+    #[error("stream configuration {uri}: neither JSON nor YAML: {message}")]
     Syntax {
-        /// File or URL.
-        place: String,
+        /// The file or the URL, without secrets.
+        uri: String,
         /// What is wrong, with the line.
-        what: String,
+        message: String,
     },
 }
 
 /// Why there is no catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// There is no document.
+    /// The document cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The document cannot be used.
@@ -61,13 +62,14 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Whether another start would fail in the same way: all but a URL that does not answer.
+    /// Whether the next start would fail in the same way: true except for a URL that does not
+    /// answer.
     #[must_use]
-    pub fn stays(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::Source(SourceError::Url { .. }))
     }
 
-    /// Whether it may come from keys that were wrong and left out.
+    /// Whether keys of the operator's file that are wrong, and were left out, may be the cause.
     #[must_use]
     pub fn may_be_a_consequence(&self) -> bool {
         matches!(
@@ -76,22 +78,25 @@ impl LoadError {
         )
     }
 
-    /// Each thing that is wrong, with the key of the operator's file that it belongs to; an empty one where there is none.
+    /// Everything that is wrong, each under the key of the operator's file that it belongs to, or
+    /// an empty path.
     #[must_use]
-    pub fn problems(&self) -> Vec<(String, String)> {
-        let of = |key: &str| vec![(key.to_owned(), self.to_string())];
-        match self {
-            Self::Source(_) => of("stream_config_uri"),
-            Self::Catalog(CatalogError::Document(_)) => of("stream_config_object_path"),
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let key = match self {
+            Self::Source(_) => "stream_config_uri",
+            Self::Catalog(CatalogError::Document(_)) => "stream_config_object_path",
             Self::Catalog(
                 CatalogError::NothingConfigured { .. } | CatalogError::TooMany { .. },
-            ) => of("allowed_streams"),
-            Self::Catalog(CatalogError::NoStreams) => of(""),
-            Self::Catalog(CatalogError::Streams(errors)) => errors
-                .iter()
-                .map(|error| (String::new(), error.to_string()))
-                .collect(),
-        }
+            ) => "allowed_streams",
+            Self::Catalog(CatalogError::NoStreams) => "",
+            Self::Catalog(CatalogError::Streams(errors)) => {
+                return errors
+                    .iter()
+                    .map(|error| Diagnostic::new("", error.to_string()))
+                    .collect();
+            }
+        };
+        vec![Diagnostic::new(key, self.to_string())]
     }
 }
 
@@ -100,39 +105,27 @@ impl LoadError {
 pub struct Loaded {
     /// The public streams.
     pub catalog: Catalog,
-    /// What it was made out of, to make others of when the operator's file changes.
+    /// The document of the catalog; a change of the operator's file makes another catalog from it.
     pub document: Value,
-    /// Why it was made out of the last good answer, kept in `stream_config_cache_file`, instead of a fresh one.
+    /// Why the document comes from `stream_config_cache_file`; `None` if it is fresh.
     pub stale: Option<LoadError>,
 }
 
-/// Reads stream configuration and makes the catalog out of it; for start and reload alike.
+/// Reads stream configuration and builds the catalog, at startup and at a reload.
 ///
-/// With `stream_config_cache_file`, an answer of the URL from which a catalog could be made is kept there, and is used when the URL is down or
-/// answers with something from which none can be made. `user_agent` is our name towards the URL's server.
+/// With `stream_config_cache_file`, this caches each response of the URL from which a catalog can
+/// be built, and uses the cached one if the URL gives none. `user_agent` is the name of this
+/// program in requests.
 ///
 /// # Errors
-/// No document or no catalog, and no usable last good answer either.
+/// There is no usable document, and no cached one either.
 pub async fn load_catalog(config: &StreamsConfig, user_agent: &str) -> Result<Loaded, LoadError> {
-    let error = match load(config, user_agent).await {
-        Ok(document) => match Catalog::build(&document, config) {
-            Ok(catalog) => {
-                keep(config, &document).await;
-                return Ok(Loaded {
-                    catalog,
-                    document,
-                    stale: None,
-                });
-            }
-            Err(error) => LoadError::from(error),
-        },
-        Err(error) => LoadError::from(error),
+    let error = match load_fresh(config, user_agent).await {
+        Ok(loaded) => return Ok(loaded),
+        Err(error) => error,
     };
-    let last_good = kept(config)
-        .await
-        .and_then(|document| Some((Catalog::build(&document, config).ok()?, document)));
-    match last_good {
-        Some((catalog, document)) => Ok(Loaded {
+    match load_cached(config).await {
+        Some((document, catalog)) => Ok(Loaded {
             catalog,
             document,
             stale: Some(error),
@@ -141,48 +134,64 @@ pub async fn load_catalog(config: &StreamsConfig, user_agent: &str) -> Result<Lo
     }
 }
 
-/// The document of stream configuration as it is; [`Value::Null`] without a URI.
+async fn load_fresh(config: &StreamsConfig, user_agent: &str) -> Result<Loaded, LoadError> {
+    let document = load(config, user_agent).await?;
+    let catalog = Catalog::build(&document, config)?;
+    store_cache(config, &document).await;
+    Ok(Loaded {
+        catalog,
+        document,
+        stale: None,
+    })
+}
+
+async fn load_cached(config: &StreamsConfig) -> Option<(Value, Catalog)> {
+    let document = load_cache(config).await?;
+    let catalog = Catalog::build(&document, config).ok()?;
+    Some((document, catalog))
+}
+
+/// The document of stream configuration; [`Value::Null`] without a URI.
 ///
-/// A path is as [`crate::config::Config::read`] left it.
+/// [`crate::config::Config::read`] has resolved relative paths.
 pub async fn load(config: &StreamsConfig, user_agent: &str) -> Result<Value, SourceError> {
     let Some(uri) = config.uri.as_deref() else {
         return Ok(Value::Null);
     };
     if !is_url(uri) {
         let path = file_path(uri);
-        let bytes = read(&path).await.map_err(|cause| SourceError::File {
-            path: path.clone(),
-            cause,
-        })?;
-        if bytes.len() > limits::STREAM_CONFIG_BYTES_MAX {
-            return Err(SourceError::TooLarge { path });
-        }
-        return decode(&bytes, uri);
+        return decode(&read_file(path).await?, uri);
     }
-    let place = shown_uri(uri);
-    let fetched = fetch(uri, &config.uri_options, user_agent).await;
-    decode(
-        &fetched.map_err(|cause| SourceError::Url {
-            url: place.clone(),
-            cause,
-        })?,
-        &place,
-    )
+    let url = redacted_uri(uri);
+    match fetch(uri, &config.uri_options, user_agent).await {
+        Ok(bytes) => decode(&bytes, &url),
+        Err(cause) => Err(SourceError::Url { url, cause }),
+    }
 }
 
-/// All of a file, or so much of it that it is seen to be too large.
-async fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+async fn read_file(path: PathBuf) -> Result<Vec<u8>, SourceError> {
+    match read_bounded(&path).await {
+        Ok(bytes) if bytes.len() > limits::STREAM_CONFIG_BYTES_MAX => {
+            Err(SourceError::TooLarge { path })
+        }
+        Ok(bytes) => Ok(bytes),
+        Err(cause) => Err(SourceError::File { path, cause }),
+    }
+}
+
+/// The bytes of a file, up to one more than the limit.
+async fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let most = limits::STREAM_CONFIG_BYTES_MAX as u64 + 1;
+    let bytes_max = limits::STREAM_CONFIG_BYTES_MAX as u64 + 1;
     tokio::fs::File::open(path)
         .await?
-        .take(most)
+        .take(bytes_max)
         .read_to_end(&mut bytes)
         .await?;
     Ok(bytes)
 }
 
-/// The file that stream configuration is read from, when it is a file: for those who watch it.
+/// The file of stream configuration, if it is a file: a reload watches it.
 pub fn source_file(config: &StreamsConfig) -> Option<PathBuf> {
     config
         .uri
@@ -191,9 +200,9 @@ pub fn source_file(config: &StreamsConfig) -> Option<PathBuf> {
         .map(file_path)
 }
 
-/// A URL as it may be shown, without name, password and query, which may be secrets; a path as it is.
+/// A URL for display, without user, password and query, which may be secrets; a path as it is.
 #[must_use]
-pub fn shown_uri(uri: &str) -> String {
+pub fn redacted_uri(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://").filter(|_| is_url(uri)) else {
         return uri.to_owned();
     };
@@ -217,14 +226,14 @@ fn is_url(uri: &str) -> bool {
 
 /// `file:///path` (RFC 8089) and `file:path` are paths too.
 fn file_path(uri: &str) -> PathBuf {
-    let path = uri
+    let on_localhost = uri
         .strip_prefix("file://localhost/")
         .map(|path| format!("/{path}"));
-    match path
+    let encoded = on_localhost
         .as_deref()
         .or_else(|| uri.strip_prefix("file://"))
-        .or_else(|| uri.strip_prefix("file:"))
-    {
+        .or_else(|| uri.strip_prefix("file:"));
+    match encoded {
         Some(path) => percent_encoding::percent_decode_str(path)
             .decode_utf8_lossy()
             .into_owned()
@@ -233,219 +242,49 @@ fn file_path(uri: &str) -> PathBuf {
     }
 }
 
-/// JSON, and YAML for everything that is no JSON.
-fn decode(bytes: &[u8], place: &str) -> Result<Value, SourceError> {
-    let syntax = |what: String| SourceError::Syntax {
-        place: place.to_owned(),
-        what,
-    };
-    // JSON is YAML too, but its own parser is faster, and has no budget for size.
+/// Reads JSON, or YAML if the document is not JSON.
+fn decode(bytes: &[u8], uri: &str) -> Result<Value, SourceError> {
+    // JSON is YAML too, but its own parser is faster and has no limit of nodes.
     if let Ok(document) = serde_json::from_slice(bytes) {
         return Ok(document);
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| syntax(error.to_string()))?;
-    parse_yaml(text).map_err(|problem| syntax(problem.to_string()))
+    let syntax_error = |message: String| SourceError::Syntax {
+        uri: uri.to_owned(),
+        message,
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| syntax_error(error.to_string()))?;
+    parse_yaml(text).map_err(|error| syntax_error(error.to_string()))
 }
 
-/// Keeps the last good answer of a URL. A file that cannot be written is worth a warning and no more: the service has what it needs.
-async fn keep(config: &StreamsConfig, document: &Value) {
-    let (Some(file), true) = (&config.cache_file, is_fetched(config)) else {
+/// Caches the document of a URL. If the file cannot be written, a warning is enough: the service
+/// has its document.
+async fn store_cache(config: &StreamsConfig, document: &Value) {
+    let Some(file) = cache_file(config) else {
         return;
     };
-    if let Err(error) = write_whole(Path::new(file), document.to_string().as_bytes()).await {
-        tracing::warn!(file, %error, "cannot keep the stream configuration in stream_config_cache_file");
+    let written = write_atomically(Path::new(file), document.to_string().as_bytes()).await;
+    if let Err(error) = written {
+        tracing::warn!(file, %error, "cannot write stream_config_cache_file");
     }
 }
 
-/// Writes beside the file and renames, so that a start never finds half of it.
-async fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+async fn load_cache(config: &StreamsConfig) -> Option<Value> {
+    let bytes = tokio::fs::read(cache_file(config)?).await.ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Only what comes from a URL is cached.
+fn cache_file(config: &StreamsConfig) -> Option<&str> {
+    config.cache_file.as_deref().filter(|_| is_fetched(config))
+}
+
+/// Writes beside the file and renames, so that no start finds half a file.
+async fn write_atomically(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     tokio::fs::write(&beside, bytes).await?;
     tokio::fs::rename(&beside, file).await
 }
 
-async fn kept(config: &StreamsConfig) -> Option<Value> {
-    let file = config
-        .cache_file
-        .as_deref()
-        .filter(|_| is_fetched(config))?;
-    let bytes = tokio::fs::read(file).await.ok()?;
-    serde_json::from_slice(&bytes).ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn from(uri: impl Into<String>) -> StreamsConfig {
-        StreamsConfig {
-            uri: Some(uri.into()),
-            ..StreamsConfig::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn json_and_yaml_files_are_read_by_path_and_by_file_url() {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [
-            ("a.json", r#"{"streams": {"a": {}}}"#),
-            ("a b.yaml", "streams:\n  a: {}\n"),
-        ] {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            let path = path.to_str().unwrap();
-            let url = format!("file://{}", path.replace(' ', "%20"));
-            for uri in [path, &url] {
-                assert_eq!(
-                    load(&from(uri), "t").await.unwrap(),
-                    json!({"streams": {"a": {}}}),
-                    "{uri}"
-                );
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn without_a_uri_there_is_no_document_and_no_error() {
-        assert_eq!(
-            load(&StreamsConfig::default(), "t").await.unwrap(),
-            Value::Null
-        );
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_not_there_is_an_error_with_its_path() {
-        let error = load(&from("/nonexistent/streams.yaml"), "t")
-            .await
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("/nonexistent/streams.yaml"),
-            "{error}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_neither_json_nor_yaml_is_an_error_with_the_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("broken.json");
-        std::fs::write(&path, "{\"streams\":\n {\"a\": [}\n").unwrap();
-        let error = load(&from(path.to_str().unwrap()), "t").await.unwrap_err();
-        assert!(error.to_string().contains("line 2"), "{error}");
-    }
-
-    /// A server that answers what the test says, one answer after the other; 404 when there is none left.
-    async fn serve(answers: &[&str]) -> String {
-        let answers = std::sync::Arc::new(std::sync::Mutex::new(
-            answers
-                .iter()
-                .rev()
-                .map(|answer| (*answer).to_owned())
-                .collect::<Vec<_>>(),
-        ));
-        let handler = move || async move {
-            answers
-                .lock()
-                .unwrap()
-                .pop()
-                .ok_or(axum::http::StatusCode::NOT_FOUND)
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!(
-            "http://{}/api.php?action=streamconfigs",
-            listener.local_addr().unwrap()
-        );
-        let router = axum::Router::new().route("/api.php", axum::routing::get(handler));
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        url
-    }
-
-    #[tokio::test]
-    async fn the_last_good_answer_of_a_url_is_kept_and_stands_in_for_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache_file = folder.path().join("kept.json").to_str().unwrap().to_owned();
-        // A good answer, one that is JSON and no configuration, and a URL that is gone.
-        let url = serve(&[r#"{"streams": {"a": {}}}"#, r#"{"error": "internal"}"#]).await;
-        let config = StreamsConfig {
-            object_path: Some("streams".to_owned()),
-            cache_file: Some(cache_file),
-            ..from(url)
-        };
-
-        let fresh = load_catalog(&config, "t").await.unwrap();
-        assert!(fresh.stale.is_none());
-        let unusable = load_catalog(&config, "t").await.unwrap();
-        assert!(
-            matches!(unusable.stale, Some(LoadError::Catalog(_))),
-            "{:?}",
-            unusable.stale
-        );
-        let gone = load_catalog(&config, "t").await.unwrap();
-        assert!(
-            matches!(gone.stale, Some(LoadError::Source(SourceError::Url { .. }))),
-            "{:?}",
-            gone.stale
-        );
-        assert_eq!(
-            (&unusable.catalog, &gone.catalog),
-            (&fresh.catalog, &fresh.catalog)
-        );
-
-        let nothing_kept = StreamsConfig {
-            cache_file: None,
-            ..config
-        };
-        assert!(load_catalog(&nothing_kept, "t").await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_file_of_any_size_is_read_up_to_a_bound_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("large.json");
-        let file = std::fs::File::create(&path).unwrap();
-        file.set_len(limits::STREAM_CONFIG_BYTES_MAX as u64 + 1)
-            .unwrap();
-        let error = load(&from(path.to_str().unwrap()), "t").await.unwrap_err();
-        assert!(
-            matches!(error, SourceError::TooLarge { .. }) && error.to_string().contains("8388608"),
-            "{error}"
-        );
-    }
-
-    #[tokio::test]
-    async fn an_error_repeats_neither_query_nor_credentials_of_the_url() {
-        let url = serve(&["[", "["])
-            .await
-            .replace("http://", "http://user:hunter2@")
-            + "&token=hunter3";
-        for end in [
-            "/api.php: neither JSON nor YAML: ",
-            "/api.php: answered 404 Not Found",
-        ] {
-            let error = load(&from(&url), "t").await.unwrap_err().to_string();
-            assert!(
-                error.contains(end) && !error.contains("hunter") && !error.contains("user"),
-                "{error}"
-            );
-            let _ = load(&from(&url), "t").await;
-        }
-    }
-
-    #[test]
-    fn what_is_shown_of_a_uri_has_no_secrets() {
-        for (uri, shown) in [
-            (
-                "https://user:p@ss@example.org:8443/a?token=x#y",
-                "https://example.org:8443/a",
-            ),
-            ("HTTP://token@example.org", "HTTP://example.org"),
-            ("https://example.org/a@b", "https://example.org/a@b"),
-            ("/etc/a?b@c", "/etc/a?b@c"),
-        ] {
-            assert_eq!(shown_uri(uri), shown);
-            assert!(!format!("{:?}", from(uri)).contains("token"), "{uri}");
-        }
-    }
-}
+mod tests;

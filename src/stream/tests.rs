@@ -1,11 +1,12 @@
-//! Sentences about which streams there are, of which topics, under which names.
+//! Tests of the catalog: which streams there are, with which topics, under which names.
 
-use proptest::prelude::*;
+mod generated;
+mod names;
+
 use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::StreamsConfig;
-use crate::limits;
 
 fn map(value: Value) -> Map<String, Value> {
     match value {
@@ -47,7 +48,7 @@ fn topics(topics: &[Topic]) -> Vec<&str> {
 }
 
 #[test]
-fn topics_are_those_configured_or_each_prefix_and_the_name() {
+fn topics_are_configured_or_each_prefix_with_the_name() {
     let document = json!({
         "given": {"topics": ["eqiad.x", "codfw.x"], "topic_prefixes": ["a."]},
         "two": {"topic_prefixes": ["eqiad.", "codfw."]},
@@ -74,7 +75,7 @@ fn topics_are_those_configured_or_each_prefix_and_the_name() {
 }
 
 #[test]
-fn an_id_may_name_the_topics_and_those_allowed_beside_them() {
+fn an_id_may_name_topics_and_topics_allowed() {
     let document = json!({
         "twice": {"topics": ["eqiad.t"], "topics_allowed": ["codfw.t", "eqiad.t"]},
         "plain": {"topic_prefixes": ["eqiad."]},
@@ -104,7 +105,7 @@ fn a_topic_knows_its_public_streams() {
 }
 
 #[test]
-fn only_allowed_streams_resolve_and_nothing_else_is_read() {
+fn only_allowed_streams_resolve_and_are_read() {
     let document =
         json!({"a": {}, "b": {"stream_aliases": ["c"]}, "secret": {"topics": "not even a list"}});
     let catalog = build(&document, &allowing(&["a"]));
@@ -125,7 +126,7 @@ fn without_an_allowlist_all_configured_streams_but_patterns_are_public() {
 }
 
 #[test]
-fn an_empty_allowlist_makes_nothing_public_and_says_so() {
+fn an_empty_allowlist_makes_nothing_public_with_a_warning() {
     let catalog = build(&json!({"a": {}}), &allowing(&[]));
     assert_eq!(
         (names(&catalog).len(), catalog.warnings()),
@@ -156,11 +157,17 @@ fn an_allowlist_of_which_nothing_is_configured_is_an_error() {
 
 #[test]
 fn defaults_lie_under_the_document_and_overrides_over_it() {
-    let document = json!({"s": {"topics": ["eqiad.s", "codfw.s"], "description": "of the document", "x": {"a": 1}}});
+    let document = json!({"s": {
+        "topics": ["eqiad.s", "codfw.s"],
+        "description": "of the document",
+        "x": {"a": 1},
+    }});
     let config = StreamsConfig {
-        defaults: map(
-            json!({"s": {"description": "of the defaults", "stream_aliases": ["alias"], "x": {"a": 0, "b": 2}}}),
-        ),
+        defaults: map(json!({"s": {
+            "description": "of the defaults",
+            "stream_aliases": ["alias"],
+            "x": {"a": 0, "b": 2},
+        }})),
         overrides: map(json!({"s": {"topics": ["eqiad.s"], "x": {"c": 3}}})),
         ..all()
     };
@@ -191,7 +198,7 @@ fn streams_can_be_configured_in_defaults_and_overrides_alone() {
 }
 
 #[test]
-fn a_name_that_a_pattern_matches_becomes_a_stream_with_its_settings_and_prefixes() {
+fn a_name_that_a_pattern_matches_becomes_a_stream() {
     let document = json!({
         "/^mediawiki\\.job\\..+/": {
             "stream": "/^mediawiki\\.job\\..+/",
@@ -232,7 +239,7 @@ fn a_name_that_a_pattern_matches_becomes_a_stream_with_its_settings_and_prefixes
 }
 
 #[test]
-fn what_defaults_and_overrides_say_of_a_matched_stream_goes_with_its_pattern() {
+fn settings_of_a_matched_stream_are_merged_with_its_pattern() {
     let config = StreamsConfig {
         defaults: map(json!({"job.a": {"description": "one", "schema_title": "under"}})),
         overrides: map(json!({"job.a": {"topic_prefixes": ["eqiad."]}})),
@@ -262,129 +269,19 @@ fn a_pattern_is_never_public_itself() {
         (names(&catalog), catalog.warnings()),
         (
             vec!["a"],
-            [Warning::PatternAllowed("/^x.*$/".to_owned())].as_slice()
+            [Warning::AllowedPattern("/^x.*$/".to_owned())].as_slice()
         )
     );
     assert!(catalog.resolve("/^x.*$/").is_none() && catalog.resolve("xy").is_none());
 }
 
 #[test]
-fn a_pattern_that_only_javascript_knows_is_an_error_that_names_it() {
+fn a_pattern_that_only_javascript_supports_is_an_error() {
     let told = error(&json!({"/^(?!a).*$/": {}}), &allowing(&["b"]));
     assert!(
         told.starts_with("stream /^(?!a).*$/: the pattern cannot be used: look-around"),
         "{told}"
     );
-}
-
-#[test]
-fn an_alias_resolves_to_its_stream_and_does_not_count_when_it_is_the_own_name() {
-    let catalog = build(
-        &json!({"mediawiki.recentchange": {"stream_aliases": ["recentchange", "mediawiki.recentchange"]}}),
-        &all(),
-    );
-    let stream = catalog.resolve("recentchange").unwrap();
-    assert_eq!(
-        (stream.name.as_str(), stream.aliases.as_slice()),
-        (
-            "mediawiki.recentchange",
-            ["recentchange".to_owned()].as_slice()
-        )
-    );
-    assert_eq!(
-        catalog
-            .aliases()
-            .map(|(alias, stream)| (alias, stream.name.as_str()))
-            .collect::<Vec<_>>(),
-        [("recentchange", "mediawiki.recentchange")]
-    );
-}
-
-#[test]
-fn names_and_topics_are_bounded_and_the_error_says_what_to_do() {
-    let streams = |count: usize| -> Value {
-        (0..count)
-            .map(|number| (format!("s{number}"), json!({})))
-            .collect()
-    };
-    let told = error(&streams(limits::STREAM_NAMES_MAX + 1), &all());
-    assert!(
-        told.contains("10001 public streams are configured, at most 10000")
-            && told.contains("allowed_streams"),
-        "{told}"
-    );
-    assert_eq!(
-        names(&build(
-            &streams(limits::STREAM_NAMES_MAX + 1),
-            &allowing(&["s1"])
-        )),
-        ["s1"],
-        "others do not count"
-    );
-    let many = |count: usize| {
-        (0..count)
-            .map(|number| format!("n{number}"))
-            .collect::<Vec<_>>()
-    };
-    let told = error(
-        &json!({"a": {"stream_aliases": many(limits::STREAM_NAMES_MAX)}}),
-        &all(),
-    );
-    assert!(told.contains("10001 public streams and aliases"), "{told}");
-    let told = error(
-        &json!({"a": {"topics": many(limits::STREAM_TOPICS_MAX + 1)}}),
-        &all(),
-    );
-    assert!(told.contains("20001 topics of public streams"), "{told}");
-}
-
-#[test]
-fn an_alias_that_clashes_is_an_error_that_names_both() {
-    let with_stream = json!({"a": {"stream_aliases": ["b"]}, "b": {}});
-    assert_eq!(
-        error(&with_stream, &all()),
-        "stream a: its alias b is also the name of a stream"
-    );
-    let with_alias = json!({"a": {"stream_aliases": ["x"]}, "b": {"stream_aliases": ["x"]}});
-    assert_eq!(
-        error(&with_alias, &all()),
-        "stream b: its alias x is also an alias of stream a"
-    );
-    // A stream that nobody may ask for takes no name away.
-    assert_eq!(names(&build(&with_stream, &allowing(&["a"]))), ["a"]);
-}
-
-#[test]
-fn every_stream_that_cannot_be_used_is_told() {
-    let document = json!({
-        "a,b": {},
-        "c": {"topics": []},
-        "d": {"topics": ["spa ce"]},
-        "e": {"topic_prefixes": "eqiad."},
-        "f": 5,
-        "g": {"description": 5},
-        "h": {"stream_aliases": ["x/y"]},
-    });
-    let expected = [
-        "stream a,b: a public stream's name must not be empty or hold `,`, `/`, spaces or control characters",
-        "stream c: topics is an empty list; name topics, or leave it out for each of topic_prefixes + name",
-        "stream d: \"spa ce\" is no name of a Kafka topic (1 to 249 of a-z A-Z 0-9 . _ -)",
-        "stream e: topic_prefixes must be a list of names",
-        "stream f: its settings are no map",
-        "stream g: description must be text",
-        "stream h: its alias \"x/y\" must not be empty or hold `,`, `/`, spaces or control characters",
-    ];
-    assert_eq!(error(&document, &all()), expected.join("\n"));
-}
-
-#[test]
-fn a_configuration_that_names_another_stream_is_told() {
-    let catalog = build(&json!({"a": {"stream": "b"}}), &all());
-    assert_eq!(
-        catalog.warnings(),
-        [Warning::NamedOtherwise("a".into(), "b".to_owned())]
-    );
-    assert_eq!(catalog.resolve("a").unwrap().settings["stream"], "a");
 }
 
 #[test]
@@ -395,20 +292,22 @@ fn the_object_path_leads_to_the_map_of_streams() {
     };
     let document = json!({"result": {"streams": {"a": {}}, "count": 1}});
     assert_eq!(names(&build(&document, &at("result.streams"))), ["a"]);
-    let expected = "stream configuration: stream_config_object_path result.stream does not exist, at `stream` there are: streams, count";
+    let expected = "stream configuration: stream_config_object_path result.stream does not exist: \
+                    there is no `stream`, only streams, count";
     assert_eq!(error(&document, &at("result.stream")), expected);
     assert_eq!(
         error(&document, &at("result.count")),
-        "stream configuration: what is at stream_config_object_path result.count is no map of streams"
+        "stream configuration: the value at stream_config_object_path result.count \
+         is not a map of streams"
     );
     assert_eq!(
         error(&json!([1]), &all()),
-        "stream configuration: the document is no map of streams"
+        "stream configuration: the document is not a map of streams"
     );
 }
 
 #[test]
-fn our_own_example_is_what_production_yaml_serves() {
+fn production_yaml_serves_the_example_streams() {
     let config = crate::config::Config::parse(
         include_str!("../../config/production.yaml"),
         std::iter::empty(),
@@ -431,83 +330,5 @@ fn our_own_example_is_what_production_yaml_serves() {
     assert_eq!(
         catalog.resolve("test").unwrap().topics,
         ["test.event".into()]
-    );
-}
-
-fn settings() -> impl Strategy<Value = Value> {
-    let list = proptest::collection::vec(
-        prop_oneof![4 => "[a-c.]{0,3}", 1 => ".{0,3}"].prop_map(Value::from),
-        0..3,
-    );
-    let odd = prop_oneof![
-        Just(Value::Null),
-        any::<i8>().prop_map(Value::from),
-        ".{0,3}".prop_map(Value::from)
-    ];
-    let setting = prop_oneof![4 => list.prop_map(Value::from), 1 => odd.clone()];
-    let name = proptest::sample::select(vec![
-        "topics",
-        "topics_allowed",
-        "topic_prefixes",
-        "stream_aliases",
-        "description",
-        "stream",
-        "other",
-    ]);
-    let settings = proptest::collection::btree_map(name.prop_map(str::to_owned), setting, 0..4);
-    prop_oneof![6 => settings.prop_map(|settings| json!(settings)), 1 => odd]
-}
-
-fn documents() -> impl Strategy<Value = Map<String, Value>> {
-    let name = prop_oneof![6 => "[a-c]{1,2}", 1 => "/[\\^a-c.*+()\\[$?]{0,5}/", 1 => ".{0,3}"];
-    proptest::collection::vec((name, settings()), 0..5)
-        .prop_map(|entries| entries.into_iter().collect())
-}
-
-proptest! {
-    /// Whatever is configured: no panic, and what is built keeps the promises that the rest of the program relies on.
-    #[test]
-    fn every_catalog_that_can_be_built_is_sound(
-        document in documents(), defaults in documents(), overrides in documents(),
-        allowed in proptest::option::of(proptest::collection::vec("[a-c]{1,2}", 0..4)),
-    ) {
-        let config = StreamsConfig { allowed_streams: allowed.clone(), defaults, overrides, ..StreamsConfig::default() };
-        let Ok(catalog) = Catalog::build(&Value::Object(document), &config) else { return Ok(()) };
-        let read = catalog.topics();
-        for stream in catalog.streams() {
-            prop_assert!(allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|name| name == stream.name.as_str())));
-            prop_assert!(!stream.topics.is_empty());
-            prop_assert!(stream.topics.iter().all(|topic| stream.topics_allowed.contains(topic)));
-            for topic in &stream.topics_allowed {
-                prop_assert!(read.contains(topic) && catalog.streams_of_topic(topic).contains(&stream.name));
-            }
-            for name in stream.aliases.iter().map(String::as_str).chain([stream.name.as_str()]) {
-                prop_assert_eq!(&catalog.resolve(name).expect("a name or alias").name, &stream.name);
-            }
-        }
-    }
-
-    #[test]
-    fn no_document_of_any_shape_makes_it_panic(document in settings(), path in proptest::option::of("[a-z_.]{0,8}")) {
-        let _ = Catalog::build(&document, &StreamsConfig { object_path: path, ..StreamsConfig::default() });
-    }
-}
-
-#[test]
-fn a_setting_that_nearly_is_one_is_kept_and_named() {
-    let catalog = build(
-        &json!({"a": {"topcs": ["x"], "consumers": {}, "ownr": "o"}}),
-        &all(),
-    );
-    let warnings: Vec<String> = catalog.warnings().iter().map(ToString::to_string).collect();
-    let expected = [
-        "stream a has a setting topcs, which means nothing here; topics does",
-        "stream a has a setting ownr, which means nothing here; owner does",
-    ];
-    assert_eq!(warnings, expected);
-    let stream = catalog.resolve("a").expect("it is served");
-    assert_eq!(
-        (topics(&stream.topics), &stream.settings["topcs"]),
-        (vec!["a"], &json!(["x"]))
     );
 }

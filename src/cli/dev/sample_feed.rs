@@ -1,4 +1,5 @@
-//! Fills the embedded broker with sample events, on a thread of its own: the past first, then in step with the clock.
+//! Fills the embedded broker with sample events, on a thread of its own: first with history, then
+//! in real time.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -6,49 +7,53 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-
-use crate::cursor::TimestampMs;
-use crate::shutdown::Shutdown;
 use dev_broker::{DevBroker, NewRecord};
 use sample_events::{RATE_MIN, Samples};
 
-/// The past that an empty broker is filled with, in time and in events: whichever is less.
-const PAST: Duration = Duration::from_mins(10);
-const PAST_EVENTS_MAX: f64 = 20_000.0;
+use crate::cursor::TimestampMs;
+use crate::shutdown::Shutdown;
 
-/// The highest `--rate`. An optimised build makes some ten thousand events a second on one processor, and the server wants some of it.
+/// The history that an empty broker is filled with, in time and in events, whichever is less.
+const HISTORY: Duration = Duration::from_mins(10);
+const HISTORY_EVENTS_MAX: f64 = 20_000.0;
+
+/// The highest `--rate`. An optimized build makes some ten thousand events a second on one
+/// processor, which the server also needs.
 const RATE_MAX: f64 = 5_000.0;
 
-/// How often new events are due.
+/// How often new events are appended.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Events appended at once: between two of these the thread looks whether it is to end.
-const EVENTS_AT_ONCE: usize = 500;
+/// The most events that are appended before the thread checks for a shutdown.
+const APPEND_EVENTS_MAX: usize = 500;
 
-/// How often it is judged whether the rate is kept up with, and how far behind nothing is said.
-const JUDGED_EVERY: Duration = Duration::from_secs(5);
-const BEHIND_MAX: Duration = Duration::from_secs(5);
+/// How often the pace is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often in a row it may lose ground: a machine that slept does so once.
+/// The lag that counts as keeping up.
+const LAG_MAX: Duration = Duration::from_secs(5);
+
+/// Checks in a row at which the lag may have grown: once is a machine that slept.
 const LOSSES_MAX: u32 = 3;
 
 /// Reads `--rate`.
 ///
 /// # Errors
-/// What rates there are, for any other.
+/// The rate is not in the range.
 pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text
         .parse()
-        .map_err(|_| format!("'{text}' is not a number of events a second, as 30 or 0.5"))?;
+        .map_err(|_| format!("'{text}' is not a number of events a second, such as 30 or 0.5"))?;
     if (RATE_MIN..=RATE_MAX).contains(&rate) {
         return Ok(rate);
     }
     Err(format!(
-        "events a second are from {RATE_MIN} to {RATE_MAX}: for more, run Kafka, produce to it, and name it with --brokers"
+        "must be {RATE_MIN} to {RATE_MAX} events a second; \
+         for more, produce to a Kafka of your own and name it with --brokers"
     ))
 }
 
-/// What fills the broker.
+/// Fills the broker.
 #[derive(Debug)]
 pub(super) struct SampleFeed {
     broker: Arc<DevBroker>,
@@ -57,18 +62,15 @@ pub(super) struct SampleFeed {
 }
 
 impl SampleFeed {
-    /// For a broker that may hold samples of an earlier run: these are gone on from, never made again.
+    /// The broker may hold samples of an earlier run. The feed continues after them and does not
+    /// repeat them.
     pub(super) fn new(broker: Arc<DevBroker>, seed: u64, rate: f64) -> Self {
         let newest = broker.newest_timestamp_ms();
-        let samples = Samples::new(
-            seed_after(seed, newest),
-            rate,
-            begin(TimestampMs::now().0, rate, newest),
-        )
-        .peekable();
+        let start_ms = start_ms(TimestampMs::now().0, rate, newest);
+        let samples = Samples::new(seed_after(seed, newest), rate, start_ms);
         Self {
             broker,
-            samples,
+            samples: samples.peekable(),
             rate,
         }
     }
@@ -76,34 +78,34 @@ impl SampleFeed {
     /// Runs until the shutdown is announced.
     ///
     /// # Errors
-    /// When the rate cannot be kept up with. The shutdown begins then.
+    /// This machine cannot keep up with the rate. The shutdown begins then.
     pub(super) fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut pace = Pace::new(Instant::now());
         while !shutdown.is_announced() {
-            let made = self.append_due(TimestampMs::now().0);
-            let behind = self
-                .samples
-                .peek()
-                .map_or(0, |next| TimestampMs::now().0 - next.timestamp_ms);
-            if !pace.keeps_up(Instant::now(), made, behind) {
+            let appended = self.append_due(TimestampMs::now().0);
+            let next = self.samples.peek();
+            let lag_ms = next.map_or(0, |next| TimestampMs::now().0 - next.timestamp_ms);
+            if !pace.keeps_up(Instant::now(), appended, lag_ms) {
                 shutdown.begin();
-                let (rate, made) = (self.rate, pace.made_a_second());
                 anyhow::bail!(
-                    "--rate {rate} is more than this machine makes, about {made:.0} events a second: choose a lower one"
+                    "this machine makes only about {:.0} events a second, less than --rate {}: \
+                     choose a lower rate",
+                    pace.events_a_second,
+                    self.rate
                 );
             }
-            if made < EVENTS_AT_ONCE {
+            if appended < APPEND_EVENTS_MAX {
                 std::thread::sleep(TICK);
             }
         }
         Ok(())
     }
 
-    /// Appends the sample events whose time has come, [`EVENTS_AT_ONCE`] at most; gives how many.
+    /// Appends the sample events that are due, at most [`APPEND_EVENTS_MAX`]; returns their number.
     fn append_due(&mut self, now_ms: i64) -> usize {
         let mut due: BTreeMap<(String, i32), Vec<NewRecord>> = BTreeMap::new();
-        let mut made = 0;
-        while made < EVENTS_AT_ONCE
+        let mut appended = 0;
+        while appended < APPEND_EVENTS_MAX
             && let Some(sample) = self.samples.next_if(|sample| sample.timestamp_ms <= now_ms)
         {
             let record = NewRecord {
@@ -114,25 +116,28 @@ impl SampleFeed {
             due.entry((sample.topic, sample.partition))
                 .or_default()
                 .push(record);
-            made += 1;
+            appended += 1;
         }
         for ((topic, partition), records) in due {
             if let Err(error) = self.broker.append(&topic, partition, &records) {
-                tracing::warn!(topic, %error, "sample events were not taken");
+                tracing::warn!(topic, %error, "sample events were not appended");
             }
         }
-        made
+        appended
     }
 }
 
-/// When the samples begin (ms): after what is there already, and no further back than the past goes at this rate.
-fn begin(now_ms: i64, rate: f64, newest: Option<i64>) -> i64 {
-    let past = PAST.min(Duration::try_from_secs_f64(PAST_EVENTS_MAX / rate).unwrap_or(PAST));
-    let earliest = now_ms - i64::try_from(past.as_millis()).unwrap_or(i64::MAX);
+/// When the samples start (ms): after those in the broker, and no earlier than the history of this
+/// rate.
+fn start_ms(now_ms: i64, rate: f64, newest: Option<i64>) -> i64 {
+    let history = Duration::try_from_secs_f64(HISTORY_EVENTS_MAX / rate).unwrap_or(HISTORY);
+    let history_ms = i64::try_from(history.min(HISTORY).as_millis()).unwrap_or(i64::MAX);
+    let earliest = now_ms - history_ms;
     newest.map_or(earliest, |newest| earliest.max(newest + 1))
 }
 
-/// The same seed gives the same ids, so what follows an earlier run has a seed of its own: `SplitMix64` of both.
+/// The seed after an earlier run: `SplitMix64` of the seed and the newest timestamp. The same seed
+/// would repeat the same ids.
 fn seed_after(seed: u64, newest: Option<i64>) -> u64 {
     let Some(newest) = newest else { return seed };
     let mut mixed = seed ^ newest.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -141,48 +146,47 @@ fn seed_after(seed: u64, newest: Option<i64>) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Whether what is made catches up with the clock.
+/// Checks that the feed keeps up with the clock.
 #[derive(Debug)]
 struct Pace {
-    judged_at: Instant,
-    made: usize,
-    /// How far it was behind at the last judgement; nothing is worse than the first.
-    behind_then: i64,
-    /// Judgements in a row at which it was far behind, and no less than at the one before.
+    last_check: Instant,
+    /// Events since the last check.
+    events: usize,
+    /// The lag at the last check; the maximum before the first.
+    last_lag_ms: i64,
+    /// Checks in a row at which the lag was too large and had not shrunk.
     losses: u32,
-    made_a_second: f64,
+    events_a_second: f64,
 }
 
 impl Pace {
     fn new(now: Instant) -> Self {
         Self {
-            judged_at: now,
-            made: 0,
-            behind_then: i64::MAX,
+            last_check: now,
+            events: 0,
+            last_lag_ms: i64::MAX,
             losses: 0,
-            made_a_second: 0.0,
+            events_a_second: 0.0,
         }
     }
 
-    /// Takes note of `made` more events, after which the next one is `behind` (ms). `false`: for [`LOSSES_MAX`] judgements in a row it
-    /// was far behind, and no less than before.
-    fn keeps_up(&mut self, now: Instant, made: usize, behind: i64) -> bool {
-        self.made += made;
-        let since = now.saturating_duration_since(self.judged_at);
-        if since < JUDGED_EVERY {
+    /// Adds `events`, after which the next one is late by `lag_ms`. Returns `false` when the feed
+    /// has lost ground at [`LOSSES_MAX`] checks in a row.
+    fn keeps_up(&mut self, now: Instant, events: usize, lag_ms: i64) -> bool {
+        self.events += events;
+        let elapsed = now.saturating_duration_since(self.last_check);
+        if elapsed < CHECK_INTERVAL {
             return true;
         }
-        self.made_a_second =
-            f64::from(u32::try_from(self.made).unwrap_or(u32::MAX)) / since.as_secs_f64();
-        let is_well = behind <= i64::try_from(BEHIND_MAX.as_millis()).unwrap_or(i64::MAX)
-            || behind < self.behind_then;
-        self.losses = if is_well { 0 } else { self.losses + 1 };
-        (self.judged_at, self.made, self.behind_then) = (now, 0, behind);
+        let events = u32::try_from(self.events).unwrap_or(u32::MAX);
+        self.events_a_second = f64::from(events) / elapsed.as_secs_f64();
+        let lag_max_ms = i64::try_from(LAG_MAX.as_millis()).unwrap_or(i64::MAX);
+        let keeps_up = lag_ms <= lag_max_ms || lag_ms < self.last_lag_ms;
+        self.losses = if keeps_up { 0 } else { self.losses + 1 };
+        self.last_check = now;
+        self.events = 0;
+        self.last_lag_ms = lag_ms;
         self.losses < LOSSES_MAX
-    }
-
-    fn made_a_second(&self) -> f64 {
-        self.made_a_second
     }
 }
 
@@ -193,24 +197,24 @@ mod tests {
     const NOW: i64 = 1_700_000_000_000;
 
     #[test]
-    fn the_past_is_bounded_in_time_and_in_events() {
-        assert_eq!(begin(NOW, 30.0, None), NOW - 600_000);
-        assert_eq!(begin(NOW, 300.0, None), NOW - 66_666);
-        assert_eq!(begin(NOW, 5_000.0, None), NOW - 4_000);
-        assert_eq!(begin(NOW, 0.001, None), NOW - 600_000);
+    fn the_history_is_bounded_in_time_and_in_events() {
+        assert_eq!(start_ms(NOW, 30.0, None), NOW - 600_000);
+        assert_eq!(start_ms(NOW, 300.0, None), NOW - 66_666);
+        assert_eq!(start_ms(NOW, 5_000.0, None), NOW - 4_000);
+        assert_eq!(start_ms(NOW, 0.001, None), NOW - 600_000);
     }
 
     #[test]
-    fn samples_go_on_after_those_of_an_earlier_run() {
-        assert_eq!(begin(NOW, 30.0, Some(NOW - 1000)), NOW - 999);
-        assert_eq!(begin(NOW, 30.0, Some(NOW - 86_400_000)), NOW - 600_000);
+    fn samples_continue_after_those_of_an_earlier_run() {
+        assert_eq!(start_ms(NOW, 30.0, Some(NOW - 1000)), NOW - 999);
+        assert_eq!(start_ms(NOW, 30.0, Some(NOW - 86_400_000)), NOW - 600_000);
         assert_eq!(seed_after(7, None), 7);
         assert_ne!(seed_after(7, Some(NOW)), seed_after(7, Some(NOW + 1)));
         assert_ne!(seed_after(7, Some(NOW)), seed_after(8, Some(NOW)));
     }
 
     #[test]
-    fn rates_that_make_no_sense_are_refused() {
+    fn rates_out_of_range_are_refused() {
         for rate in ["0", "-1", "nan", "inf", "100000", "many"] {
             assert!(parse_rate(rate).is_err(), "{rate}");
         }
@@ -221,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_kept_up_with_as_long_as_the_distance_shrinks() {
+    fn the_feed_keeps_up_while_its_lag_shrinks() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(pace.keeps_up(at(1), 500, 600_000), "too early to judge");
+        assert!(pace.keeps_up(at(1), 500, 600_000), "too early to check");
         assert!(pace.keeps_up(at(5), 500, 590_000));
-        assert!((pace.made_a_second() - 200.0).abs() < 0.1);
+        assert!((pace.events_a_second - 200.0).abs() < 0.1);
         assert!(pace.keeps_up(at(10), 500, 580_000));
         assert!(pace.keeps_up(at(15), 500, 3_600_000), "the machine slept");
         assert!(

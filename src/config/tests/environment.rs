@@ -1,4 +1,4 @@
-//! Sentences about variables over the file.
+//! Tests of environment variables.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn underscores_of_a_kafka_variable_are_dots() {
     let properties = parse_with(RENDERED, &env).unwrap().kafka.properties;
     assert_eq!(properties["metadata.broker.list"], "other:9092");
     assert_eq!(properties["enable.ssl.certificate.verification"], "false");
-    // Verbatim: no YAML is read into it.
+    // Verbatim, not read as YAML.
     assert_eq!(properties["sasl.password"], "{0123: ");
     assert_eq!(properties["security.protocol"], "ssl");
 }
@@ -65,13 +65,13 @@ fn a_whole_map_is_replaced_before_its_entries_are_set() {
 }
 
 #[test]
-fn of_two_with_one_name_the_last_wins() {
+fn the_last_of_two_variables_with_one_name_wins() {
     let env = [("EVENTSTREAMS__PORT", "1"), ("EVENTSTREAMS__PORT", "2")];
     assert_eq!(parse_with("", &env).unwrap().http.port, 2);
 }
 
 #[test]
-fn text_is_taken_verbatim() {
+fn the_text_of_a_variable_is_verbatim() {
     let config = parse_with(
         "",
         &[
@@ -90,13 +90,13 @@ fn text_is_taken_verbatim() {
 }
 
 #[test]
-fn a_null_takes_a_value_of_the_file_back() {
+fn null_resets_a_value_of_the_file() {
     let config = parse_with(RENDERED, &[("EVENTSTREAMS__ALLOWED_STREAMS", "null")]).unwrap();
     assert_eq!(config.streams.allowed_streams, None);
 }
 
 #[test]
-fn what_is_wrong_names_the_variable() {
+fn an_error_names_its_variable() {
     for (variable, value, expected) in [
         (
             "EVENTSTREAMS__PROT",
@@ -106,22 +106,23 @@ fn what_is_wrong_names_the_variable() {
         (
             "EVENTSTREAMS__PORT",
             "many",
-            "must be a whole number from 0 to 65535, is \"many\"",
+            "must be a whole number from 0 to 65535, not \"many\"",
         ),
         (
             "EVENTSTREAMS__LOGGING__LEVEL",
             "loud",
-            "must be one of trace, debug, info, warn, error, fatal; is \"loud\"",
+            "must be one of trace, debug, info, warn, error, fatal; not \"loud\"",
         ),
         (
             "EVENTSTREAMS__KAFKA__A__B",
             "1",
-            "must be EVENTSTREAMS__KAFKA__ and a property's name with `_` for each dot",
+            "must be EVENTSTREAMS__KAFKA__ and the name of a property, with `_` for each dot",
         ),
         (
             "EVENTSTREAMS__STREAM_CONFIG_OVERRIDES__A",
             "1",
-            "no single entry of this key can be set; set EVENTSTREAMS__STREAM_CONFIG_OVERRIDES to the whole value, as JSON or YAML",
+            "a single entry of this key cannot be set; \
+             set EVENTSTREAMS__STREAM_CONFIG_OVERRIDES to the whole value, as JSON or YAML",
         ),
     ] {
         let error = parse_with("", &[(variable, value)]).unwrap_err();
@@ -131,7 +132,7 @@ fn what_is_wrong_names_the_variable() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.starts_with("EVENTSTREAMS__ALLOWED_STREAMS: is no JSON or YAML value: "),
+        error.starts_with("EVENTSTREAMS__ALLOWED_STREAMS: is not a JSON or YAML value: "),
         "{error}"
     );
 }

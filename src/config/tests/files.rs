@@ -1,4 +1,4 @@
-//! Sentences about paths in the file, misspelt settings of streams, and what is open on purpose.
+//! Tests of paths in the file, misspelt stream settings, lines of errors, and explicit openings.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ fn read_in(folder: &str, text: &str, env: &[(&str, &str)]) -> Config {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::read(text, Some(Path::new(folder)), env)
-        .usable()
+        .into_result()
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -17,14 +17,14 @@ fn read_in(folder: &str, text: &str, env: &[(&str, &str)]) -> Config {
 fn relative_paths_are_relative_to_the_file() {
     let text = "
         stream_config_uri: streams.yaml
-        stream_config_cache_file: ../cache/kept.json
+        stream_config_cache_file: ../cache/streams.json
         kafka: {ssl.ca.location: certs/ca.pem, ssl.key.location: /etc/key.pem, client.id: name}
     ";
     let config = read_in("/etc/es", text, &[]);
     assert_eq!(config.streams.uri.as_deref(), Some("/etc/es/streams.yaml"));
     assert_eq!(
         config.streams.cache_file.as_deref(),
-        Some("/etc/es/../cache/kept.json")
+        Some("/etc/es/../cache/streams.json")
     );
     let properties = &config.kafka.properties;
     let of = |name: &str| properties[name].as_str();
@@ -36,7 +36,7 @@ fn relative_paths_are_relative_to_the_file() {
 }
 
 #[test]
-fn what_is_no_relative_path_stays() {
+fn other_values_than_relative_paths_stay() {
     for uri in ["http://h/a", "https://h/a", "/a", "file:///a", "file:/a"] {
         let config = read_in(
             "/etc/es",
@@ -80,31 +80,41 @@ fn what_is_no_relative_path_stays() {
 
 #[test]
 fn a_misspelt_setting_of_a_stream_is_an_error_with_its_line() {
-    let text = "stream_config_defaults:\n  a.b: {topics: [x], own: 1}\nstream_config_overrides:\n  a.b:\n    topcs: [y]\n";
-    let expected = "line 5, stream_config_overrides.a.b.topcs: no such setting of a stream; did you mean `topics`?";
-    assert_eq!(told(text), expected);
+    let text = "stream_config_defaults:\n  a.b: {topics: [x], own: 1}\n\
+                stream_config_overrides:\n  a.b:\n    topcs: [y]\n";
+    let expected = "line 5, stream_config_overrides.a.b.topcs: \
+                    unknown stream setting; did you mean `topics`?";
+    assert_eq!(errors(text), expected);
 }
 
 #[test]
-fn everything_that_is_wrong_comes_with_what_can_be_understood() {
+fn a_wrong_file_is_read_as_far_as_possible() {
     let text =
         "prot: 1\nkafka: {metadata.broker.list: 'k:1'}\nlog_format: json\nheartbeat_ms: soon\n";
-    let Reading { config, problems } = Config::read(text, None, std::iter::empty());
-    let config = config.expect("the rest can be understood");
+    let ParsedConfig {
+        config,
+        diagnostics,
+    } = Config::read(text, None, std::iter::empty());
+    let config = config.expect("the rest can be read");
     assert_eq!(
         (
-            problems.len(),
+            diagnostics.len(),
             config.kafka.brokers(),
             config.logging.format
         ),
         (2, Some("k:1"), LogFormat::Json)
     );
-    let Reading { config, problems } = Config::read("a: [", None, std::iter::empty());
-    assert!(problems.len() == 1 && config.is_some_and(|config| config.kafka.brokers().is_none()));
+    let ParsedConfig {
+        config,
+        diagnostics,
+    } = Config::read("a: [", None, std::iter::empty());
+    assert!(
+        diagnostics.len() == 1 && config.is_some_and(|config| config.kafka.brokers().is_none())
+    );
 }
 
 #[test]
-fn all_streams_can_be_asked_for_in_so_many_words() {
+fn all_streams_can_be_opened_explicitly() {
     let all = parse("allowed_streams: all").unwrap();
     assert_eq!(
         (all.streams.allowed_streams, all.opened.all_streams),
@@ -115,7 +125,7 @@ fn all_streams_can_be_asked_for_in_so_many_words() {
         (silent.streams.allowed_streams, silent.opened.all_streams),
         (None, false)
     );
-    assert!(told("allowed_streams: some").contains("must be a list"));
+    assert!(errors("allowed_streams: some").contains("must be a list"));
     assert!(
         parse("mediawiki_redacted_pages: {}")
             .unwrap()
@@ -131,17 +141,17 @@ fn all_streams_can_be_asked_for_in_so_many_words() {
 }
 
 #[test]
-fn problems_that_are_found_later_are_placed_in_the_file() {
+fn diagnostics_that_are_found_later_are_located() {
     let text =
         "services:\n- conf:\n    kafka:\n      ssl.ca.location: x\n    stream_config_uri: y\n";
-    let problems = [
+    let diagnostics = [
         ("kafka.ssl.ca.location", "one"),
         ("stream_config_uri", "two"),
         ("kafka.from.env", "three"),
         ("", "four"),
     ];
-    let problems = problems.map(|(name, what)| (name.to_owned(), what.to_owned()));
-    let placed = place_problems(text, problems.into())
+    let diagnostics = diagnostics.map(|(key, message)| Diagnostic::new(key, message));
+    let located = locate(text, diagnostics.into())
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>();
@@ -151,5 +161,5 @@ fn problems_that_are_found_later_are_placed_in_the_file() {
         "kafka.from.env: three",
         "four",
     ];
-    assert_eq!(placed, expected);
+    assert_eq!(located, expected);
 }

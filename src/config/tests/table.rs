@@ -1,4 +1,4 @@
-//! The table of keys, and what is compared with it.
+//! Tests of the table of keys, and of the documents that show it.
 
 use super::*;
 
@@ -9,7 +9,7 @@ const CHART_SCHEMA: &str = include_str!("../../../helm/eventstreams/values.schem
 
 fn documented() -> impl Iterator<Item = &'static Key> {
     KEYS.iter()
-        .filter(|key| !matches!(key.kind, Kind::Ignored | Kind::Metrics))
+        .filter(|key| !matches!(key.kind, ValueKind::Ignored | ValueKind::Metrics))
 }
 
 #[test]
@@ -24,14 +24,14 @@ fn every_key_has_one_row() {
     for (index, key) in KEYS.iter().enumerate() {
         assert!(
             KEYS[..index].iter().all(|other| other.name != key.name),
-            "{} is there twice",
+            "{} is in the table twice",
             key.name
         );
     }
 }
 
 #[test]
-fn production_yaml_shows_every_key_with_its_line_of_documentation_and_its_default_or_example() {
+fn production_yaml_documents_every_key() {
     let Value::Object(shown) = yaml::parse(PRODUCTION).unwrap() else {
         panic!("not a map")
     };
@@ -53,7 +53,7 @@ fn production_yaml_shows_every_key_with_its_line_of_documentation_and_its_defaul
 }
 
 #[test]
-fn production_yaml_can_be_used_and_is_the_defaults_but_for_its_examples() {
+fn production_yaml_is_the_defaults_except_for_its_examples() {
     let shown = parse(PRODUCTION).unwrap();
     let mut defaults = parse("").unwrap();
     defaults.kafka.set_brokers("localhost:9092");
@@ -83,15 +83,30 @@ fn the_documented_table_of_keys_is_this_one() {
     );
 }
 
+#[test]
+fn the_documented_properties_are_those_that_the_program_decides() {
+    let (_, after_head) = DOCUMENT
+        .split_once("\n| property | value |\n|---|---|\n")
+        .expect("docs/configuration.md has the table of properties");
+    let rows = after_head.lines().take_while(|line| line.starts_with('|'));
+    let expected = OWN_PROPERTIES.iter().map(|own| {
+        let value = own
+            .value
+            .map_or_else(|| "not set".to_owned(), |value| format!("`{value}`"));
+        format!("| `{}` | {value}: {} |", own.name, own.reason)
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
 /// The chart refuses unknown keys when it is rendered, so its schema must have all of them.
 #[test]
 fn the_charts_schema_names_every_key() {
     let schema: Value = serde_json::from_str(CHART_SCHEMA).unwrap();
     // The chart itself sets these, from values of its own.
     let set_by_the_chart = ["service_name", "logging", "metrics"];
-    for (place, of) in [
-        (Place::Conf, "conf"),
-        (Place::Top, "extra_service_runner_conf"),
+    for (section, of) in [
+        (Section::Conf, "conf"),
+        (Section::Top, "extra_service_runner_conf"),
     ] {
         let map = &schema["properties"]["config"]["properties"][of];
         assert_eq!(
@@ -101,7 +116,7 @@ fn the_charts_schema_names_every_key() {
         let named = map["properties"].as_object().unwrap();
         let keys = KEYS
             .iter()
-            .filter(|key| key.place == place && !set_by_the_chart.contains(&key.name));
+            .filter(|key| key.section == section && !set_by_the_chart.contains(&key.name));
         let keys: Vec<_> = keys.map(|key| key.name).collect();
         let missing: Vec<_> = keys
             .iter()

@@ -108,12 +108,9 @@ impl TestServer {
         let signal = shutdown.clone();
         let running = tokio::spawn(async move {
             let server = Server::start(config, Some(path), signal).await;
-            let result = match server {
-                Ok(server) => server.serve(listeners).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = result {
-                panic!("the server could not start: {error:#}");
+            let server = server.unwrap_or_else(|error| panic!("the server cannot start: {error}"));
+            if let Err(error) = server.serve(listeners).await {
+                panic!("the server cannot end: {error:#}");
             }
         });
         Self {
