@@ -9,7 +9,7 @@ use crate::processes::raise_open_files;
 use crate::run::Options;
 use crate::server::BINARY;
 use crate::table::{Row, print};
-use crate::{Arguments, begin, compression, http2, joins, neighbours, past, plot};
+use crate::{Arguments, churn, compression, history, http2, neighbours, plot, startup};
 
 /// Files for the largest case: every process inherits the limit.
 const OPEN_FILES: u64 = 65_536;
@@ -87,19 +87,19 @@ type Run = fn(&Options) -> anyhow::Result<Vec<Row>>;
 
 /// All others.
 const OTHERS: &[(&str, Run)] = &[
-    ("start", begin::start),
-    ("ingest", past::ingest),
-    ("replay_memory", past::replay_memory),
-    ("replay_kafka", past::replay_kafka),
-    ("herd", past::herd),
+    ("start", startup::start),
+    ("ingest", history::ingest),
+    ("replay_memory", history::replay_memory),
+    ("replay_kafka", history::replay_kafka),
+    ("herd", history::herd),
     ("compression", compression::compression),
     ("http2", http2::http2),
-    ("joins", joins::joins),
+    ("churn", churn::churn),
     ("neighbours", neighbours::neighbours),
 ];
 
 /// Takes a minute or more, or thousands of files: only when named.
-const WHEN_NAMED: &[&str] = &["idle_20000", "joins", "neighbours"];
+const WHEN_NAMED: &[&str] = &["idle_20000", "churn", "neighbours"];
 
 /// Runs what the command line names.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {

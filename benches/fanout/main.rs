@@ -14,7 +14,7 @@
 //! `read` copies is the load generator's, and not counted.
 //!
 //! * `cases`: every case with its parameters and goals. `run`: what they have in common.
-//! * `deliveries`, `past`, `begin`, `compression`, `http2`, `joins`, `neighbours`: the kinds of cases.
+//! * `deliveries`, `history`, `startup`, `compression`, `http2`, `churn`, `neighbours`: the kinds of cases.
 //! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange. `usage`: what they cost.
 //! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.md and docs/performance.md.
 
@@ -25,24 +25,24 @@
     reason = "counts and microseconds become figures for people"
 )]
 
-mod begin;
 mod broadcaster;
 mod broker;
 mod cases;
+mod churn;
 mod commands;
 mod compression;
 mod connection;
 mod consumer;
 mod deliveries;
+mod history;
 mod http2;
-mod joins;
 mod load;
 mod neighbours;
-mod past;
 mod plot;
 mod processes;
 mod run;
 mod server;
+mod startup;
 mod table;
 mod usage;
 

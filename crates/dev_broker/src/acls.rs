@@ -6,11 +6,11 @@ use kafka_protocol::ResponseError;
 use parking_lot::RwLock;
 
 /// Operations, by Kafka's numbers (`org.apache.kafka.common.acl.AclOperation`).
-pub(super) const ANY: i8 = 1;
-pub(super) const ALL: i8 = 2;
-pub(super) const READ: i8 = 3;
-pub(super) const WRITE: i8 = 4;
-pub(super) const DESCRIBE: i8 = 8;
+pub(crate) const ANY: i8 = 1;
+pub(crate) const ALL: i8 = 2;
+pub(crate) const READ: i8 = 3;
+pub(crate) const WRITE: i8 = 4;
+pub(crate) const DESCRIBE: i8 = 8;
 /// Those that a topic knows: read, write, create, delete, alter, describe, describe and alter its configuration.
 const OF_TOPICS: [i8; 8] = [READ, WRITE, 5, 6, 7, DESCRIBE, 10, 11];
 
@@ -19,7 +19,7 @@ const DENIALS_MAX: usize = 10_000;
 
 /// The operations that are denied, by topic.
 #[derive(Debug, Default)]
-pub(super) struct Acls {
+pub(crate) struct Acls {
     denied: RwLock<BTreeMap<String, BTreeSet<i8>>>,
 }
 
@@ -28,7 +28,7 @@ impl Acls {
     ///
     /// # Errors
     /// `INVALID_REQUEST` for an operation that topics do not know, `POLICY_VIOLATION` for too many.
-    pub(super) fn deny(&self, topic: &str, operation: i8) -> Result<(), ResponseError> {
+    pub(crate) fn deny(&self, topic: &str, operation: i8) -> Result<(), ResponseError> {
         if operation != ALL && !OF_TOPICS.contains(&operation) {
             return Err(ResponseError::InvalidRequest);
         }
@@ -44,7 +44,7 @@ impl Acls {
     }
 
     /// Takes denials back: of one topic or all (`None`), of one operation or [`ANY`]. Gives what was taken back.
-    pub(super) fn allow(&self, topic: Option<&str>, operation: i8) -> Vec<(String, i8)> {
+    pub(crate) fn allow(&self, topic: Option<&str>, operation: i8) -> Vec<(String, i8)> {
         let mut taken = Vec::new();
         self.denied.write().retain(|name, operations| {
             if topic.is_none_or(|topic| topic == name) {
@@ -63,7 +63,7 @@ impl Acls {
     ///
     /// # Errors
     /// `TOPIC_AUTHORIZATION_FAILED`.
-    pub(super) fn check(&self, topic: &str, operation: i8) -> Result<(), ResponseError> {
+    pub(crate) fn check(&self, topic: &str, operation: i8) -> Result<(), ResponseError> {
         let denied = self.denied.read();
         let is_denied = |operations: &BTreeSet<i8>| {
             operations.contains(&operation) || operations.contains(&ALL)
@@ -76,7 +76,7 @@ impl Acls {
     }
 
     /// What is allowed on a topic, as bits (KIP-430).
-    pub(super) fn allowed(&self, topic: &str) -> i32 {
+    pub(crate) fn allowed(&self, topic: &str) -> i32 {
         let allowed = OF_TOPICS
             .into_iter()
             .filter(|operation| self.check(topic, *operation).is_ok());

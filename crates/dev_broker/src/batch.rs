@@ -14,9 +14,9 @@ use kafka_protocol::records::{
     RecordEncodeOptions, TimestampType,
 };
 
-use super::compression::unpack;
-use super::outline::{Outline, control_record, walk};
-use super::{LEADER_EPOCH, NewRecord};
+use crate::compression::unpack;
+use crate::outline::{Outline, control_record, walk};
+use crate::{LEADER_EPOCH, NewRecord};
 
 const LENGTH_AT: usize = 8;
 const LEADER_EPOCH_AT: usize = 12;
@@ -41,7 +41,7 @@ const COMMIT: i16 = 1;
 
 /// Why a batch is refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BatchError {
+pub(crate) enum BatchError {
     /// Not a whole batch or its checksum is wrong: `CORRUPT_MESSAGE`.
     #[error("corrupt batch: {0}")]
     Corrupt(String),
@@ -51,7 +51,7 @@ pub(super) enum BatchError {
 }
 
 impl BatchError {
-    pub(super) fn response(&self) -> ResponseError {
+    pub(crate) fn response(&self) -> ResponseError {
         match self {
             Self::Corrupt(_) => ResponseError::CorruptMessage,
             Self::Invalid(_) => ResponseError::InvalidRecord,
@@ -61,7 +61,7 @@ impl BatchError {
 
 /// A whole, checked batch.
 #[derive(Clone, Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     bytes: Bytes,
     base_offset: i64,
     /// The last record's offset when the batch was written, counted from the base offset.
@@ -76,7 +76,7 @@ pub(super) struct Batch {
 
 /// What a batch is to transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BatchKind {
+pub(crate) enum BatchKind {
     /// Records that count at once.
     Plain,
     /// Records of a transaction.
@@ -96,17 +96,17 @@ enum Writer {
 
 /// The idempotent producer's part of a batch (KIP-98).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BatchProducer {
-    pub(super) id: i64,
-    pub(super) epoch: i16,
-    pub(super) first_sequence: i32,
+pub(crate) struct BatchProducer {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) first_sequence: i32,
 }
 
 impl Batch {
     /// The bytes of the batch that `bytes` begins with; `None` when they are not all there.
     ///
     /// Only the length is looked at: [`Self::parse`] checks the rest.
-    pub(super) fn split_first(bytes: &mut Bytes) -> Option<Bytes> {
+    pub(crate) fn split_first(bytes: &mut Bytes) -> Option<Bytes> {
         let length = bytes.get(LENGTH_AT..)?.first_chunk::<4>()?;
         let length = usize::try_from(i32::from_be_bytes(*length))
             .ok()?
@@ -118,12 +118,12 @@ impl Batch {
     ///
     /// # Errors
     /// As [`BatchError`] says; also for what only a broker may write.
-    pub(super) fn parse(bytes: &Bytes) -> Result<Self, BatchError> {
+    pub(crate) fn parse(bytes: &Bytes) -> Result<Self, BatchError> {
         Self::parse_of(bytes, Writer::Client)
     }
 
     /// The same for one out of a log: it may be a mark, or compacted.
-    pub(super) fn parse_stored(bytes: &Bytes) -> Result<Self, BatchError> {
+    pub(crate) fn parse_stored(bytes: &Bytes) -> Result<Self, BatchError> {
         Self::parse_of(bytes, Writer::Broker)
     }
 
@@ -210,7 +210,7 @@ impl Batch {
     }
 
     /// The mark that ends a transaction of this producer at `timestamp` (ms).
-    pub(super) fn mark(producer_id: i64, epoch: i16, commit: bool, timestamp: i64) -> Self {
+    pub(crate) fn mark(producer_id: i64, epoch: i16, commit: bool, timestamp: i64) -> Self {
         let record = control_record(if commit { COMMIT } else { ABORT });
         let mut bytes = BytesMut::zeroed(MAGIC_AT);
         bytes.put_u8(2);
@@ -245,7 +245,7 @@ impl Batch {
 
     /// The batch with those records alone that `keep` picks by offset and key, at the offsets that they had; `None` when none is
     /// left. Uncompressed.
-    pub(super) fn compacted(&self, keep: impl Fn(i64, Option<&[u8]>) -> bool) -> Option<Self> {
+    pub(crate) fn compacted(&self, keep: impl Fn(i64, Option<&[u8]>) -> bool) -> Option<Self> {
         let mut bytes = BytesMut::from(&self.bytes[..HEADER_BYTES]);
         let (mut records, mut max_timestamp) = (0, i64::MIN);
         // Parsing walked the same bytes; a batch that could not be walked does not exist.
@@ -274,7 +274,7 @@ impl Batch {
     }
 
     /// Encodes records as one uncompressed batch with base offset 0. `records` must not be empty.
-    pub(super) fn encode(records: &[NewRecord]) -> Result<Self, BatchError> {
+    pub(crate) fn encode(records: &[NewRecord]) -> Result<Self, BatchError> {
         if let Some(record) = records.iter().find(|record| record.timestamp_ms < 0) {
             return Err(BatchError::Invalid(format!(
                 "the timestamp {} is before 1970",
@@ -309,12 +309,12 @@ impl Batch {
     }
 
     /// The same batch at its place in a log of the first leader epoch.
-    pub(super) fn placed_at(&self, base_offset: i64) -> Self {
+    pub(crate) fn placed_at(&self, base_offset: i64) -> Self {
         self.placed_in(LEADER_EPOCH, base_offset)
     }
 
     /// The same batch at its place in a log, in memory of its own (the request's frame is let go).
-    pub(super) fn placed_in(&self, leader_epoch: i32, base_offset: i64) -> Self {
+    pub(crate) fn placed_in(&self, leader_epoch: i32, base_offset: i64) -> Self {
         let mut bytes = BytesMut::from(&self.bytes[..]);
         bytes[..LENGTH_AT].copy_from_slice(&base_offset.to_be_bytes());
         bytes[LEADER_EPOCH_AT..MAGIC_AT].copy_from_slice(&leader_epoch.to_be_bytes());
@@ -325,36 +325,36 @@ impl Batch {
         }
     }
 
-    pub(super) fn bytes(&self) -> &Bytes {
+    pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// Its size on the wire, in bytes.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn base_offset(&self) -> i64 {
+    pub(crate) fn base_offset(&self) -> i64 {
         self.base_offset
     }
 
     /// How many sequence numbers, and offsets, it takes: as many as it had records when it was written.
-    pub(super) fn span(&self) -> i32 {
+    pub(crate) fn span(&self) -> i32 {
         self.last_delta + 1
     }
 
-    pub(super) fn kind(&self) -> BatchKind {
+    pub(crate) fn kind(&self) -> BatchKind {
         self.kind
     }
 
     /// Whether each of its records has a key.
-    pub(super) fn has_keys(&self) -> bool {
+    pub(crate) fn has_keys(&self) -> bool {
         let mut all = true;
         self.walk(|_, outline| all &= outline.key.is_some()).is_ok() && all
     }
 
     /// Offset and key of each record that has one, in order.
-    pub(super) fn keys(&self, mut see: impl FnMut(i64, &[u8])) {
+    pub(crate) fn keys(&self, mut see: impl FnMut(i64, &[u8])) {
         let _ = self.walk(|unpacked, outline| {
             if let Some(key) = outline.key {
                 see(self.base_offset + i64::from(outline.delta), &unpacked[key]);
@@ -363,20 +363,20 @@ impl Batch {
     }
 
     /// The offset after its last record.
-    pub(super) fn next_offset(&self) -> i64 {
+    pub(crate) fn next_offset(&self) -> i64 {
         self.base_offset + i64::from(self.span())
     }
 
-    pub(super) fn max_timestamp(&self) -> i64 {
+    pub(crate) fn max_timestamp(&self) -> i64 {
         self.max_timestamp
     }
 
-    pub(super) fn producer(&self) -> Option<BatchProducer> {
+    pub(crate) fn producer(&self) -> Option<BatchProducer> {
         self.producer
     }
 
     /// Offset and timestamp (ms) of each record, in order.
-    pub(super) fn positions(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
         let mut positions = Vec::new();
         let _ = self.walk(|_, outline| {
             positions.push((

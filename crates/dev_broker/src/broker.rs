@@ -6,14 +6,14 @@ use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::BrokerConfig;
-use super::acls::Acls;
-use super::batch::Batch;
-use super::groups::Groups;
-use super::log::PartitionLog;
-use super::topics::{Refusal, Topic, Topics};
-use super::transactions::Transactions;
-use super::{BrokerError, NewRecord};
+use crate::BrokerConfig;
+use crate::acls::Acls;
+use crate::batch::Batch;
+use crate::groups::Groups;
+use crate::log::PartitionLog;
+use crate::topics::{Refusal, Topic, Topics};
+use crate::transactions::Transactions;
+use crate::{BrokerError, NewRecord};
 
 /// Bytes of keys and values that one batch of [`Broker::append`] holds before the next one begins: fetches get whole batches, so
 /// large ones would make small fetches large.
@@ -21,20 +21,20 @@ const APPEND_BATCH_BYTES: usize = 128 << 10;
 
 /// Topics, groups, transactions, and the wake-up of waiting fetches.
 #[derive(Debug)]
-pub(super) struct Broker {
-    pub(super) topics: Topics,
-    pub(super) acls: Acls,
-    pub(super) groups: Groups,
-    pub(super) transactions: Transactions,
-    pub(super) auto_create_topics: bool,
-    pub(super) request_bytes_max: usize,
+pub(crate) struct Broker {
+    pub(crate) topics: Topics,
+    pub(crate) acls: Acls,
+    pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    pub(crate) auto_create_topics: bool,
+    pub(crate) request_bytes_max: usize,
     /// Changes whenever any log does. One for the whole broker: a fetch waits for dozens of partitions at once, and looking again
     /// at logs that did not change costs microseconds.
     changed: watch::Sender<()>,
 }
 
 impl Broker {
-    pub(super) fn open(config: &BrokerConfig) -> Result<Self, BrokerError> {
+    pub(crate) fn open(config: &BrokerConfig) -> Result<Self, BrokerError> {
         let topics = Topics::open(config.data.as_deref(), config.retention_bytes_per_partition)?;
         for spec in &config.topics {
             let made = match topics.get(&spec.name) {
@@ -60,17 +60,17 @@ impl Broker {
     }
 
     /// Told whenever a log changes after this call.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
     /// Tells waiting fetches to look again.
-    pub(super) fn tell_changed(&self) {
+    pub(crate) fn tell_changed(&self) {
         self.changed.send_replace(());
     }
 
     /// Appends a producer's batch; gives its base offset and the log's start.
-    pub(super) fn produce(
+    pub(crate) fn produce(
         &self,
         log: &Mutex<PartitionLog>,
         batch: &Batch,
@@ -84,7 +84,7 @@ impl Broker {
     }
 
     /// The newest timestamp (ms) of all records.
-    pub(super) fn newest_timestamp(&self) -> Option<i64> {
+    pub(crate) fn newest_timestamp(&self) -> Option<i64> {
         let topics = self.topics.all();
         let logs = topics.iter().flat_map(|topic| &topic.partitions);
         logs.filter_map(|log| log.lock().newest())
@@ -96,7 +96,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`BrokerError::UnknownPartition`].
-    pub(super) fn log(
+    pub(crate) fn log(
         &self,
         topic: &str,
         partition: i32,
@@ -109,7 +109,7 @@ impl Broker {
     }
 
     /// As [`super::DevBroker::append`].
-    pub(super) fn append(
+    pub(crate) fn append(
         &self,
         topic: &str,
         partition: i32,
@@ -136,7 +136,7 @@ impl Broker {
     }
 
     /// Deletes a topic, its records, and what groups committed for it; fetches that wait for it are told.
-    pub(super) fn delete_topic(&self, name: &str) -> Result<(), Refusal> {
+    pub(crate) fn delete_topic(&self, name: &str) -> Result<(), Refusal> {
         self.topics.delete(name)?;
         self.groups.forget_topic(name);
         self.tell_changed();
@@ -144,7 +144,7 @@ impl Broker {
     }
 
     /// The topic, created with one partition when it does not exist and both the broker and the client allow that.
-    pub(super) fn get_or_create(
+    pub(crate) fn get_or_create(
         &self,
         name: &str,
         client_allows: bool,

@@ -8,11 +8,11 @@
 
 use std::collections::HashMap;
 
-use super::batch::{Batch, BatchKind};
-use super::open_transactions::OpenTransactions;
+use crate::batch::{Batch, BatchKind};
+use crate::open_transactions::OpenTransactions;
 
 /// Those of `batches` (in order, all of them before `end`) that stay, with the records that stay.
-pub(super) fn compacted(
+pub(crate) fn compacted(
     batches: &[Batch],
     transactions: &OpenTransactions,
     end: i64,

@@ -21,7 +21,7 @@ const XERIAL_HEADER_BYTES: usize = 16;
 ///
 /// # Errors
 /// When `packed` is not what `codec` says, or unpacks to more than [`UNPACKED_BYTES_MAX`].
-pub(super) fn unpack(packed: &[u8], codec: Compression) -> io::Result<Cow<'_, [u8]>> {
+pub(crate) fn unpack(packed: &[u8], codec: Compression) -> io::Result<Cow<'_, [u8]>> {
     let unpacked = match codec {
         Compression::None => return Ok(Cow::Borrowed(packed)),
         Compression::Gzip => read_bounded(MultiGzDecoder::new(packed)),

@@ -16,7 +16,7 @@ const TAG_MAX: usize = 64;
 ///
 /// # Errors
 /// When the body is not what that version of `T` looks like.
-pub(super) fn decode<T: Decodable>(body: &Bytes, version: i16) -> anyhow::Result<T> {
+pub(crate) fn decode<T: Decodable>(body: &Bytes, version: i16) -> anyhow::Result<T> {
     T::decode(
         &mut Suspicious {
             bytes: body.clone(),

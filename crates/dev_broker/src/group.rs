@@ -19,7 +19,7 @@ const TIMEOUT_MAX: Duration = Duration::from_mins(30);
 
 /// Where a group is between two assignments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum GroupState {
+pub(crate) enum GroupState {
     #[default]
     Empty,
     Joining,
@@ -29,66 +29,66 @@ pub(super) enum GroupState {
 
 /// A group; its fields are for `Groups` to change and for the tools' requests to read.
 #[derive(Debug, Default)]
-pub(super) struct Group {
-    pub(super) state: GroupState,
-    pub(super) generation: i32,
-    pub(super) protocol_type: String,
-    pub(super) protocol: Option<String>,
-    pub(super) leader: String,
-    pub(super) members: BTreeMap<String, Member>,
+pub(crate) struct Group {
+    pub(crate) state: GroupState,
+    pub(crate) generation: i32,
+    pub(crate) protocol_type: String,
+    pub(crate) protocol: Option<String>,
+    pub(crate) leader: String,
+    pub(crate) members: BTreeMap<String, Member>,
     joining_ends: Option<Instant>,
     /// Committed positions by topic and partition.
-    pub(super) offsets: BTreeMap<(String, i32), CommittedOffset>,
+    pub(crate) offsets: BTreeMap<(String, i32), CommittedOffset>,
 }
 
 /// What a member said of itself when it joined.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MemberSpec {
-    pub(super) client_id: String,
-    pub(super) client_host: String,
+pub(crate) struct MemberSpec {
+    pub(crate) client_id: String,
+    pub(crate) client_host: String,
     /// Set for a static member: one that starts again takes its former self's place.
-    pub(super) instance_id: Option<String>,
-    pub(super) protocol_type: String,
+    pub(crate) instance_id: Option<String>,
+    pub(crate) protocol_type: String,
     /// Ways to assign partitions, best first, each with what the leader needs to know.
-    pub(super) protocols: Vec<(String, Bytes)>,
-    pub(super) session_timeout: Duration,
-    pub(super) rebalance_timeout: Duration,
+    pub(crate) protocols: Vec<(String, Bytes)>,
+    pub(crate) session_timeout: Duration,
+    pub(crate) rebalance_timeout: Duration,
 }
 
 /// A member of a group.
 #[derive(Debug)]
-pub(super) struct Member {
-    pub(super) spec: MemberSpec,
-    pub(super) assignment: Bytes,
+pub(crate) struct Member {
+    pub(crate) spec: MemberSpec,
+    pub(crate) assignment: Bytes,
     /// Has asked to be in the next generation.
     has_joined: bool,
     /// Waits for the leader's assignment; like one that joins, it sends no heartbeats meanwhile.
-    pub(super) is_syncing: bool,
+    pub(crate) is_syncing: bool,
     heard_at: Instant,
 }
 
 /// A position that a group committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CommittedOffset {
-    pub(super) offset: i64,
-    pub(super) leader_epoch: i32,
-    pub(super) metadata: String,
+pub(crate) struct CommittedOffset {
+    pub(crate) offset: i64,
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: String,
 }
 
 /// What a member learns by joining; `members` (id, instance id, metadata) only when it is the leader.
 #[derive(Debug)]
-pub(super) struct Joined {
-    pub(super) generation: i32,
-    pub(super) protocol_type: String,
-    pub(super) protocol: String,
-    pub(super) leader: String,
-    pub(super) member_id: String,
-    pub(super) members: Vec<(String, Option<String>, Bytes)>,
+pub(crate) struct Joined {
+    pub(crate) generation: i32,
+    pub(crate) protocol_type: String,
+    pub(crate) protocol: String,
+    pub(crate) leader: String,
+    pub(crate) member_id: String,
+    pub(crate) members: Vec<(String, Option<String>, Bytes)>,
 }
 
 impl Group {
     /// Lets a member in (or in again); gives its id.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         member_id: &str,
         mut spec: MemberSpec,
@@ -133,7 +133,7 @@ impl Group {
     }
 
     /// Asks all members to join again, `joiner` (who just did) aside.
-    pub(super) fn start_joining(&mut self, joiner: Option<&str>) {
+    pub(crate) fn start_joining(&mut self, joiner: Option<&str>) {
         if self.members.is_empty() {
             self.state = GroupState::Empty;
             self.generation += 1;
@@ -193,7 +193,7 @@ impl Group {
     }
 
     /// Throws out the members that have not been heard of in time.
-    pub(super) fn expire(&mut self) {
+    pub(crate) fn expire(&mut self) {
         let (now, before) = (Instant::now(), self.members.len());
         let joining = self.state == GroupState::Joining;
         self.members.retain(|_, member| {
@@ -206,7 +206,7 @@ impl Group {
         }
     }
 
-    pub(super) fn next_expiry(&self) -> Instant {
+    pub(crate) fn next_expiry(&self) -> Instant {
         let joining = self.state == GroupState::Joining;
         let silent = self
             .members
@@ -220,7 +220,7 @@ impl Group {
     }
 
     /// A member of this generation, which has just been heard of.
-    pub(super) fn member(
+    pub(crate) fn member(
         &mut self,
         member_id: &str,
         generation: i32,
@@ -237,7 +237,7 @@ impl Group {
     }
 
     /// The id of the member with this instance id.
-    pub(super) fn instance(&self, instance_id: Option<&str>) -> Option<String> {
+    pub(crate) fn instance(&self, instance_id: Option<&str>) -> Option<String> {
         let instance_id = instance_id?;
         let found = self
             .members
@@ -246,7 +246,7 @@ impl Group {
         found.map(|(id, _)| id.clone())
     }
 
-    pub(super) fn joined(&self, member_id: &str) -> Joined {
+    pub(crate) fn joined(&self, member_id: &str) -> Joined {
         let protocol = self.protocol.clone().unwrap_or_default();
         let members = if self.leader == member_id {
             self.members.iter()
@@ -273,7 +273,7 @@ impl Group {
 
 impl Member {
     /// What it told the leader for this protocol.
-    pub(super) fn metadata(&self, protocol: &str) -> Bytes {
+    pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         let found = self
             .spec
             .protocols

@@ -10,21 +10,21 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use super::group::{CommittedOffset, Group, GroupState, Joined, MemberSpec};
+use crate::group::{CommittedOffset, Group, GroupState, Joined, MemberSpec};
 
 /// Groups at most: what bounds a client that makes them up.
 const GROUPS_MAX: usize = 1000;
 
 /// All groups of the broker.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     by_id: Mutex<HashMap<String, Group>>,
     changed: watch::Sender<()>,
 }
 
 impl Groups {
     /// Joins a group (again) and waits until all its members have, or their time is up. An empty `member_id` is a newcomer.
-    pub(super) async fn join(
+    pub(crate) async fn join(
         &self,
         group_id: &str,
         member_id: &str,
@@ -56,7 +56,7 @@ impl Groups {
     }
 
     /// Hands in the leader's assignments, or waits for them.
-    pub(super) async fn sync(
+    pub(crate) async fn sync(
         &self,
         group_id: &str,
         generation: i32,
@@ -94,7 +94,7 @@ impl Groups {
     }
 
     /// Says that a member lives; `REBALANCE_IN_PROGRESS` asks it to join again.
-    pub(super) fn heartbeat(
+    pub(crate) fn heartbeat(
         &self,
         group_id: &str,
         generation: i32,
@@ -110,7 +110,7 @@ impl Groups {
     }
 
     /// Takes a member out, named by its id or (a static one) by its instance id.
-    pub(super) fn leave(
+    pub(crate) fn leave(
         &self,
         group_id: &str,
         member_id: &str,
@@ -131,7 +131,7 @@ impl Groups {
     }
 
     /// Commits offsets for a member of this generation; a negative generation is a client that is in no group.
-    pub(super) fn commit(
+    pub(crate) fn commit(
         &self,
         group_id: &str,
         generation: i32,
@@ -154,14 +154,14 @@ impl Groups {
     }
 
     /// Forgets what groups committed for a topic that is gone: one made anew under its name starts at offset 0.
-    pub(super) fn forget_topic(&self, topic: &str) {
+    pub(crate) fn forget_topic(&self, topic: &str) {
         for group in self.by_id.lock().values_mut() {
             group.offsets.retain(|(name, _), _| name != topic);
         }
     }
 
     /// Looks at a group.
-    pub(super) fn with<T>(&self, group_id: &str, look: impl FnOnce(&Group) -> T) -> Option<T> {
+    pub(crate) fn with<T>(&self, group_id: &str, look: impl FnOnce(&Group) -> T) -> Option<T> {
         let mut groups = self.by_id.lock();
         groups.get_mut(group_id).map(|group| {
             group.expire();
@@ -170,12 +170,12 @@ impl Groups {
     }
 
     /// The ids of all groups.
-    pub(super) fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         self.by_id.lock().keys().cloned().collect()
     }
 
     /// Deletes a group that has no members.
-    pub(super) fn delete(&self, group_id: &str) -> Result<(), ResponseError> {
+    pub(crate) fn delete(&self, group_id: &str) -> Result<(), ResponseError> {
         let mut groups = self.by_id.lock();
         let group = groups
             .get_mut(group_id)

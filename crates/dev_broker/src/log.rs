@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::LEADER_EPOCH;
-use super::batch::Batch;
-use super::compaction::compacted;
-use super::open_transactions::OpenTransactions;
-use super::producers::{Producers, Verdict};
-use super::store::SegmentFiles;
-use super::transactions::now_ms;
+use crate::LEADER_EPOCH;
+use crate::batch::Batch;
+use crate::compaction::compacted;
+use crate::open_transactions::OpenTransactions;
+use crate::producers::{Producers, Verdict};
+use crate::store::SegmentFiles;
+use crate::transactions::now_ms;
 
 /// A log's bound is kept by dropping whole segments, so it is divided into this many: the log holds at least 15/16 of it.
 const SEGMENTS_PER_LOG: u64 = 16;
@@ -23,12 +23,12 @@ const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 
 /// How a log is kept.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LogConfig {
+pub(crate) struct LogConfig {
     /// Bytes of batches that it holds at most.
-    pub(super) retention_bytes: u64,
+    pub(crate) retention_bytes: u64,
     /// For a compacted log: a segment is closed, and the log compacted, by the first batch whose newest record is more than so
     /// many milliseconds after that of the segment's first one.
-    pub(super) compacted_every_ms: Option<i64>,
+    pub(crate) compacted_every_ms: Option<i64>,
 }
 
 impl From<u64> for LogConfig {
@@ -42,7 +42,7 @@ impl From<u64> for LogConfig {
 
 /// A partition's log. Everything in it is replicated, for there are no replicas: the high watermark is the end of the log.
 #[derive(Debug)]
-pub(super) struct PartitionLog {
+pub(crate) struct PartitionLog {
     /// Oldest first; never empty; the last one is appended to.
     segments: VecDeque<Segment>,
     /// The first offset that may be read.
@@ -56,7 +56,7 @@ pub(super) struct PartitionLog {
     /// Leader epochs, each with the first offset that was written in it: one, and one more for each time that the log was cut.
     epochs: Vec<(i32, i64)>,
     /// Whether there is a leader; without one nothing is read or written.
-    pub(super) has_leader: bool,
+    pub(crate) has_leader: bool,
 }
 
 #[derive(Debug)]
@@ -72,16 +72,16 @@ struct Segment {
     clippy::struct_field_names,
     reason = "the batches of a read, beside what is known of them"
 )]
-pub(super) struct Batches {
-    pub(super) batches: Vec<Bytes>,
-    pub(super) bytes: usize,
+pub(crate) struct Batches {
+    pub(crate) batches: Vec<Bytes>,
+    pub(crate) bytes: usize,
     /// The offset after the last batch; `None` without any.
-    pub(super) next_offset: Option<i64>,
+    pub(crate) next_offset: Option<i64>,
 }
 
 impl PartitionLog {
     /// A log kept as `config` says, read back from `folder` when there is one.
-    pub(super) fn open(config: impl Into<LogConfig>, folder: Option<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn open(config: impl Into<LogConfig>, folder: Option<PathBuf>) -> io::Result<Self> {
         let mut log = Self {
             segments: VecDeque::new(),
             start: 0,
@@ -137,34 +137,34 @@ impl PartitionLog {
     }
 
     /// The first offset that can be read.
-    pub(super) fn start(&self) -> i64 {
+    pub(crate) fn start(&self) -> i64 {
         self.start
     }
 
     /// The offset that the next record gets: the high watermark.
-    pub(super) fn end(&self) -> i64 {
+    pub(crate) fn end(&self) -> i64 {
         self.segments.back().map_or(0, Segment::next_offset)
     }
 
     /// The last stable offset: what is before it is not in any open transaction.
-    pub(super) fn last_stable(&self) -> i64 {
+    pub(crate) fn last_stable(&self) -> i64 {
         self.transactions
             .first_open()
             .map_or(self.end(), |first| first.max(self.start))
     }
 
     /// What is known of transactions.
-    pub(super) fn transactions(&self) -> &OpenTransactions {
+    pub(crate) fn transactions(&self) -> &OpenTransactions {
         &self.transactions
     }
 
     /// The leader's epoch.
-    pub(super) fn leader_epoch(&self) -> i32 {
+    pub(crate) fn leader_epoch(&self) -> i32 {
         self.epochs.last().map_or(LEADER_EPOCH, |(epoch, _)| *epoch)
     }
 
     /// The newest epoch that is not after `epoch`, and the offset at which it ended (KIP-320).
-    pub(super) fn epoch_end(&self, epoch: i32) -> Option<(i32, i64)> {
+    pub(crate) fn epoch_end(&self, epoch: i32) -> Option<(i32, i64)> {
         let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
         let (known, _) = self.epochs.get(after.checked_sub(1)?)?;
         Some((
@@ -179,7 +179,7 @@ impl PartitionLog {
     ///
     /// # Errors
     /// As [`Producers::check`]; `INVALID_RECORD` for one without a key in a compacted log; `KAFKA_STORAGE_ERROR` when the file cannot be written: then nothing was appended.
-    pub(super) fn append(&mut self, batch: &Batch) -> Result<i64, ResponseError> {
+    pub(crate) fn append(&mut self, batch: &Batch) -> Result<i64, ResponseError> {
         if let Verdict::Duplicate(base_offset) = self.producers.check(batch)? {
             return Ok(base_offset);
         }
@@ -232,7 +232,7 @@ impl PartitionLog {
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` when `offset` is before the log's start or after its end.
-    pub(super) fn read_before(
+    pub(crate) fn read_before(
         &self,
         until: i64,
         offset: i64,
@@ -266,7 +266,7 @@ impl PartitionLog {
 
     /// The same up to the log's end.
     #[cfg(test)]
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         offset: i64,
         bytes_max: usize,
@@ -276,13 +276,13 @@ impl PartitionLog {
     }
 
     /// Offset and timestamp of the first record, in offset order, whose timestamp is at least `timestamp`.
-    pub(super) fn first_since(&self, timestamp: i64) -> Option<(i64, i64)> {
+    pub(crate) fn first_since(&self, timestamp: i64) -> Option<(i64, i64)> {
         self.readable(|batch| batch.max_timestamp() >= timestamp)
             .find(|(_, time)| *time >= timestamp)
     }
 
     /// Offset and timestamp of the first record that has the largest timestamp (KIP-734).
-    pub(super) fn newest(&self) -> Option<(i64, i64)> {
+    pub(crate) fn newest(&self) -> Option<(i64, i64)> {
         let newest = self.readable_batches().map(Batch::max_timestamp).max()?;
         // A batch half deleted may owe its largest timestamp to a deleted record: then the scan has to look at all.
         self.first_since(newest).or_else(|| {
@@ -310,7 +310,7 @@ impl PartitionLog {
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` beyond the log's end, `KAFKA_STORAGE_ERROR` when the folder cannot be written.
-    pub(super) fn delete_before(&mut self, offset: i64) -> Result<i64, ResponseError> {
+    pub(crate) fn delete_before(&mut self, offset: i64) -> Result<i64, ResponseError> {
         let offset = if offset == -1 { self.end() } else { offset };
         if offset < 0 || offset > self.end() {
             return Err(ResponseError::OffsetOutOfRange);
@@ -341,7 +341,7 @@ impl PartitionLog {
     ///
     /// # Errors
     /// `KAFKA_STORAGE_ERROR` when the file cannot be written.
-    pub(super) fn end_transaction(
+    pub(crate) fn end_transaction(
         &mut self,
         producer_id: i64,
         epoch: i16,
@@ -417,7 +417,7 @@ impl PartitionLog {
     }
 
     /// A log with files is not cut.
-    pub(super) fn cut(&mut self, offset: i64) -> Result<i64, &'static str> {
+    pub(crate) fn cut(&mut self, offset: i64) -> Result<i64, &'static str> {
         if self.files.is_some() {
             return Err("only a log that is in memory alone can be cut");
         }

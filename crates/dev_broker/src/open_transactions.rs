@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::{Batch, BatchKind};
+use crate::batch::{Batch, BatchKind};
 
 /// The transactions in one partition's log (KIP-98).
 #[derive(Debug, Default)]
-pub(super) struct OpenTransactions {
+pub(crate) struct OpenTransactions {
     /// First offset of the open transaction of each producer.
     open: BTreeMap<i64, i64>,
     /// In order of the offsets of their marks.
@@ -15,16 +15,16 @@ pub(super) struct OpenTransactions {
 
 /// A transaction that took its records back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Aborted {
-    pub(super) producer_id: i64,
-    pub(super) first_offset: i64,
+pub(crate) struct Aborted {
+    pub(crate) producer_id: i64,
+    pub(crate) first_offset: i64,
     /// The offset of the mark that ended it.
-    pub(super) mark_offset: i64,
+    pub(crate) mark_offset: i64,
 }
 
 impl OpenTransactions {
     /// Takes note of a batch that was appended.
-    pub(super) fn note(&mut self, batch: &Batch) {
+    pub(crate) fn note(&mut self, batch: &Batch) {
         let Some(producer) = batch.producer() else {
             return;
         };
@@ -49,17 +49,17 @@ impl OpenTransactions {
     }
 
     /// The producers whose transactions are open.
-    pub(super) fn producers(&self) -> Vec<i64> {
+    pub(crate) fn producers(&self) -> Vec<i64> {
         self.open.keys().copied().collect()
     }
 
     /// The first offset of the oldest open transaction: what is before it is decided.
-    pub(super) fn first_open(&self) -> Option<i64> {
+    pub(crate) fn first_open(&self) -> Option<i64> {
         self.open.values().min().copied()
     }
 
     /// The aborted transactions that have something in `from..to`, in order of their marks.
-    pub(super) fn aborted_in(&self, from: i64, to: i64) -> Vec<Aborted> {
+    pub(crate) fn aborted_in(&self, from: i64, to: i64) -> Vec<Aborted> {
         let first = self
             .aborted
             .partition_point(|aborted| aborted.mark_offset < from);
@@ -71,7 +71,7 @@ impl OpenTransactions {
     }
 
     /// Whether the record at `offset` of this producer was taken back.
-    pub(super) fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
+    pub(crate) fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
         let holds =
             |aborted: &&Aborted| (aborted.first_offset..aborted.mark_offset).contains(&offset);
         self.aborted
@@ -81,7 +81,7 @@ impl OpenTransactions {
     }
 
     /// Forgets what ended before `start`.
-    pub(super) fn forget_before(&mut self, start: i64) {
+    pub(crate) fn forget_before(&mut self, start: i64) {
         self.aborted.retain(|aborted| aborted.mark_offset >= start);
     }
 }

@@ -8,22 +8,22 @@ use bytes::{Buf, BufMut, BytesMut};
 
 /// What the broker looks at in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outline {
+pub(crate) struct Outline {
     /// Its offset, counted from the batch's base offset.
-    pub(super) delta: i32,
+    pub(crate) delta: i32,
     /// Its timestamp (ms).
-    pub(super) timestamp: i64,
+    pub(crate) timestamp: i64,
     /// Its key in the unpacked records; `None` for a record without one.
-    pub(super) key: Option<Range<usize>>,
+    pub(crate) key: Option<Range<usize>>,
     /// All of it in the unpacked records, its length included.
-    pub(super) bytes: Range<usize>,
+    pub(crate) bytes: Range<usize>,
 }
 
 /// Walks `count` records with offset deltas that rise up to `last_delta` at most, and gives each to `see`.
 ///
 /// # Errors
 /// What is wrong with the bytes.
-pub(super) fn walk(
+pub(crate) fn walk(
     records: &[u8],
     count: i32,
     last_delta: i32,
@@ -106,7 +106,7 @@ fn varint(bytes: &mut &[u8]) -> Result<i64, &'static str> {
 
 /// The only record of a control batch: a key that says what it is (KIP-98, "Control Messages"), and a
 /// value with the coordinator's epoch, which is always 0 here.
-pub(super) fn control_record(kind: i16) -> BytesMut {
+pub(crate) fn control_record(kind: i16) -> BytesMut {
     let mut record = BytesMut::new();
     // Length 16; no attributes; both deltas 0; a key of 4 bytes; a value of 6; no headers. Zigzag.
     record.put_slice(&[32, 0, 0, 0, 8]);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use kafka_protocol::ResponseError;
 
-use super::batch::{Batch, BatchProducer};
+use crate::batch::{Batch, BatchProducer};
 
 /// Batches of one producer that can be recognised when they come again: as many as a producer may have under way at once
 /// (`max.in.flight.requests.per.connection` is at most 5 with idempotence on).
@@ -16,7 +16,7 @@ const PRODUCERS_MAX: usize = 1000;
 
 /// The idempotent producers of one partition.
 #[derive(Debug, Default)]
-pub(super) struct Producers {
+pub(crate) struct Producers {
     by_id: HashMap<i64, Producer>,
 }
 
@@ -35,7 +35,7 @@ struct Written {
 
 /// What to do with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// New: append it.
     Append,
     /// Already in the log, at this base offset.
@@ -48,7 +48,7 @@ impl Producers {
     /// # Errors
     /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a gap or an old batch no longer remembered, `INVALID_PRODUCER_EPOCH` for an older
     /// epoch.
-    pub(super) fn check(&self, batch: &Batch) -> Result<Verdict, ResponseError> {
+    pub(crate) fn check(&self, batch: &Batch) -> Result<Verdict, ResponseError> {
         let Some(sender) = batch.producer() else {
             return Ok(Verdict::Append);
         };
@@ -82,7 +82,7 @@ impl Producers {
     }
 
     /// Remembers a batch that was appended.
-    pub(super) fn remember(&mut self, batch: &Batch) {
+    pub(crate) fn remember(&mut self, batch: &Batch) {
         let Some(sender) = batch.producer() else {
             return;
         };
@@ -114,7 +114,7 @@ impl Producers {
     }
 
     /// The producer's last epoch.
-    pub(super) fn epoch(&self, producer_id: i64) -> Option<i16> {
+    pub(crate) fn epoch(&self, producer_id: i64) -> Option<i16> {
         self.by_id.get(&producer_id).map(|producer| producer.epoch)
     }
 

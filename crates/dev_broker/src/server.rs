@@ -15,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::broker::Broker;
-use super::requests::{self, Peer, RequestError};
+use crate::broker::Broker;
+use crate::requests::{self, Peer, RequestError};
 
 /// The buffer grows by at most this much ahead of what the client really sent.
 const READ_AHEAD_BYTES: usize = 256 << 10;
@@ -36,15 +36,15 @@ enum ConnectionError {
 }
 
 /// What the accept loop needs.
-pub(super) struct Server {
-    pub(super) broker: Arc<Broker>,
-    pub(super) stop: CancellationToken,
-    pub(super) tasks: TaskTracker,
+pub(crate) struct Server {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
 }
 
 impl Server {
     /// Accepts until stopped.
-    pub(super) async fn run(self, listener: TcpListener, connections_max: usize) {
+    pub(crate) async fn run(self, listener: TcpListener, connections_max: usize) {
         let places = Arc::new(Semaphore::new(connections_max));
         let _ = self
             .stop

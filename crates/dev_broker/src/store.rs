@@ -21,8 +21,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::BrokerError;
-use super::batch::Batch;
+use crate::BrokerError;
+use crate::batch::Batch;
 
 const LOG_START: &str = "log-start";
 
@@ -31,23 +31,23 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the folder knows besides records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Catalog {
-    pub(super) cluster_id: String,
-    pub(super) topics: Vec<CatalogTopic>,
+pub(crate) struct Catalog {
+    pub(crate) cluster_id: String,
+    pub(crate) topics: Vec<CatalogTopic>,
 }
 
 /// A topic as the catalog has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct CatalogTopic {
-    pub(super) name: String,
-    pub(super) id: Uuid,
-    pub(super) partitions: i32,
-    pub(super) configs: BTreeMap<String, String>,
+pub(crate) struct CatalogTopic {
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+    pub(crate) partitions: i32,
+    pub(crate) configs: BTreeMap<String, String>,
 }
 
 /// The folder of a broker, locked against a second one.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     root: PathBuf,
     _lock: File,
 }
@@ -55,7 +55,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Opens or creates the folder, takes its lock (blocking for up to [`LOCK_PATIENCE`]), and reads the catalog (`None` in a new
     /// folder). What a kill left of deleted topics is removed.
-    pub(super) fn open(root: &Path) -> Result<(Self, Option<Catalog>), BrokerError> {
+    pub(crate) fn open(root: &Path) -> Result<(Self, Option<Catalog>), BrokerError> {
         let error = |source| BrokerError::Folder {
             path: root.to_owned(),
             source,
@@ -115,31 +115,31 @@ impl Folder {
         Ok(())
     }
 
-    pub(super) fn write_catalog(&self, catalog: &Catalog) -> io::Result<()> {
+    pub(crate) fn write_catalog(&self, catalog: &Catalog) -> io::Result<()> {
         replace(
             &self.root.join("catalog.json"),
             &serde_json::to_vec_pretty(catalog)?,
         )
     }
 
-    pub(super) fn remove_topic(&self, id: Uuid) -> io::Result<()> {
+    pub(crate) fn remove_topic(&self, id: Uuid) -> io::Result<()> {
         fs::remove_dir_all(self.root.join(id.to_string()))
     }
 
-    pub(super) fn partition(&self, id: Uuid, partition: usize) -> PathBuf {
+    pub(crate) fn partition(&self, id: Uuid, partition: usize) -> PathBuf {
         self.root.join(id.to_string()).join(partition.to_string())
     }
 }
 
 /// A segment read back.
-pub(super) struct StoredSegment {
-    pub(super) base_offset: i64,
-    pub(super) batches: Vec<Batch>,
+pub(crate) struct StoredSegment {
+    pub(crate) base_offset: i64,
+    pub(crate) batches: Vec<Batch>,
 }
 
 /// The segment files of one partition; the last one is open for appending.
 #[derive(Debug)]
-pub(super) struct SegmentFiles {
+pub(crate) struct SegmentFiles {
     folder: PathBuf,
     active: File,
     active_bytes: u64,
@@ -150,7 +150,7 @@ impl SegmentFiles {
     ///
     /// A file is cut before its first batch that is torn, corrupt or out of sequence. A hole in the offsets that this makes ends
     /// the log; any other hole comes from old segments that could not be removed, which go now.
-    pub(super) fn open(folder: PathBuf) -> io::Result<(Self, Vec<StoredSegment>, i64)> {
+    pub(crate) fn open(folder: PathBuf) -> io::Result<(Self, Vec<StoredSegment>, i64)> {
         fs::create_dir_all(&folder)?;
         let mut segments: Vec<StoredSegment> = Vec::new();
         let mut is_cut = false;
@@ -200,7 +200,7 @@ impl SegmentFiles {
     }
 
     /// Appends a batch to the active segment. After an error nothing of it is left in the file.
-    pub(super) fn append(&mut self, batch: &Batch) -> io::Result<()> {
+    pub(crate) fn append(&mut self, batch: &Batch) -> io::Result<()> {
         if let Err(e) = self.active.write_all(batch.bytes()) {
             self.active.set_len(self.active_bytes)?;
             return Err(e);
@@ -210,13 +210,13 @@ impl SegmentFiles {
     }
 
     /// Starts a new active segment.
-    pub(super) fn roll(&mut self, base_offset: i64) -> io::Result<()> {
+    pub(crate) fn roll(&mut self, base_offset: i64) -> io::Result<()> {
         (self.active, self.active_bytes) = open_segment(&self.folder, base_offset)?;
         Ok(())
     }
 
     /// Removes a segment that is not the active one. One that cannot be removed is left to the next start.
-    pub(super) fn remove(&mut self, base_offset: i64) {
+    pub(crate) fn remove(&mut self, base_offset: i64) {
         let path = segment_path(&self.folder, base_offset);
         if let Err(error) = fs::remove_file(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot remove an old segment");
@@ -224,7 +224,7 @@ impl SegmentFiles {
     }
 
     /// Remembers that records before `offset` are deleted.
-    pub(super) fn set_log_start(&mut self, offset: i64) -> io::Result<()> {
+    pub(crate) fn set_log_start(&mut self, offset: i64) -> io::Result<()> {
         replace(&self.folder.join(LOG_START), offset.to_string().as_bytes())
     }
 }

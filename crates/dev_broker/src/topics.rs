@@ -8,9 +8,9 @@ use kafka_protocol::ResponseError;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
-use super::BrokerError;
-use super::log::{LogConfig, PartitionLog};
-use super::store::{Catalog, CatalogTopic, Folder};
+use crate::BrokerError;
+use crate::log::{LogConfig, PartitionLog};
+use crate::store::{Catalog, CatalogTopic, Folder};
 
 /// Partitions of one topic at most.
 const PARTITIONS_MAX: usize = 1000;
@@ -19,7 +19,7 @@ const PARTITIONS_MAX: usize = 1000;
 const TOPICS_MAX: usize = 10_000;
 
 /// The configuration key of a topic's bound in bytes for each partition; -1 is the broker's own bound.
-pub(super) const RETENTION_BYTES: &str = "retention.bytes";
+pub(crate) const RETENTION_BYTES: &str = "retention.bytes";
 /// The configuration key of how much time a segment of a compacted topic holds.
 const SEGMENT_MS: &str = "segment.ms";
 /// Its default, a week, as on Apache Kafka.
@@ -27,25 +27,25 @@ const SEGMENT_MS_DEFAULT: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// A topic, as it is until partitions are added: then a new value takes its place and shares the logs.
 #[derive(Debug)]
-pub(super) struct Topic {
-    pub(super) name: String,
+pub(crate) struct Topic {
+    pub(crate) name: String,
     /// Random; a topic made anew under the same name has another one.
-    pub(super) id: Uuid,
+    pub(crate) id: Uuid,
     /// As given when it was created.
-    pub(super) configs: BTreeMap<String, String>,
-    pub(super) partitions: Vec<Arc<Mutex<PartitionLog>>>,
+    pub(crate) configs: BTreeMap<String, String>,
+    pub(crate) partitions: Vec<Arc<Mutex<PartitionLog>>>,
 }
 
 /// Why an admin operation is refused: Kafka's error and a sentence for the person who asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(super) struct Refusal {
-    pub(super) error: ResponseError,
-    pub(super) message: String,
+pub(crate) struct Refusal {
+    pub(crate) error: ResponseError,
+    pub(crate) message: String,
 }
 
 impl Refusal {
-    pub(super) fn new(error: ResponseError, message: impl Into<String>) -> Self {
+    pub(crate) fn new(error: ResponseError, message: impl Into<String>) -> Self {
         Self {
             error,
             message: message.into(),
@@ -55,7 +55,7 @@ impl Refusal {
 
 /// All topics by name, and the folder they are kept in.
 #[derive(Debug)]
-pub(super) struct Topics {
+pub(crate) struct Topics {
     by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
     folder: Option<Folder>,
     cluster_id: String,
@@ -64,7 +64,7 @@ pub(super) struct Topics {
 
 impl Topics {
     /// Reads the topics back from `folder`, or starts without any.
-    pub(super) fn open(folder: Option<&Path>, retention_bytes: u64) -> Result<Self, BrokerError> {
+    pub(crate) fn open(folder: Option<&Path>, retention_bytes: u64) -> Result<Self, BrokerError> {
         let new_cluster = || Catalog {
             cluster_id: Uuid::new_v4().simple().to_string(),
             topics: Vec::new(),
@@ -107,24 +107,24 @@ impl Topics {
     }
 
     /// The cluster's id: random, kept in the folder.
-    pub(super) fn cluster_id(&self) -> &str {
+    pub(crate) fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
 
     /// The bound of a partition whose topic has none of its own.
-    pub(super) fn retention_bytes(&self) -> u64 {
+    pub(crate) fn retention_bytes(&self) -> u64 {
         self.retention_bytes
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Topic>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
         self.by_name.read().values().cloned().collect()
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<Arc<Topic>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
         self.by_name.read().get(name).cloned()
     }
 
-    pub(super) fn get_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+    pub(crate) fn get_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
         self.by_name
             .read()
             .values()
@@ -136,7 +136,7 @@ impl Topics {
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`.
-    pub(super) fn partition(
+    pub(crate) fn partition(
         &self,
         topic: &str,
         partition: i32,
@@ -147,7 +147,7 @@ impl Topics {
     }
 
     /// Creates a topic; with `validate_only` says whether it could be.
-    pub(super) fn create(
+    pub(crate) fn create(
         &self,
         name: &str,
         partitions: i32,
@@ -184,7 +184,7 @@ impl Topics {
     }
 
     /// Adds partitions up to `count` in all.
-    pub(super) fn grow(
+    pub(crate) fn grow(
         &self,
         name: &str,
         count: i32,
@@ -214,7 +214,7 @@ impl Topics {
     }
 
     /// Deletes a topic with all its records.
-    pub(super) fn delete(&self, name: &str) -> Result<(), Refusal> {
+    pub(crate) fn delete(&self, name: &str) -> Result<(), Refusal> {
         let mut by_name = self.by_name.write();
         let mut without = by_name.clone();
         let topic = without.remove(name).ok_or_else(|| unknown_topic(name))?;
@@ -306,7 +306,7 @@ impl Topic {
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`.
-    pub(super) fn partition(
+    pub(crate) fn partition(
         &self,
         partition: i32,
     ) -> Result<Arc<Mutex<PartitionLog>>, ResponseError> {

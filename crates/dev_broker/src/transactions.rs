@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::log::PartitionLog;
+use crate::log::PartitionLog;
 
 /// Transactional ids remembered at most; the one that asked longest ago goes first, unless it has a transaction open.
 const IDS_MAX: usize = 10_000;
@@ -22,15 +22,15 @@ const TIMEOUT_MAX: Duration = Duration::from_mins(15);
 
 /// All transactional ids.
 #[derive(Debug, Default)]
-pub(super) struct Transactions {
+pub(crate) struct Transactions {
     by_id: Mutex<BTreeMap<String, Transaction>>,
 }
 
 /// Who writes under a transactional id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) producer_id: i64,
-    pub(super) epoch: i16,
+pub(crate) struct Identity {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Transactions {
     ///
     /// # Errors
     /// `PRODUCER_FENCED` when `known` is not the id's last, `INVALID_TRANSACTION_TIMEOUT`, `POLICY_VIOLATION` for too many ids.
-    pub(super) fn begin_producer(
+    pub(crate) fn begin_producer(
         &self,
         id: &str,
         known: Option<Identity>,
@@ -87,7 +87,7 @@ impl Transactions {
     ///
     /// # Errors
     /// As [`Self::of`] says.
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         id: &str,
         identity: Identity,
@@ -108,7 +108,7 @@ impl Transactions {
     ///
     /// # Errors
     /// As [`Self::of`] says; `INVALID_TXN_STATE` when the partition is not in it; what `append` gives.
-    pub(super) fn append<T>(
+    pub(crate) fn append<T>(
         &self,
         id: &str,
         identity: Identity,
@@ -130,7 +130,7 @@ impl Transactions {
     /// # Errors
     /// As [`Self::of`] says; `INVALID_TXN_STATE` when none is open (one that has just ended in the same way aside);
     /// `KAFKA_STORAGE_ERROR` when a mark cannot be written.
-    pub(super) fn end(
+    pub(crate) fn end(
         &self,
         id: &str,
         identity: Identity,
@@ -145,7 +145,7 @@ impl Transactions {
     }
 
     /// Aborts what is open for longer than its producer wanted, and fences that producer off. Gives whether there was any.
-    pub(super) fn abort_expired(&self) -> bool {
+    pub(crate) fn abort_expired(&self) -> bool {
         let mut any = false;
         for (id, transaction) in self.by_id.lock().iter_mut() {
             let ends = transaction.open.as_ref().and_then(|open| open.ends);
@@ -246,12 +246,12 @@ fn make_room(by_id: &mut BTreeMap<String, Transaction>, id: &str) -> Result<(), 
 }
 
 /// Random, so that ids are not given twice when logs outlive the process.
-pub(super) fn new_producer_id() -> i64 {
+pub(crate) fn new_producer_id() -> i64 {
     (Uuid::new_v4().as_u64_pair().1 >> 1).cast_signed()
 }
 
 /// The wall clock, which marks carry.
-pub(super) fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

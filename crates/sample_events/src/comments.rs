@@ -1,10 +1,10 @@
 //! Edit summaries and log comments: the text as typed, and the HTML that a wiki makes of it.
 
-use super::dice::Dice;
-use super::languages::Language;
-use super::names;
-use super::titles::{any_language, in_url, subject, subject_in_any_language};
-use super::wikis::{self, Project, Wiki};
+use crate::languages::Language;
+use crate::names;
+use crate::rng::Rng;
+use crate::titles::{any_language, in_url, subject, subject_in_any_language};
+use crate::wikis::{self, Project, Wiki};
 
 /// What properties of entities say.
 const PROPERTIES: &[&str] = &[
@@ -24,21 +24,21 @@ const PROPERTIES: &[&str] = &[
 
 /// A comment twice: `text` as it is kept, `parsed` as HTML.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Comment {
-    pub(super) text: String,
-    pub(super) parsed: String,
+pub(crate) struct Comment {
+    pub(crate) text: String,
+    pub(crate) parsed: String,
 }
 
 impl Comment {
     /// Adds words as they are.
-    pub(super) fn say(mut self, words: &str) -> Self {
+    pub(crate) fn plain(mut self, words: &str) -> Self {
         self.text.push_str(words);
         push_escaped(&mut self.parsed, words);
         self
     }
 
     /// Adds a link to a page, which shows as `label`.
-    pub(super) fn link(mut self, target: &str, label: &str) -> Self {
+    pub(crate) fn link(mut self, target: &str, label: &str) -> Self {
         let own_label = target.trim_start_matches(':') != label;
         self.text.extend(if own_label {
             ["[[", target, "|", label, "]]"]
@@ -87,7 +87,7 @@ impl Comment {
     }
 
     /// Adds a comment that a program made: a code, and the words that the wiki shows for it.
-    pub(super) fn automatic(mut self, code: &str, words: &str) -> Self {
+    pub(crate) fn automatic(mut self, code: &str, words: &str) -> Self {
         self.text.extend(["/* ", code, " */ "]);
         self.parsed.extend([
             "\u{200e}<span dir=\"auto\"><span class=\"autocomment\">",
@@ -112,16 +112,16 @@ fn push_escaped(html: &mut String, words: &str) {
 }
 
 /// The comment of an edit (or of a page's first revision) of the page of that title.
-pub(super) fn edit(dice: &mut Dice, wiki: &Wiki, title: &str, entity: bool) -> Comment {
+pub(crate) fn edit(rng: &mut Rng, wiki: &Wiki, title: &str, entity: bool) -> Comment {
     match wiki.project {
-        Project::Wikidata if entity => wikidata(dice),
-        Project::Commons if entity => commons(dice),
-        _ => prose(dice, wiki.words(), title),
+        Project::Wikidata if entity => wikidata(rng),
+        Project::Commons if entity => commons(rng),
+        _ => prose(rng, wiki.words(), title),
     }
 }
 
 /// The comment of an edit that undoes a revision of somebody.
-pub(super) fn undo(words: &Language, revision: u64, user: &str) -> Comment {
+pub(crate) fn undo(words: &Language, revision: u64, user: &str) -> Comment {
     let undone = if words.undone.is_empty() {
         super::languages::ENGLISH.undone
     } else {
@@ -129,80 +129,75 @@ pub(super) fn undo(words: &Language, revision: u64, user: &str) -> Comment {
     };
     let contributions = format!("Special:Contributions/{user}");
     Comment::default()
-        .say(&format!("{undone} {revision} ("))
+        .plain(&format!("{undone} {revision} ("))
         .link(&contributions, user)
-        .say(")")
+        .plain(")")
 }
 
 /// What people write about their edits of articles and talk pages.
-fn prose(dice: &mut Dice, words: &Language, title: &str) -> Comment {
-    let summary = dice.pick(words.summaries);
-    match dice.below(100) {
+fn prose(rng: &mut Rng, words: &Language, title: &str) -> Comment {
+    let summary = rng.pick(words.summaries);
+    match rng.below(100) {
         0..=15 => Comment::default(),
-        16..=27 => Comment::default().section(title, dice.pick(words.sections)),
+        16..=27 => Comment::default().section(title, rng.pick(words.sections)),
         28..=59 => Comment::default()
-            .section(title, dice.pick(words.sections))
-            .say(summary),
-        60..=79 => Comment::default().say(summary),
+            .section(title, rng.pick(words.sections))
+            .plain(summary),
+        60..=79 => Comment::default().plain(summary),
         80..=90 => {
-            let (from, to) = (subject(dice, words), subject(dice, words));
+            let (from, to) = (subject(rng, words), subject(rng, words));
             Comment::default()
-                .say(summary)
-                .say(": ")
+                .plain(summary)
+                .plain(": ")
                 .link(&from, &from)
-                .say(" → ")
+                .plain(" → ")
                 .link(&to, &to)
         }
         91..=95 => Comment::default()
-            .say(summary)
-            .say("; ")
-            .say(&subject(dice, words))
-            .say(", ")
-            .say(dice.pick(words.summaries)),
-        _ => list_of_links(dice, words, summary),
+            .plain(summary)
+            .plain("; ")
+            .plain(&subject(rng, words))
+            .plain(", ")
+            .plain(rng.pick(words.summaries)),
+        _ => list_of_links(rng, words, summary),
     }
 }
 
 /// The comment of a tool that names all that it did: the long tail of sizes.
-fn list_of_links(dice: &mut Dice, words: &Language, summary: &str) -> Comment {
-    let mut comment = Comment::default().say(summary).say(": ");
-    for _ in 0..dice.long_tail(2, 5) {
-        let target = subject(dice, words);
+fn list_of_links(rng: &mut Rng, words: &Language, summary: &str) -> Comment {
+    let mut comment = Comment::default().plain(summary).plain(": ");
+    for _ in 0..rng.long_tail(2, 5) {
+        let target = subject(rng, words);
         // 500 characters are the most that MediaWiki keeps.
         if comment.text.chars().count() + target.chars().count() > 490 {
             break;
         }
-        comment = comment.link(&target, &target).say(", ");
+        comment = comment.link(&target, &target).plain(", ");
     }
     comment
 }
 
 /// What Wikidata's interface and its tools write about edits of items.
-fn wikidata(dice: &mut Dice) -> Comment {
-    let code = wikis::any(dice).words().code;
-    match dice.below(100) {
-        0..=34 => statement(dice, "wbsetclaim-create:2||1", "Created claim", ""),
-        35..=49 => statement(dice, "wbsetclaim-update:2||1|1", "Changed claim", ""),
-        50..=62 => statement(
-            dice,
-            "wbsetreference-add:2|",
-            "Added reference to claim",
-            "",
-        ),
-        63..=68 => statement(dice, "wbremoveclaims-remove:1|", "Removed claim", ""),
-        69..=75 => labelled(dice, "wbsetlabel-add:1", "label"),
-        76..=84 => labelled(dice, "wbsetdescription-add:1", "description"),
+fn wikidata(rng: &mut Rng) -> Comment {
+    let code = wikis::any(rng).words().code;
+    match rng.below(100) {
+        0..=34 => statement(rng, "wbsetclaim-create:2||1", "Created claim", ""),
+        35..=49 => statement(rng, "wbsetclaim-update:2||1|1", "Changed claim", ""),
+        50..=62 => statement(rng, "wbsetreference-add:2|", "Added reference to claim", ""),
+        63..=68 => statement(rng, "wbremoveclaims-remove:1|", "Removed claim", ""),
+        69..=75 => labelled(rng, "wbsetlabel-add:1", "label"),
+        76..=84 => labelled(rng, "wbsetdescription-add:1", "description"),
         85..=88 => Comment::default()
             .automatic(
                 &format!("wbsetsitelink-add:1|{code}wiki"),
                 &format!("Added link to [{code}wiki]"),
             )
-            .say(&subject(dice, Language::of(code))),
+            .plain(&subject(rng, Language::of(code))),
         89..=93 => Comment::default()
             .automatic("wbeditentity-update:0|", "Changed an item")
-            .say(&format!(
+            .plain(&format!(
                 "#quickstatements; batch #{} by ",
-                dice.between(100_000, 260_000)
+                rng.between(100_000, 260_000)
             ))
             .link(":User:QuickStatementsBot", "User:QuickStatementsBot"),
         94..=95 => Comment::default()
@@ -210,66 +205,70 @@ fn wikidata(dice: &mut Dice) -> Comment {
                 "wbeditentity-update-languages-short:0||en, de, fr, nl",
                 "Changed label, description and/or aliases in 4 languages",
             )
-            .say(&subject_in_any_language(dice)),
-        _ => labels_in_many_languages(dice),
+            .plain(&subject_in_any_language(rng)),
+        _ => labels_in_many_languages(rng),
     }
 }
 
 /// What the upload and depiction tools of Commons write, and people there.
-fn commons(dice: &mut Dice) -> Comment {
-    match dice.below(100) {
+fn commons(rng: &mut Rng) -> Comment {
+    match rng.below(100) {
         0..=29 => statement(
-            dice,
+            rng,
             "wbsetclaim-create:2||1",
             "Created claim",
             "d:Special:EntityPage/",
         ),
         30..=39 => statement(
-            dice,
+            rng,
             "wbeditentity-update:0|",
             "Changed an entity",
             "d:Special:EntityPage/",
         ),
         40..=69 => {
-            let category = format!("Category:{}", subject(dice, Language::of("en")));
+            let category = format!("Category:{}", subject(rng, Language::of("en")));
             let label = category.trim_start_matches("Category:").to_owned();
             Comment::default()
-                .say("added ")
+                .plain("added ")
                 .link(&category, &label)
-                .say(" using ")
+                .plain(" using ")
                 .link("Help:Gadget-HotCat", "HotCat")
         }
-        70..=79 => Comment::default().say("Adding structured data: date, depicts, size, MIME type"),
-        80..=86 => Comment::default().say(&format!(
+        70..=79 => {
+            Comment::default().plain("Adding structured data: date, depicts, size, MIME type")
+        }
+        80..=86 => Comment::default().plain(&format!(
             "better description, was: {}",
-            subject_in_any_language(dice)
+            subject_in_any_language(rng)
         )),
-        87..=91 => Comment::default().say("corrected the author's name & the date of the picture"),
+        87..=91 => {
+            Comment::default().plain("corrected the author's name & the date of the picture")
+        }
         _ => {
-            let words = any_language(dice);
-            list_of_links(dice, words, "Cat-a-lot: moved")
+            let words = any_language(rng);
+            list_of_links(rng, words, "Cat-a-lot: moved")
         }
     }
 }
 
 /// What goes with a file: half of them bring a whole description.
-pub(super) fn upload(dice: &mut Dice) -> Comment {
-    if dice.chance(500) {
-        return Comment::default().say("Uploaded own work with UploadWizard");
+pub(crate) fn upload(rng: &mut Rng) -> Comment {
+    if rng.chance(500) {
+        return Comment::default().plain("Uploaded own work with UploadWizard");
     }
-    let words = any_language(dice);
-    let mut comment = Comment::default().say("{{Information|description=");
-    for _ in 0..dice.between(2, 8) {
-        comment = comment.say(&subject(dice, words)).say("; ");
+    let words = any_language(rng);
+    let mut comment = Comment::default().plain("{{Information|description=");
+    for _ in 0..rng.between(2, 8) {
+        comment = comment.plain(&subject(rng, words)).plain("; ");
     }
     comment
-        .say("|source={{own}}|date=")
-        .say(&super::titles::year(dice).to_string())
-        .say("}}")
+        .plain("|source={{own}}|date=")
+        .plain(&super::titles::year(rng).to_string())
+        .plain("}}")
 }
 
 /// "property: value", where the value is an item, a year or a name; many of them belong to a batch of a tool.
-fn statement(dice: &mut Dice, code: &str, words: &str, prefix: &str) -> Comment {
+fn statement(rng: &mut Rng, code: &str, words: &str, prefix: &str) -> Comment {
     let property = format!(
         "{}P{}",
         if prefix.is_empty() {
@@ -277,55 +276,52 @@ fn statement(dice: &mut Dice, code: &str, words: &str, prefix: &str) -> Comment 
         } else {
             prefix
         },
-        dice.between(6, 13_900)
+        rng.between(6, 13_900)
     );
     let comment = Comment::default()
         .automatic(code, words)
-        .entity(&property, dice.pick(PROPERTIES))
-        .say(": ");
-    let comment = match dice.below(4) {
+        .entity(&property, rng.pick(PROPERTIES))
+        .plain(": ");
+    let comment = match rng.below(4) {
         0..=1 => {
-            let item = format!("{prefix}Q{}", dice.between(1, 136_000_000));
-            comment.entity(&item, &subject_in_any_language(dice))
+            let item = format!("{prefix}Q{}", rng.between(1, 136_000_000));
+            comment.entity(&item, &subject_in_any_language(rng))
         }
-        2 => comment.say(&super::titles::year(dice).to_string()),
-        _ => comment.say(&subject_in_any_language(dice)),
+        2 => comment.plain(&super::titles::year(rng).to_string()),
+        _ => comment.plain(&subject_in_any_language(rng)),
     };
-    if !dice.chance(350) {
+    if !rng.chance(350) {
         return comment;
     }
-    let tool = dice.pick(&["QSv2", "OR", "CB", "PB"]);
-    let batch = format!(
-        ":toolforge:editgroups/b/{tool}/{:011x}",
-        dice.below(1 << 44)
-    );
-    comment.say(" (").link(&batch, "details").say(")")
+    let tool = rng.pick(&["QSv2", "OR", "CB", "PB"]);
+    let batch = format!(":toolforge:editgroups/b/{tool}/{:011x}", rng.below(1 << 44));
+    comment.plain(" (").link(&batch, "details").plain(")")
 }
 
 /// A label or description in one of the languages.
-fn labelled(dice: &mut Dice, code: &str, what: &str) -> Comment {
-    let words = any_language(dice);
+fn labelled(rng: &mut Rng, code: &str, what: &str) -> Comment {
+    let words = any_language(rng);
     Comment::default()
         .automatic(
             &format!("{code}|{}", words.code),
             &format!("Added [{}] {what}", words.code),
         )
-        .say(&subject(dice, words))
+        .plain(&subject(rng, words))
 }
 
 /// Labels in many languages at once: many scripts in one comment.
-fn labels_in_many_languages(dice: &mut Dice) -> Comment {
+fn labels_in_many_languages(rng: &mut Rng) -> Comment {
     let mut comment = Comment::default().automatic(
         "wbeditentity-update-languages:0||24",
         "Changed label in 24 languages",
     );
-    for _ in 0..dice.between(4, 24) {
-        let words = any_language(dice);
+    for _ in 0..rng.between(4, 24) {
+        let words = any_language(rng);
         comment = comment
-            .say(words.code)
-            .say(": ")
-            .say(&names::user(dice, words.script))
-            .say("; ");
+            .plain(words.code)
+            .plain(": ")
+            .plain(&names::user(rng, words.script))
+            .plain("; ");
     }
     comment
 }
@@ -336,7 +332,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_escaped_in_html_only() {
-        let comment = Comment::default().say("a < \"b\" & 'c'");
+        let comment = Comment::default().plain("a < \"b\" & 'c'");
         assert_eq!(comment.text, "a < \"b\" & 'c'");
         assert_eq!(comment.parsed, "a &lt; &quot;b&quot; &amp; &#039;c&#039;");
     }
@@ -345,7 +341,7 @@ mod tests {
     fn a_link_names_its_label_only_when_it_differs() {
         let comment = Comment::default()
             .link("Talholm", "Talholm")
-            .say(" ")
+            .plain(" ")
             .link(":File:A b.jpg", "File:A b.jpg");
         assert_eq!(comment.text, "[[Talholm]] [[:File:A b.jpg]]");
         assert!(
@@ -358,11 +354,11 @@ mod tests {
 
     #[test]
     fn comments_stay_within_what_mediawiki_keeps() {
-        let mut dice = Dice::new(3);
+        let mut rng = Rng::new(3);
         for _ in 0..5_000 {
-            let wiki = wikis::any(&mut dice);
-            let entity = dice.chance(500);
-            let comment = edit(&mut dice, wiki, "Talholm", entity);
+            let wiki = wikis::any(&mut rng);
+            let entity = rng.chance(500);
+            let comment = edit(&mut rng, wiki, "Talholm", entity);
             assert!(comment.text.chars().count() <= 500, "{}", comment.text);
         }
     }

@@ -11,9 +11,9 @@
 //! * `wikis`: the wikis with their shares, bots and counters.
 //! * `languages`: the words of each language. `names`: names by syllables. `titles`: titles. `comments`: comments.
 //! * `pages`: users, slots, revisions, pages. `people`: who is active on a wiki.
-//! * `happenings`: what can happen. `edits`: edits and new pages. `log`: what the log tells.
-//! * `render`: the events of a happening, a file for each schema.
-//! * `outbox`: events that are not due yet. `time`: times as events write them. `dice`: the generator.
+//! * `activity`: what can happen. `edits`: edits and new pages. `log`: what the log tells.
+//! * `render`: the events of an activity, a file for each schema.
+//! * `schedule`: events that are not due yet. `time`: times as events write them. `rng`: the generator.
 //!
 //! Deliberate:
 //!
@@ -26,30 +26,31 @@
 //! * Edits happen in eqiad; a few in codfw, as jobs do that run there, so that both datacenters speak
 //!   (`eqiad_speaks_most_and_codfw_a_little`).
 
+mod activity;
 mod comments;
-mod dice;
 mod edits;
-mod happenings;
 mod languages;
 mod log;
 mod names;
-mod outbox;
 mod pages;
 mod people;
 mod render;
+mod rng;
+mod schedule;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod time;
 mod titles;
+mod wiki_state;
 mod wikis;
 
 pub use streams::{stream_config, topics};
 
-use dice::Dice;
-use edits::Life;
-use outbox::Outbox;
+use rng::Rng;
+use schedule::Schedule;
 use streams::{PREFIXES, Stream};
+use wiki_state::WikiState;
 
 /// The lowest rate of samples, in events per second; lower ones count as this.
 pub const RATE_MIN: f64 = 0.001;
@@ -62,7 +63,7 @@ const START_MS_MAX: i64 = 221_845_392_000_000;
 const EVENTS_PER_CANARIES: u64 = 9_000;
 /// How many events lie between two events of the test stream: ten seconds at 30 a second.
 const EVENTS_PER_TEST: u64 = 300;
-/// Of a thousand happenings, how many are told in the second datacenter.
+/// Of a thousand activities, how many are told in the second datacenter.
 const ELSEWHERE: u32 = 20;
 
 /// A record for Kafka.
@@ -83,11 +84,11 @@ pub struct SampleEvent {
 /// An endless run of sample events in order of time: timestamps never go back.
 #[derive(Debug)]
 pub struct Samples {
-    dice: Dice,
-    lives: Vec<Life>,
-    /// Which of `lives` has its turn, by weight.
+    rng: Rng,
+    wiki_states: Vec<WikiState>,
+    /// Which of `wiki_states` has its turn, by weight.
     shares: Vec<(u32, usize)>,
-    outbox: Outbox,
+    schedule: Schedule,
     ns_per_event: u64,
     /// When the next thing happens, in nanoseconds since the start.
     next_ns: u64,
@@ -107,29 +108,29 @@ impl Samples {
         } else {
             rate.clamp(RATE_MIN, RATE_MAX)
         };
-        #[allow(
+        #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "the clamp leaves 100 to 10^12"
         )]
         let ns_per_event = (1e9 / rate) as u64;
         let start_ms = start_ms.clamp(0, START_MS_MAX);
-        let mut dice = Dice::new(seed);
-        let lives: Vec<Life> = wikis::WIKIS
+        let mut rng = Rng::new(seed);
+        let wiki_states: Vec<WikiState> = wikis::WIKIS
             .iter()
-            .map(|wiki| Life::new(&mut dice, wiki, start_ms))
+            .map(|wiki| WikiState::new(&mut rng, wiki, start_ms))
             .collect();
-        let shares = lives
+        let shares = wiki_states
             .iter()
             .enumerate()
-            .map(|(place, life)| (life.wiki.share, place))
+            .map(|(place, state)| (state.wiki.share, place))
             .collect();
-        let outbox = Outbox::new(start_ms, ns_per_event);
+        let schedule = Schedule::new(start_ms, ns_per_event);
         Self {
-            dice,
-            lives,
+            rng,
+            wiki_states,
             shares,
-            outbox,
+            schedule,
             ns_per_event,
             next_ns: 0,
             next_canaries: 0,
@@ -138,39 +139,40 @@ impl Samples {
     }
 
     /// Lets the next thing happen, and sets the time of the one after by how many events this one gave.
-    fn happen(&mut self) {
-        let before = self.outbox.count();
+    fn advance(&mut self) {
+        let before = self.schedule.count();
         if before >= self.next_canaries {
             self.next_canaries += EVENTS_PER_CANARIES;
             self.canaries();
         } else if before >= self.next_test {
             self.next_test += EVENTS_PER_TEST;
-            self.outbox.at(self.next_ns, PREFIXES[0]);
-            let value = render::test_event(&mut self.dice, before, self.outbox.ms(self.next_ns));
-            self.outbox.put(Stream::Test, self.next_ns, 0, None, value);
+            self.schedule.at(self.next_ns, PREFIXES[0]);
+            let value = render::test_event(&mut self.rng, before, self.schedule.ms(self.next_ns));
+            self.schedule
+                .add(Stream::Test, self.next_ns, 0, None, value);
         } else {
-            let elsewhere = self.dice.chance(ELSEWHERE);
-            self.outbox
+            let elsewhere = self.rng.chance(ELSEWHERE);
+            self.schedule
                 .at(self.next_ns, PREFIXES[usize::from(elsewhere)]);
-            let life = &mut self.lives[self.dice.pick_weighted(&self.shares)];
-            let happening = life.next(&mut self.dice, self.outbox.ms(self.next_ns));
-            render::events(&happening, &mut self.dice, &mut self.outbox);
+            let state = &mut self.wiki_states[self.rng.pick_weighted(&self.shares)];
+            let activity = state.next(&mut self.rng, self.schedule.ms(self.next_ns));
+            render::events(&activity, &mut self.rng, &mut self.schedule);
         }
         // Between none and twice the time that these events stand for.
-        let stand_for = (self.outbox.count() - before).saturating_mul(self.ns_per_event);
+        let stand_for = (self.schedule.count() - before).saturating_mul(self.ns_per_event);
         self.next_ns = self
             .next_ns
-            .saturating_add(stand_for.saturating_mul(self.dice.between(0, 2000)) / 1000);
+            .saturating_add(stand_for.saturating_mul(self.rng.between(0, 2000)) / 1000);
     }
 
     /// One canary for every topic.
     fn canaries(&mut self) {
         for prefix in PREFIXES {
-            self.outbox.at(self.next_ns, prefix);
+            self.schedule.at(self.next_ns, prefix);
             for stream in Stream::ALL {
                 let (value, key) =
-                    render::canary(stream, &mut self.dice, self.outbox.ms(self.next_ns));
-                self.outbox.put(stream, self.next_ns, 0, key, value);
+                    render::canary(stream, &mut self.rng, self.schedule.ms(self.next_ns));
+                self.schedule.add(stream, self.next_ns, 0, key, value);
             }
         }
     }
@@ -182,10 +184,10 @@ impl Iterator for Samples {
     fn next(&mut self) -> Option<SampleEvent> {
         loop {
             // Whatever happens next has no event before its own time.
-            if let Some(event) = self.outbox.take_until(self.next_ns) {
+            if let Some(event) = self.schedule.pop_due(self.next_ns) {
                 return Some(event);
             }
-            self.happen();
+            self.advance();
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What the log of a wiki tells: moves, deletions, uploads, accounts, blocks, protections, reviews, thanks.
 
-use super::comments::Comment;
-use super::dice::Dice;
-use super::edits::Life;
-use super::happenings::{Deed, Happening, LogEntry};
-use super::pages::{self, Page, Revision};
-use super::people::People;
-use super::time::digits;
-use super::titles::{self, namespace};
+use crate::activity::{Action, Activity, LogEntry};
+use crate::comments::Comment;
+use crate::pages::{self, Page, Revision};
+use crate::people::People;
+use crate::rng::Rng;
+use crate::time::digits;
+use crate::titles::{self, namespace};
+use crate::wiki_state::WikiState;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -23,27 +23,27 @@ const EXPIRIES: &[&str] = &[
     "31 hours", "3 days", "1 week", "3 months", "1 year", "infinite",
 ];
 
-impl Life {
+impl WikiState {
     /// A page gets another title; most of the time a redirect stays behind.
-    pub(super) fn rename(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        let mut page = self.take_page(dice, at_ms);
-        let user = self.people.somebody(dice);
+    pub(crate) fn rename(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        let mut page = self.take_page(rng, at_ms);
+        let user = self.people.somebody(rng);
         let (old_title, old_namespace) = (Arc::clone(&page.title), page.namespace);
-        let title = titles::title(dice, self.wiki, page.namespace, page.id, &user.name);
+        let title = titles::title(rng, self.wiki, page.namespace, page.id, &user.name);
         page.title = if *title == *old_title {
             format!("{title} (2)").into()
         } else {
             title.into()
         };
         page.redirect = None;
-        let comment = Comment::default().say(dice.pick(&[
+        let comment = Comment::default().plain(rng.pick(&[
             "correct spelling",
             "name as in the sources",
             "disambiguation needed",
         ]));
         let words = format!("moved [[{old_title}]] to [[{}]]", page.title);
         let prior = Arc::clone(&page.head);
-        let noted = Comment::default().say(&format!("{} {words}: {}", user.name, comment.text));
+        let noted = Comment::default().plain(&format!("{} {words}: {}", user.name, comment.text));
         // The content stays: slots keep their hashes and origins.
         let id = self.next_revision();
         let editor = Arc::clone(&user);
@@ -58,9 +58,9 @@ impl Life {
         };
         page.head = Arc::new(head);
         page.revisions += 1;
-        let redirect = dice
+        let redirect = rng
             .chance(700)
-            .then(|| self.redirect_left(dice, &page, &old_title, old_namespace));
+            .then(|| self.redirect_left(rng, &page, &old_title, old_namespace));
         let noredir = if redirect.is_some() { "0" } else { "1" };
         let params = json!({ "target": &*page.title, "noredir": noredir });
         let words = format!("{words}: {}", comment.text);
@@ -71,21 +71,21 @@ impl Life {
             params,
             words,
         };
-        self.remember(dice, page.clone());
-        let deed = Deed::Move {
+        self.remember(rng, page.clone());
+        let action = Action::Move {
             prior,
             old_title,
             old_namespace,
             redirect,
             entry,
         };
-        self.happening(dice, at_ms, page, user, comment, deed)
+        self.new_activity(rng, at_ms, page, user, comment, action)
     }
 
     /// The page that a move leaves at the old title.
     fn redirect_left(
         &mut self,
-        dice: &mut Dice,
+        rng: &mut Rng,
         to: &Page,
         title: &Arc<str>,
         namespace: i64,
@@ -96,7 +96,7 @@ impl Life {
             id: revision,
             parent: 0,
             minor: false,
-            main: pages::content(dice, self.wiki, namespace, size, revision),
+            main: pages::content(rng, self.wiki, namespace, size, revision),
             mediainfo: None,
             ..Revision::clone(&to.head)
         };
@@ -112,10 +112,10 @@ impl Life {
     }
 
     /// A page goes; it is not remembered.
-    pub(super) fn delete(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        let page = self.take_page(dice, at_ms);
-        let user = self.people.administrator(dice);
-        let comment = Comment::default().say(dice.pick(REASONS));
+    pub(crate) fn delete(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        let page = self.take_page(rng, at_ms);
+        let user = self.people.administrator(rng);
+        let comment = Comment::default().plain(rng.pick(REASONS));
         let words = format!("deleted \"[[{}]]\": {}", page.title, comment.text);
         let entry = LogEntry {
             id: self.next_log(),
@@ -124,12 +124,12 @@ impl Life {
             params: json!([]),
             words,
         };
-        self.happening(dice, at_ms, page, user, comment, Deed::Delete { entry })
+        self.new_activity(rng, at_ms, page, user, comment, Action::Delete { entry })
     }
 
     /// The log entry of an upload.
-    pub(super) fn upload_entry(&mut self, dice: &mut Dice, page: &Page, at_ms: i64) -> LogEntry {
-        let params = json!({ "img_sha1": dice.sha1_base36(), "img_timestamp": digits(at_ms) });
+    pub(crate) fn upload_entry(&mut self, rng: &mut Rng, page: &Page, at_ms: i64) -> LogEntry {
+        let params = json!({ "img_sha1": rng.sha1_base36(), "img_timestamp": digits(at_ms) });
         let words = format!(
             "uploaded \"[[{}]]\": {}",
             page.title, page.head.comment.text
@@ -144,54 +144,54 @@ impl Life {
     }
 
     /// Something that only the log tells.
-    pub(super) fn log(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        match dice.below(100) {
-            0..=44 => self.account(dice, at_ms),
-            45..=59 => self.block(dice, at_ms),
-            60..=69 => self.protect(dice, at_ms),
-            70..=84 => self.review(dice, at_ms),
-            _ => self.thanks(dice, at_ms),
+    pub(crate) fn log(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        match rng.below(100) {
+            0..=44 => self.account(rng, at_ms),
+            45..=59 => self.block(rng, at_ms),
+            60..=69 => self.protect(rng, at_ms),
+            70..=84 => self.review(rng, at_ms),
+            _ => self.thanks(rng, at_ms),
         }
     }
 
-    fn account(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        let user = Arc::new(People::newcomer(dice, self.wiki, at_ms));
-        let page = self.page_of_user(dice, at_ms, &user.name);
+    fn account(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        let user = Arc::new(People::new_account(rng, self.wiki, at_ms));
+        let page = self.page_of_user(rng, at_ms, &user.name);
         let entry = self.entry(
             "newusers",
             "create",
             json!({ "userid": user.id }),
             String::new(),
         );
-        self.happening(
-            dice,
+        self.new_activity(
+            rng,
             at_ms,
             page,
             user,
             Comment::default(),
-            Deed::Log { entry },
+            Action::Log { entry },
         )
     }
 
-    fn block(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        let blocked = self.people.visitor(dice);
-        let user = self.people.administrator(dice);
-        let page = self.page_of_user(dice, at_ms, &blocked.name);
-        let comment = Comment::default().say(dice.pick(REASONS));
-        let expiry = dice.pick(EXPIRIES);
+    fn block(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        let blocked = self.people.visitor(rng);
+        let user = self.people.administrator(rng);
+        let page = self.page_of_user(rng, at_ms, &blocked.name);
+        let comment = Comment::default().plain(rng.pick(REASONS));
+        let expiry = rng.pick(EXPIRIES);
         let words = format!(
             "blocked [[{}]] (nocreate) with an expiration time of {expiry}: {}",
             page.title, comment.text
         );
         let params = json!({ "duration": expiry, "flags": "nocreate", "sitewide": true });
         let entry = self.entry("block", "block", params, words);
-        self.happening(dice, at_ms, page, user, comment, Deed::Log { entry })
+        self.new_activity(rng, at_ms, page, user, comment, Action::Log { entry })
     }
 
-    fn protect(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        let page = self.take_page(dice, at_ms);
-        let user = self.people.administrator(dice);
-        let comment = Comment::default().say("repeated vandalism");
+    fn protect(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        let page = self.take_page(rng, at_ms);
+        let user = self.people.administrator(rng);
+        let comment = Comment::default().plain("repeated vandalism");
         let description = "[edit=autoconfirmed] (indefinite)";
         let details = json!([{ "type": "edit", "level": "autoconfirmed", "expiry": "infinity", "cascade": false }]);
         let params = json!({ "description": description, "cascade": false, "details": details });
@@ -200,13 +200,13 @@ impl Life {
             page.title, comment.text
         );
         let entry = self.entry("protect", "protect", params, words);
-        self.remember(dice, page.clone());
-        self.happening(dice, at_ms, page, user, comment, Deed::Log { entry })
+        self.remember(rng, page.clone());
+        self.new_activity(rng, at_ms, page, user, comment, Action::Log { entry })
     }
 
-    fn review(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        let page = self.take_page(dice, at_ms);
-        let user = self.people.somebody(dice);
+    fn review(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        let page = self.take_page(rng, at_ms);
+        let user = self.people.somebody(rng);
         let params =
             json!({ "0": page.head.id, "1": page.head.parent, "2": digits(page.head.at_ms) });
         let entry = self.entry(
@@ -215,29 +215,29 @@ impl Life {
             params,
             format!("approved a revision of [[{}]]", page.title),
         );
-        self.remember(dice, page.clone());
-        self.happening(
-            dice,
+        self.remember(rng, page.clone());
+        self.new_activity(
+            rng,
             at_ms,
             page,
             user,
             Comment::default(),
-            Deed::Log { entry },
+            Action::Log { entry },
         )
     }
 
-    fn thanks(&mut self, dice: &mut Dice, at_ms: i64) -> Happening {
-        let user = self.people.somebody(dice);
-        let thanked = self.people.somebody(dice);
-        let page = self.page_of_user(dice, at_ms, &thanked.name);
+    fn thanks(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
+        let user = self.people.somebody(rng);
+        let thanked = self.people.somebody(rng);
+        let page = self.page_of_user(rng, at_ms, &thanked.name);
         let entry = self.entry("thanks", "thank", json!([]), String::new());
-        self.happening(
-            dice,
+        self.new_activity(
+            rng,
             at_ms,
             page,
             user,
             Comment::default(),
-            Deed::Log { entry },
+            Action::Log { entry },
         )
     }
 
@@ -258,10 +258,10 @@ impl Life {
     }
 
     /// The user page that a log entry about somebody names. It need not exist.
-    fn page_of_user(&mut self, dice: &mut Dice, at_ms: i64, name: &str) -> Page {
-        let mut page = self.take_page(dice, at_ms);
+    fn page_of_user(&mut self, rng: &mut Rng, at_ms: i64, name: &str) -> Page {
+        let mut page = self.take_page(rng, at_ms);
         let kept = page.clone();
-        self.remember(dice, kept);
+        self.remember(rng, kept);
         page.namespace = namespace::USER;
         page.title = titles::prefixed(self.wiki, namespace::USER, name).into();
         page

@@ -2,11 +2,11 @@
 //!
 //! No name is taken from anybody: beginnings, middles and ends are combined at random.
 
-use super::dice::Dice;
+use crate::rng::Rng;
 
 /// A script that names can be made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Script {
+pub(crate) enum Script {
     Latin,
     Cyrillic,
     Greek,
@@ -209,45 +209,45 @@ impl Script {
     }
 
     /// A name for a place: two to four syllables of this script, a capital first where it has them.
-    pub(super) fn place(self, dice: &mut Dice) -> String {
+    pub(crate) fn place(self, rng: &mut Rng) -> String {
         let syllables = self.syllables();
-        let mut name = String::from(dice.pick(syllables.first));
-        for _ in 0..dice.below(3) {
-            name.push_str(dice.pick(syllables.inner));
+        let mut name = String::from(rng.pick(syllables.first));
+        for _ in 0..rng.below(3) {
+            name.push_str(rng.pick(syllables.inner));
         }
-        name.push_str(dice.pick(syllables.last));
+        name.push_str(rng.pick(syllables.last));
         name
     }
 }
 
 /// A name for a user of a wiki in that script: a third of those of other scripts still sign in Latin letters.
-pub(super) fn user(dice: &mut Dice, script: Script) -> String {
-    let script = if dice.chance(350) {
+pub(crate) fn user(rng: &mut Rng, script: Script) -> String {
+    let script = if rng.chance(350) {
         Script::Latin
     } else {
         script
     };
-    let mut name = script.place(dice);
-    match dice.below(6) {
-        0 => name.push_str(&dice.between(2, 2099).to_string()),
+    let mut name = script.place(rng);
+    match rng.below(6) {
+        0 => name.push_str(&rng.between(2, 2099).to_string()),
         1 => {
             name.push(' ');
-            name.push_str(&script.place(dice));
+            name.push_str(&script.place(rng));
         }
-        2 if script == Script::Latin => name.push_str(&script.place(dice).to_lowercase()),
+        2 if script == Script::Latin => name.push_str(&script.place(rng).to_lowercase()),
         _ => {}
     }
     name
 }
 
 /// A name for a bot.
-pub(super) fn bot(dice: &mut Dice) -> String {
-    Script::Latin.place(dice) + dice.pick(&["Bot", "bot", "-bot", " Bot", "Bot II"])
+pub(crate) fn bot(rng: &mut Rng) -> String {
+    Script::Latin.place(rng) + rng.pick(&["Bot", "bot", "-bot", " Bot", "Bot II"])
 }
 
 /// A temporary account's name as of that year: a tilde, the year, and a serial number in groups of five digits.
-pub(super) fn temporary_account(dice: &mut Dice, year: i16) -> String {
-    let serial = dice.below(9_999_999);
+pub(crate) fn temporary_account(rng: &mut Rng, year: i16) -> String {
+    let serial = rng.below(9_999_999);
     if serial < 100_000 {
         format!("~{year}-{serial:05}")
     } else {
@@ -256,12 +256,12 @@ pub(super) fn temporary_account(dice: &mut Dice, year: i16) -> String {
 }
 
 /// An address from the blocks that stand for examples (RFC 5737, RFC 3849), as MediaWiki writes them.
-pub(super) fn address(dice: &mut Dice) -> String {
-    if dice.chance(600) {
-        let block: &str = dice.pick(&["192.0.2", "198.51.100", "203.0.113"]);
-        format!("{block}.{}", dice.between(1, 254))
+pub(crate) fn address(rng: &mut Rng) -> String {
+    if rng.chance(600) {
+        let block: &str = rng.pick(&["192.0.2", "198.51.100", "203.0.113"]);
+        format!("{block}.{}", rng.between(1, 254))
     } else {
-        let mut word = || dice.below(0x1_0000);
+        let mut word = || rng.below(0x1_0000);
         format!(
             "2001:DB8:{:X}:{:X}:{:X}:{:X}:{:X}:{:X}",
             word(),

@@ -1,10 +1,10 @@
 //! The people and bots of one wiki, and who of them does something next.
 
-use super::dice::Dice;
-use super::names;
-use super::pages::User;
-use super::time::year;
-use super::wikis::{Project, Wiki};
+use crate::names;
+use crate::pages::User;
+use crate::rng::Rng;
+use crate::time::year;
+use crate::wikis::{Project, Wiki};
 use std::sync::Arc;
 
 /// Enough people that names vary, few enough that the same ones come back within minutes.
@@ -29,7 +29,7 @@ const DAY_MS: u64 = 86_400_000;
 
 /// Who is active on one wiki.
 #[derive(Debug)]
-pub(super) struct People {
+pub(crate) struct People {
     known: Vec<Arc<User>>,
     bots: Vec<Arc<User>>,
     /// The share of what people do without an account, in thousandths.
@@ -40,7 +40,7 @@ pub(super) struct People {
 
 impl People {
     /// The people of a wiki at that time.
-    pub(super) fn new(dice: &mut Dice, wiki: &Wiki, start_ms: i64) -> Self {
+    pub(crate) fn new(rng: &mut Rng, wiki: &Wiki, start_ms: i64) -> Self {
         let script = wiki.words().script;
         let known = (0..PEOPLE).map(|place| {
             let (groups, edits, days) = match place {
@@ -51,15 +51,15 @@ impl People {
                 50.. => (NEW_GROUPS, 1, 4),
                 _ => (KNOWN_GROUPS, 40, ANY_DAYS),
             };
-            let name = names::user(dice, script);
-            Arc::new(account(dice, name, groups, edits, start_ms, days))
+            let name = names::user(rng, script);
+            Arc::new(account(rng, name, groups, edits, start_ms, days))
         });
         let known = known.collect();
         let bots = (0..BOTS).map(|_| {
-            let name = names::bot(dice);
+            let name = names::bot(rng);
             Arc::new(User {
                 bot: true,
-                ..account(dice, name, BOT_GROUPS, 20_000, start_ms, ANY_DAYS)
+                ..account(rng, name, BOT_GROUPS, 20_000, start_ms, ANY_DAYS)
             })
         });
         let bots = bots.collect();
@@ -79,65 +79,65 @@ impl People {
     }
 
     /// Who makes the next edit on a wiki where bots make `bots` of 1000: its edit counter goes up.
-    pub(super) fn editor(&mut self, dice: &mut Dice, bots: u32) -> Arc<User> {
-        if dice.chance(bots) {
-            let place = dice.low(BOTS as u64);
+    pub(crate) fn editor(&mut self, rng: &mut Rng, bots: u32) -> Arc<User> {
+        if rng.chance(bots) {
+            let place = rng.low(BOTS as u64);
             return edited(&mut self.bots[usize::try_from(place).unwrap_or(0)]);
         }
-        if dice.chance(self.without_account) {
-            Arc::new(self.visitor(dice))
+        if rng.chance(self.without_account) {
+            Arc::new(self.visitor(rng))
         } else {
-            edited(&mut self.known[some_place(dice)])
+            edited(&mut self.known[some_place(rng)])
         }
     }
 
     /// Who made some edit in the past.
-    pub(super) fn author(&self, dice: &mut Dice, bots: u32) -> Arc<User> {
-        if dice.chance(bots) {
-            Arc::clone(&self.bots[dice.index(BOTS)])
+    pub(crate) fn author(&self, rng: &mut Rng, bots: u32) -> Arc<User> {
+        if rng.chance(bots) {
+            Arc::clone(&self.bots[rng.index(BOTS)])
         } else {
-            self.somebody(dice)
+            self.somebody(rng)
         }
     }
 
     /// Somebody who has just made an account.
-    pub(super) fn newcomer(dice: &mut Dice, wiki: &Wiki, at_ms: i64) -> User {
-        let name = names::user(dice, wiki.words().script);
+    pub(crate) fn new_account(rng: &mut Rng, wiki: &Wiki, at_ms: i64) -> User {
+        let name = names::user(rng, wiki.words().script);
         User {
             edits: Some(0),
-            ..account(dice, name, NEW_GROUPS, 1, at_ms, 0)
+            ..account(rng, name, NEW_GROUPS, 1, at_ms, 0)
         }
     }
 
     /// Somebody with an account, who is no bot.
-    pub(super) fn somebody(&self, dice: &mut Dice) -> Arc<User> {
-        Arc::clone(&self.known[some_place(dice)])
+    pub(crate) fn somebody(&self, rng: &mut Rng) -> Arc<User> {
+        Arc::clone(&self.known[some_place(rng)])
     }
 
     /// An administrator.
-    pub(super) fn administrator(&self, dice: &mut Dice) -> Arc<User> {
-        Arc::clone(&self.known[dice.index(ADMINISTRATORS)])
+    pub(crate) fn administrator(&self, rng: &mut Rng) -> Arc<User> {
+        Arc::clone(&self.known[rng.index(ADMINISTRATORS)])
     }
 
     /// Somebody without an account of their own: a temporary one, or an address.
-    pub(super) fn visitor(&self, dice: &mut Dice) -> User {
+    pub(crate) fn visitor(&self, rng: &mut Rng) -> User {
         let temporary = self.temporary_accounts;
         // Made lately: it ends with the browser's session.
-        let made_ms = self.start_ms - i64::try_from(dice.below(DAY_MS)).unwrap_or(0);
+        let made_ms = self.start_ms - i64::try_from(rng.below(DAY_MS)).unwrap_or(0);
         User {
             name: if temporary {
-                names::temporary_account(dice, year(made_ms))
+                names::temporary_account(rng, year(made_ms))
             } else {
-                names::address(dice)
+                names::address(rng)
             },
-            id: temporary.then(|| dice.between(60_000_000, 99_000_000)),
+            id: temporary.then(|| rng.between(60_000_000, 99_000_000)),
             groups: if temporary {
                 TEMPORARY_GROUPS
             } else {
                 ADDRESS_GROUPS
             },
             registered_ms: temporary.then_some(made_ms),
-            edits: temporary.then(|| dice.low(40)),
+            edits: temporary.then(|| rng.low(40)),
             bot: false,
             temporary,
         }
@@ -146,7 +146,7 @@ impl People {
 
 /// An account with at least so many edits, at most so many days old.
 fn account(
-    dice: &mut Dice,
+    rng: &mut Rng,
     name: String,
     groups: &'static [&'static str],
     edits: u64,
@@ -157,21 +157,21 @@ fn account(
         .saturating_sub(FIRST_ACCOUNT_MS)
         .max(0)
         .unsigned_abs();
-    let age_ms = dice.below(oldest_ms.min(days.saturating_mul(DAY_MS)));
+    let age_ms = rng.below(oldest_ms.min(days.saturating_mul(DAY_MS)));
     User {
         name,
-        id: Some(dice.between(1_000, 90_000_000)),
+        id: Some(rng.between(1_000, 90_000_000)),
         groups,
         registered_ms: Some(start_ms - i64::try_from(age_ms).unwrap_or(0)),
-        edits: Some(dice.long_tail(edits, 6)),
+        edits: Some(rng.long_tail(edits, 6)),
         bot: false,
         temporary: false,
     }
 }
 
 /// The few most active ones most often.
-fn some_place(dice: &mut Dice) -> usize {
-    usize::try_from(dice.low(PEOPLE as u64)).unwrap_or(0)
+fn some_place(rng: &mut Rng) -> usize {
+    usize::try_from(rng.low(PEOPLE as u64)).unwrap_or(0)
 }
 
 fn edited(user: &mut Arc<User>) -> Arc<User> {

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 /// The datacenter prefixes, the one where edits are saved first.
-pub(super) const PREFIXES: [&str; 2] = ["eqiad.", "codfw."];
+pub(crate) const PREFIXES: [&str; 2] = ["eqiad.", "codfw."];
 
 /// A stream of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Recentchange,
     RevisionCreate,
     PageCreate,
@@ -19,7 +19,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    pub(super) const ALL: [Stream; 8] = [
+    pub(crate) const ALL: [Stream; 8] = [
         Stream::Recentchange,
         Stream::RevisionCreate,
         Stream::PageCreate,
@@ -31,7 +31,7 @@ impl Stream {
     ];
 
     /// Its name, as clients ask for it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Stream::Recentchange => "mediawiki.recentchange",
             Stream::RevisionCreate => "mediawiki.revision-create",
@@ -45,7 +45,7 @@ impl Stream {
     }
 
     /// The URI of its events' schema, version included: the value of their `$schema`.
-    pub(super) fn schema(self) -> &'static str {
+    pub(crate) fn schema(self) -> &'static str {
         match self {
             Stream::Recentchange => "/mediawiki/recentchange/1.0.1",
             Stream::RevisionCreate | Stream::PageCreate => "/mediawiki/revision/create/2.0.0",
@@ -64,7 +64,7 @@ impl Stream {
     }
 
     /// In how many partitions each of its topics lies. More than one for the streams that are read in parallel.
-    pub(super) fn partitions(self) -> i32 {
+    pub(crate) fn partitions(self) -> i32 {
         match self {
             Stream::PageChange => 3,
             Stream::RevisionCreate => 2,

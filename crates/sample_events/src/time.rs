@@ -11,22 +11,22 @@ fn timestamp(ms: i64) -> Timestamp {
 }
 
 /// ISO 8601 in UTC with three decimals: `2026-01-02T03:04:05.678Z`.
-pub(super) fn milliseconds(ms: i64) -> String {
+pub(crate) fn milliseconds(ms: i64) -> String {
     format!("{:.3}", timestamp(ms))
 }
 
 /// ISO 8601 in UTC, whole seconds, the rest cut off: `2026-01-02T03:04:05Z`.
-pub(super) fn seconds(ms: i64) -> String {
+pub(crate) fn seconds(ms: i64) -> String {
     format!("{:.0}", timestamp(ms.div_euclid(1000).saturating_mul(1000)))
 }
 
 /// Fourteen digits, as MediaWiki's databases keep times: `20260102030405`.
-pub(super) fn digits(ms: i64) -> String {
+pub(crate) fn digits(ms: i64) -> String {
     seconds(ms).chars().filter(char::is_ascii_digit).collect()
 }
 
 /// The year at that time.
-pub(super) fn year(ms: i64) -> i16 {
+pub(crate) fn year(ms: i64) -> i16 {
     timestamp(ms).to_zoned(jiff::tz::TimeZone::UTC).year()
 }
 

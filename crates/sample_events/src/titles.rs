@@ -1,13 +1,13 @@
 //! Titles of pages: what a wiki's namespaces are called, which of them is written in, and what pages there look like.
 
-use super::dice::Dice;
-use super::languages::Language;
-use super::names;
-use super::wikis::{self, Project, Wiki};
+use crate::languages::Language;
+use crate::names;
+use crate::rng::Rng;
+use crate::wikis::{self, Project, Wiki};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Namespace numbers, as MediaWiki numbers them.
-pub(super) mod namespace {
+pub(crate) mod namespace {
     pub(crate) const MAIN: i64 = 0;
     pub(crate) const TALK: i64 = 1;
     pub(crate) const USER: i64 = 2;
@@ -44,7 +44,7 @@ const PLAIN_IN_URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':');
 
 /// The title as it stands in URLs: spaces as underscores, the rest percent-encoded.
-pub(super) fn in_url(title: &str) -> String {
+pub(crate) fn in_url(title: &str) -> String {
     utf8_percent_encode(&title.replace(' ', "_"), PLAIN_IN_URL).to_string()
 }
 
@@ -98,8 +98,8 @@ fn namespaces(project: Project) -> &'static [(u32, i64)] {
 }
 
 /// The namespace of a page on which something happens.
-pub(super) fn pick_namespace(dice: &mut Dice, wiki: &Wiki) -> i64 {
-    dice.pick_weighted(namespaces(wiki.project))
+pub(crate) fn pick_namespace(rng: &mut Rng, wiki: &Wiki) -> i64 {
+    rng.pick_weighted(namespaces(wiki.project))
 }
 
 /// The name of the namespace there; empty for articles.
@@ -126,7 +126,7 @@ fn namespace_name(wiki: &Wiki, namespace: i64) -> &'static str {
 }
 
 /// The title with its namespace in front, words parted by spaces.
-pub(super) fn prefixed(wiki: &Wiki, namespace: i64, title: &str) -> String {
+pub(crate) fn prefixed(wiki: &Wiki, namespace: i64, title: &str) -> String {
     match namespace_name(wiki, namespace) {
         "" => title.to_owned(),
         name => format!("{name}:{title}"),
@@ -134,78 +134,72 @@ pub(super) fn prefixed(wiki: &Wiki, namespace: i64, title: &str) -> String {
 }
 
 /// A title for a page of that namespace; `number` is the page's own, `user` somebody of that wiki.
-pub(super) fn title(
-    dice: &mut Dice,
-    wiki: &Wiki,
-    namespace: i64,
-    number: u64,
-    user: &str,
-) -> String {
+pub(crate) fn title(rng: &mut Rng, wiki: &Wiki, namespace: i64, number: u64, user: &str) -> String {
     let words = wiki.words();
     let bare = match (wiki.project, namespace) {
         (Project::Wikidata, MAIN | TALK) => format!("Q{number}"),
-        (_, PROPERTY) => format!("P{}", dice.between(6, 13_900)),
-        (_, LEXEME) => format!("L{}", dice.between(1, 1_480_000)),
-        (_, USER | USER_TALK) => match dice.below(4) {
-            0 => format!("{user}/{}", dice.pick(words.sections)),
+        (_, PROPERTY) => format!("P{}", rng.between(6, 13_900)),
+        (_, LEXEME) => format!("L{}", rng.between(1, 1_480_000)),
+        (_, USER | USER_TALK) => match rng.below(4) {
+            0 => format!("{user}/{}", rng.pick(words.sections)),
             _ => user.to_owned(),
         },
         (Project::Commons, FILE) => {
-            let words = any_language(dice);
-            file(dice, words)
+            let words = any_language(rng);
+            file(rng, words)
         }
-        (_, FILE) => file(dice, words),
+        (_, FILE) => file(rng, words),
         (_, PAGE) => format!(
             "{}, {}.djvu/{}",
-            subject(dice, words),
-            year(dice),
-            dice.between(1, 640)
+            subject(rng, words),
+            year(rng),
+            rng.between(1, 640)
         ),
-        (_, PROJECT) => format!("{}/{}", subject(dice, words), dice.pick(words.sections)),
-        (Project::Wiktionary, MAIN | TALK) => any_language(dice).script.place(dice).to_lowercase(),
-        (Project::Commons, CATEGORY) if dice.chance(250) => subject_in_any_language(dice),
-        _ => subject(dice, words),
+        (_, PROJECT) => format!("{}/{}", subject(rng, words), rng.pick(words.sections)),
+        (Project::Wiktionary, MAIN | TALK) => any_language(rng).script.place(rng).to_lowercase(),
+        (Project::Commons, CATEGORY) if rng.chance(250) => subject_in_any_language(rng),
+        _ => subject(rng, words),
     };
     prefixed(wiki, namespace, &bare)
 }
 
 /// The words of one of the wikis' languages, for what is written in many: labels on Wikidata, names of files.
-pub(super) fn any_language(dice: &mut Dice) -> &'static Language {
-    wikis::any(dice).words()
+pub(crate) fn any_language(rng: &mut Rng) -> &'static Language {
+    wikis::any(rng).words()
 }
 
 /// What an article may be about: a place, its museum, the battle there in some year.
-pub(super) fn subject(dice: &mut Dice, words: &Language) -> String {
-    let place = words.script.place(dice);
-    let noun = dice.pick(words.nouns);
+pub(crate) fn subject(rng: &mut Rng, words: &Language) -> String {
+    let place = words.script.place(rng);
+    let noun = rng.pick(words.nouns);
     let joined = if words.noun_first {
         [noun, words.space, &place]
     } else {
         [&place, words.space, noun]
     };
-    match dice.below(20) {
+    match rng.below(20) {
         0..=4 => place,
-        5..=6 => format!("{place} ({})", year(dice)),
+        5..=6 => format!("{place} ({})", year(rng)),
         7 => format!(
             "{}{}({}, {})",
             joined.concat(),
             words.space,
-            words.script.place(dice),
-            year(dice)
+            words.script.place(rng),
+            year(rng)
         ),
         _ => joined.concat(),
     }
 }
 
 /// The same in the language of any of the wikis.
-pub(super) fn subject_in_any_language(dice: &mut Dice) -> String {
-    let words = any_language(dice);
-    subject(dice, words)
+pub(crate) fn subject_in_any_language(rng: &mut Rng) -> String {
+    let words = any_language(rng);
+    subject(rng, words)
 }
 
 /// A file's name, extension included.
-fn file(dice: &mut Dice, words: &Language) -> String {
-    let extension = dice.pick_weighted(&[
+fn file(rng: &mut Rng, words: &Language) -> String {
+    let extension = rng.pick_weighted(&[
         (860, "jpg"),
         (60, "png"),
         (40, "svg"),
@@ -213,42 +207,42 @@ fn file(dice: &mut Dice, words: &Language) -> String {
         (15, "webm"),
         (5, "ogg"),
     ]);
-    let (month, day) = (dice.between(1, 12), dice.between(1, 28));
-    match dice.below(10) {
+    let (month, day) = (rng.between(1, 12), rng.between(1, 28));
+    match rng.below(10) {
         0..=1 => {
-            let (hour, minute, second) = (dice.below(24), dice.below(60), dice.below(60));
+            let (hour, minute, second) = (rng.below(24), rng.below(60), rng.below(60));
             format!(
                 "IMG {}{month:02}{day:02} {hour:02}{minute:02}{second:02}.{extension}",
-                year(dice)
+                year(rng)
             )
         }
         2..=4 => {
             format!(
                 "{} - {}-{month:02}-{day:02} - {:02}.{extension}",
-                subject(dice, words),
-                year(dice),
-                dice.between(1, 60)
+                subject(rng, words),
+                year(rng),
+                rng.between(1, 60)
             )
         }
         5 => {
-            let (whole, detail) = (subject(dice, words), subject(dice, words));
+            let (whole, detail) = (subject(rng, words), subject(rng, words));
             format!(
                 "{whole}, {detail} ({}) – {}.{extension}",
-                names::user(dice, words.script),
-                dice.between(10_000, 99_999_999)
+                names::user(rng, words.script),
+                rng.between(10_000, 99_999_999)
             )
         }
         _ => format!(
             "{} {:02}.{extension}",
-            subject(dice, words),
-            dice.between(1, 40)
+            subject(rng, words),
+            rng.between(1, 40)
         ),
     }
 }
 
 /// A year that something may have happened in; recent ones more often.
-pub(super) fn year(dice: &mut Dice) -> u64 {
-    2026 - dice.low(420)
+pub(crate) fn year(rng: &mut Rng) -> u64 {
+    2026 - rng.low(420)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The wikis, how much of all that happens falls to each, and how far their counters have come.
 
-use super::dice::Dice;
-use super::languages::Language;
+use crate::languages::Language;
+use crate::rng::Rng;
 
 /// What a wiki holds: it decides what is done there and what its pages look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Project {
+pub(crate) enum Project {
     Wikidata,
     Commons,
     Wikipedia,
@@ -17,37 +17,37 @@ pub(super) enum Project {
 
 /// One wiki.
 #[derive(Debug)]
-pub(super) struct Wiki {
+pub(crate) struct Wiki {
     /// Its database's name: `enwiki`.
-    pub(super) database: &'static str,
+    pub(crate) database: &'static str,
     /// Its domain: `en.wikipedia.org`.
-    pub(super) domain: &'static str,
-    pub(super) project: Project,
+    pub(crate) domain: &'static str,
+    pub(crate) project: Project,
     /// The code of its language.
     language: &'static str,
     /// Its share of all that happens, in ten thousandths.
-    pub(super) share: u32,
+    pub(crate) share: u32,
     /// The share of what bots do there, in thousandths.
-    pub(super) bots: u32,
+    pub(crate) bots: u32,
     /// Its newest revision's number, in thousands.
-    pub(super) revisions: u64,
+    pub(crate) revisions: u64,
     /// Its newest page's number, in thousands.
-    pub(super) pages: u64,
+    pub(crate) pages: u64,
 }
 
 impl Wiki {
     /// The words of its language.
-    pub(super) fn words(&self) -> &'static Language {
+    pub(crate) fn words(&self) -> &'static Language {
         Language::of(self.language)
     }
 
     /// Whether people without an account appear there as temporary accounts; else by their address.
-    pub(super) fn temporary_accounts(&self) -> bool {
+    pub(crate) fn temporary_accounts(&self) -> bool {
         !matches!(self.project, Project::Wiktionary | Project::Wikisource)
     }
 
     /// Whether its edits can be marked as patrolled: recentchange has the field only on such wikis.
-    pub(super) fn patrols(&self) -> bool {
+    pub(crate) fn patrols(&self) -> bool {
         matches!(
             self.project,
             Project::Wikidata | Project::Commons | Project::Other
@@ -58,7 +58,7 @@ impl Wiki {
     }
 
     /// The name of its namespace for pages about itself.
-    pub(super) fn project_namespace(&self) -> &'static str {
+    pub(crate) fn project_namespace(&self) -> &'static str {
         match self.project {
             Project::Wikidata => "Wikidata",
             Project::Commons => "Commons",
@@ -92,7 +92,7 @@ macro_rules! wikis {
 
 /// All wikis of the samples; their shares add up to 10,000.
 #[rustfmt::skip]
-pub(super) static WIKIS: &[Wiki] = wikis! {
+pub(crate) static WIKIS: &[Wiki] = wikis! {
     // database      domain                       project    language share bots revisions pages
     "wikidatawiki"   "www.wikidata.org"           Wikidata   "en"     4600  470  2_430_000 136_400;
     "commonswiki"    "commons.wikimedia.org"      Commons    "en"     2000  340  1_120_000 181_200;
@@ -149,8 +149,8 @@ pub(super) static WIKIS: &[Wiki] = wikis! {
 };
 
 /// Any wiki, the small ones as often as the large.
-pub(super) fn any(dice: &mut Dice) -> &'static Wiki {
-    &WIKIS[dice.index(WIKIS.len())]
+pub(crate) fn any(rng: &mut Rng) -> &'static Wiki {
+    &WIKIS[rng.index(WIKIS.len())]
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::acls::ALL;
-use super::super::broker::Broker;
+use crate::acls::ALL;
+use crate::broker::Broker;
 
 /// Kafka's numbers for a topic, a literal name, and a denial.
 const TOPIC: i8 = 2;

@@ -19,12 +19,12 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::NODE_ID;
-use super::super::acls::DESCRIBE;
-use super::super::broker::Broker;
-use super::super::log::PartitionLog;
-use super::super::topics::{RETENTION_BYTES, Topic};
 use super::{Peer, code};
+use crate::NODE_ID;
+use crate::acls::DESCRIBE;
+use crate::broker::Broker;
+use crate::log::PartitionLog;
+use crate::topics::{RETENTION_BYTES, Topic};
 
 /// Topics that one request may make by naming them: each costs a copy of the list of all.
 const TOPICS_MADE_MAX: usize = 100;

@@ -18,9 +18,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::broker::Broker;
-use super::super::group::{CommittedOffset, Group, GroupState};
 use super::code;
+use crate::broker::Broker;
+use crate::group::{CommittedOffset, Group, GroupState};
 
 /// `OffsetCommit`: all partitions of a request, or none; those that do not exist aside.
 pub(super) fn commit(broker: &Broker, request: OffsetCommitRequest) -> OffsetCommitResponse {

@@ -13,11 +13,11 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use super::super::acls::READ;
-use super::super::broker::Broker;
-use super::super::log::{Batches, PartitionLog};
-use super::super::open_transactions::Aborted;
 use super::offsets::{READ_COMMITTED, check_leader};
+use crate::acls::READ;
+use crate::broker::Broker;
+use crate::log::{Batches, PartitionLog};
+use crate::open_transactions::Aborted;
 
 /// From this version on topics have ids in place of names (KIP-516).
 const BY_ID: i16 = 13;

@@ -13,9 +13,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::broker::Broker;
-use super::super::group::MemberSpec;
 use super::{Peer, code};
+use crate::broker::Broker;
+use crate::group::MemberSpec;
 
 /// `JoinGroup`. A newcomer is let in at once: the extra round that gives it an id first (KIP-394) saves a large cluster from
 /// members that nobody hears of again; here the session timeout does.

@@ -30,13 +30,13 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, Request};
 
-use super::broker::Broker;
-use super::decode::decode;
+use crate::broker::Broker;
+use crate::decode::decode;
 
 /// What is answered, and in which versions: what `ApiVersions` says, and what is let through. The upper ends are the codec's,
 /// which are those of Apache Kafka 4.0 or 4.1; what the last versions add is for replicas (Fetch 17, 18) or other kinds of
 /// groups.
-pub(super) const APIS: &[(ApiKey, i16, i16)] = &[
+pub(crate) const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 18),
     (ApiKey::ListOffsets, 1, 10),
@@ -77,16 +77,16 @@ const NAMES_MAX: usize = 10_000;
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     /// The client's.
-    pub(super) client: SocketAddr,
+    pub(crate) client: SocketAddr,
     /// Ours, as the client reached it: what metadata says the broker's address is.
-    pub(super) advertised: SocketAddr,
+    pub(crate) advertised: SocketAddr,
 }
 
 /// A request that has no answer: its connection is closed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RequestError {
+pub(crate) enum RequestError {
     #[error("a frame of {0} bytes is too short for a request")]
     TooShort(usize),
     #[error("api key {0} is not known here")]
@@ -124,7 +124,7 @@ struct Envelope {
 }
 
 /// Answers the request in `frame`; the answer carries its length. `None`: no answer is wanted (Produce with acks=0).
-pub(super) async fn answer(
+pub(crate) async fn answer(
     broker: &Broker,
     peer: &Peer,
     frame: Bytes,

@@ -16,9 +16,9 @@ use kafka_protocol::messages::{
     OffsetForLeaderEpochResponse,
 };
 
-use super::super::acls::DESCRIBE;
-use super::super::broker::Broker;
-use super::super::log::PartitionLog;
+use crate::acls::DESCRIBE;
+use crate::broker::Broker;
+use crate::log::PartitionLog;
 
 /// "Timestamps" that ask for a place in the log (`ListOffsetsRequest` in Apache Kafka; KIP-734, KIP-405, KIP-1005).
 const LATEST: i64 = -1;

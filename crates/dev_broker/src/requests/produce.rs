@@ -8,12 +8,12 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::acls::WRITE;
-use super::super::batch::{Batch, BatchKind};
-use super::super::broker::Broker;
-use super::super::topics::{Refusal, Topic};
-use super::super::transactions::Identity;
 use super::RequestError;
+use crate::acls::WRITE;
+use crate::batch::{Batch, BatchKind};
+use crate::broker::Broker;
+use crate::topics::{Refusal, Topic};
+use crate::transactions::Identity;
 
 /// From this version on topics have ids in place of names (KIP-516).
 const BY_ID: i16 = 13;

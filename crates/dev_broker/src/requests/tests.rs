@@ -23,10 +23,10 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
 use proptest::prelude::*;
 
-use super::super::BrokerConfig;
-use super::super::tests::wire::{Raw, fetch_from, name, produce};
-use super::super::tests::{TestBroker, record};
 use super::*;
+use crate::BrokerConfig;
+use crate::tests::wire::{Raw, fetch_from, name, produce};
+use crate::tests::{TestBroker, record};
 
 fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
@@ -128,7 +128,7 @@ fn every_version_of_the_apis_for_records_is_answered() {
     every_version(raw, epoch, |_, answer| {
         assert_eq!(answer.topics[0].partitions[0].end_offset, 3);
     });
-    let batch = super::super::batch::Batch::encode(&[record(1, "v")]).unwrap();
+    let batch = crate::batch::Batch::encode(&[record(1, "v")]).unwrap();
     every_version(
         raw,
         |version| {

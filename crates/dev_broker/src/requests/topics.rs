@@ -19,8 +19,8 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::super::broker::Broker;
-use super::super::topics::{Refusal, Topic};
+use crate::broker::Broker;
+use crate::topics::{Refusal, Topic};
 
 /// `CreateTopics`. -1 for partitions and replicas means 1; more replicas than 1 have no node to be on.
 pub(super) fn create_topics(broker: &Broker, request: CreateTopicsRequest) -> CreateTopicsResponse {

@@ -15,10 +15,10 @@ use kafka_protocol::messages::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::super::broker::Broker;
-use super::super::log::PartitionLog;
-use super::super::transactions::{Identity, new_producer_id};
 use super::code;
+use crate::broker::Broker;
+use crate::log::PartitionLog;
+use crate::transactions::{Identity, new_producer_id};
 
 type Found = ((Uuid, i32), Arc<Mutex<PartitionLog>>);
 

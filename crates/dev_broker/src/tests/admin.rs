@@ -8,8 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::{BrokerConfig, BrokerError};
 use super::{TestBroker, record};
+use crate::{BrokerConfig, BrokerError};
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -9,9 +9,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::BrokerConfig;
-use super::super::log::Batches;
 use super::{TestBroker, record, topic};
+use crate::BrokerConfig;
+use crate::log::Batches;
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tempfile::TempDir;
 
-use super::super::batch::Batch;
-use super::super::log::PartitionLog;
-use super::super::{BrokerConfig, BrokerError, DevBroker};
 use super::clients::{read_all, send};
 use super::{TestBroker, idempotent_batch, record, topic, transactional_batch};
+use crate::batch::Batch;
+use crate::log::PartitionLog;
+use crate::{BrokerConfig, BrokerError, DevBroker};
 
 fn config(folder: &TempDir, topics: &[(&str, i32)]) -> BrokerConfig {
     let topics = topics

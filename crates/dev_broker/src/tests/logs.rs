@@ -1,10 +1,10 @@
 use kafka_protocol::ResponseError;
 use proptest::prelude::*;
 
-use super::super::NewRecord;
-use super::super::batch::Batch;
-use super::super::log::{LogConfig, PartitionLog};
 use super::{idempotent_batch, keyed_transactional_batch, record, transactional_batch};
+use crate::NewRecord;
+use crate::batch::Batch;
+use crate::log::{LogConfig, PartitionLog};
 
 fn log(retention_bytes: u64) -> PartitionLog {
     PartitionLog::open(retention_bytes, None).unwrap()

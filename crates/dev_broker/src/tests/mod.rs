@@ -8,7 +8,7 @@ mod admin;
 mod clients;
 mod folders;
 mod logs;
-pub(super) mod wire;
+pub(crate) mod wire;
 
 use bytes::BytesMut;
 use kafka_protocol::indexmap::IndexMap;
@@ -18,31 +18,31 @@ use kafka_protocol::records::{
 use rdkafka::ClientConfig;
 use tokio::runtime::Runtime;
 
-use super::batch::Batch;
-use super::{BrokerConfig, DevBroker, LEADER_EPOCH, NewRecord, TopicSpec};
+use crate::batch::Batch;
+use crate::{BrokerConfig, DevBroker, LEADER_EPOCH, NewRecord, TopicSpec};
 
 /// A broker on a runtime of its own, so that the test may block.
-pub(super) struct TestBroker {
-    pub(super) runtime: Runtime,
-    pub(super) broker: DevBroker,
+pub(crate) struct TestBroker {
+    pub(crate) runtime: Runtime,
+    pub(crate) broker: DevBroker,
 }
 
 impl TestBroker {
-    pub(super) fn start(config: BrokerConfig) -> Self {
+    pub(crate) fn start(config: BrokerConfig) -> Self {
         let runtime = Runtime::new().unwrap();
         let broker = runtime.block_on(DevBroker::start(config)).unwrap();
         Self { runtime, broker }
     }
 
     /// With one topic `t`.
-    pub(super) fn with_partitions(partitions: i32) -> Self {
+    pub(crate) fn with_partitions(partitions: i32) -> Self {
         Self::start(BrokerConfig {
             topics: vec![topic("t", partitions)],
             ..BrokerConfig::default()
         })
     }
 
-    pub(super) fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", self.broker.address().to_string())
@@ -54,24 +54,24 @@ impl TestBroker {
         config
     }
 
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         self.runtime.block_on(self.broker.stop());
     }
 
     /// Ends all tasks where they are: what is left is what a kill leaves.
-    pub(super) fn kill(self) {
+    pub(crate) fn kill(self) {
         drop(self.runtime);
     }
 }
 
-pub(super) fn topic(name: &str, partitions: i32) -> TopicSpec {
+pub(crate) fn topic(name: &str, partitions: i32) -> TopicSpec {
     TopicSpec {
         name: name.to_owned(),
         partitions,
     }
 }
 
-pub(super) fn record(timestamp: i64, value: &str) -> NewRecord {
+pub(crate) fn record(timestamp: i64, value: &str) -> NewRecord {
     NewRecord {
         timestamp_ms: timestamp,
         key: None,
@@ -80,7 +80,7 @@ pub(super) fn record(timestamp: i64, value: &str) -> NewRecord {
 }
 
 /// `count` records as an idempotent producer sends them.
-pub(super) fn idempotent_batch(
+pub(crate) fn idempotent_batch(
     producer_id: i64,
     epoch: i16,
     first_sequence: i32,
@@ -90,7 +90,7 @@ pub(super) fn idempotent_batch(
 }
 
 /// The same of a transaction.
-pub(super) fn transactional_batch(
+pub(crate) fn transactional_batch(
     producer_id: i64,
     epoch: i16,
     first_sequence: i32,
@@ -100,7 +100,7 @@ pub(super) fn transactional_batch(
 }
 
 /// One record of a transaction, with a key.
-pub(super) fn keyed_transactional_batch(producer_id: i64, key: &str) -> Batch {
+pub(crate) fn keyed_transactional_batch(producer_id: i64, key: &str) -> Batch {
     batch_of(true, Some(key), producer_id, 0, 0, 1)
 }
 

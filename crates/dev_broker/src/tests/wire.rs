@@ -13,9 +13,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 
-use super::super::batch::Batch;
-use super::super::{BrokerConfig, answer_requests};
 use super::{TestBroker, idempotent_batch, record, topic};
+use crate::batch::Batch;
+use crate::{BrokerConfig, answer_requests};
 
 /// A connection that sends what no proper client does.
 pub(crate) struct Raw {
@@ -47,11 +47,7 @@ impl Raw {
     }
 
     /// Sends a request and gives its answer, which has to be of the version asked for and not a byte longer.
-    pub(crate) fn ask<T: Request>(
-        &mut self,
-        version: i16,
-        request: &T,
-    ) -> T::Response {
+    pub(crate) fn ask<T: Request>(&mut self, version: i16, request: &T) -> T::Response {
         self.write(&frame(version, request));
         let mut answer = self.read();
         let header_version = ApiKey::try_from(T::KEY)

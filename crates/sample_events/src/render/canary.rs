@@ -1,22 +1,22 @@
 //! Canaries, which prove that a topic's way is open, and the events of the test stream.
 
 use super::page_change;
-use crate::dice::Dice;
+use crate::rng::Rng;
 use crate::streams::Stream;
 use crate::time;
 use serde_json::{Value, json};
 
 /// A canary of that stream, received at that time, and its record's key: `meta.domain` is `canary`, and of the schema's
 /// fields only those that it requires are there, with values that never change. Consumers skip it.
-pub(crate) fn canary(stream: Stream, dice: &mut Dice, at_ms: i64) -> (Vec<u8>, Option<Vec<u8>>) {
+pub(crate) fn canary(stream: Stream, rng: &mut Rng, at_ms: i64) -> (Vec<u8>, Option<Vec<u8>>) {
     let (day, page) = ("2024-02-29T12:00:00Z", "Canary_page");
     let mut event = json!({
         "$schema": stream.schema(),
         "meta": {
             "domain": "canary",
             "stream": stream.name(),
-            "id": dice.uuid(),
-            "request_id": dice.uuid(),
+            "id": rng.uuid(),
+            "request_id": rng.uuid(),
             "dt": time::milliseconds(at_ms),
         },
     });
@@ -47,19 +47,19 @@ pub(crate) fn canary(stream: Stream, dice: &mut Dice, at_ms: i64) -> (Vec<u8>, O
 }
 
 /// An event of the test stream, received at that time.
-pub(crate) fn test_event(dice: &mut Dice, number: u64, at_ms: i64) -> Vec<u8> {
+pub(crate) fn test_event(rng: &mut Rng, number: u64, at_ms: i64) -> Vec<u8> {
     let event = json!({
         "$schema": Stream::Test.schema(),
         "meta": {
             "uri": format!("/test/{number}"),
-            "request_id": dice.uuid(),
-            "id": dice.uuid(),
+            "request_id": rng.uuid(),
+            "id": rng.uuid(),
             "domain": "eventgate.test.local",
             "stream": Stream::Test.name(),
             "dt": time::milliseconds(at_ms),
         },
         "test": format!("test event {number}"),
-        "test_map": { "number": number.to_string(), "greeting": dice.pick(&["hello", "שלום", "你好", "ሰላም", "नमस्ते", "привет"]) },
+        "test_map": { "number": number.to_string(), "greeting": rng.pick(&["hello", "שלום", "你好", "ሰላም", "नमस्ते", "привет"]) },
     });
     event.to_string().into_bytes()
 }

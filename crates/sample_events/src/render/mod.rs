@@ -1,9 +1,9 @@
-//! From one happening to the events that speak of it, a file for each schema.
+//! From one activity to the events that speak of it, a file for each schema.
 //!
 //! An edit is told three times, as revision-create, as `page_change` and as recentchange, with the same page, revision,
 //! user, comment and request id; what else happened decides who tells it besides:
 //!
-//! | deed   | revision-create | page-create  | page-move, page-delete | `page_change`  | recentchange |
+//! | action   | revision-create | page-create  | page-move, page-delete | `page_change`  | recentchange |
 //! |--------|-----------------|--------------|------------------------|----------------|--------------|
 //! | edit   | yes             |              |                        | edit           | edit         |
 //! | create | yes             | yes          |                        | create         | new, for an upload log |
@@ -18,7 +18,7 @@
 //!
 //! Fields stand in the order in which the producers write them.
 
-#![allow(clippy::struct_field_names, reason = "the schemas name the fields")]
+#![expect(clippy::struct_field_names, reason = "the schemas name the fields")]
 
 mod canary;
 mod page_change;
@@ -26,15 +26,15 @@ mod page_events;
 mod recentchange;
 mod revision_create;
 
-pub(super) use canary::{canary, test_event};
+pub(crate) use canary::{canary, test_event};
 
-use super::dice::Dice;
-use super::happenings::{Deed, Happening};
-use super::outbox::Outbox;
-use super::pages::{Page, User};
-use super::streams::Stream;
-use super::time;
-use super::titles::in_url;
+use crate::activity::{Action, Activity};
+use crate::pages::{Page, User};
+use crate::rng::Rng;
+use crate::schedule::Schedule;
+use crate::streams::Stream;
+use crate::time;
+use crate::titles::in_url;
 use serde::Serialize;
 
 /// `meta` of an event.
@@ -50,18 +50,12 @@ struct Meta<'a> {
 
 impl<'a> Meta<'a> {
     /// The `meta` of an event about a page of that title, received at that time.
-    fn new(
-        happening: &'a Happening,
-        title: &str,
-        stream: Stream,
-        dice: &mut Dice,
-        at_ms: i64,
-    ) -> Self {
-        let domain = happening.wiki.domain;
+    fn new(activity: &'a Activity, title: &str, stream: Stream, rng: &mut Rng, at_ms: i64) -> Self {
+        let domain = activity.wiki.domain;
         Self {
             uri: format!("https://{domain}/wiki/{}", in_url(title)),
-            request_id: &happening.request_id,
-            id: dice.uuid(),
+            request_id: &activity.request_id,
+            id: rng.uuid(),
             domain,
             stream: stream.name(),
             dt: time::milliseconds(at_ms),
@@ -103,171 +97,119 @@ fn bytes(event: &impl Serialize) -> Vec<u8> {
     value
 }
 
-/// All events of a happening, each some moments after it, into the outbox.
-pub(super) fn events(happening: &Happening, dice: &mut Dice, outbox: &mut Outbox) {
-    let (stored, changed) = (outbox.moment(dice, 20, 120), outbox.moment(dice, 120, 250));
-    let page = &happening.page;
-    match &happening.deed {
-        Deed::Edit { .. } => revision_create(
-            happening,
-            page,
-            Stream::RevisionCreate,
-            dice,
-            outbox,
-            stored,
-        ),
-        Deed::Create { .. } => {
-            // One deferred update writes both: they carry the same millisecond.
-            revision_create(
-                happening,
-                page,
-                Stream::RevisionCreate,
-                dice,
-                outbox,
-                stored,
-            );
-            revision_create(happening, page, Stream::PageCreate, dice, outbox, stored);
-        }
-        Deed::Move { redirect, .. } => {
-            revision_create(
-                happening,
-                page,
-                Stream::RevisionCreate,
-                dice,
-                outbox,
-                stored,
-            );
-            page_event(happening, Stream::PageMove, dice, outbox, stored);
-            if let Some(redirect) = redirect {
-                revision_create(
-                    happening,
-                    redirect,
-                    Stream::RevisionCreate,
-                    dice,
-                    outbox,
-                    stored,
-                );
-                revision_create(
-                    happening,
-                    redirect,
-                    Stream::PageCreate,
-                    dice,
-                    outbox,
-                    stored,
-                );
-                page_change(happening, redirect, dice, outbox, changed);
+/// Adds all events of an activity to the schedule, each some moments after it.
+pub(crate) fn events(activity: &Activity, rng: &mut Rng, schedule: &mut Schedule) {
+    let stored_ns = schedule.moment(rng, 20, 120);
+    let changed_ns = schedule.moment(rng, 120, 250);
+    let mut renderer = Renderer {
+        activity,
+        rng,
+        schedule,
+    };
+    renderer.page_streams(stored_ns, changed_ns);
+    renderer.recentchange();
+    renderer.categorizations();
+}
+
+/// Renders the events of one activity.
+struct Renderer<'a> {
+    activity: &'a Activity,
+    rng: &'a mut Rng,
+    schedule: &'a mut Schedule,
+}
+
+impl<'a> Renderer<'a> {
+    /// The events of the streams about pages and revisions.
+    fn page_streams(&mut self, stored_ns: u64, changed_ns: u64) {
+        let page = &self.activity.page;
+        match &self.activity.action {
+            Action::Edit { .. } => self.revision_create(page, Stream::RevisionCreate, stored_ns),
+            Action::Create { .. } => {
+                // One deferred update writes both: they carry the same millisecond.
+                self.revision_create(page, Stream::RevisionCreate, stored_ns);
+                self.revision_create(page, Stream::PageCreate, stored_ns);
             }
+            Action::Move { redirect, .. } => {
+                self.revision_create(page, Stream::RevisionCreate, stored_ns);
+                self.page_event(Stream::PageMove, stored_ns);
+                if let Some(redirect) = redirect {
+                    self.revision_create(redirect, Stream::RevisionCreate, stored_ns);
+                    self.revision_create(redirect, Stream::PageCreate, stored_ns);
+                    self.page_change(redirect, changed_ns);
+                }
+            }
+            Action::Delete { .. } => self.page_event(Stream::PageDelete, stored_ns),
+            Action::Log { .. } => {}
         }
-        Deed::Delete { .. } => page_event(happening, Stream::PageDelete, dice, outbox, stored),
-        Deed::Log { .. } => {}
+        if !matches!(self.activity.action, Action::Log { .. }) {
+            self.page_change(page, changed_ns);
+        }
+        if !self.activity.properties.is_empty() {
+            let properties_ns = self.schedule.moment(self.rng, 250, 500);
+            self.page_event(Stream::PagePropertiesChange, properties_ns);
+        }
     }
-    if !matches!(happening.deed, Deed::Log { .. }) {
-        page_change(happening, page, dice, outbox, changed);
-    }
-    if !happening.properties.is_empty() {
-        let later = outbox.moment(dice, 250, 500);
-        page_event(happening, Stream::PagePropertiesChange, dice, outbox, later);
-    }
-    let listed = outbox.moment(dice, 500, 800);
-    let meta = Meta::new(
-        happening,
-        &page.title,
-        Stream::Recentchange,
-        dice,
-        outbox.ms(listed),
-    );
-    outbox.put(
-        Stream::Recentchange,
-        listed,
-        0,
-        None,
-        recentchange::of(happening, meta),
-    );
-    let mut categorized = outbox.moment(dice, 800, 950);
-    for change in &happening.categorized {
-        // Jobs write them one after the other, some within the same millisecond.
-        categorized += if dice.chance(300) {
-            0
+
+    fn revision_create(&mut self, page: &Page, stream: Stream, at_ns: u64) {
+        let meta = self.meta(&page.title, stream, at_ns);
+        let partition = if stream.partitions() > 1 {
+            self.rng.below(2)
         } else {
-            outbox.moment(dice, 0, 10) - outbox.moment(dice, 0, 0)
+            0
         };
-        let meta = Meta::new(
-            happening,
-            &change.category,
-            Stream::Recentchange,
-            dice,
-            outbox.ms(categorized),
-        );
-        outbox.put(
-            Stream::Recentchange,
-            categorized,
-            0,
-            None,
-            recentchange::categorize(happening, change, meta),
-        );
+        let value = revision_create::of(self.activity, page, stream, meta);
+        self.schedule.add(stream, at_ns, partition, None, value);
     }
-}
 
-fn revision_create(
-    happening: &Happening,
-    page: &Page,
-    stream: Stream,
-    dice: &mut Dice,
-    outbox: &mut Outbox,
-    at: u64,
-) {
-    let meta = Meta::new(happening, &page.title, stream, dice, outbox.ms(at));
-    let partition = if stream.partitions() > 1 {
-        dice.below(2)
-    } else {
-        0
-    };
-    outbox.put(
-        stream,
-        at,
-        partition,
-        None,
-        revision_create::of(happening, page, stream, meta),
-    );
-}
+    fn page_event(&mut self, stream: Stream, at_ns: u64) {
+        let activity = self.activity;
+        let meta = self.meta(&activity.page.title, stream, at_ns);
+        let value = match stream {
+            Stream::PageDelete => page_events::delete(activity, meta),
+            Stream::PageMove => page_events::rename(activity, meta),
+            _ => page_events::properties(activity, meta),
+        };
+        self.schedule.add(stream, at_ns, 0, None, value);
+    }
 
-fn page_event(
-    happening: &Happening,
-    stream: Stream,
-    dice: &mut Dice,
-    outbox: &mut Outbox,
-    at: u64,
-) {
-    let meta = Meta::new(
-        happening,
-        &happening.page.title,
-        stream,
-        dice,
-        outbox.ms(at),
-    );
-    let value = match stream {
-        Stream::PageDelete => page_events::delete(happening, meta),
-        Stream::PageMove => page_events::rename(happening, meta),
-        _ => page_events::properties(happening, meta),
-    };
-    outbox.put(stream, at, 0, None, value);
-}
+    fn page_change(&mut self, page: &Page, at_ns: u64) {
+        let activity = self.activity;
+        let meta = self.meta(&activity.page.title, Stream::PageChange, at_ns);
+        let key = page_change::key(activity.wiki.database, page.id);
+        let value = page_change::of(activity, page, meta);
+        // All changes of a page go to the same partition, so that they stay in order.
+        self.schedule
+            .add(Stream::PageChange, at_ns, page.id, Some(key), value);
+    }
 
-fn page_change(happening: &Happening, page: &Page, dice: &mut Dice, outbox: &mut Outbox, at: u64) {
-    let meta = Meta::new(
-        happening,
-        &page.title,
-        Stream::PageChange,
-        dice,
-        outbox.ms(at),
-    );
-    let key = page_change::key(happening.wiki.database, page.id);
-    // The same page always in the same partition, so that its changes stay in order.
-    outbox.put(
-        Stream::PageChange,
-        at,
-        page.id,
-        Some(key),
-        page_change::of(happening, page, meta),
-    );
+    fn recentchange(&mut self) {
+        let at_ns = self.schedule.moment(self.rng, 500, 800);
+        let meta = self.meta(&self.activity.page.title, Stream::Recentchange, at_ns);
+        let value = recentchange::of(self.activity, meta);
+        self.schedule
+            .add(Stream::Recentchange, at_ns, 0, None, value);
+    }
+
+    /// One recentchange event for each category that the page joined or left.
+    fn categorizations(&mut self) {
+        let mut at_ns = self.schedule.moment(self.rng, 800, 950);
+        for change in &self.activity.categorized {
+            // Jobs write them one after the other, some within the same millisecond.
+            at_ns += if self.rng.chance(300) {
+                0
+            } else {
+                self.schedule.moment(self.rng, 0, 10) - self.schedule.moment(self.rng, 0, 0)
+            };
+            let meta = self.meta(&change.category, Stream::Recentchange, at_ns);
+            let value = recentchange::categorize(self.activity, change, meta);
+            self.schedule
+                .add(Stream::Recentchange, at_ns, 0, None, value);
+        }
+    }
+
+    /// The `meta` of an event about a page with this title.
+    fn meta(&mut self, title: &str, stream: Stream, at_ns: u64) -> Meta<'a> {
+        let received_ms = self.schedule.ms(at_ns);
+        Meta::new(self.activity, title, stream, self.rng, received_ms)
+    }
 }

@@ -1,7 +1,7 @@
 //! Schema mediawiki/page/change: every change of a page's state, with the state before where it differs.
 
 use super::{Meta, bytes};
-use crate::happenings::{Deed, Happening};
+use crate::activity::{Action, Activity};
 use crate::pages::{Page, Revision, Slot, User};
 use crate::streams::Stream;
 use crate::time;
@@ -79,7 +79,7 @@ struct UserState<'a> {
 }
 
 #[derive(Debug, Serialize)]
-#[allow(clippy::struct_excessive_bools, reason = "the schema's fields")]
+#[expect(clippy::struct_excessive_bools, reason = "the schema's fields")]
 struct RevisionState<'a> {
     rev_id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,28 +118,28 @@ pub(super) fn key(database: &str, page_id: u64) -> Vec<u8> {
     format!("{{\"wiki_id\":\"{database}\",\"page_id\":{page_id}}}").into_bytes()
 }
 
-/// The event of the change of `page`: the happening's own, or the redirect that its move left behind.
-pub(super) fn of(happening: &Happening, page: &Page, meta: Meta<'_>) -> Vec<u8> {
-    let (changelog_kind, page_change_kind) = match &happening.deed {
-        Deed::Create { .. } => ("insert", "create"),
-        Deed::Move { .. } if page.head.parent == 0 => ("insert", "create"),
-        Deed::Move { .. } => ("update", "move"),
-        Deed::Delete { .. } => ("delete", "delete"),
-        Deed::Edit { .. } | Deed::Log { .. } => ("update", "edit"),
+/// The event of the change of `page`: the activity's own, or the redirect that its move left behind.
+pub(super) fn of(activity: &Activity, page: &Page, meta: Meta<'_>) -> Vec<u8> {
+    let (changelog_kind, page_change_kind) = match &activity.action {
+        Action::Create { .. } => ("insert", "create"),
+        Action::Move { .. } if page.head.parent == 0 => ("insert", "create"),
+        Action::Move { .. } => ("update", "move"),
+        Action::Delete { .. } => ("delete", "delete"),
+        Action::Edit { .. } | Action::Log { .. } => ("update", "edit"),
     };
     let mut state = PageState::from(page);
     if page_change_kind == "delete" {
         state.revision_count = Some(page.revisions);
     }
-    let (prior_state, created_redirect_page) = match &happening.deed {
-        Deed::Edit { prior, .. } => (
+    let (prior_state, created_redirect_page) = match &activity.action {
+        Action::Edit { prior, .. } => (
             Some(PriorState {
                 page: None,
                 revision: revision_state(prior),
             }),
             None,
         ),
-        Deed::Move {
+        Action::Move {
             prior,
             old_title,
             old_namespace,
@@ -166,11 +166,11 @@ pub(super) fn of(happening: &Happening, page: &Page, meta: Meta<'_>) -> Vec<u8> 
         meta,
         changelog_kind,
         page_change_kind,
-        dt: time::seconds(happening.at_ms),
-        wiki_id: happening.wiki.database,
+        dt: time::seconds(activity.at_ms),
+        wiki_id: activity.wiki.database,
         page: state,
-        performer: UserState::from(&*happening.user),
-        comment: &happening.comment.text,
+        performer: UserState::from(&*activity.user),
+        comment: &activity.comment.text,
         revision: revision_state(&page.head),
         prior_state,
         created_redirect_page,

@@ -1,7 +1,7 @@
 //! Schemas mediawiki/page/delete, mediawiki/page/move and mediawiki/page/properties-change.
 
 use super::{Meta, Performer, bytes};
-use crate::happenings::{Deed, Happening};
+use crate::activity::{Action, Activity};
 use crate::streams::Stream;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -71,19 +71,19 @@ struct Properties {
 }
 
 /// The event of a deletion.
-pub(super) fn delete(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
+pub(super) fn delete(activity: &Activity, meta: Meta<'_>) -> Vec<u8> {
     let own = Delete {
-        rev_count: happening.page.revisions,
-        comments: comments(happening),
+        rev_count: activity.page.revisions,
+        comments: comments(activity),
     };
-    bytes(&page_event(happening, Stream::PageDelete, meta, own))
+    bytes(&page_event(activity, Stream::PageDelete, meta, own))
 }
 
-/// The event of a move; of any other deed, one that says that the title stayed.
-pub(super) fn rename(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
-    let page = &happening.page;
-    let (prior_state, new_redirect_page) = match &happening.deed {
-        Deed::Move {
+/// The event of a move; of any other action, one that says that the title stayed.
+pub(super) fn rename(activity: &Activity, meta: Meta<'_>) -> Vec<u8> {
+    let page = &activity.page;
+    let (prior_state, new_redirect_page) = match &activity.action {
+        Action::Move {
             prior,
             old_title,
             old_namespace,
@@ -118,18 +118,18 @@ pub(super) fn rename(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
     let own = Move {
         prior_state,
         new_redirect_page,
-        comments: comments(happening),
+        comments: comments(activity),
     };
-    bytes(&page_event(happening, Stream::PageMove, meta, own))
+    bytes(&page_event(activity, Stream::PageMove, meta, own))
 }
 
 /// The event of changed page properties.
-pub(super) fn properties(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
+pub(super) fn properties(activity: &Activity, meta: Meta<'_>) -> Vec<u8> {
     let mut own = Properties {
         added_properties: Map::new(),
         removed_properties: Map::new(),
     };
-    for (name, before, after) in &happening.properties {
+    for (name, before, after) in &activity.properties {
         if let Some(before) = before {
             own.removed_properties
                 .insert((*name).to_owned(), before.clone().into());
@@ -140,32 +140,32 @@ pub(super) fn properties(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
         }
     }
     bytes(&page_event(
-        happening,
+        activity,
         Stream::PagePropertiesChange,
         meta,
         own,
     ))
 }
 
-fn comments(happening: &Happening) -> Comments<'_> {
+fn comments(activity: &Activity) -> Comments<'_> {
     Comments {
-        comment: &happening.comment.text,
-        parsedcomment: &happening.comment.parsed,
+        comment: &activity.comment.text,
+        parsedcomment: &activity.comment.parsed,
     }
 }
 
 fn page_event<'a, Own>(
-    happening: &'a Happening,
+    activity: &'a Activity,
     stream: Stream,
     meta: Meta<'a>,
     own: Own,
 ) -> PageEvent<'a, Own> {
-    let page = &happening.page;
+    let page = &activity.page;
     PageEvent {
         schema: stream.schema(),
         meta,
-        database: happening.wiki.database,
-        performer: Performer::from(&*happening.user),
+        database: activity.wiki.database,
+        performer: Performer::from(&*activity.user),
         page_id: page.id,
         page_title: page.key_title(),
         page_namespace: page.namespace,

@@ -1,8 +1,8 @@
 //! Schema mediawiki/recentchange.
 
 use super::{Meta, bytes};
+use crate::activity::{Action, Activity, Categorized, LogEntry};
 use crate::comments::Comment;
-use crate::happenings::{Categorized, Deed, Happening, LogEntry};
 use crate::streams::Stream;
 use crate::titles::{in_url, namespace};
 use serde::Serialize;
@@ -59,55 +59,49 @@ struct Log<'a> {
     log_action_comment: &'a str,
 }
 
-/// The event of what was done to the happening's page.
-pub(super) fn of(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
-    let (wiki, head) = (happening.wiki, &happening.page.head);
-    let entry = match &happening.deed {
-        Deed::Edit { .. } | Deed::Create { upload: None } => None,
-        Deed::Create {
+/// The event of what was done to the activity's page.
+pub(super) fn of(activity: &Activity, meta: Meta<'_>) -> Vec<u8> {
+    let (wiki, head) = (activity.wiki, &activity.page.head);
+    let entry = match &activity.action {
+        Action::Edit { .. } | Action::Create { upload: None } => None,
+        Action::Create {
             upload: Some(entry),
         }
-        | Deed::Move { entry, .. }
-        | Deed::Delete { entry }
-        | Deed::Log { entry } => Some(entry),
+        | Action::Move { entry, .. }
+        | Action::Delete { entry }
+        | Action::Log { entry } => Some(entry),
     };
     // The log speaks of a move under the title that the page had.
-    let (title, namespace) = match &happening.deed {
-        Deed::Move {
+    let (title, namespace) = match &activity.action {
+        Action::Move {
             old_title,
             old_namespace,
             ..
         } => (&**old_title, *old_namespace),
-        _ => (&*happening.page.title, happening.page.namespace),
+        _ => (&*activity.page.title, activity.page.namespace),
     };
-    let (kind, prior) = match &happening.deed {
-        Deed::Edit { prior, .. } => ("edit", Some(prior)),
-        Deed::Create { upload: None } => ("new", None),
+    let (kind, prior) = match &activity.action {
+        Action::Edit { prior, .. } => ("edit", Some(prior)),
+        Action::Create { upload: None } => ("new", None),
         _ => ("log", None),
     };
-    let mut event = base(
-        happening,
-        meta,
-        happening.change_id,
-        title,
-        &happening.comment,
-    );
+    let mut event = base(activity, meta, activity.change_id, title, &activity.comment);
     event.kind = kind;
     event.namespace = namespace;
     if let Some(entry) = entry {
         event.log = Some(Log::from(entry));
         return bytes(&event);
     }
-    let by_known = happening.user.bot
-        || happening.user.groups.contains(&"patroller")
-        || happening.user.groups.contains(&"sysop");
+    let by_known = activity.user.bot
+        || activity.user.groups.contains(&"patroller")
+        || activity.user.groups.contains(&"sysop");
     let change = match prior {
         Some(prior) => format!("diff={}&oldid={}", head.id, prior.id),
         None => format!("oldid={}", head.id),
     };
     event.notify_url = Some(format!(
         "https://{}/w/index.php?{change}&rcid={}",
-        wiki.domain, happening.change_id
+        wiki.domain, activity.change_id
     ));
     event.minor = Some(head.minor);
     event.patrolled = wiki.patrols().then_some(by_known);
@@ -122,21 +116,15 @@ pub(super) fn of(happening: &Happening, meta: Meta<'_>) -> Vec<u8> {
     bytes(&event)
 }
 
-/// The event of a category that the happening's page joined or left.
-pub(super) fn categorize(happening: &Happening, change: &Categorized, meta: Meta<'_>) -> Vec<u8> {
-    let (wiki, page) = (happening.wiki, &happening.page);
+/// The event of a category that the activity's page joined or left.
+pub(super) fn categorize(activity: &Activity, change: &Categorized, meta: Meta<'_>) -> Vec<u8> {
+    let (wiki, page) = (activity.wiki, &activity.page);
     let words = wiki.words().categorized(change.joins);
     let comment = Comment::default()
         .link(&format!(":{}", page.title), &page.title)
-        .say(" ")
-        .say(words);
-    let mut event = base(
-        happening,
-        meta,
-        change.change_id,
-        &change.category,
-        &comment,
-    );
+        .plain(" ")
+        .plain(words);
+    let mut event = base(activity, meta, change.change_id, &change.category, &comment);
     event.kind = "categorize";
     event.namespace = namespace::CATEGORY;
     event.notify_url = Some(format!(
@@ -148,25 +136,25 @@ pub(super) fn categorize(happening: &Happening, change: &Categorized, meta: Meta
 
 /// What all types have.
 fn base<'a>(
-    happening: &'a Happening,
+    activity: &'a Activity,
     meta: Meta<'a>,
     id: u64,
     title: &'a str,
     comment: &'a Comment,
 ) -> Recentchange<'a> {
-    let wiki = happening.wiki;
+    let wiki = activity.wiki;
     Recentchange {
         schema: Stream::Recentchange.schema(),
         meta,
         id,
         kind: "log",
-        namespace: happening.page.namespace,
+        namespace: activity.page.namespace,
         title,
         title_url: format!("https://{}/wiki/{}", wiki.domain, in_url(title)),
         comment: &comment.text,
-        timestamp: happening.at_ms.div_euclid(1000),
-        user: &happening.user.name,
-        bot: happening.user.bot,
+        timestamp: activity.at_ms.div_euclid(1000),
+        user: &activity.user.name,
+        bot: activity.user.bot,
         notify_url: None,
         minor: None,
         patrolled: None,

@@ -1,7 +1,7 @@
 //! Schema mediawiki/revision/create: the streams revision-create and page-create.
 
 use super::{Meta, Performer, bytes};
-use crate::happenings::{Deed, Happening, Restored};
+use crate::activity::{Action, Activity, Restored};
 use crate::pages::{Page, Revision, Slot};
 use crate::streams::Stream;
 use crate::time;
@@ -61,12 +61,12 @@ struct RevisionSlot<'a> {
     rev_slot_origin_rev_id: u64,
 }
 
-/// The event of the newest revision of `page`: the happening's own, or the redirect that its move left behind.
-pub(super) fn of(happening: &Happening, page: &Page, stream: Stream, meta: Meta<'_>) -> Vec<u8> {
+/// The event of the newest revision of `page`: the activity's own, or the redirect that its move left behind.
+pub(super) fn of(activity: &Activity, page: &Page, stream: Stream, meta: Meta<'_>) -> Vec<u8> {
     let head: &Revision = &page.head;
-    let (prior, restored) = match &happening.deed {
-        Deed::Edit { prior, restored } => (Some(prior), restored.as_ref()),
-        Deed::Move { prior, .. } if head.parent != 0 => (Some(prior), None),
+    let (prior, restored) = match &activity.action {
+        Action::Edit { prior, restored } => (Some(prior), restored.as_ref()),
+        Action::Move { prior, .. } if head.parent != 0 => (Some(prior), None),
         _ => (None, None),
     };
     let content_changed = prior.map(|prior| prior.sha1() != head.sha1());
@@ -74,7 +74,7 @@ pub(super) fn of(happening: &Happening, page: &Page, stream: Stream, meta: Meta<
     bytes(&RevisionCreate {
         schema: stream.schema(),
         meta,
-        database: happening.wiki.database,
+        database: activity.wiki.database,
         page_id: page.id,
         page_title: page.key_title(),
         page_namespace: page.namespace,
@@ -85,7 +85,7 @@ pub(super) fn of(happening: &Happening, page: &Page, stream: Stream, meta: Meta<
         rev_len: head.size(),
         rev_content_model: head.main.model,
         rev_content_format: head.main.format,
-        performer: Performer::from(&*happening.user),
+        performer: Performer::from(&*activity.user),
         page_is_redirect: page.redirect.is_some(),
         comment: &head.comment.text,
         parsedcomment: &head.comment.parsed,

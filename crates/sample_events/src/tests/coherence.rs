@@ -1,4 +1,4 @@
-//! The events of one happening agree with each other, and with what happened before.
+//! The events of one activity agree with each other, and with what happened before.
 
 use super::{EVENTS, is_canary, of_stream};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What the samples promise: the run as a whole here, one happening's events in `coherence`, an event's fields in `fields`.
+//! What the samples promise: the run as a whole here, one activity's events in `coherence`, an event's fields in `fields`.
 
 mod coherence;
 mod fields;
@@ -91,7 +91,7 @@ fn the_rate_is_kept_on_average() {
             .take(6_000)
             .last()
             .expect("samples do not end");
-        #[allow(clippy::cast_precision_loss, reason = "below 2^53")]
+        #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
         let took = last.timestamp_ms as f64 / 1000.0;
         assert!(
             (took / seconds - 1.0).abs() < 0.07,

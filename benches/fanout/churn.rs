@@ -39,7 +39,7 @@ struct Minute {
 }
 
 /// Rounds of clients, and the resident memory between them.
-pub fn joins(options: &Options) -> anyhow::Result<Vec<Row>> {
+pub fn churn(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut broker = options.broker(4, 64 << 20, EVENT_BYTES)?;
     let server = options.server(
         &broker,
@@ -76,9 +76,9 @@ pub fn joins(options: &Options) -> anyhow::Result<Vec<Row>> {
     let details =
         serde_json::json!({"minutes": minutes, "staying": STAYING, "events_per_s": EVENTS_PER_S});
     Ok(vec![
-        Row::new("joins", "clients that came and went", "", joined as f64),
+        Row::new("churn", "clients that came and went", "", joined as f64),
         Row::new(
-            "joins",
+            "churn",
             "RSS in the last minute, beside that in the middle",
             "MiB",
             last / f64::from(1 << 20),

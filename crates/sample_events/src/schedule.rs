@@ -1,8 +1,8 @@
 //! Events that are made but not due yet, in the order in which Kafka gets them.
 
-use super::SampleEvent;
-use super::dice::Dice;
-use super::streams::{PREFIXES, Stream};
+use crate::SampleEvent;
+use crate::rng::Rng;
+use crate::streams::{PREFIXES, Stream};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -14,7 +14,7 @@ const SPREAD_EVENTS_MAX: u64 = 20;
 /// The events to come. All times are nanoseconds since the samples' start: whole milliseconds are too coarse to keep
 /// the pace of a hundred thousand events a second.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(crate) struct Schedule {
     start_ms: i64,
     spread_ns: u64,
     now_ns: u64,
@@ -52,9 +52,9 @@ impl PartialEq for Due {
 
 impl Eq for Due {}
 
-impl Outbox {
+impl Schedule {
     /// An empty one, for events that come every `ns_per_event` nanoseconds on average.
-    pub(super) fn new(start_ms: i64, ns_per_event: u64) -> Self {
+    pub(crate) fn new(start_ms: i64, ns_per_event: u64) -> Self {
         let spread_ns = SPREAD_NS_MAX.min(ns_per_event.saturating_mul(SPREAD_EVENTS_MAX));
         Self {
             start_ms,
@@ -67,24 +67,24 @@ impl Outbox {
     }
 
     /// What is put in from here on happens at that time, in the datacenter of that prefix.
-    pub(super) fn at(&mut self, now_ns: u64, prefix: &'static str) {
+    pub(crate) fn at(&mut self, now_ns: u64, prefix: &'static str) {
         self.now_ns = now_ns;
         self.prefix = prefix;
     }
 
     /// A moment after now, between two thousandths of the spread.
-    pub(super) fn moment(&self, dice: &mut Dice, low: u64, high: u64) -> u64 {
-        self.now_ns + self.spread_ns * dice.between(low, high) / 1000
+    pub(crate) fn moment(&self, rng: &mut Rng, low: u64, high: u64) -> u64 {
+        self.now_ns + self.spread_ns * rng.between(low, high) / 1000
     }
 
     /// A moment as milliseconds since 1970.
-    pub(super) fn ms(&self, at_ns: u64) -> i64 {
+    pub(crate) fn ms(&self, at_ns: u64) -> i64 {
         self.start_ms
             .saturating_add(i64::try_from(at_ns / 1_000_000).unwrap_or(i64::MAX))
     }
 
     /// Adds an event that is due at that moment. Its partition is what `place` leaves when divided by their number.
-    pub(super) fn put(
+    pub(crate) fn add(
         &mut self,
         stream: Stream,
         at_ns: u64,
@@ -109,12 +109,12 @@ impl Outbox {
     }
 
     /// How many events were put in so far.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The next event, if it is due by then.
-    pub(super) fn take_until(&mut self, at_ns: u64) -> Option<SampleEvent> {
+    pub(crate) fn pop_due(&mut self, at_ns: u64) -> Option<SampleEvent> {
         let first = self
             .due
             .peek()

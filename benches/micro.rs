@@ -1,4 +1,4 @@
-//! What the parts of the walk of an event and of a request cost, each alone: `cargo bench --bench parts [-- NAME]`.
+//! What the parts of the walk of an event and of a request cost, each alone: `cargo bench --bench micro [-- NAME]`.
 //!
 //! Events are samples of recentchange, 1.3 kB in the mean. Ids have two partitions (one stream) or 42 (all streams of a wiki farm).
 
@@ -208,5 +208,5 @@ fn gate(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(parts, augment_and_redact, ids_and_frames, gate);
-criterion_main!(parts);
+criterion_group!(micro, augment_and_redact, ids_and_frames, gate);
+criterion_main!(micro);

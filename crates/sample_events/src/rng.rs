@@ -3,18 +3,18 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A seeded generator with the few throws that the samples need. `ChaCha8` and not the standard generator of `rand`, whose
+/// A seeded generator with the few draws that the samples need. `ChaCha8` and not the standard generator of `rand`, whose
 /// algorithm may change between versions. Integers only: floating point logarithms differ between platforms.
 #[derive(Debug)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(crate) struct Rng(ChaCha8Rng);
 
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// A number from 0 up to and without `end`; 0 when `end` is 0.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         if end == 0 {
             0
         } else {
@@ -23,53 +23,53 @@ impl Dice {
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    /// A number from 0 below `end` that is small most of the time: a third of all throws fall in the first 1/27.
-    pub(super) fn low(&mut self, end: u64) -> u64 {
-        let throw = self.below(1 << 10);
-        (end * throw * throw * throw) >> 30
+    /// A number from 0 below `end` that is small most of the time: a third of all draws fall in the first 1/27.
+    pub(crate) fn low(&mut self, end: u64) -> u64 {
+        let draw = self.below(1 << 10);
+        (end * draw * draw * draw) >> 30
     }
 
     /// A size from `least` on with a long tail: each doubling half as likely as the one before, up to `doublings` of them.
-    pub(super) fn long_tail(&mut self, least: u64, doublings: u32) -> u64 {
+    pub(crate) fn long_tail(&mut self, least: u64, doublings: u32) -> u64 {
         let tail = u64::from(self.0.random::<u32>().leading_zeros().min(doublings));
         let base = least << tail;
         base + self.below(base)
     }
 
-    /// True in `per_mille` of 1000 throws.
-    pub(super) fn chance(&mut self, per_mille: u32) -> bool {
+    /// True in `per_mille` of 1000 draws.
+    pub(crate) fn chance(&mut self, per_mille: u32) -> bool {
         self.0.random_range(0..1000) < per_mille
     }
 
     /// One of the choices, each as likely. There must be one.
-    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.index(choices.len())]
     }
 
     /// An index into something of that length (0 when it is empty).
-    pub(super) fn index(&mut self, length: usize) -> usize {
+    pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap_or(0)
     }
 
     /// One of the choices by the weights beside them, which must not all be 0.
-    pub(super) fn pick_weighted<T: Copy>(&mut self, choices: &[(u32, T)]) -> T {
+    pub(crate) fn pick_weighted<T: Copy>(&mut self, choices: &[(u32, T)]) -> T {
         let total: u32 = choices.iter().map(|(weight, _)| weight).sum();
-        let mut throw = self.0.random_range(0..total.max(1));
+        let mut draw = self.0.random_range(0..total.max(1));
         for (weight, choice) in choices {
-            if throw < *weight {
+            if draw < *weight {
                 return *choice;
             }
-            throw -= weight;
+            draw -= weight;
         }
         choices[0].1
     }
 
     /// A random (version 4) UUID in its usual form, RFC 9562 section 5.4.
-    pub(super) fn uuid(&mut self) -> String {
+    pub(crate) fn uuid(&mut self) -> String {
         uuid::Builder::from_random_bytes(self.0.random())
             .into_uuid()
             .hyphenated()
@@ -77,7 +77,7 @@ impl Dice {
     }
 
     /// Something that looks like a SHA-1 in base 36, 31 characters long, as MediaWiki keeps it.
-    pub(super) fn sha1_base36(&mut self) -> String {
+    pub(crate) fn sha1_base36(&mut self) -> String {
         const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
         let mut number: u128 = self.0.random();
         let mut text = String::with_capacity(31);
