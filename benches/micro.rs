@@ -1,6 +1,8 @@
-//! What the parts of the walk of an event and of a request cost, each alone: `cargo bench --bench micro [-- NAME]`.
+//! What the parts of the walk of an event and of a request cost, each alone: `cargo bench --bench
+//! micro [-- NAME]`.
 //!
-//! Events are samples of recentchange, 1.3 kB in the mean. Ids have two partitions (one stream) or 42 (all streams of a wiki farm).
+//! Events are samples of recentchange, 1.3 kB in the mean. Ids have two partitions (one stream) or
+//! 42 (all streams of a wiki farm).
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

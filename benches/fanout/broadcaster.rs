@@ -1,7 +1,7 @@
 //! What the server is measured against: the least that can be done for every client.
 //!
-//! One thread and one epoll; a canned response head; frames prebuilt, but for the time in them; all that is due in one write for
-//! each client. A client is a socket and how many bytes it was sent.
+//! One thread and one epoll; a canned response head; frames prebuilt, but for the time in them; all
+//! that is due in one write for each client. A client is a socket and how many bytes it was sent.
 
 use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -55,7 +55,7 @@ struct Broadcaster {
     /// By token; `None` has gone.
     clients: Vec<Option<Client>>,
     due: Option<(Instant, Duration)>,
-    /// Bytes of frames that a newcomer gets at once.
+    /// Bytes of frames that a new client gets at once.
     past: usize,
 }
 

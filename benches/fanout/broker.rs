@@ -11,7 +11,8 @@ use sample_events::Samples;
 use crate::commands::{Answer, BrokerCommand, answer, commands};
 use crate::server::topics;
 
-/// What stands in a sample before the creation time in microseconds, which the load generator looks for.
+/// What stands in a sample before the creation time in microseconds, which the load generator looks
+/// for.
 pub const SENT: &[u8] = b"\"sent_us\":";
 
 /// Events that are appended at once when the broker is filled.
@@ -155,7 +156,8 @@ impl Feed {
     }
 }
 
-/// What is appended: one event filled up to `event_bytes`; or, for 0, many different ones as they are.
+/// What is appended: one event filled up to `event_bytes`; or, for 0, many different ones as they
+/// are.
 fn samples(event_bytes: usize) -> anyhow::Result<Vec<Sample>> {
     if event_bytes > 0 {
         return Ok(vec![Sample::new(event_bytes)?]);

@@ -1,4 +1,5 @@
-//! Memory while clients come and go, of all kinds, for ten minutes: what is kept of somebody who has left would add up.
+//! Memory while clients come and go, of all kinds, for ten minutes: what is kept of somebody who
+//! has left would add up.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
-//! The lines that the processes of the benchmark exchange: JSON, commands on standard input, answers on standard output.
+//! The lines that the processes of the benchmark exchange: JSON, commands on standard input,
+//! answers on standard output.
 //!
-//! A process whose standard input closes ends: none outlives the one that started it, however that ends.
+//! A process whose standard input closes ends: none outlives the one that started it, however that
+//! ends.
 
 use std::io::{BufRead as _, Write as _, stdin, stdout};
 use std::net::SocketAddr;
@@ -16,20 +18,22 @@ use serde::{Deserialize, Serialize};
 /// For the broker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum BrokerCommand {
-    /// The first: start with so many topics (see [`crate::server::topics`]), each bounded to so many bytes; events are so
-    /// large, or, for 0, as different as they are.
+    /// The first: start with so many topics (see [`crate::server::topics`]), each bounded to so
+    /// many bytes; events are so large, or, for 0, as different as they are.
     Start {
         topics: usize,
         retention_bytes: u64,
         event_bytes: usize,
     },
-    /// Append so many events a second from now on, in turn to `topics` topics from `first` on; 0 pauses.
+    /// Append so many events a second from now on, in turn to `topics` topics from `first` on; 0
+    /// pauses.
     Rate {
         events_per_s: f64,
         first: usize,
         topics: usize,
     },
-    /// Append so many events to the first topic at once, with timestamps spread evenly over the past that long.
+    /// Append so many events to the first topic at once, with timestamps spread evenly over the
+    /// past that long.
     Fill { events: u64, past_ms: i64 },
 }
 
@@ -62,7 +66,8 @@ pub enum ConsumerCommand {
 pub enum LoadCommand {
     /// The first: rest so many microseconds between two looks for what has come; 0: be woken by it.
     Start { rest_us: u64 },
-    /// Open more connections, request `paths` in turn with `headers` (whole lines), and answer when each got its response.
+    /// Open more connections, request `paths` in turn with `headers` (whole lines), and answer when
+    /// each got its response.
     Connect {
         target: SocketAddr,
         count: usize,
@@ -88,7 +93,8 @@ pub enum Answer {
 pub struct LoadReport {
     /// Connections open.
     pub open: usize,
-    /// Connections refused, answered with another status than 200, or closed by the other side, since the start.
+    /// Connections refused, answered with another status than 200, or closed by the other side,
+    /// since the start.
     pub lost: usize,
     /// Frames since the last report.
     pub events: u64,
@@ -98,7 +104,8 @@ pub struct LoadReport {
     pub reads: u64,
     /// The fewest frames that any open connection got since it was opened.
     pub events_min: u64,
-    /// Microseconds from an event's creation to its arrival: the median of the samples since the last report.
+    /// Microseconds from an event's creation to its arrival: the median of the samples since the
+    /// last report.
     pub p50_us: u64,
     /// And the 99th percentile.
     pub p99_us: u64,

@@ -112,7 +112,8 @@ pub fn take_turns<const N: usize>(
     Ok(windows)
 }
 
-/// Lets events of one side come for a while. The server says how many it has delivered: the clients do not decode them.
+/// Lets events of one side come for a while. The server says how many it has delivered: the clients
+/// do not decode them.
 fn window(
     broker: &mut Broker,
     server: &Server,

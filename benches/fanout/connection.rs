@@ -11,7 +11,7 @@ use crate::commands::LoadReport;
 
 /// A response is asked for, or comes.
 #[derive(Debug)]
-#[allow(
+#[expect(
     clippy::struct_excessive_bools,
     reason = "each says a thing of its own; no two of them make a state"
 )]

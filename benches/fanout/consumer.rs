@@ -1,5 +1,5 @@
-//! What the server's latency and its replays are seen beside: a plain Kafka consumer, librdkafka as it comes, that does nothing with what
-//! it reads.
+//! What the server's latency and its replays are seen beside: a plain Kafka consumer, librdkafka as
+//! it comes, that does nothing with what it reads.
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;

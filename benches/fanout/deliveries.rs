@@ -15,7 +15,8 @@ use crate::usage::{cpu_since, cpu_time, resident_bytes, threads};
 /// Bytes of an event as its producer wrote it: the mean of recentchange.
 pub const EVENT_BYTES: usize = 1300;
 
-/// Before subscribers are counted the memory log and the feed are full, so that what grows is theirs.
+/// Before subscribers are counted the memory log and the feed are full, so that what grows is
+/// theirs.
 const MEMORY_LOG_BYTES: u64 = 16 << 20;
 const FILL_EVENTS_PER_S: f64 = 6000.0;
 const FILL: Duration = Duration::from_secs(3);
@@ -185,7 +186,8 @@ impl Deliveries {
         }
     }
 
-    /// A load generator that is woken by every event changes what a write costs, and one that is not, latencies.
+    /// A load generator that is woken by every event changes what a write costs, and one that is
+    /// not, latencies.
     fn rest(&self) -> Duration {
         if self.latency_ms_max.is_some() {
             Duration::ZERO
@@ -198,7 +200,8 @@ impl Deliveries {
         match self.sets {
             Sets::First => vec![path([0])],
             Sets::All => vec![path(0..self.streams)],
-            // The bits of a number say which quiet streams it holds; the last stream is that of the other side.
+            // The bits of a number say which quiet streams it holds; the last stream is that of the
+            // other side.
             Sets::Different(count) => {
                 let quiet = |number: usize| {
                     (1..self.streams - 1).filter(move |bit| number >> (bit - 1) & 1 == 1)

@@ -1,4 +1,5 @@
-//! What a delivery over HTTP/2 costs, plain and coded, beside one over HTTP/1.1 of the same server; and the clients of that.
+//! What a delivery over HTTP/2 costs, plain and coded, beside one over HTTP/1.1 of the same server;
+//! and the clients of that.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,7 +107,8 @@ struct Counts {
     bytes: AtomicU64,
 }
 
-/// Reads until there are no more commands: the load generator of HTTP/2. Frames are not counted, only bytes.
+/// Reads until there are no more commands: the load generator of HTTP/2. Frames are not counted,
+/// only bytes.
 pub fn play() -> anyhow::Result<()> {
     let commands = commands::<LoadCommand>(None);
     let Ok(LoadCommand::Start { .. }) = commands.recv() else {

@@ -1,8 +1,8 @@
 //! The load generator's process: many clients on one thread.
 //!
-//! It rests between two looks for what has come. Were it woken by each event instead, every `write` of a sender that is slower
-//! than it would pay for a wake-up across cores, and those of a faster one would not: clients elsewhere cost neither. Where
-//! latency is the question it is woken.
+//! It rests between two looks for what has come. Were it woken by each event instead, every `write`
+//! of a sender that is slower than it would pay for a wake-up across cores, and those of a faster
+//! one would not: clients elsewhere cost neither. Where latency is the question it is woken.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -196,7 +196,8 @@ impl Request {
             .context("so many connections are not for one machine")?;
         socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, address), 0)).into())?;
         socket.set_nonblocking(true)?;
-        // Ends with a reset: thousands of ports that wait for their time make the next case look for free ones.
+        // Ends with a reset: thousands of ports that wait for their time make the next case look
+        // for free ones.
         socket.set_linger(Some(Duration::ZERO))?;
         match socket.connect(&self.target.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {

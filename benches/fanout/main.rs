@@ -1,24 +1,32 @@
-//! What the fan-out costs, beside a raw broadcaster in the same run: `cargo bench --bench fanout [-- CASE... --plot FILE]`.
+//! What the fan-out costs, beside a raw broadcaster in the same run: `cargo bench --bench fanout
+//! [-- CASE... --plot FILE]`.
 //!
-//! Every part is a process of its own, so that the kernel says what each costs (`/proc/PID/stat`, `/proc/PID/status`):
+//! Every part is a process of its own, so that the kernel says what each costs (`/proc/PID/stat`,
+//! `/proc/PID/status`):
 //!
 //! * the server: the `eventstreams` binary, `serve -c` a generated file;
-//! * `broker`: the embedded broker, which appends sample events in its own process at the rate that is asked for;
-//! * `broadcaster`: what the server is measured against: one thread, one epoll, a canned response head, prebuilt frames of the
-//!   same size, all that is due in one write for each client;
+//! * `broker`: the embedded broker, which appends sample events in its own process at the rate that
+//!   is asked for;
+//! * `broadcaster`: what the server is measured against: one thread, one epoll, a canned response
+//!   head, prebuilt frames of the same size, all that is due in one write for each client;
 //! * `consumer`: a plain Kafka consumer, beside latencies and replays out of Kafka;
-//! * `load`: the clients of one of them: one thread, one epoll, counts frames and samples latencies.
+//! * `load`: the clients of one of them: one thread, one epoll, counts frames and samples
+//!   latencies.
 //!
-//! Server and broadcaster take turns in windows of a few seconds (A B A B), and medians are told. On loopback the kernel
-//! delivers a segment to its receiver within the sender's `write`: that work is the sender's, for both alike; what the receiver's
-//! `read` copies is the load generator's, and not counted.
+//! Server and broadcaster take turns in windows of a few seconds (A B A B), and medians are told.
+//! On loopback the kernel delivers a segment to its receiver within the sender's `write`: that work
+//! is the sender's, for both alike; what the receiver's `read` copies is the load generator's, and
+//! not counted.
 //!
 //! * `cases`: every case with its parameters and goals. `run`: what they have in common.
-//! * `deliveries`, `history`, `startup`, `compression`, `http2`, `churn`, `neighbours`: the kinds of cases.
-//! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange. `usage`: what they cost.
-//! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.md and docs/performance.md.
+//! * `deliveries`, `history`, `startup`, `compression`, `http2`, `churn`, `neighbours`: the kinds
+//!   of cases.
+//! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange.
+//!   `usage`: what they cost.
+//! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.md and
+//!   docs/performance.md.
 
-#![allow(
+#![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -62,7 +70,8 @@ struct Arguments {
     /// Seconds of a window
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Let the server and the broadcaster run on every core; else they have the first, and all else has the others
+    /// Let the server and the broadcaster run on every core; else they have the first, and all else
+    /// has the others
     #[arg(long)]
     no_pin: bool,
     /// Measure over numbers of subscribers too, and write the plot there (SVG)

@@ -1,4 +1,5 @@
-//! What one crowd of clients costs everybody else: health and the first byte of a new stream under two loads.
+//! What one crowd of clients costs everybody else: health and the first byte of a new stream under
+//! two loads.
 //!
 //! * `sets`: 2,000 clients, each with a set of streams of its own, at 400 events a second.
 //! * `comebacks`: 2,000 clients that all leave and come back every five seconds.

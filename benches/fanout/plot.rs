@@ -1,4 +1,5 @@
-//! The plot of README.md and docs/performance.md: deliveries per CPU second, and memory, against the number of subscribers.
+//! The plot of README.md and docs/performance.md: deliveries per CPU second, and memory, against
+//! the number of subscribers.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +11,8 @@ use crate::deliveries::Deliveries;
 use crate::run::Options;
 use crate::table::{Row, print};
 
-/// Numbers of subscribers, and how many events a second each of them gets: about 50,000 deliveries a second in all cases.
+/// Numbers of subscribers, and how many events a second each of them gets: about 50,000 deliveries
+/// a second in all cases.
 const POINTS: [(usize, f64); 5] = [
     (250, 200.0),
     (500, 100.0),

@@ -137,7 +137,8 @@ impl Part {
     }
 }
 
-/// Lets this process and those it starts open as many files as the system allows. Gives that number.
+/// Lets this process and those it starts open as many files as the system allows. Gives that
+/// number.
 pub fn raise_open_files(wanted: u64) -> u64 {
     let now = getrlimit(Resource::Nofile);
     let maximum = now.maximum.unwrap_or(u64::MAX);

@@ -152,8 +152,8 @@ pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     Ok(answer)
 }
 
-/// A port that is free. It is not one that the system gives to clients: one that asks for a server that does not listen yet could
-/// be given the server's own port.
+/// A port that is free. It is not one that the system gives to clients: one that asks for a server
+/// that does not listen yet could be given the server's own port.
 pub fn free_port() -> anyhow::Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() % 10_000;

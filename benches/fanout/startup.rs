@@ -18,8 +18,8 @@ use crate::table::Row;
 const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// `eventstreams dev`: the embedded broker, ten minutes of past, about 30 events a second. With `--brokers` the same on Kafka,
-/// whose topics must be there and filled already.
+/// `eventstreams dev`: the embedded broker, ten minutes of past, about 30 events a second. With
+/// `--brokers` the same on Kafka, whose topics must be there and filled already.
 pub fn start(options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut rows = rows("start", &[], options)?;
     if let Some(brokers) = &options.brokers {

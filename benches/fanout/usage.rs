@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// CPU time of all threads of a process, ended ones too, in user and system mode. The kernel counts the sum exactly and rounds it
-/// to ticks (10 ms).
+/// CPU time of all threads of a process, ended ones too, in user and system mode. The kernel counts
+/// the sum exactly and rounds it to ticks (10 ms).
 pub fn cpu_time(id: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("the process has ended")?;
     // The second field is the name, in parentheses, and may hold anything.

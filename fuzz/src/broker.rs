@@ -1,4 +1,5 @@
-//! Requests to the embedded broker, answered without a socket. Time is paused: what waits is answered at once.
+//! Requests to the embedded broker, answered without a socket. Time is paused: what waits is
+//! answered at once.
 
 use std::cell::RefCell;
 

@@ -1,4 +1,5 @@
-//! JSON as text: an object's members with all that stands between them, and JSON texts out of any bytes.
+//! JSON as text: an object's members with all that stands between them, and JSON texts out of any
+//! bytes.
 
 use serde_json::value::RawValue;
 
@@ -105,7 +106,8 @@ fn value_end(text: &str) -> usize {
     at
 }
 
-/// The text without the runs of white space between tokens that hold a line break, and without any around it.
+/// The text without the runs of white space between tokens that hold a line break, and without any
+/// around it.
 pub fn on_one_line(json: &str) -> String {
     let mut line = String::new();
     let mut rest = json.trim_matches([' ', '\t', '\r', '\n']);

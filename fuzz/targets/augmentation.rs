@@ -1,5 +1,6 @@
-//! Any value of a record: an event of it is its text on one line plus Kafka's fields, byte for byte the same elsewhere; what is no event
-//! is skipped for the right reason; redaction leaves valid JSON, takes out what it should, and finds nothing the second time.
+//! Any value of a record: an event of it is its text on one line plus Kafka's fields, byte for byte
+//! the same elsewhere; what is no event is skipped for the right reason; redaction leaves valid
+//! JSON, takes out what it should, and finds nothing the second time.
 
 #![no_main]
 
@@ -28,7 +29,8 @@ static RULES: LazyLock<RedactionRules> = LazyLock::new(|| {
     )]))
 });
 
-// The first byte: whether the rest is the value or what a value is made of, whether the record has a key, which streams it is of.
+// The first byte: whether the rest is the value or what a value is made of, whether the record has
+// a key, which streams it is of.
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, rest)) = bytes.split_first() else {
         return;
@@ -151,7 +153,8 @@ fn expected(value: &[u8], has_key: bool) -> Result<String, SkipReason> {
     Ok(rewritten(&parts, |_| false, ""))
 }
 
-/// An object of members of which some are cut and something is added: what stays has the white space that its neighbours leave it.
+/// An object of members of which some are cut and something is added: what stays has the white
+/// space that its neighbours leave it.
 fn rewritten(members: &[Parts<'_>], is_cut: impl Fn(&Parts<'_>) -> bool, added: &str) -> String {
     let mut out = "{".to_owned() + members.first().map_or("", |first| first.before);
     let mut any_kept = false;
@@ -172,7 +175,8 @@ fn rewritten(members: &[Parts<'_>], is_cut: impl Fn(&Parts<'_>) -> bool, added: 
     out + added + members.last().map_or("", |last| last.after) + "}"
 }
 
-/// Through a tree, which knows nothing of texts: an event of the page is redacted, and then has nothing left of what is taken.
+/// Through a tree, which knows nothing of texts: an event of the page is redacted, and then has
+/// nothing left of what is taken.
 fn check_redaction(plain: &[u8], redacted: Option<&str>, stream: &str) {
     let Ok(tree) = serde_json::from_slice::<Value>(plain) else {
         return;

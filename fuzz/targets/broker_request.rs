@@ -1,5 +1,6 @@
-//! Any requests to the embedded broker, one after the other on one connection: each is answered with a whole frame, or ends the
-//! connection. A request is three bytes (API, version, length of its body) and its body; API 255 is for a frame without any header.
+//! Any requests to the embedded broker, one after the other on one connection: each is answered
+//! with a whole frame, or ends the connection. A request is three bytes (API, version, length of
+//! its body) and its body; API 255 is for a frame without any header.
 
 #![no_main]
 

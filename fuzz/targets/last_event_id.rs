@@ -1,5 +1,6 @@
-//! Any text as Last-Event-ID: it is refused with a sentence, or understood within bounds; what is understood of an id of ours is what
-//! was rendered, also after its slots have moved and some have gone.
+//! Any text as Last-Event-ID: it is refused with a sentence, or understood within bounds; what is
+//! understood of an id of ours is what was rendered, also after its slots have moved and some have
+//! gone.
 
 #![no_main]
 
@@ -82,7 +83,8 @@ fn check(rendered: &EventId, positions: &[Entry]) {
     }
     let again = match LastEventId::parse(text) {
         Ok(again) => again,
-        // Names that JSON escapes and positions that were not given make it longer than what was sent.
+        // Names that JSON escapes and positions that were not given make it longer than what was
+        // sent.
         Err(_) if text.len() > ID_BYTES_MAX => return,
         Err(error) => panic!("{error}: {text}"),
     };

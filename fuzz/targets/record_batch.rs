@@ -1,5 +1,6 @@
-//! Any bytes as a batch of records from a producer, with the length and checksum that they should have (or, if the first byte is odd, not):
-//! it is refused, or comes back as it was sent and is found at its times.
+//! Any bytes as a batch of records from a producer, with the length and checksum that they should
+//! have (or, if the first byte is odd, not): it is refused, or comes back as it was sent and is
+//! found at its times.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Any text as `since`: it is refused with a sentence, or is a time that is the same again in digits.
+//! Any text as `since`: it is refused with a sentence, or is a time that is the same again in
+//! digits.
 
 #![no_main]
 
@@ -17,7 +18,8 @@ fuzz_target!(|text: &str| {
                     (SinceError::Seconds(digits.clone()), 10)
                 ),
             }
-            // White space around it means nothing, and a plus that was not escaped is one all the same where it stands behind a time.
+            // White space around it means nothing, and a plus that was not escaped is one all the
+            // same where it stands behind a time.
             assert_eq!(since::parse(&format!(" {text}\t")), Ok(time));
             if let Some(at) = text.find(['T', 't']).filter(|_| !text.contains(' ')) {
                 let decoded = format!("{}{}", &text[..at], text[at..].replace('+', " "));

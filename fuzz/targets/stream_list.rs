@@ -1,5 +1,5 @@
-//! Any path as a list of streams: what it names is public, each once, or all that is wrong is told. What is configured but not allowed is
-//! never found.
+//! Any path as a list of streams: what it names is public, each once, or all that is wrong is findings.
+//! What is configured but not allowed is never found.
 
 #![no_main]
 
@@ -50,10 +50,10 @@ fuzz_target!(|path: &str| {
         Err(Problem::StreamNotFound { names, hints }) => {
             assert!(!names.is_empty() && !hints.is_empty() && hints.len() < 10);
             // What is said of names speaks of nothing that is not public, unless it was asked for.
-            let told = hints.join(" ");
+            let findings = hints.join(" ");
             assert!(
-                path.contains("secret") || !told.contains("secret"),
-                "{path}: {told}"
+                path.contains("secret") || !findings.contains("secret"),
+                "{path}: {findings}"
             );
             assert!(
                 names

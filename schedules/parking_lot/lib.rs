@@ -1,6 +1,8 @@
-//! The locks of the model checker under the names of parking_lot's, with one more place where it decides who goes on: behind each unlocking of
-//! a mutex. (Its own place is before that, where nothing can happen that could not happen a step earlier.) What a thread does after it has
-//! unlocked, without a lock, is then no part of the step any more: waiting on a `watch`, for example.
+//! The locks of the model checker under the names of parking_lot's, with one more place where it
+//! decides who goes on: behind each unlocking of a mutex. (Its own place is before that, where
+//! nothing can happen that could not happen a step earlier.) What a thread does after it has
+//! unlocked, without a lock, is then no part of the step any more: waiting on a `watch`, for
+//! example.
 
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 pub use shuttle_parking_lot_impl::{
@@ -13,7 +15,7 @@ pub struct RawMutex(shuttle_parking_lot_impl::RawMutex);
 
 // SAFETY: exclusive because the inner one is.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[allow(clippy::declare_interior_mutable_const, reason = "lock_api's way to an initial value")]
+    #[expect(clippy::declare_interior_mutable_const, reason = "lock_api's way to an initial value")]
     const INIT: Self = Self(<shuttle_parking_lot_impl::RawMutex as lock_api::RawMutex>::INIT);
 
     type GuardMarker = <shuttle_parking_lot_impl::RawMutex as lock_api::RawMutex>::GuardMarker;

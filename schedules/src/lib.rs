@@ -1,8 +1,10 @@
-//! A scheduler that tries every order in which threads can run that has at most so many preemptions.
+//! A scheduler that tries every order in which threads can run that has at most so many
+//! preemptions.
 //!
-//! A preemption is a switch away from a thread that could have gone on. Switches where a thread waits or ends are free and all tried.
-//! Bugs of concurrency need few preemptions (Musuvathi and Qadeer, "Iterative context bounding", 2007); with a bound the number of
-//! orders grows with a power of the length of a run, not exponentially.
+//! A preemption is a switch away from a thread that could have gone on. Switches where a thread
+//! waits or ends are free and all tried. Bugs of concurrency need few preemptions (Musuvathi and
+//! Qadeer, "Iterative context bounding", 2007); with a bound the number of orders grows with a
+//! power of the length of a run, not exponentially.
 
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 

@@ -1,7 +1,8 @@
 //! The ring and its wake-ups under every schedule: one publisher and two subscribers, three events.
 //!
-//! The fan-out is the program's own, with other locks: at each of them the model checker decides who goes on. A wake-up that is lost leaves
-//! everybody waiting, which the checker tells as a deadlock.
+//! The fan-out is the program's own, with other locks: at each of them the model checker decides
+//! who goes on. A wake-up that is lost leaves everybody waiting, which the checker tells as a
+//! deadlock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! What the documents mention is there: links, files, names of the code, commands with their options.
+//! What the documents mention exists: links, files, names in the code, commands with their
+//! options.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -59,7 +60,8 @@ impl Project {
         }
     }
 
-    /// Whether a code span that looks like a path is one: from the project's folder or from src, with or without `.rs`.
+    /// Whether a code span that looks like a path is one: from the project's folder or from src,
+    /// with or without `.rs`.
     fn has_module(&self, path: &str) -> bool {
         self.has(path) || self.has(&format!("src/{path}")) || self.has(&format!("src/{path}.rs"))
     }
@@ -79,7 +81,7 @@ pub fn is_document(file: &str) -> bool {
         .is_some_and(|extension| extension == "md")
 }
 
-/// Says what the document mentions that is not there. History (`CHANGELOG.md`) may name what is gone.
+/// What the document mentions and does not exist. History (`CHANGELOG.md`) may name what is gone.
 pub fn check(file: &str, text: &str, project: &Project) -> Vec<String> {
     let mut found = Vec::new();
     // A document may explain what its own blocks of code show.
@@ -198,7 +200,8 @@ fn code(span: &str, project: &Project, shown: &BTreeSet<&str>) -> Option<String>
     Some(format!("names {unknown}, which no file of the code holds"))
 }
 
-/// `heartbeat_ms` and `EventSource` are names, `topic`, `RUST_LOG` and `fetch.min.bytes` are none that can be told.
+/// `heartbeat_ms` and `EventSource` are names. `topic`, `RUST_LOG` and `fetch.min.bytes` cannot be
+/// told from other words.
 fn is_name(word: &str) -> bool {
     let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && word.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -241,7 +244,8 @@ fn command(line: &str, project: &Project) -> impl Iterator<Item = String> {
     found.into_iter()
 }
 
-/// `cargo test --test it embedded::`, `cargo bench --bench fanout -- CASE`, `cargo run -- serve -c FILE`.
+/// `cargo test --test it embedded::`, `cargo bench --bench fanout -- CASE`, `cargo run -- serve -c
+/// FILE`.
 fn cargo(words: &[&str], project: &Project) -> Vec<String> {
     let (own, given) = words
         .iter()
@@ -305,7 +309,7 @@ fn target(kind: &str, name: &str, project: &Project) -> bool {
     .any(|path| project.has(path))
 }
 
-/// Whether the program has these subcommands and options; of their values nothing can be told.
+/// Whether the program has these subcommands and options; their values are not checked.
 fn program(words: &[&str]) -> Vec<String> {
     let root = Cli::command();
     let mut command = &root;
@@ -346,7 +350,7 @@ fn program(words: &[&str]) -> Vec<String> {
 mod tests {
     use super::{Project, check};
 
-    fn told(text: &str) -> Vec<String> {
+    fn findings(text: &str) -> Vec<String> {
         let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
         let project = Project::new(&[
             file("docs/a.md", "# One\n\n## Two words\n"),
@@ -363,8 +367,11 @@ mod tests {
     }
 
     fn refuses(text: &str, why: &str) {
-        let told = told(text);
-        assert!(told.len() == 1 && told[0].contains(why), "{text}: {told:?}");
+        let found = findings(text);
+        assert!(
+            found.len() == 1 && found[0].contains(why),
+            "{text}: {found:?}"
+        );
     }
 
     #[test]
@@ -375,7 +382,7 @@ mod tests {
                     ```yaml\nproxy_buffering: 1\n```\n`proxy_buffering`\n\n\
                     ```sh\nA=1 cargo test --test it faults::\ncargo bench --bench fanout -- idle_20000\n\
                     .ci/run format # and more\neventstreams serve -c FILE [--port N]\ncargo build --features tls-system\n```\n";
-        assert_eq!(told(good), Vec::<String>::new());
+        assert_eq!(findings(good), Vec::<String>::new());
     }
 
     #[test]

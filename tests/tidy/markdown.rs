@@ -78,7 +78,7 @@ fn anchor(title: &str) -> String {
         .collect()
 }
 
-/// Every line but the fences themselves, with the language of the block it is in (empty: none was given).
+/// Every line except the fences, with the language of the block that it is in (empty: none given).
 fn fenced(text: &str) -> Vec<(usize, Option<&str>, &str)> {
     let mut lines = Vec::new();
     let mut inside = None;
@@ -96,7 +96,9 @@ fn fenced(text: &str) -> Vec<(usize, Option<&str>, &str)> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# A b-c: `d`!\n\ntext\n\n```sh\ncargo test  # all\n# alone\na \\\n  b\n```\n\n```json\n{}\n```\nend\n";
+    const TEXT: &str = "# A b-c: `d`!\n\ntext\n\n\
+                        ```sh\ncargo test  # all\n# alone\na \\\n  b\n```\n\n\
+                        ```json\n{}\n```\nend\n";
 
     #[test]
     fn prose_is_what_stands_outside_fences() {

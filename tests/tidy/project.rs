@@ -1,8 +1,8 @@
-//! What the project's files say together.
+//! Rules that concern several files of the project, or files that are not Rust.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Where some machine keeps its files: never ours to name. (Written apart, so that this file does not hold them.)
+/// Where machines keep their files. Split in two, so that this file does not contain them.
 const MACHINE_PATHS: [[&str; 2]; 4] = [
     ["/wo", "rk/"],
     ["/ro", "ot/"],
@@ -10,7 +10,7 @@ const MACHINE_PATHS: [[&str; 2]; 4] = [
     ["/Us", "ers/"],
 ];
 
-/// Says every line of a text file that names a path of some machine.
+/// The lines of a text file that name a path of some machine.
 pub fn check_machine_paths(file: &str, text: &str) -> Vec<String> {
     let paths = MACHINE_PATHS.map(|parts| parts.concat());
     let machine_path = |line: &str| paths.iter().find(|path| begins_in(line, path)).cloned();
@@ -22,7 +22,8 @@ pub fn check_machine_paths(file: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether `path` begins in the line as an absolute path: `example.org/home/` and `$dir/work/` are none.
+/// Whether `path` begins in the line as an absolute path: `example.org/home/` and `$dir/work/` are
+/// none.
 fn begins_in(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         !line[..at].ends_with(|before: char| before.is_alphanumeric() || "}_-.*".contains(before))
@@ -39,7 +40,29 @@ pub fn check_ci(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// A folder's mod.rs (for src, lib.rs) is its map: its opening comment names every file and folder beside it.
+/// The largest part of `src` that a folder may be, in percent of its lines.
+const FOLDER_SHARE_MAX: usize = 22;
+
+/// No folder of `src` outgrows the others. Takes its files by path.
+pub fn check_shares(files: &[(String, String)]) -> Vec<String> {
+    let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (file, text) in files {
+        let folder = file.splitn(3, '/').nth(1).unwrap_or_default();
+        *lines.entry(folder).or_default() += text.lines().count();
+    }
+    let all: usize = lines.values().sum();
+    lines
+        .into_iter()
+        .filter(|(_, lines)| lines * 100 > all * FOLDER_SHARE_MAX)
+        .map(|(folder, lines)| {
+            let share = lines * 100 / all;
+            format!("src/{folder}: {share} % of src, over {FOLDER_SHARE_MAX} %: split it")
+        })
+        .collect()
+}
+
+/// A folder's mod.rs (in src, lib.rs) is its map: its opening comment names every file and folder
+/// beside it.
 pub fn check_map(file: &str, text: &str, entries: &[&str]) -> Vec<String> {
     let opening: Vec<&str> = text
         .lines()
@@ -59,8 +82,8 @@ pub fn check_map(file: &str, text: &str, entries: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Every test that a text names: what stands in backquotes and has the words of a sentence, five or more. Shorter names are those of
-/// keys, functions and metrics.
+/// Every test that a text names: what stands in backquotes and has five words or more. Shorter names
+/// are those of keys, functions and metrics.
 pub fn tests_named(text: &str) -> Vec<(usize, &str)> {
     let is_sentence = |name: &&str| {
         let plain = |word: &str| {
@@ -118,7 +141,7 @@ pub fn check_invariants(architecture: &str) -> Vec<String> {
 /// ARCHITECTURE.md gives a reason for every dependency of Cargo.toml, and for nothing else.
 pub fn check_dependencies(architecture: &str, manifest: &str) -> Vec<String> {
     let listed = section(architecture, "Dependencies");
-    let told: Vec<&str> = listed
+    let explained: Vec<&str> = listed
         .lines()
         .filter_map(|line| line.strip_prefix("- `")?.split_once('`'))
         .map(|(name, _)| name)
@@ -126,9 +149,9 @@ pub fn check_dependencies(architecture: &str, manifest: &str) -> Vec<String> {
     let there = dependencies(manifest);
     let missing = there
         .iter()
-        .filter(|name| !told.contains(name))
+        .filter(|name| !explained.contains(name))
         .map(|name| format!("gives no reason for {name}"));
-    let gone = told
+    let gone = explained
         .iter()
         .filter(|name| !there.contains(name))
         .map(|name| format!("{name} is no dependency"));
@@ -167,7 +190,7 @@ mod tests {
 
     use super::{
         check_ci, check_dependencies, check_invariants, check_machine_paths, check_map,
-        check_tests_named,
+        check_shares, check_tests_named,
     };
 
     #[test]
@@ -195,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn folders_that_outgrow_the_others_are_found() {
+        let file = |name: &str, lines| (name.to_owned(), "\n".repeat(lines));
+        let mut files: Vec<_> = (0..5).map(|n| file(&format!("src/{n}/a.rs"), 20)).collect();
+        assert_eq!(check_shares(&files), Vec::<String>::new());
+        files.push(file("src/0/b/c.rs", 10));
+        assert_eq!(
+            check_shares(&files),
+            ["src/0: 27 % of src, over 22 %: split it"]
+        );
+    }
+
+    #[test]
     fn files_missing_on_the_map_are_found() {
         let text = "//! * `replay`: reads.\n\n// offsets\nmod offsets;\n";
         assert_eq!(
@@ -211,7 +246,8 @@ mod tests {
     #[test]
     fn tests_that_are_named_and_do_not_exist_are_found() {
         let functions = BTreeSet::from(["a_cursor_is_what_is_sent".to_owned()]);
-        let text = "`stream_config_uri_options`, `MY_NAME_IS_A_CONSTANT`, held by\n`a_cursor_is_what_is_sent` and `a_test_that_is_gone`.";
+        let text = "`stream_config_uri_options`, `MY_NAME_IS_A_CONSTANT`, held by\n\
+                    `a_cursor_is_what_is_sent` and `a_test_that_is_gone`.";
         assert_eq!(
             check_tests_named("A.md", text, &functions),
             ["A.md:2: no test is named a_test_that_is_gone"]
@@ -220,7 +256,8 @@ mod tests {
 
     #[test]
     fn invariants_without_a_test_are_found() {
-        let good = "\n## Invariants\n\n1. All is well:\n   `a_cursor_is_what_is_sent`.\n\n## Next\n\n2. Not one.\n";
+        let good = "\n## Invariants\n\n1. All is well:\n   \
+                    `a_cursor_is_what_is_sent`.\n\n## Next\n\n2. Not one.\n";
         assert_eq!(check_invariants(good), Vec::<String>::new());
         let bad = "\n## Invariants\n\n1. `a_cursor_is_what_is_sent`.\n2. Nothing `is_ever` lost.\n";
         assert_eq!(
@@ -232,13 +269,14 @@ mod tests {
 
     #[test]
     fn dependencies_without_a_reason_are_found() {
-        let manifest = "[package]\nname = \"a\"\n[dependencies]\nserde = \"1\"\nuuid = \"1\"\n[profile.dev]\ndebug = 1\n";
+        let manifest = "[package]\nname = \"a\"\n[dependencies]\nserde = \"1\"\nuuid = \"1\"\n\
+                        [profile.dev]\ndebug = 1\n";
         let good =
             "\n## Dependencies\n\n- `serde`: reads.\n- `uuid`: names.\n\n## Traps\n\n- `none`\n";
         assert_eq!(check_dependencies(good, manifest), Vec::<String>::new());
         let bad = "\n## Dependencies\n\n- `serde`: reads.\n- `rand`: chance.\n";
-        let told = ["gives no reason for uuid", "rand is no dependency"]
+        let findings = ["gives no reason for uuid", "rand is no dependency"]
             .map(|what| format!("ARCHITECTURE.md: {what}"));
-        assert_eq!(check_dependencies(bad, manifest), told);
+        assert_eq!(check_dependencies(bad, manifest), findings);
     }
 }

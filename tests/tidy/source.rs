@@ -1,4 +1,5 @@
-//! A Rust file taken apart into tokens: comments and the insides of strings are not code, and macros' arguments are.
+//! A Rust file taken apart into tokens. Comments and the insides of strings are not code; the
+//! arguments of macros are.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
@@ -18,8 +19,11 @@ pub struct NamedPath {
     pub line: usize,
     /// The modules the code is in, without `crate`: `["kafka", "replay", "tests"]`.
     pub module: Vec<String>,
-    /// What is named, `self`, `super` and `eventstreams` resolved: `["crate", "event", "Record"]`, `["tokio", "time"]`.
+    /// What is named, with `self`, `super` and `eventstreams` resolved: `["crate", "event",
+    /// "Record"]`, `["tokio", "time"]`.
     pub segments: Vec<String>,
+    /// Whether it stands in a `use`.
+    pub in_use: bool,
 }
 
 /// A function with a body.
@@ -41,6 +45,11 @@ impl Source {
             text: text.to_owned(),
             tokens,
         }
+    }
+
+    /// The module that the file is, without `crate`: `["kafka", "replay"]`.
+    pub fn module(&self) -> Vec<String> {
+        module_of(&self.file)
     }
 
     /// Every path of two segments or more, and every name after `use`.
@@ -68,6 +77,34 @@ impl Source {
         identifiers
     }
 
+    /// Every name in an attribute that has arguments, with its line: `derive` and `cfg_attr`, and
+    /// what stands inside the latter.
+    pub fn attributes(&self) -> Vec<(usize, String)> {
+        let mut names = Vec::new();
+        walk(self.tokens.clone(), &mut |trees| {
+            let rest = match trees {
+                [TokenTree::Punct(hash), TokenTree::Punct(bang), rest @ ..]
+                    if hash.as_char() == '#' && bang.as_char() == '!' =>
+                {
+                    rest
+                }
+                [TokenTree::Punct(hash), rest @ ..] if hash.as_char() == '#' => rest,
+                _ => return,
+            };
+            let Some(TokenTree::Group(group)) = rest.first() else {
+                return;
+            };
+            if group.delimiter() == Delimiter::Bracket {
+                walk(group.stream(), &mut |trees| {
+                    if let [TokenTree::Ident(name), TokenTree::Group(_), ..] = trees {
+                        names.push((line(name), name.to_string()));
+                    }
+                });
+            }
+        });
+        names
+    }
+
     /// Every macro called, with its line.
     pub fn macros(&self) -> Vec<(usize, String)> {
         let mut macros = Vec::new();
@@ -86,7 +123,8 @@ impl Source {
         macros
     }
 
-    /// Every comment with its line. A `//` after code needs a space before it to be seen; one inside a string, too.
+    /// Every comment with its line. A `//` after code counts when a space precedes it, also inside a
+    /// string.
     pub fn comments(&self) -> Vec<(usize, &str)> {
         let found = |line: &str| {
             if line.trim_start().starts_with("//") {
@@ -113,7 +151,8 @@ fn walk(tokens: TokenStream, visit: &mut impl FnMut(&[TokenTree])) {
     }
 }
 
-/// `src/kafka/replay.rs` is the module `kafka::replay`, `src/kafka/mod.rs` is `kafka`, `src/lib.rs` is the crate.
+/// `src/kafka/replay.rs` is the module `kafka::replay`, `src/kafka/mod.rs` is `kafka`, `src/lib.rs`
+/// is the crate.
 fn module_of(file: &str) -> Vec<String> {
     let path = file
         .strip_prefix("src/")
@@ -159,7 +198,8 @@ fn collect_paths(tokens: TokenStream, module: &[String], paths: &mut Vec<NamedPa
     }
 }
 
-/// Takes the path at the start of `trees`, a `use` tree's branches included; the number of tokens it took.
+/// Takes the path at the start of `trees`, with the branches of a `use` tree; returns the number of
+/// tokens it took.
 fn collect_path(
     trees: &[TokenTree],
     prefix: &[String],
@@ -188,6 +228,7 @@ fn collect_path(
             line: line(first),
             module: module.to_vec(),
             segments: resolved(&segments, module),
+            in_use,
         });
     }
     at
@@ -236,7 +277,7 @@ fn function_at(trees: &[TokenTree]) -> Option<Function> {
     if keyword != "fn" {
         return None;
     }
-    // The first brace is the body; a semicolon before it means there is none (a trait's declaration).
+    // The first brace is the body. A semicolon before it means that there is none (in a trait).
     let body = rest.iter().find(|tree| match tree {
         TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
         TokenTree::Punct(punct) => punct.as_char() == ';',

@@ -1,55 +1,64 @@
-//! What a Rust file looks like.
+//! What a Rust file looks like: lengths, attributes, openings, and what is left unfinished.
 
 use crate::source::Source;
+use crate::words;
 
-/// Aim at 300; split at 500.
-const FILE_LINES_MAX: usize = 500;
+/// Aim at 300 lines; split at 400.
+const FILE_LINES_MAX: usize = 400;
+/// What rustfmt keeps code to; it leaves long strings and comments alone.
+const COLUMNS_MAX: usize = 100;
 /// From `fn` to the closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
-/// Words that say nothing about the thing they name (ARCHITECTURE.md, glossary).
-const EMPTY_WORDS: [&str; 5] = ["helper", "helpers", "manager", "util", "utils"];
-/// Crates whose names we did not choose.
-const CRATES: [&str; 4] = ["futures_util", "http_body_util", "hyper_util", "tokio_util"];
 /// Left behind by whoever was not finished.
 const UNFINISHED: [&str; 3] = ["dbg", "todo", "unimplemented"];
 
 const LOG_MACROS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
-/// Says everything about the file that is not as it should be.
+/// Everything about the file that is not as it should be.
 pub fn check(source: &Source) -> Vec<String> {
-    let told = |(line, what): (usize, String)| format!("{}:{line}: {what}", source.file);
     let found = [
         length(source),
+        columns(source),
         functions(source),
-        words(source),
+        words::check(source),
+        lints(source),
         unfinished(source),
         opening(source),
         debug_fields(source),
     ];
-    found.into_iter().flatten().map(told).collect()
+    let locate = |(line, what): (usize, String)| format!("{}:{line}: {what}", source.file);
+    found.into_iter().flatten().map(locate).collect()
 }
 
 fn length(source: &Source) -> Vec<(usize, String)> {
     let lines = source.text.lines().count();
-    let long = lines > FILE_LINES_MAX;
-    long.then(|| {
-        (
-            lines,
-            format!("a file of {lines} lines; split it at {FILE_LINES_MAX}"),
-        )
-    })
-    .into_iter()
-    .collect()
+    let finding = || {
+        let what = format!("a file of {lines} lines; split it at {FILE_LINES_MAX}");
+        (lines, what)
+    };
+    (lines > FILE_LINES_MAX).then(finding).into_iter().collect()
+}
+
+fn columns(source: &Source) -> Vec<(usize, String)> {
+    let widths = (1..).zip(source.text.lines().map(|line| line.chars().count()));
+    widths
+        .filter(|(_, width)| *width > COLUMNS_MAX)
+        .map(|(number, width)| (number, format!("{width} columns, over {COLUMNS_MAX}")))
+        .collect()
+}
+
+/// `#[expect]` says when it is no longer needed, `#[allow]` does not.
+fn lints(source: &Source) -> Vec<(usize, String)> {
+    let attributes = source.attributes().into_iter();
+    attributes
+        .filter(|(_, name)| name == "allow")
+        .map(|(line, _)| (line, "#[allow]: use #[expect] with a reason".to_owned()))
+        .collect()
 }
 
 /// Fields of the log are text and numbers: `?field` would put Rust's own notation into them.
 fn debug_fields(source: &Source) -> Vec<(usize, String)> {
-    let told = |line| {
-        (
-            line,
-            "a field of the log in Rust's Debug notation; give text or a number".to_owned(),
-        )
-    };
+    let finding = "a field of the log in Rust's Debug notation; give text or a number";
     let lines = source.text.lines().enumerate();
     let mut inside = false;
     let mut found = Vec::new();
@@ -63,7 +72,7 @@ fn debug_fields(source: &Source) -> Vec<(usize, String)> {
                 && line[at + 1..].starts_with(char::is_alphabetic)
         };
         if inside && line.match_indices('?').any(is_debug) {
-            found.push(told(index + 1));
+            found.push((index + 1, finding.to_owned()));
         }
         inside &= !line.trim_end().ends_with([';', '}']) && !line.trim_end().ends_with("),");
     }
@@ -87,44 +96,6 @@ fn functions(source: &Source) -> Vec<(usize, String)> {
     .collect()
 }
 
-fn words(source: &Source) -> Vec<(usize, String)> {
-    let in_code = source
-        .identifiers()
-        .into_iter()
-        .filter(|(_, name)| !CRATES.contains(&name.as_str()))
-        .filter_map(|(line, name)| {
-            let word = words_of(&name)
-                .into_iter()
-                .find(|word| EMPTY_WORDS.contains(&word.as_str()))?;
-            Some((line, format!("`{name}`: the word {word} says nothing")))
-        });
-    let in_comments = source.comments().into_iter().filter_map(|(line, comment)| {
-        // `hyper-util` and `tokio_util` are one word each.
-        let mut words = comment
-            .split(|letter: char| !letter.is_alphanumeric() && letter != '-' && letter != '_');
-        let word = words.find(|word| EMPTY_WORDS.contains(&word.to_lowercase().as_str()))?;
-        Some((line, format!("a comment: the word {word} says nothing")))
-    });
-    in_code.chain(in_comments).collect()
-}
-
-/// `HTTPServer_manager2` has the words `httpserver` and `manager2`; `StreamManager` has `stream` and `manager`.
-fn words_of(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut after_lower = false;
-    for letter in name.chars() {
-        if letter == '_' || (letter.is_uppercase() && after_lower) {
-            words.push(String::new());
-        }
-        after_lower = letter.is_lowercase();
-        if letter != '_' {
-            let last = words.len() - 1;
-            words[last].extend(letter.to_lowercase());
-        }
-    }
-    words
-}
-
 fn unfinished(source: &Source) -> Vec<(usize, String)> {
     let calls = source
         .macros()
@@ -135,11 +106,11 @@ fn unfinished(source: &Source) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// A folder's mod.rs opens with the model; so does the crate.
+/// A folder's mod.rs opens with a comment about the folder; so does the crate.
 fn opening(source: &Source) -> Vec<(usize, String)> {
-    let told = source.file.ends_with("/mod.rs") || source.file == "src/lib.rs";
-    let silent = told && !source.text.starts_with("//!");
-    silent
+    let must_open = source.file.ends_with("/mod.rs") || source.file == "src/lib.rs";
+    let is_missing = must_open && !source.text.starts_with("//!");
+    is_missing
         .then(|| {
             (
                 1,
@@ -152,10 +123,10 @@ fn opening(source: &Source) -> Vec<(usize, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, words_of};
+    use super::check;
     use crate::source::Source;
 
-    fn told(text: &str) -> Vec<String> {
+    fn findings(text: &str) -> Vec<String> {
         check(&Source::new(
             "src/fanout/mod.rs",
             &format!("//! Fan-out.\n{text}"),
@@ -163,36 +134,39 @@ mod tests {
     }
 
     fn refuses(text: &str, why: &str) {
-        let told = told(text);
-        assert!(told.len() == 1 && told[0].contains(why), "{text}: {told:?}");
+        let found = findings(text);
+        assert!(
+            found.len() == 1 && found[0].contains(why),
+            "{text}: {found:?}"
+        );
     }
 
     #[test]
     fn a_good_file_is_good() {
         assert_eq!(
-            told("use tokio_util::sync::CancellationToken; // from tokio-util\nfn f() { todo(); }"),
+            findings("use tokio_util::sync::A; // from tokio-util\nfn f() { todo(); }"),
             Vec::<String>::new()
         );
     }
 
     #[test]
     fn files_and_functions_have_an_end() {
-        assert_eq!(told(&"\n".repeat(499)), Vec::<String>::new());
-        refuses(&"\n".repeat(500), "501 lines");
+        assert_eq!(findings(&"\n".repeat(399)), Vec::<String>::new());
+        refuses(&"\n".repeat(400), "401 lines");
         let function = |lines: usize| {
             format!(
                 "impl A {{\n    fn f(&self) -> [u8; 2] {{{}}}\n}}",
                 "\n".repeat(lines - 1)
             )
         };
-        assert_eq!(told(&function(70)), Vec::<String>::new());
+        assert_eq!(findings(&function(70)), Vec::<String>::new());
         refuses(&function(71), "fn f has 71 lines");
         refuses(
             &format!("tests! {{ async fn g() {{{}}} }}", "\n".repeat(80)),
             "fn g has 81 lines",
         );
         assert_eq!(
-            told(&format!(
+            findings(&format!(
                 "trait A {{ fn f(); }}\nstruct B {{{}}}",
                 "\n".repeat(80)
             )),
@@ -201,18 +175,21 @@ mod tests {
     }
 
     #[test]
-    fn words_that_say_nothing_are_found() {
-        refuses("struct StreamManager;", "`StreamManager`");
-        refuses("mod utils;", "`utils`");
-        refuses("fn parse_helper() {}", "`parse_helper`");
-        refuses("// A helper for frames.", "helper");
-        refuses("let x = 1; // Manager of all", "Manager");
-        refuses("/// The connection manager.\nstruct A;", "manager");
+    fn lines_over_100_columns_are_found() {
+        refuses(&format!("// {}", "ä".repeat(98)), ":2: 101 columns");
         assert_eq!(
-            told("fn utility() {} // A \"manageress\".\n"),
+            findings(&format!("// {}", "ä".repeat(97))),
             Vec::<String>::new()
         );
-        assert_eq!(words_of("StreamManager_of2"), ["stream", "manager", "of2"]);
+    }
+
+    #[test]
+    fn allowed_lints_are_found() {
+        refuses("#[allow(dead_code, reason = \"b\")]\nfn f() {}", "#[allow]");
+        refuses("#![allow(dead_code)]", "#[allow]");
+        refuses("#[cfg_attr(test, allow(dead_code))]\nfn f() {}", "#[allow]");
+        let fine = "#[expect(dead_code)]\nfn allow() { a.allow(1) }";
+        assert_eq!(findings(fine), Vec::<String>::new());
     }
 
     #[test]
@@ -221,7 +198,8 @@ mod tests {
         assert_eq!(found("fn f() { tracing::warn!(?a, \"b\"); }"), 1);
         assert_eq!(
             found(
-                "fn f() {\n    tracing::info!(\n        a = 1,\n        b = ?b,\n        \"c\"\n    );\n}"
+                "fn f() {\n    tracing::info!(\n        a = 1,\n        \
+                 b = ?b,\n        \"c\"\n    );\n}"
             ),
             1
         );

@@ -1,4 +1,4 @@
-//! Which operations on a topic are denied to everybody: all of Kafka's access control that is here.
+//! The topic operations that are denied to everybody: the only access control here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,11 @@ pub(crate) const ALL: i8 = 2;
 pub(crate) const READ: i8 = 3;
 pub(crate) const WRITE: i8 = 4;
 pub(crate) const DESCRIBE: i8 = 8;
-/// Those that a topic knows: read, write, create, delete, alter, describe, describe and alter its configuration.
+/// The operations on topics: read, write, create, delete, alter, describe, describe and alter the
+/// configuration.
 const OF_TOPICS: [i8; 8] = [READ, WRITE, 5, 6, 7, DESCRIBE, 10, 11];
 
-/// Denials kept at most: what bounds a client that makes them up.
+/// The most denials: the bound for a client that invents them.
 const DENIALS_MAX: usize = 10_000;
 
 /// The operations that are denied, by topic.
@@ -43,7 +44,8 @@ impl Acls {
         Ok(())
     }
 
-    /// Takes denials back: of one topic or all (`None`), of one operation or [`ANY`]. Gives what was taken back.
+    /// Allows operations again: on one topic or all (`None`), one operation or [`ANY`]. Returns
+    /// what was denied.
     pub(crate) fn allow(&self, topic: Option<&str>, operation: i8) -> Vec<(String, i8)> {
         let mut taken = Vec::new();
         self.denied.write().retain(|name, operations| {
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn denials_are_by_topic_and_operation_and_can_be_taken_back() {
+    fn operations_are_denied_by_topic_and_can_be_allowed_again() {
         let acls = Acls::default();
         assert_eq!(acls.deny("t", READ), Ok(()));
         assert_eq!(acls.deny("t", 9), Err(ResponseError::InvalidRequest));

@@ -1,4 +1,4 @@
-//! What all connections share.
+//! The state that all connections share.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::topics::{Refusal, Topic, Topics};
 use crate::transactions::Transactions;
 use crate::{BrokerError, NewRecord};
 
-/// Bytes of keys and values that one batch of [`Broker::append`] holds before the next one begins: fetches get whole batches, so
-/// large ones would make small fetches large.
+/// Bytes of keys and values in one batch of [`Broker::append`] before the next one begins. Fetches
+/// return whole batches, so large batches would make small fetches large.
 const APPEND_BATCH_BYTES: usize = 128 << 10;
 
 /// Topics, groups, transactions, and the wake-up of waiting fetches.
@@ -28,8 +28,8 @@ pub(crate) struct Broker {
     pub(crate) transactions: Transactions,
     pub(crate) auto_create_topics: bool,
     pub(crate) request_bytes_max: usize,
-    /// Changes whenever any log does. One for the whole broker: a fetch waits for dozens of partitions at once, and looking again
-    /// at logs that did not change costs microseconds.
+    /// Changes whenever any log does. One serves the whole broker: a fetch waits for dozens of
+    /// partitions at once, and looking at logs that did not change costs microseconds.
     changed: watch::Sender<()>,
 }
 
@@ -59,17 +59,17 @@ impl Broker {
         })
     }
 
-    /// Told whenever a log changes after this call.
+    /// Changes whenever a log changes after this call.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Tells waiting fetches to look again.
-    pub(crate) fn tell_changed(&self) {
+    /// Makes waiting fetches look again.
+    pub(crate) fn notify_changed(&self) {
         self.changed.send_replace(());
     }
 
-    /// Appends a producer's batch; gives its base offset and the log's start.
+    /// Appends a producer's batch; returns its base offset and the log's start.
     pub(crate) fn produce(
         &self,
         log: &Mutex<PartitionLog>,
@@ -79,7 +79,7 @@ impl Broker {
         let base_offset = log.append(batch)?;
         let start = log.start();
         drop(log);
-        self.tell_changed();
+        self.notify_changed();
         Ok((base_offset, start))
     }
 
@@ -131,19 +131,21 @@ impl Broker {
             log.append(batch).map_err(|e| refused(e.to_string()))?;
         }
         drop(log);
-        self.tell_changed();
+        self.notify_changed();
         Ok(base_offset)
     }
 
-    /// Deletes a topic, its records, and what groups committed for it; fetches that wait for it are told.
+    /// Deletes a topic, its records, and what groups committed for it; wakes fetches that wait for
+    /// it.
     pub(crate) fn delete_topic(&self, name: &str) -> Result<(), Refusal> {
         self.topics.delete(name)?;
         self.groups.forget_topic(name);
-        self.tell_changed();
+        self.notify_changed();
         Ok(())
     }
 
-    /// The topic, created with one partition when it does not exist and both the broker and the client allow that.
+    /// The topic, created with one partition if it does not exist and both the broker and the
+    /// client allow that.
     pub(crate) fn get_or_create(
         &self,
         name: &str,
@@ -157,7 +159,7 @@ impl Broker {
         }
         match self.topics.create(name, 1, [].into(), false) {
             Ok(topic) => Ok(topic),
-            // Another connection was quicker.
+            // Another connection has just created it.
             Err(Refusal {
                 error: ResponseError::TopicAlreadyExists,
                 ..

@@ -1,17 +1,17 @@
-//! Compaction of a log (`cleanup.policy=compact`): of the records with the same key the newest stays,
-//! at its offset, and the others leave holes.
+//! Compaction of a log (`cleanup.policy=compact`): of the records with the same key the newest
+//! stays, at its offset, and the others leave holes.
 //!
-//! As Apache Kafka's cleaner does it: what is before the active segment and before the first open
-//! transaction is looked at; records of aborted transactions go; marks of transactions and records
-//! without a value stay (there for `delete.retention.ms`, a day, here for good). Unlike there it runs
-//! when a segment is closed, and at once, so that tests need not wait.
+//! It follows Apache Kafka's cleaner. It covers the records before the active segment and before
+//! the first open transaction. Records of aborted transactions are dropped. Transaction marks and
+//! records without a value stay; Apache Kafka drops them after `delete.retention.ms`. Unlike there,
+//! compaction runs as soon as a segment is closed, so that tests need not wait.
 
 use std::collections::HashMap;
 
 use crate::batch::{Batch, BatchKind};
 use crate::open_transactions::OpenTransactions;
 
-/// Those of `batches` (in order, all of them before `end`) that stay, with the records that stay.
+/// The batches that stay, with the records that stay. `batches` are in order and before `end`.
 pub(crate) fn compacted(
     batches: &[Batch],
     transactions: &OpenTransactions,

@@ -1,7 +1,7 @@
-//! The inside of a compressed batch, unpacked within a bound.
+//! Unpacks a compressed batch within a bound.
 //!
-//! `kafka-protocol`'s own decompression has no bound (a few kilobytes of zstd could ask for all memory), so the same crates are
-//! called here directly.
+//! The decompression of `kafka-protocol` has no bound: a few kilobytes of zstd could claim all
+//! memory. The same crates are therefore called here directly.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -9,10 +9,11 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 use kafka_protocol::records::Compression;
 
-/// Most bytes one batch may unpack to: a dozen times the largest record that production allows (10 MiB).
+/// The most bytes that one batch may unpack to: a dozen times the largest record that production
+/// allows (10 MiB).
 const UNPACKED_BYTES_MAX: usize = 128 << 20;
 
-/// What snappy-java's stream format begins with; after it come blocks, each behind its length (u32).
+/// The beginning of snappy-java's stream format. Blocks follow, each after its length (u32).
 /// <https://github.com/xerial/snappy-java#compatibility-notes>
 const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
@@ -44,7 +45,8 @@ fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Snappy comes in two shapes: snappy-java's stream of blocks (Java, librdkafka before 0.11) and one bare block (librdkafka).
+/// Snappy comes in two shapes: a stream of blocks (snappy-java, librdkafka before 0.11) and one
+/// bare block (librdkafka).
 fn unpack_snappy(packed: &[u8]) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::new();
     if !packed.starts_with(XERIAL_MAGIC) {

@@ -1,21 +1,24 @@
-//! Reads a request's body without believing the lengths in it.
+//! Reads a request's body without trusting the lengths in it.
 //!
-//! The codec allocates an array before it reads its elements, with the length that the request claims: 20 bytes could ask for
-//! 200 GiB and end the process. So a body is decoded twice: first through [`Suspicious`], which shortens every claimed length to
-//! one more than the bytes that are left (an element takes at least one byte, so a shortened array always fails), and only when
-//! that works for real. Bodies are slices of the frame, so decoding twice copies nothing.
+//! The codec allocates an array before it reads the elements, with the length that the request
+//! claims: 20 bytes could claim 200 GiB and end the process. A body is therefore decoded twice. The
+//! first pass goes through [`Suspicious`], which shortens every claimed length to one more than the
+//! bytes that are left: an element takes at least one byte, so a shortened array always fails. Only
+//! if that succeeds is the body decoded as it is. Bodies are slices of the frame, so the second
+//! pass copies nothing.
 
 use bytes::{Buf, Bytes, TryGetError};
 use kafka_protocol::protocol::Decodable;
 use kafka_protocol::protocol::buf::ByteBuf;
 
-/// A varint may be this much larger than what is left: it can be a field's tag, not only a length.
+/// A varint may exceed the bytes that are left by this much: it can be a field's tag, not only a
+/// length.
 const TAG_MAX: usize = 64;
 
-/// Decodes a body in a version that the caller has checked to be one of the codec's.
+/// Decodes a body in a version that the codec supports; the caller has checked that.
 ///
 /// # Errors
-/// When the body is not what that version of `T` looks like.
+/// When the body does not have the form of that version of `T`.
 pub(crate) fn decode<T: Decodable>(body: &Bytes, version: i16) -> anyhow::Result<T> {
     T::decode(
         &mut Suspicious {
@@ -28,14 +31,15 @@ pub(crate) fn decode<T: Decodable>(body: &Bytes, version: i16) -> anyhow::Result
     T::decode(&mut body.clone(), version)
 }
 
-/// A buffer that gives no length larger than what it holds.
+/// A buffer that returns no length larger than its contents.
 ///
-/// The codec reads lengths in two ways: as `i32` (which may also be an ordinary field, hence shortened for the first pass only,
-/// not refused) and as varints byte by byte (nothing but lengths and tags is read as `u8`, apart from booleans, which are small).
+/// The codec reads lengths in two ways: as `i32`, which may also be an ordinary field and is
+/// therefore shortened in the first pass instead of refused, and as varints, byte by byte. Apart
+/// from lengths and tags only booleans are read as `u8`, and they are small.
 struct Suspicious {
     bytes: Bytes,
     refused: bool,
-    /// Bytes still to come of a varint that was looked at.
+    /// The bytes still to be read of a varint that was inspected.
     varint_seen: usize,
 }
 

@@ -1,7 +1,8 @@
-//! One consumer group: the classic protocol's states (KIP-62, KIP-345), without a word of the wire format and without waiting.
+//! One consumer group: the states of the classic protocol (KIP-62, KIP-345), without the wire
+//! format and without waiting.
 //!
-//! A group is `Empty`, `Joining` (members are asked to join again), `Syncing` (the leader is to hand out assignments) or
-//! `Stable`.
+//! A group is `Empty`, `Joining` (members have to join again), `Syncing` (the leader has to send
+//! the assignments) or `Stable`.
 
 use std::collections::{BTreeMap, btree_map};
 use std::time::Duration;
@@ -11,10 +12,10 @@ use kafka_protocol::ResponseError;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Members of one group at most: what bounds a client that makes them up.
+/// The most members of one group: the bound for a client that invents them.
 const MEMBERS_MAX: usize = 1000;
 
-/// No session or rebalance is waited for longer (Apache Kafka's `group.max.session.timeout.ms`).
+/// The longest session or rebalance timeout (Apache Kafka's `group.max.session.timeout.ms`).
 const TIMEOUT_MAX: Duration = Duration::from_mins(30);
 
 /// Where a group is between two assignments.
@@ -27,7 +28,7 @@ pub(crate) enum GroupState {
     Stable,
 }
 
-/// A group; its fields are for `Groups` to change and for the tools' requests to read.
+/// A group. `Groups` changes its fields, and the requests of tools read them.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) state: GroupState,
@@ -41,15 +42,15 @@ pub(crate) struct Group {
     pub(crate) offsets: BTreeMap<(String, i32), CommittedOffset>,
 }
 
-/// What a member said of itself when it joined.
+/// What a member sends when it joins.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemberSpec {
     pub(crate) client_id: String,
     pub(crate) client_host: String,
-    /// Set for a static member: one that starts again takes its former self's place.
+    /// Set for a static member: after a restart it replaces its former self.
     pub(crate) instance_id: Option<String>,
     pub(crate) protocol_type: String,
-    /// Ways to assign partitions, best first, each with what the leader needs to know.
+    /// Assignment strategies, best first, each with the metadata for the leader.
     pub(crate) protocols: Vec<(String, Bytes)>,
     pub(crate) session_timeout: Duration,
     pub(crate) rebalance_timeout: Duration,
@@ -60,9 +61,10 @@ pub(crate) struct MemberSpec {
 pub(crate) struct Member {
     pub(crate) spec: MemberSpec,
     pub(crate) assignment: Bytes,
-    /// Has asked to be in the next generation.
+    /// Whether it has joined the next generation.
     has_joined: bool,
-    /// Waits for the leader's assignment; like one that joins, it sends no heartbeats meanwhile.
+    /// Whether it waits for the leader's assignment. Like a joining member it sends no heartbeats
+    /// meanwhile.
     pub(crate) is_syncing: bool,
     heard_at: Instant,
 }
@@ -75,7 +77,7 @@ pub(crate) struct CommittedOffset {
     pub(crate) metadata: String,
 }
 
-/// What a member learns by joining; `members` (id, instance id, metadata) only when it is the leader.
+/// The answer to a join. Only the leader gets `members` (id, instance id, metadata).
 #[derive(Debug)]
 pub(crate) struct Joined {
     pub(crate) generation: i32,
@@ -87,7 +89,7 @@ pub(crate) struct Joined {
 }
 
 impl Group {
-    /// Lets a member in (or in again); gives its id.
+    /// Admits a member, or admits it again; returns its id.
     pub(crate) fn admit(
         &mut self,
         member_id: &str,
@@ -132,7 +134,7 @@ impl Group {
         Ok(member_id)
     }
 
-    /// Asks all members to join again, `joiner` (who just did) aside.
+    /// Makes all members join again, except `joiner`, which has just joined.
     pub(crate) fn start_joining(&mut self, joiner: Option<&str>) {
         if self.members.is_empty() {
             self.state = GroupState::Empty;
@@ -157,7 +159,7 @@ impl Group {
         self.finish_joining();
     }
 
-    /// Begins the next generation when all members have joined, or when the rest's time is up.
+    /// Begins the next generation when all members have joined or the rest exceeded their time.
     fn finish_joining(&mut self) {
         let now = Instant::now();
         if self.joining_ends.is_some_and(|end| end <= now) {
@@ -192,7 +194,7 @@ impl Group {
         }
     }
 
-    /// Throws out the members that have not been heard of in time.
+    /// Removes the members that exceeded their session timeout.
     pub(crate) fn expire(&mut self) {
         let (now, before) = (Instant::now(), self.members.len());
         let joining = self.state == GroupState::Joining;
@@ -219,7 +221,7 @@ impl Group {
             .unwrap_or_else(|| Instant::now() + TIMEOUT_MAX)
     }
 
-    /// A member of this generation, which has just been heard of.
+    /// A member of this generation; marks it as alive.
     pub(crate) fn member(
         &mut self,
         member_id: &str,
@@ -272,7 +274,7 @@ impl Group {
 }
 
 impl Member {
-    /// What it told the leader for this protocol.
+    /// Its metadata for this protocol.
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         let found = self
             .spec
@@ -284,7 +286,7 @@ impl Member {
             .unwrap_or_default()
     }
 
-    /// Whether it waits for an answer and so cannot be heard of.
+    /// Whether it waits for an answer, and so cannot send heartbeats.
     fn is_waiting(&self, joining: bool) -> bool {
         self.is_syncing || (joining && self.has_joined)
     }

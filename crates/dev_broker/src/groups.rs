@@ -1,6 +1,6 @@
-//! All consumer groups, and waiting for what their other members do.
+//! All consumer groups, and waiting for their other members.
 //!
-//! Nothing runs in the background: whoever calls or waits first throws out members whose time is up.
+//! Nothing runs in the background: every call and every wait removes expired members first.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 
 use crate::group::{CommittedOffset, Group, GroupState, Joined, MemberSpec};
 
-/// Groups at most: what bounds a client that makes them up.
+/// The most groups: the bound for a client that invents them.
 const GROUPS_MAX: usize = 1000;
 
 /// All groups of the broker.
@@ -23,7 +23,8 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Joins a group (again) and waits until all its members have, or their time is up. An empty `member_id` is a newcomer.
+    /// Joins a group, or joins it again, and waits until all its members have joined or exceeded
+    /// their time. A new member has an empty `member_id`.
     pub(crate) async fn join(
         &self,
         group_id: &str,
@@ -55,7 +56,7 @@ impl Groups {
         self.wait(group_id, joined).await
     }
 
-    /// Hands in the leader's assignments, or waits for them.
+    /// Takes the leader's assignments, or waits for them.
     pub(crate) async fn sync(
         &self,
         group_id: &str,
@@ -93,7 +94,7 @@ impl Groups {
         .await
     }
 
-    /// Says that a member lives; `REBALANCE_IN_PROGRESS` asks it to join again.
+    /// Marks a member as alive; `REBALANCE_IN_PROGRESS` makes it join again.
     pub(crate) fn heartbeat(
         &self,
         group_id: &str,
@@ -109,7 +110,7 @@ impl Groups {
         }
     }
 
-    /// Takes a member out, named by its id or (a static one) by its instance id.
+    /// Removes a member, named by its id or (a static one) by its instance id.
     pub(crate) fn leave(
         &self,
         group_id: &str,
@@ -130,7 +131,8 @@ impl Groups {
         Ok(())
     }
 
-    /// Commits offsets for a member of this generation; a negative generation is a client that is in no group.
+    /// Commits offsets for a member of this generation. A negative generation is a client that is
+    /// in no group.
     pub(crate) fn commit(
         &self,
         group_id: &str,
@@ -153,7 +155,8 @@ impl Groups {
         Ok(())
     }
 
-    /// Forgets what groups committed for a topic that is gone: one made anew under its name starts at offset 0.
+    /// Forgets what groups committed for a deleted topic: a new one of that name starts at offset
+    /// 0.
     pub(crate) fn forget_topic(&self, topic: &str) {
         for group in self.by_id.lock().values_mut() {
             group.offsets.retain(|(name, _), _| name != topic);
@@ -198,7 +201,7 @@ impl Groups {
         Ok(group)
     }
 
-    /// Looks at a group now and after each change until `done` has an answer.
+    /// Waits until `done` has an answer; looks at the group now and after each change.
     async fn wait<T>(
         &self,
         group_id: &str,
@@ -214,7 +217,8 @@ impl Groups {
                 }
                 group.next_expiry()
             };
-            // Someone's time is up: the next look at the group acts on it, and what comes of it concerns the others who wait.
+            // A member has expired. The next look at the group removes it, which concerns the
+            // others who wait.
             if timeout_at(next_expiry, changes.changed()).await.is_err() {
                 self.changed.send_replace(());
             }
@@ -289,7 +293,8 @@ mod tests {
             .await
             .unwrap();
         let rejoin = async {
-            // The newcomer's join asks the first to join again, which a heartbeat tells it.
+            // The second member's join makes the first one join again, which it learns by a
+            // heartbeat.
             while groups.heartbeat("g", 1, &first.member_id).is_ok() {
                 tokio::task::yield_now().await;
             }
@@ -327,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_static_member_takes_its_former_selfs_place() {
+    async fn a_restarted_static_member_replaces_itself() {
         let groups = Groups::default();
         let named = || MemberSpec {
             instance_id: Some("one".to_owned()),

@@ -1,4 +1,9 @@
-//! One partition's log: segments of batches in memory, mirrored in files when the broker has a folder.
+//! One partition's log: segments of batches in memory, mirrored in files when the broker has a
+//! folder.
+//!
+//! * `retention`: how records leave the log.
+
+mod retention;
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,25 +14,27 @@ use kafka_protocol::ResponseError;
 
 use crate::LEADER_EPOCH;
 use crate::batch::Batch;
-use crate::compaction::compacted;
 use crate::open_transactions::OpenTransactions;
 use crate::producers::{Producers, Verdict};
 use crate::store::SegmentFiles;
 use crate::transactions::now_ms;
 
-/// A log's bound is kept by dropping whole segments, so it is divided into this many: the log holds at least 15/16 of it.
+/// The log drops whole segments to stay within its bound, so the bound is divided into this many:
+/// the log holds at least 15/16 of it.
 const SEGMENTS_PER_LOG: u64 = 16;
 
-/// No segment is larger than this (a single larger batch aside), so a file stays quick to read back.
+/// No segment is larger than this (a single larger batch aside), so that a file is quick to read
+/// back.
 const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 
 /// How a log is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogConfig {
-    /// Bytes of batches that it holds at most.
+    /// The most bytes of batches that it holds.
     pub(crate) retention_bytes: u64,
-    /// For a compacted log: a segment is closed, and the log compacted, by the first batch whose newest record is more than so
-    /// many milliseconds after that of the segment's first one.
+    /// For a compacted log: the longest time, in milliseconds, between the newest records of a
+    /// segment's first batch and of the next one to append. A batch beyond it closes the segment
+    /// and compacts the log.
     pub(crate) compacted_every_ms: Option<i64>,
 }
 
@@ -40,7 +47,8 @@ impl From<u64> for LogConfig {
     }
 }
 
-/// A partition's log. Everything in it is replicated, for there are no replicas: the high watermark is the end of the log.
+/// A partition's log. Without replicas everything in it counts as replicated: the high watermark is
+/// the end of the log.
 #[derive(Debug)]
 pub(crate) struct PartitionLog {
     /// Oldest first; never empty; the last one is appended to.
@@ -53,9 +61,9 @@ pub(crate) struct PartitionLog {
     producers: Producers,
     transactions: OpenTransactions,
     files: Option<SegmentFiles>,
-    /// Leader epochs, each with the first offset that was written in it: one, and one more for each time that the log was cut.
+    /// Leader epochs, each with the first offset written in it. Each cut of the log adds one.
     epochs: Vec<(i32, i64)>,
-    /// Whether there is a leader; without one nothing is read or written.
+    /// Whether there is a leader; without one nothing can be read or written.
     pub(crate) has_leader: bool,
 }
 
@@ -68,14 +76,14 @@ struct Segment {
 
 /// Whole batches for a fetch.
 #[derive(Debug, Default)]
-#[allow(
+#[expect(
     clippy::struct_field_names,
-    reason = "the batches of a read, beside what is known of them"
+    reason = "the batches of a read, and facts about them"
 )]
 pub(crate) struct Batches {
     pub(crate) batches: Vec<Bytes>,
     pub(crate) bytes: usize,
-    /// The offset after the last batch; `None` without any.
+    /// The offset after the last batch; `None` without a batch.
     pub(crate) next_offset: Option<i64>,
 }
 
@@ -108,7 +116,7 @@ impl PartitionLog {
         }));
         log.recount();
         log.files = Some(files);
-        // Records deleted further than a torn log now reaches: the log goes on where it ends.
+        // Records were deleted beyond the end of a torn log: the log continues at its end.
         log.start = start.clamp(log.segments[0].base_offset, log.end());
         log.drop_segments_before(log.start);
         log.keep_within_bound();
@@ -116,7 +124,7 @@ impl PartitionLog {
         Ok(log)
     }
 
-    /// Ends what a broker that is gone left open: nobody else would.
+    /// Aborts the transactions that an earlier process left open: nobody else would.
     fn abort_open_transactions(&mut self) -> io::Result<()> {
         for producer_id in self.transactions.producers() {
             let epoch = self.producers.epoch(producer_id).unwrap_or(0);
@@ -126,7 +134,7 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// What follows from the batches, counted again.
+    /// Computes everything that follows from the batches.
     fn recount(&mut self) {
         self.bytes = self.segments.iter().map(|segment| segment.bytes).sum();
         (self.producers, self.transactions) = (Producers::default(), OpenTransactions::default());
@@ -146,14 +154,14 @@ impl PartitionLog {
         self.segments.back().map_or(0, Segment::next_offset)
     }
 
-    /// The last stable offset: what is before it is not in any open transaction.
+    /// The last stable offset: records before it are in no open transaction.
     pub(crate) fn last_stable(&self) -> i64 {
         self.transactions
             .first_open()
             .map_or(self.end(), |first| first.max(self.start))
     }
 
-    /// What is known of transactions.
+    /// The log's transactions.
     pub(crate) fn transactions(&self) -> &OpenTransactions {
         &self.transactions
     }
@@ -175,10 +183,12 @@ impl PartitionLog {
         ))
     }
 
-    /// Appends a batch; gives its base offset (the first one's when an idempotent producer sent it again).
+    /// Appends a batch; returns its base offset (the first one's when an idempotent producer sent
+    /// it again).
     ///
     /// # Errors
-    /// As [`Producers::check`]; `INVALID_RECORD` for one without a key in a compacted log; `KAFKA_STORAGE_ERROR` when the file cannot be written: then nothing was appended.
+    /// As [`Producers::check`]; `INVALID_RECORD` for a record without a key in a compacted log;
+    /// `KAFKA_STORAGE_ERROR` when the file cannot be written, and then nothing was appended.
     pub(crate) fn append(&mut self, batch: &Batch) -> Result<i64, ResponseError> {
         if let Verdict::Duplicate(base_offset) = self.producers.check(batch)? {
             return Ok(base_offset);
@@ -227,8 +237,8 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Whole batches from the one that holds `offset` on, of those that begin before `until`, up to `bytes_max`; with `at_least_one`
-    /// the first one whatever its size (KIP-74).
+    /// Whole batches from the one that contains `offset`, of those that begin before `until`, up to
+    /// `bytes_max`. With `at_least_one` the first one is returned whatever its size (KIP-74).
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` when `offset` is before the log's start or after its end.
@@ -275,7 +285,7 @@ impl PartitionLog {
         self.read_before(self.end(), offset, bytes_max, at_least_one)
     }
 
-    /// Offset and timestamp of the first record, in offset order, whose timestamp is at least `timestamp`.
+    /// Offset and timestamp of the first record whose timestamp is at least `timestamp`.
     pub(crate) fn first_since(&self, timestamp: i64) -> Option<(i64, i64)> {
         self.readable(|batch| batch.max_timestamp() >= timestamp)
             .find(|(_, time)| *time >= timestamp)
@@ -284,7 +294,8 @@ impl PartitionLog {
     /// Offset and timestamp of the first record that has the largest timestamp (KIP-734).
     pub(crate) fn newest(&self) -> Option<(i64, i64)> {
         let newest = self.readable_batches().map(Batch::max_timestamp).max()?;
-        // A batch half deleted may owe its largest timestamp to a deleted record: then the scan has to look at all.
+        // A partly deleted batch may owe its largest timestamp to a deleted record: then all
+        // records are compared.
         self.first_since(newest).or_else(|| {
             self.readable(|_| true)
                 .max_by_key(|(offset, time)| (*time, -offset))
@@ -306,10 +317,12 @@ impl PartitionLog {
             .filter(|(offset, _)| *offset >= self.start)
     }
 
-    /// Deletes the records before `offset` (the API `DeleteRecords`, KIP-107; -1: all); gives the new start.
+    /// Deletes the records before `offset` (-1: all), for `DeleteRecords` (KIP-107); returns the
+    /// new start.
     ///
     /// # Errors
-    /// `OFFSET_OUT_OF_RANGE` beyond the log's end, `KAFKA_STORAGE_ERROR` when the folder cannot be written.
+    /// `OFFSET_OUT_OF_RANGE` beyond the log's end, `KAFKA_STORAGE_ERROR` when the folder cannot be
+    /// written.
     pub(crate) fn delete_before(&mut self, offset: i64) -> Result<i64, ResponseError> {
         let offset = if offset == -1 { self.end() } else { offset };
         if offset < 0 || offset > self.end() {
@@ -354,118 +367,6 @@ impl PartitionLog {
             tracing::error!(%error, "cannot write to a partition's folder");
             ResponseError::KafkaStorageError
         })
-    }
-
-    /// Whether the active segment and `batch` together hold more time than a segment may.
-    fn active_spans_more_than(&self, ms: i64, batch: &Batch) -> bool {
-        let first = self
-            .segments
-            .back()
-            .and_then(|active| active.batches.first());
-        first.is_some_and(|first| batch.max_timestamp().saturating_sub(first.max_timestamp()) > ms)
-    }
-
-    /// Compacts the closed segments. They lie in memory only: [`super::topics`] refuses compacted topics with a folder.
-    fn compact(&mut self) {
-        let Some(active) = self.segments.pop_back() else {
-            return;
-        };
-        let batches: Vec<Batch> = self
-            .segments
-            .drain(..)
-            .flat_map(|segment| segment.batches)
-            .collect();
-        let kept = compacted(
-            &batches,
-            &self.transactions,
-            self.last_stable_before(active.base_offset),
-        );
-        if !kept.is_empty() {
-            let bytes = kept.iter().map(|batch| batch.size() as u64).sum();
-            self.segments.push_back(Segment {
-                base_offset: kept[0].base_offset(),
-                batches: kept,
-                bytes,
-            });
-        }
-        self.segments.push_back(active);
-        self.bytes = self.segments.iter().map(|segment| segment.bytes).sum();
-    }
-
-    fn last_stable_before(&self, end: i64) -> i64 {
-        self.transactions
-            .first_open()
-            .map_or(end, |first| first.min(end))
-    }
-
-    /// Loses what is at `offset` and after it (a batch that reaches there goes as a whole), as when a leader comes back with less
-    /// than it had; a new leader epoch begins. Gives the new end.
-    ///
-    /// # Errors
-    /// An election begins a new leader epoch.
-    pub(super) fn set_leader(&mut self, has_leader: bool) {
-        if has_leader && !self.has_leader {
-            self.begin_epoch();
-        }
-        self.has_leader = has_leader;
-    }
-
-    fn begin_epoch(&mut self) {
-        let (epoch, end) = (self.leader_epoch() + 1, self.end());
-        self.epochs.retain(|(_, start)| *start < end);
-        self.epochs.push((epoch, end));
-    }
-
-    /// A log with files is not cut.
-    pub(crate) fn cut(&mut self, offset: i64) -> Result<i64, &'static str> {
-        if self.files.is_some() {
-            return Err("only a log that is in memory alone can be cut");
-        }
-        while let Some(mut last) = self.segments.pop_back() {
-            last.batches.retain(|batch| batch.next_offset() <= offset);
-            last.bytes = last.batches.iter().map(|batch| batch.size() as u64).sum();
-            if !last.batches.is_empty() || self.segments.is_empty() {
-                self.segments.push_back(last);
-                break;
-            }
-        }
-        self.start = self.start.min(self.end());
-        self.begin_epoch();
-        self.recount();
-        Ok(self.end())
-    }
-
-    fn roll(&mut self) -> io::Result<()> {
-        let base_offset = self.end();
-        if let Some(files) = &mut self.files {
-            files.roll(base_offset)?;
-        }
-        self.segments.push_back(Segment::new(base_offset));
-        Ok(())
-    }
-
-    fn keep_within_bound(&mut self) {
-        while self.bytes > self.config.retention_bytes && self.segments.len() > 1 {
-            self.drop_oldest_segment();
-        }
-    }
-
-    fn drop_segments_before(&mut self, offset: i64) {
-        while self.segments.len() > 1 && self.segments[0].next_offset() <= offset {
-            self.drop_oldest_segment();
-        }
-    }
-
-    fn drop_oldest_segment(&mut self) {
-        let Some(oldest) = self.segments.pop_front() else {
-            return;
-        };
-        self.bytes -= oldest.bytes;
-        self.start = self.start.max(oldest.next_offset());
-        self.transactions.forget_before(self.start);
-        if let Some(files) = &mut self.files {
-            files.remove(oldest.base_offset);
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a partition knows of transactions: which are open, and which took their records back.
+//! The transactions in a partition's log: which are open, and which were aborted.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(crate) struct OpenTransactions {
     aborted: Vec<Aborted>,
 }
 
-/// A transaction that took its records back.
+/// An aborted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Aborted {
     pub(crate) producer_id: i64,
@@ -23,7 +23,7 @@ pub(crate) struct Aborted {
 }
 
 impl OpenTransactions {
-    /// Takes note of a batch that was appended.
+    /// Records the effect of a batch that was appended.
     pub(crate) fn note(&mut self, batch: &Batch) {
         let Some(producer) = batch.producer() else {
             return;
@@ -53,12 +53,12 @@ impl OpenTransactions {
         self.open.keys().copied().collect()
     }
 
-    /// The first offset of the oldest open transaction: what is before it is decided.
+    /// The first offset of the oldest open transaction: everything before it is decided.
     pub(crate) fn first_open(&self) -> Option<i64> {
         self.open.values().min().copied()
     }
 
-    /// The aborted transactions that have something in `from..to`, in order of their marks.
+    /// The aborted transactions with records in `from..to`, in order of their marks.
     pub(crate) fn aborted_in(&self, from: i64, to: i64) -> Vec<Aborted> {
         let first = self
             .aborted
@@ -70,7 +70,7 @@ impl OpenTransactions {
             .collect()
     }
 
-    /// Whether the record at `offset` of this producer was taken back.
+    /// Whether the record at `offset` of this producer was aborted.
     pub(crate) fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
         let holds =
             |aborted: &&Aborted| (aborted.first_offset..aborted.mark_offset).contains(&offset);

@@ -1,12 +1,13 @@
-//! The outline of the records inside a batch: where each lies, its offset, its timestamp, its key.
+//! The outline of the records inside a batch: the position, offset, timestamp and key of each.
 //!
-//! A record (KIP-98, "Record"): length, attributes, timestamp delta, offset delta, key, value, headers.
+//! A record (KIP-98, "Record"): length, attributes, timestamp delta, offset delta, key, value,
+//! headers.
 
 use std::ops::Range;
 
 use bytes::{Buf, BufMut, BytesMut};
 
-/// What the broker looks at in a record.
+/// The parts of a record that the broker reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// Its offset, counted from the batch's base offset.
@@ -15,14 +16,15 @@ pub(crate) struct Outline {
     pub(crate) timestamp: i64,
     /// Its key in the unpacked records; `None` for a record without one.
     pub(crate) key: Option<Range<usize>>,
-    /// All of it in the unpacked records, its length included.
+    /// The whole record in the unpacked records, with its length.
     pub(crate) bytes: Range<usize>,
 }
 
-/// Walks `count` records with offset deltas that rise up to `last_delta` at most, and gives each to `see`.
+/// Walks `count` records, whose offset deltas rise up to `last_delta` at most, and calls `see` with
+/// each.
 ///
 /// # Errors
-/// What is wrong with the bytes.
+/// A description of what is wrong with the bytes.
 pub(crate) fn walk(
     records: &[u8],
     count: i32,
@@ -78,7 +80,8 @@ pub(crate) fn walk(
     }
 }
 
-/// Skips a key, a value or a header's part: a length (-1 is null) and as many bytes. Gives the length.
+/// Skips a key, a value or a part of a header: a length (-1 is null) and as many bytes. Returns the
+/// length.
 fn skip_bytes(record: &mut &[u8]) -> Result<Option<usize>, &'static str> {
     let length = varint(record)?;
     if length < 0 {
@@ -104,7 +107,7 @@ fn varint(bytes: &mut &[u8]) -> Result<i64, &'static str> {
     Err("a number has too many bytes")
 }
 
-/// The only record of a control batch: a key that says what it is (KIP-98, "Control Messages"), and a
+/// The only record of a control batch: a key with its kind (KIP-98, "Control Messages"), and a
 /// value with the coordinator's epoch, which is always 0 here.
 pub(crate) fn control_record(kind: i16) -> BytesMut {
     let mut record = BytesMut::new();
@@ -157,7 +160,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_walk_panic(records: Vec<u8>, count in 0..1000_i32, last: i32, first: i64) {
+        fn no_bytes_make_the_walk_panic(
+            records: Vec<u8>,
+            count in 0..1000_i32,
+            last: i32,
+            first: i64,
+        ) {
             let _ = walk(&records, count, last, first, |_| ());
         }
     }

@@ -1,4 +1,4 @@
-//! What a partition remembers of its idempotent producers, so that a batch sent twice is kept once (KIP-98).
+//! The idempotent producers of a partition, so that a batch sent twice is kept once (KIP-98).
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,12 +6,12 @@ use kafka_protocol::ResponseError;
 
 use crate::batch::{Batch, BatchProducer};
 
-/// Batches of one producer that can be recognised when they come again: as many as a producer may have under way at once
-/// (`max.in.flight.requests.per.connection` is at most 5 with idempotence on).
+/// How many batches of one producer are recognised when they come again: as many as a producer may
+/// have in flight (`max.in.flight.requests.per.connection` is at most 5 for idempotent producers).
 const BATCHES_REMEMBERED: usize = 5;
 
-/// Producers remembered for one partition; the one that wrote longest ago is forgotten first. A forgotten producer may go on with
-/// any sequence, as on Apache Kafka.
+/// The most producers of one partition. The one that wrote longest ago is forgotten first. A
+/// forgotten producer may continue with any sequence, as on Apache Kafka.
 const PRODUCERS_MAX: usize = 1000;
 
 /// The idempotent producers of one partition.
@@ -46,8 +46,8 @@ impl Producers {
     /// Compares a batch with what its producer wrote before.
     ///
     /// # Errors
-    /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a gap or an old batch no longer remembered, `INVALID_PRODUCER_EPOCH` for an older
-    /// epoch.
+    /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a gap or an old batch that is forgotten,
+    /// `INVALID_PRODUCER_EPOCH` for an older epoch.
     pub(crate) fn check(&self, batch: &Batch) -> Result<Verdict, ResponseError> {
         let Some(sender) = batch.producer() else {
             return Ok(Verdict::Append);
@@ -99,7 +99,8 @@ impl Producers {
                 batches: VecDeque::new(),
             };
         }
-        // A mark that ends a transaction has no sequence; it may be of a later epoch, which fences the older ones off.
+        // A mark that ends a transaction has no sequence. Its epoch may be later, which fences the
+        // older ones off.
         if sender.first_sequence < 0 {
             return;
         }
@@ -146,7 +147,7 @@ mod tests {
     use crate::tests::idempotent_batch as batch;
 
     #[test]
-    fn a_batch_sent_again_is_recognised_a_gap_and_an_old_epoch_are_refused() {
+    fn repeated_batches_gaps_and_old_epochs_are_recognised() {
         let mut producers = Producers::default();
         producers.remember(&batch(7, 1, 0, 3).placed_at(10));
         producers.remember(&batch(7, 1, 3, 2).placed_at(13));

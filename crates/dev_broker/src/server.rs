@@ -1,7 +1,8 @@
 //! Accepts connections, cuts the stream into frames, answers one request after the other.
 //!
-//! A frame is a length (i32, big endian) and that many bytes. As on Apache Kafka, the requests of one connection are answered in
-//! order, each before the next is looked at; a waiting fetch therefore holds its connection up.
+//! A frame is a length (i32, big endian) and that many bytes. As on Apache Kafka, a connection's
+//! requests are answered in order, each before the next is read. A waiting fetch therefore blocks
+//! its connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,10 +19,10 @@ use tokio_util::task::TaskTracker;
 use crate::broker::Broker;
 use crate::requests::{self, Peer, RequestError};
 
-/// The buffer grows by at most this much ahead of what the client really sent.
+/// The buffer grows by at most this much ahead of what the client has sent.
 const READ_AHEAD_BYTES: usize = 256 << 10;
 
-/// How long to wait after the system refused a connection, usually for want of file descriptors.
+/// How long to wait after the system refused a connection, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a connection ends, other than by its client.
@@ -88,7 +89,8 @@ async fn answer_all(
     client: SocketAddr,
 ) -> Result<(), ConnectionError> {
     stream.set_nodelay(true)?;
-    // What the client reached us by is what it can reach us by again: right also when listening on all addresses.
+    // The address by which the client reached us is one by which it can reach us again, even when
+    // we listen on all addresses.
     let peer = Peer {
         client,
         advertised: stream.local_addr()?,
@@ -102,7 +104,8 @@ async fn answer_all(
     Ok(())
 }
 
-/// The next frame without its length; `None` when the client has closed the connection between two frames.
+/// The next frame without its length; `None` when the client closed the connection between two
+/// frames.
 async fn read_frame(
     stream: &mut TcpStream,
     buffer: &mut BytesMut,

@@ -1,14 +1,15 @@
-//! The optional folder: it survives a kill of the process (not of the machine: nothing is synced to disk).
+//! The optional folder. It survives a kill of the process, not of the machine: nothing is synced.
 //!
 //! ```text
 //! DIR/lock                                          held while a broker uses the folder
-//! DIR/catalog.json                                  cluster id, topics: replaced as a whole
-//! DIR/<topic id>/<partition>/<base offset>.log      batches as they went over the wire
-//! DIR/<topic id>/<partition>/log-start              first offset after records were deleted: replaced as a whole
+//! DIR/catalog.json                                  cluster id and topics; replaced as a whole
+//! DIR/<topic id>/<partition>/<base offset>.log      batches as on the wire
+//! DIR/<topic id>/<partition>/log-start              first offset that is not deleted
 //! ```
 //!
-//! A topic's files lie under its id, so a late write to a deleted topic cannot end up in one made anew under its name. Writes are
-//! a batch each and end in the system's page cache, so they are made where they come up, on the runtime's own threads.
+//! A topic's files are under its id, so that a late write to a deleted topic cannot reach a new
+//! topic of that name. Each write is one batch and ends in the system's page cache, so it is made
+//! at once, on the runtime's own threads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -26,17 +27,18 @@ use crate::batch::Batch;
 
 const LOG_START: &str = "log-start";
 
-/// How long to wait for a folder's lock: a killed process keeps it until the system has taken its memory back.
+/// How long to wait for a folder's lock: a killed process keeps it until the system has reclaimed
+/// its memory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the folder knows besides records.
+/// What the folder keeps besides records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Catalog {
     pub(crate) cluster_id: String,
     pub(crate) topics: Vec<CatalogTopic>,
 }
 
-/// A topic as the catalog has it.
+/// A topic in the catalog.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CatalogTopic {
     pub(crate) name: String,
@@ -53,8 +55,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens or creates the folder, takes its lock (blocking for up to [`LOCK_PATIENCE`]), and reads the catalog (`None` in a new
-    /// folder). What a kill left of deleted topics is removed.
+    /// Opens or creates the folder, takes its lock (blocking for up to [`LOCK_PATIENCE`]), and
+    /// reads the catalog (`None` in a new folder). Removes what a kill left of deleted topics.
     pub(crate) fn open(root: &Path) -> Result<(Self, Option<Catalog>), BrokerError> {
         let error = |source| BrokerError::Folder {
             path: root.to_owned(),
@@ -146,10 +148,11 @@ pub(crate) struct SegmentFiles {
 }
 
 impl SegmentFiles {
-    /// Opens a partition's folder and reads back its segments (at least one) and its log start offset.
+    /// Opens a partition's folder; reads back its segments (at least one) and its log start offset.
     ///
-    /// A file is cut before its first batch that is torn, corrupt or out of sequence. A hole in the offsets that this makes ends
-    /// the log; any other hole comes from old segments that could not be removed, which go now.
+    /// A file is cut before its first batch that is torn, corrupt or out of sequence. If that
+    /// leaves a hole in the offsets, the log ends there. Any other hole comes from old segments
+    /// that could not be removed, which are removed now.
     pub(crate) fn open(folder: PathBuf) -> io::Result<(Self, Vec<StoredSegment>, i64)> {
         fs::create_dir_all(&folder)?;
         let mut segments: Vec<StoredSegment> = Vec::new();
@@ -163,7 +166,11 @@ impl SegmentFiles {
                     .map_or(before.base_offset, Batch::next_offset)
             });
             if end.is_some_and(|end| end != base_offset) {
-                tracing::warn!(path = %path.display(), end, "a segment does not follow the one before it: removed stale ones");
+                tracing::warn!(
+                    path = %path.display(),
+                    end,
+                    "a segment does not follow the one before it: removed stale ones"
+                );
                 if is_cut {
                     fs::remove_file(&path)?;
                     continue;
@@ -215,7 +222,7 @@ impl SegmentFiles {
         Ok(())
     }
 
-    /// Removes a segment that is not the active one. One that cannot be removed is left to the next start.
+    /// Removes a segment that is not the active one. If that fails, the next start removes it.
     pub(crate) fn remove(&mut self, base_offset: i64) {
         let path = segment_path(&self.folder, base_offset);
         if let Err(error) = fs::remove_file(&path) {
@@ -264,7 +271,7 @@ fn read_segment(path: &Path, base_offset: i64) -> io::Result<(Vec<Batch>, bool)>
     let mut next = base_offset;
     while let Some(bytes) = Batch::split_first(&mut rest) {
         match Batch::parse_stored(&bytes) {
-            // Placed again only for memory of its own: a slice would keep the whole file's bytes.
+            // Copied into memory of its own: a slice would keep the bytes of the whole file.
             Ok(batch) if batch.base_offset() == next => batches.push(batch.placed_at(next)),
             _ => break,
         }
@@ -273,7 +280,13 @@ fn read_segment(path: &Path, base_offset: i64) -> io::Result<(Vec<Batch>, bool)>
     }
     let bytes = fs::metadata(path)?.len();
     if bytes != good_bytes {
-        tracing::warn!(path = %path.display(), bytes, good_bytes, next_offset = next, "cut a segment's torn tail");
+        tracing::warn!(
+            path = %path.display(),
+            bytes,
+            good_bytes,
+            next_offset = next,
+            "cut a segment's torn tail"
+        );
         OpenOptions::new()
             .write(true)
             .open(path)?

@@ -12,31 +12,33 @@ use crate::BrokerError;
 use crate::log::{LogConfig, PartitionLog};
 use crate::store::{Catalog, CatalogTopic, Folder};
 
-/// Partitions of one topic at most.
+/// The most partitions of one topic.
 const PARTITIONS_MAX: usize = 1000;
 
-/// Topics at most: with [`PARTITIONS_MAX`] what bounds a client that creates them by metadata requests.
+/// The most topics: with [`PARTITIONS_MAX`] the bound for a client that creates them by metadata
+/// requests.
 const TOPICS_MAX: usize = 10_000;
 
-/// The configuration key of a topic's bound in bytes for each partition; -1 is the broker's own bound.
+/// The configuration key for the bytes that each partition of a topic keeps; -1 is the broker's own
+/// bound.
 pub(crate) const RETENTION_BYTES: &str = "retention.bytes";
-/// The configuration key of how much time a segment of a compacted topic holds.
+/// The configuration key for the time that a segment of a compacted topic spans.
 const SEGMENT_MS: &str = "segment.ms";
 /// Its default, a week, as on Apache Kafka.
 const SEGMENT_MS_DEFAULT: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// A topic, as it is until partitions are added: then a new value takes its place and shares the logs.
+/// A topic. Adding partitions replaces it with a new value that shares the logs.
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) name: String,
-    /// Random; a topic made anew under the same name has another one.
+    /// Random; a new topic of the same name has another id.
     pub(crate) id: Uuid,
     /// As given when it was created.
     pub(crate) configs: BTreeMap<String, String>,
     pub(crate) partitions: Vec<Arc<Mutex<PartitionLog>>>,
 }
 
-/// Why an admin operation is refused: Kafka's error and a sentence for the person who asked.
+/// Why an admin operation is refused: Kafka's error and a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Refusal {
@@ -146,7 +148,7 @@ impl Topics {
             .partition(partition)
     }
 
-    /// Creates a topic; with `validate_only` says whether it could be.
+    /// Creates a topic; with `validate_only` only checks whether it could.
     pub(crate) fn create(
         &self,
         name: &str,
@@ -225,7 +227,11 @@ impl Topics {
             .as_ref()
             .map(|folder| folder.remove_topic(topic.id))
         {
-            tracing::warn!(topic = name, %error, "a deleted topic's files are still there: the next start removes them");
+            tracing::warn!(
+                topic = name,
+                %error,
+                "a deleted topic's files are still there: the next start removes them"
+            );
         }
         Ok(())
     }
@@ -346,13 +352,16 @@ fn partition_count(partitions: i32) -> Result<usize, Refusal> {
     Err(Refusal::new(ResponseError::InvalidPartitions, message))
 }
 
-/// Any configuration is taken and shown again, save what would change a topic's behaviour and is not done here.
+/// Accepts any configuration, except one that would change a topic's behaviour and is not
+/// implemented here.
 fn check_configs(configs: &BTreeMap<String, String>, has_folder: bool) -> Result<(), Refusal> {
     let refuse = |message: String| Err(Refusal::new(ResponseError::InvalidConfig, message));
     for (key, value) in configs {
         match (key.as_str(), value.as_str()) {
             ("cleanup.policy", "compact") if has_folder => {
-                return refuse("cleanup.policy=compact: a broker with a folder compacts nothing. Run it without one.".to_owned());
+                let message = "cleanup.policy=compact: a broker with a folder compacts nothing. \
+                               Run it without one.";
+                return refuse(message.to_owned());
             }
             ("cleanup.policy", policy) if !matches!(policy, "delete" | "compact") => {
                 return refuse(format!(

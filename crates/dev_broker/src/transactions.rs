@@ -1,7 +1,8 @@
-//! The coordinator of transactions (KIP-98): which producer has which transactional id, and what it has open.
+//! The coordinator of transactions (KIP-98): the producer of each transactional id, and its open
+//! transaction.
 //!
-//! It lives in memory only. After a restart with a folder the logs' open transactions are aborted, and a transactional id gets a
-//! new producer id.
+//! It is in memory only. After a restart with a folder, the open transactions of the logs are
+//! aborted and a transactional id gets a new producer id.
 
 use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use uuid::Uuid;
 
 use crate::log::PartitionLog;
 
-/// Transactional ids remembered at most; the one that asked longest ago goes first, unless it has a transaction open.
+/// The most transactional ids. The one that was used longest ago is forgotten first, unless its
+/// transaction is open.
 const IDS_MAX: usize = 10_000;
 
-/// No transaction may be left open longer (Apache Kafka's `transaction.max.timeout.ms`).
+/// The longest that a transaction may stay open (Apache Kafka's `transaction.max.timeout.ms`).
 const TIMEOUT_MAX: Duration = Duration::from_mins(15);
 
 /// All transactional ids.
@@ -26,7 +28,7 @@ pub(crate) struct Transactions {
     by_id: Mutex<BTreeMap<String, Transaction>>,
 }
 
-/// Who writes under a transactional id.
+/// The producer of a transactional id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) producer_id: i64,
@@ -39,7 +41,8 @@ struct Transaction {
     timeout: Duration,
     asked_at: Instant,
     open: Option<Open>,
-    /// How the last transaction ended, for a client that did not get the answer and asks again.
+    /// How the last transaction ended, for a client that repeats a request because it missed the
+    /// answer.
     committed: Option<bool>,
 }
 
@@ -51,11 +54,13 @@ struct Open {
 }
 
 impl Transactions {
-    /// A producer begins to work under `id`: it gets the next epoch, so that others of the same id are fenced off, and what they
-    /// left open is aborted. `known` is what a producer that goes on after an error had (KIP-360).
+    /// Starts a producer under `id`: it gets the next epoch, so that earlier producers of the id
+    /// are fenced off, and their open transaction is aborted. `known` is the identity of a producer
+    /// that continues after an error (KIP-360).
     ///
     /// # Errors
-    /// `PRODUCER_FENCED` when `known` is not the id's last, `INVALID_TRANSACTION_TIMEOUT`, `POLICY_VIOLATION` for too many ids.
+    /// `PRODUCER_FENCED` when `known` is not the id's last identity, `INVALID_TRANSACTION_TIMEOUT`,
+    /// `POLICY_VIOLATION` for too many ids.
     pub(crate) fn begin_producer(
         &self,
         id: &str,
@@ -86,7 +91,7 @@ impl Transactions {
     /// Adds partitions to the open transaction, or opens one.
     ///
     /// # Errors
-    /// As [`Self::of`] says.
+    /// As [`Self::of`].
     pub(crate) fn add(
         &self,
         id: &str,
@@ -104,10 +109,11 @@ impl Transactions {
         Ok(())
     }
 
-    /// Runs `append` when the partition is in the open transaction of `id`, which cannot end meanwhile.
+    /// Runs `append` if the partition is in the open transaction of `id`, which cannot end
+    /// meanwhile.
     ///
     /// # Errors
-    /// As [`Self::of`] says; `INVALID_TXN_STATE` when the partition is not in it; what `append` gives.
+    /// As [`Self::of`]; `INVALID_TXN_STATE` when the partition is not in it; the error of `append`.
     pub(crate) fn append<T>(
         &self,
         id: &str,
@@ -125,11 +131,11 @@ impl Transactions {
         }
     }
 
-    /// Ends the open transaction: a mark in each of its partitions.
+    /// Ends the open transaction with a mark in each of its partitions.
     ///
     /// # Errors
-    /// As [`Self::of`] says; `INVALID_TXN_STATE` when none is open (one that has just ended in the same way aside);
-    /// `KAFKA_STORAGE_ERROR` when a mark cannot be written.
+    /// As [`Self::of`]; `INVALID_TXN_STATE` when none is open, unless one has just ended in the
+    /// same way; `KAFKA_STORAGE_ERROR` when a mark cannot be written.
     pub(crate) fn end(
         &self,
         id: &str,
@@ -144,7 +150,8 @@ impl Transactions {
         transaction.end(commit)
     }
 
-    /// Aborts what is open for longer than its producer wanted, and fences that producer off. Gives whether there was any.
+    /// Aborts the transactions that exceeded their timeout, and fences their producers off. Returns
+    /// whether there was any.
     pub(crate) fn abort_expired(&self) -> bool {
         let mut any = false;
         for (id, transaction) in self.by_id.lock().iter_mut() {
@@ -162,7 +169,7 @@ impl Transactions {
         any
     }
 
-    /// The transactional id's state, for its current producer alone.
+    /// The state of a transactional id, only for its current producer.
     ///
     /// # Errors
     /// `INVALID_PRODUCER_ID_MAPPING` for another producer, `PRODUCER_FENCED` for another epoch.
@@ -200,7 +207,8 @@ impl Transaction {
         }
     }
 
-    /// The next epoch (or a new producer id when there is none), in which what is open is aborted.
+    /// Moves to the next epoch (or to a new producer id after the last one) and aborts the open
+    /// transaction.
     fn fence(&mut self) -> Result<(), ResponseError> {
         if self.identity.epoch < i16::MAX - 1 {
             self.identity.epoch += 1;
@@ -245,12 +253,12 @@ fn make_room(by_id: &mut BTreeMap<String, Transaction>, id: &str) -> Result<(), 
     Ok(())
 }
 
-/// Random, so that ids are not given twice when logs outlive the process.
+/// Random, so that ids do not repeat when logs outlive the process.
 pub(crate) fn new_producer_id() -> i64 {
     (Uuid::new_v4().as_u64_pair().1 >> 1).cast_signed()
 }
 
-/// The wall clock, which marks carry.
+/// The wall clock, for marks.
 pub(crate) fn now_ms() -> i64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

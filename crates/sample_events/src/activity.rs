@@ -1,4 +1,4 @@
-//! What can happen on a wiki, told once; the events of all streams that speak of it are rendered from it.
+//! One activity on a wiki, from which the events of all its streams are rendered.
 
 use crate::comments::Comment;
 use crate::pages::{Page, Revision, User};
@@ -6,7 +6,7 @@ use crate::wikis::Wiki;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// One thing that somebody did on one wiki, in one request.
+/// One thing that a user did on one wiki, in one request.
 #[derive(Debug)]
 pub(crate) struct Activity {
     pub(crate) wiki: &'static Wiki,
@@ -21,7 +21,7 @@ pub(crate) struct Activity {
     pub(crate) user: Arc<User>,
     pub(crate) comment: Comment,
     pub(crate) action: Action,
-    /// The categories that the page joined or left by it.
+    /// The categories that the page joined or left.
     pub(crate) categorized: Vec<Categorized>,
     /// The page properties that it changed: name, value before, value after.
     pub(crate) properties: Vec<(&'static str, Option<String>, Option<String>)>,
@@ -35,9 +35,9 @@ pub(crate) enum Action {
         prior: Arc<Revision>,
         restored: Option<Restored>,
     },
-    /// A page's first revision; for a file that was uploaded, with a log entry in the place of a "new" recentchange.
+    /// A page's first revision. An uploaded file has a log entry instead of a "new" recentchange.
     Create { upload: Option<LogEntry> },
-    /// A page got another title. `redirect` is the page made at the old one.
+    /// A page was moved. `redirect` is the page that the move created at the old title.
     Move {
         prior: Arc<Revision>,
         old_title: Arc<str>,
@@ -45,9 +45,9 @@ pub(crate) enum Action {
         redirect: Option<Page>,
         entry: LogEntry,
     },
-    /// A page is gone.
+    /// A page was deleted.
     Delete { entry: LogEntry },
-    /// Something that only the log tells: an account, a block, thanks.
+    /// Something that is only in the log: an account, a block, thanks.
     Log { entry: LogEntry },
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct LogEntry {
     pub(crate) id: u64,
     pub(crate) kind: &'static str,
     pub(crate) action: &'static str,
-    /// An object, or an empty array when there is nothing to say: PHP does not tell them apart.
+    /// An object, or an empty array when there are none: PHP does not distinguish them.
     pub(crate) params: Value,
     /// The line in words.
     pub(crate) words: String,

@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crate::titles::{any_language, in_url, subject, subject_in_any_language};
 use crate::wikis::{self, Project, Wiki};
 
-/// What properties of entities say.
+/// Labels of properties.
 const PROPERTIES: &[&str] = &[
     "instance of",
     "country",
@@ -22,7 +22,7 @@ const PROPERTIES: &[&str] = &[
     "copyright license",
 ];
 
-/// A comment twice: `text` as it is kept, `parsed` as HTML.
+/// A comment as wikitext (`text`) and as HTML (`parsed`).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Comment {
     pub(crate) text: String,
@@ -163,7 +163,7 @@ fn prose(rng: &mut Rng, words: &Language, title: &str) -> Comment {
     }
 }
 
-/// The comment of a tool that names all that it did: the long tail of sizes.
+/// The comment of a tool that lists its changes: the long tail of sizes.
 fn list_of_links(rng: &mut Rng, words: &Language, summary: &str) -> Comment {
     let mut comment = Comment::default().plain(summary).plain(": ");
     for _ in 0..rng.long_tail(2, 5) {
@@ -251,7 +251,7 @@ fn commons(rng: &mut Rng) -> Comment {
     }
 }
 
-/// What goes with a file: half of them bring a whole description.
+/// The comment of an upload: half of them contain a whole description.
 pub(crate) fn upload(rng: &mut Rng) -> Comment {
     if rng.chance(500) {
         return Comment::default().plain("Uploaded own work with UploadWizard");
@@ -267,7 +267,7 @@ pub(crate) fn upload(rng: &mut Rng) -> Comment {
         .plain("}}")
 }
 
-/// "property: value", where the value is an item, a year or a name; many of them belong to a batch of a tool.
+/// "property: value". The value is an item, a year or a name; many belong to a batch of a tool.
 fn statement(rng: &mut Rng, code: &str, words: &str, prefix: &str) -> Comment {
     let property = format!(
         "{}P{}",

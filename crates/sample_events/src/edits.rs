@@ -165,7 +165,8 @@ impl WikiState {
     }
 }
 
-/// A size after an edit: mostly a little more (a statement of an entity takes some hundred bytes), at times less, never below 0.
+/// A size after an edit: mostly a little larger (a statement of an entity takes some hundred
+/// bytes), sometimes smaller, never below 0.
 fn resized(rng: &mut Rng, size: u64, entity: bool) -> u64 {
     let change = if entity {
         rng.long_tail(120, 3)
@@ -179,7 +180,7 @@ fn resized(rng: &mut Rng, size: u64, entity: bool) -> u64 {
     }
 }
 
-/// Some edits change what a page is known by: its picture, its item, its number of statements.
+/// Some edits change properties of the page: its picture, its item, its number of statements.
 fn change_properties(rng: &mut Rng, activity: &mut Activity, entity: bool) {
     if !rng.chance(if entity { 250 } else { 90 }) {
         return;

@@ -1,30 +1,52 @@
-//! Sample events: what Wikimedia's wikis could be doing, as deterministic records for the embedded broker.
+//! Sample events: deterministic records that look like those of Wikimedia's wikis, for development
+//! and tests.
 //!
-//! The model: about fifty wikis, each with its share of all that happens, its people, bots and pages, and counters for
-//! revisions, pages and changes. One thing after another happens (an edit, a new page, an upload, a move, a deletion, a log
-//! entry) and is told by the events of several streams, which agree on page, revision, user, comment and request id and
-//! follow within a second, in one order of time. Two rounds run beside: canaries in every topic of both datacenters, and
-//! events of the test stream. Everything comes from one seeded generator and is a function of seed, rate and start; names,
-//! titles and comments are made up from syllables and everyday words.
+//! ```
+//! use sample_events::Samples;
+//!
+//! // Seed 1, 30 events a second on average, from 2026-01-01 on.
+//! let first = Samples::new(1, 30.0, 1_767_225_600_000).next().unwrap();
+//! assert!(sample_events::topics().iter().any(|(topic, _)| *topic == first.topic));
+//! ```
+//!
+//! [`topics`] lists the topics that records go to, and [`stream_config`] describes the streams.
+//!
+//! # The model
+//!
+//! There are about fifty wikis. Each has a share of all activity, its people, bots and pages, and
+//! counters for revisions, pages and changes. One activity follows another: an edit, a new page, an
+//! upload, a move, a deletion, a log entry. Each causes events in several streams, which agree on
+//! page, revision, user, comment and request id and follow within a second, in order of time.
+//! Canaries in every topic of both datacenters and events of the test stream come in between.
+//! Everything is a function of seed, rate and start time. Names, titles and comments are made of
+//! syllables and everyday words.
 //!
 //! * `streams`: the eight streams, their topics, partitions and configuration.
 //! * `wikis`: the wikis with their shares, bots and counters.
-//! * `languages`: the words of each language. `names`: names by syllables. `titles`: titles. `comments`: comments.
-//! * `pages`: users, slots, revisions, pages. `people`: who is active on a wiki.
-//! * `activity`: what can happen. `edits`: edits and new pages. `log`: what the log tells.
+//! * `languages`: the words of each language. `names`: names from syllables. `titles`: titles.
+//!   `comments`: comments.
+//! * `pages`: users, slots, revisions, pages. `people`: the users of a wiki.
+//! * `activity`: the kinds of activity. `wiki_state`: a wiki over time. `edits`: edits and new
+//!   pages. `log`: what a wiki logs.
 //! * `render`: the events of an activity, a file for each schema.
-//! * `schedule`: events that are not due yet. `time`: times as events write them. `rng`: the generator.
+//! * `schedule`: events that are not due yet. `time`: formats of times. `rng`: the random number
+//!   generator.
 //!
-//! Deliberate:
+//! # What it lacks
 //!
-//! * Canaries and test events come by count, not by the clock, so that every stream is seen at any rate
-//!   (`any_rate_shows_every_stream`).
-//! * A round of canaries opens the samples, so that every topic has spoken before anything is read
-//!   (`every_topic_speaks_first_by_a_canary`).
-//! * Some events of a topic carry the same millisecond, as changes of several categories do: clients that resume by
-//!   timestamp meet such ties (`some_events_of_a_topic_share_a_millisecond`).
-//! * Edits happen in eqiad; a few in codfw, as jobs do that run there, so that both datacenters speak
-//!   (`eqiad_speaks_most_and_codfw_a_little`).
+//! Events of other streams than these eight, and real content: hashes and sizes belong to no text.
+//!
+//! # Deliberate
+//!
+//! * Canaries and test events come by count and not by the clock, so that every stream appears at
+//!   any rate (`any_rate_shows_every_stream`).
+//! * The samples begin with canaries, so that every topic has a record before anything else
+//!   (`every_topic_begins_with_a_canary`).
+//! * Some events of a topic carry the same millisecond, as changes of several categories do:
+//!   clients that resume by timestamp meet such ties
+//!   (`some_events_of_a_topic_share_a_millisecond`).
+//! * Most activity is in eqiad and a little in codfw, as for jobs that run there, so that both
+//!   datacenters have events (`most_events_are_in_eqiad_and_a_few_in_codfw`).
 
 mod activity;
 mod comments;
@@ -59,11 +81,11 @@ pub const RATE_MAX: f64 = 10_000_000.0;
 
 /// The year 9000: far enough from the end of four-digit years.
 const START_MS_MAX: i64 = 221_845_392_000_000;
-/// How many events lie between two rounds of canaries: five minutes at 30 a second.
+/// Events between two rounds of canaries: five minutes at 30 a second.
 const EVENTS_PER_CANARIES: u64 = 9_000;
-/// How many events lie between two events of the test stream: ten seconds at 30 a second.
+/// Events between two events of the test stream: ten seconds at 30 a second.
 const EVENTS_PER_TEST: u64 = 300;
-/// Of a thousand activities, how many are told in the second datacenter.
+/// Of a thousand activities, how many are in the second datacenter.
 const ELSEWHERE: u32 = 20;
 
 /// A record for Kafka.
@@ -73,7 +95,8 @@ pub struct SampleEvent {
     pub topic: String,
     /// The partition, below that topic's number of partitions.
     pub partition: i32,
-    /// The record's key: for `mediawiki.page_change.v1` `{"wiki_id":"enwiki","page_id":123}`, else none.
+    /// The record's key: for `mediawiki.page_change.v1` `{"wiki_id":"enwiki","page_id":123}`, else
+    /// none.
     pub key: Option<Vec<u8>>,
     /// The record's timestamp in milliseconds since 1970: the event's `meta.dt`.
     pub timestamp_ms: i64,
@@ -81,26 +104,26 @@ pub struct SampleEvent {
     pub value: Vec<u8>,
 }
 
-/// An endless run of sample events in order of time: timestamps never go back.
+/// An endless series of sample events in order of time: timestamps never decrease.
 #[derive(Debug)]
 pub struct Samples {
     rng: Rng,
     wiki_states: Vec<WikiState>,
-    /// Which of `wiki_states` has its turn, by weight.
+    /// The weight of each of `wiki_states`.
     shares: Vec<(u32, usize)>,
     schedule: Schedule,
     ns_per_event: u64,
-    /// When the next thing happens, in nanoseconds since the start.
+    /// The time of the next activity, in nanoseconds since the start.
     next_ns: u64,
     next_canaries: u64,
     next_test: u64,
 }
 
 impl Samples {
-    /// The samples of that seed: `rate` events per second over all topics on average, the first at `start_ms`
-    /// (milliseconds since 1970, UTC). Equal arguments give equal bytes. A rate outside [`RATE_MIN`] to [`RATE_MAX`]
-    /// counts as the nearer of the two, one that is not a number as the lower; a start before 1970 or after the year 9000
-    /// likewise.
+    /// The samples of a seed: `rate` events per second on average over all topics, the first at
+    /// `start_ms` (milliseconds since 1970, UTC). Equal arguments give equal bytes. A rate is
+    /// clamped to [`RATE_MIN`] and [`RATE_MAX`] (not a number counts as the lower), a start to the
+    /// years 1970 to 9000.
     #[must_use]
     pub fn new(seed: u64, rate: f64, start_ms: i64) -> Self {
         let rate = if rate.is_nan() {
@@ -138,7 +161,8 @@ impl Samples {
         }
     }
 
-    /// Lets the next thing happen, and sets the time of the one after by how many events this one gave.
+    /// Creates the next activity. The time of the one after it depends on how many events this one
+    /// has.
     fn advance(&mut self) {
         let before = self.schedule.count();
         if before >= self.next_canaries {
@@ -158,14 +182,14 @@ impl Samples {
             let activity = state.next(&mut self.rng, self.schedule.ms(self.next_ns));
             render::events(&activity, &mut self.rng, &mut self.schedule);
         }
-        // Between none and twice the time that these events stand for.
+        // Between none and twice the time that these events take on average.
         let stand_for = (self.schedule.count() - before).saturating_mul(self.ns_per_event);
         self.next_ns = self
             .next_ns
             .saturating_add(stand_for.saturating_mul(self.rng.between(0, 2000)) / 1000);
     }
 
-    /// One canary for every topic.
+    /// Adds one canary for every topic.
     fn canaries(&mut self) {
         for prefix in PREFIXES {
             self.schedule.at(self.next_ns, prefix);
@@ -183,7 +207,7 @@ impl Iterator for Samples {
 
     fn next(&mut self) -> Option<SampleEvent> {
         loop {
-            // Whatever happens next has no event before its own time.
+            // The next activity has no event before its own time.
             if let Some(event) = self.schedule.pop_due(self.next_ns) {
                 return Some(event);
             }

@@ -1,4 +1,4 @@
-//! What the log of a wiki tells: moves, deletions, uploads, accounts, blocks, protections, reviews, thanks.
+//! The log of a wiki: moves, deletions, uploads, accounts, blocks, protections, reviews, thanks.
 
 use crate::activity::{Action, Activity, LogEntry};
 use crate::comments::Comment;
@@ -24,7 +24,7 @@ const EXPIRIES: &[&str] = &[
 ];
 
 impl WikiState {
-    /// A page gets another title; most of the time a redirect stays behind.
+    /// Moves a page; most of the time a redirect stays behind.
     pub(crate) fn rename(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
         let mut page = self.take_page(rng, at_ms);
         let user = self.people.somebody(rng);
@@ -111,7 +111,7 @@ impl WikiState {
         }
     }
 
-    /// A page goes; it is not remembered.
+    /// Deletes a page and forgets it.
     pub(crate) fn delete(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
         let page = self.take_page(rng, at_ms);
         let user = self.people.administrator(rng);
@@ -143,7 +143,7 @@ impl WikiState {
         }
     }
 
-    /// Something that only the log tells.
+    /// An activity that is only in the log.
     pub(crate) fn log(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
         match rng.below(100) {
             0..=44 => self.account(rng, at_ms),
@@ -193,7 +193,12 @@ impl WikiState {
         let user = self.people.administrator(rng);
         let comment = Comment::default().plain("repeated vandalism");
         let description = "[edit=autoconfirmed] (indefinite)";
-        let details = json!([{ "type": "edit", "level": "autoconfirmed", "expiry": "infinity", "cascade": false }]);
+        let details = json!([{
+            "type": "edit",
+            "level": "autoconfirmed",
+            "expiry": "infinity",
+            "cascade": false,
+        }]);
         let params = json!({ "description": description, "cascade": false, "details": details });
         let words = format!(
             "protected \"[[{}]]\" {description}: {}",

@@ -220,7 +220,8 @@ impl Script {
     }
 }
 
-/// A name for a user of a wiki in that script: a third of those of other scripts still sign in Latin letters.
+/// A name for a user of a wiki in that script. A third of the users of other scripts have a Latin
+/// name.
 pub(crate) fn user(rng: &mut Rng, script: Script) -> String {
     let script = if rng.chance(350) {
         Script::Latin
@@ -245,7 +246,8 @@ pub(crate) fn bot(rng: &mut Rng) -> String {
     Script::Latin.place(rng) + rng.pick(&["Bot", "bot", "-bot", " Bot", "Bot II"])
 }
 
-/// A temporary account's name as of that year: a tilde, the year, and a serial number in groups of five digits.
+/// The name of a temporary account of that year: a tilde, the year, and a serial number in groups
+/// of five digits.
 pub(crate) fn temporary_account(rng: &mut Rng, year: i16) -> String {
     let serial = rng.below(9_999_999);
     if serial < 100_000 {
@@ -255,7 +257,8 @@ pub(crate) fn temporary_account(rng: &mut Rng, year: i16) -> String {
     }
 }
 
-/// An address from the blocks that stand for examples (RFC 5737, RFC 3849), as MediaWiki writes them.
+/// An address from the blocks that stand for examples (RFC 5737, RFC 3849), as MediaWiki writes
+/// them.
 pub(crate) fn address(rng: &mut Rng) -> String {
     if rng.chance(600) {
         let block: &str = rng.pick(&["192.0.2", "198.51.100", "203.0.113"]);

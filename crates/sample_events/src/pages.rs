@@ -54,7 +54,7 @@ impl Revision {
         self.main.size + self.mediainfo.as_ref().map_or(0, |slot| slot.size)
     }
 
-    /// The hash over all slots. With one slot it is that slot's own; with two, its digits taken alternately from both.
+    /// The hash of all slots: a single slot's own; of two, their digits in turn.
     pub(crate) fn sha1(&self) -> String {
         let Some(mediainfo) = &self.mediainfo else {
             return self.main.sha1.clone();

@@ -1,4 +1,4 @@
-//! The people and bots of one wiki, and who of them does something next.
+//! The people and bots of one wiki, and which of them is active next.
 
 use crate::names;
 use crate::pages::User;
@@ -78,7 +78,7 @@ impl People {
         }
     }
 
-    /// Who makes the next edit on a wiki where bots make `bots` of 1000: its edit counter goes up.
+    /// The author of the next edit on a wiki where bots make `bots` of 1000 edits; counts the edit.
     pub(crate) fn editor(&mut self, rng: &mut Rng, bots: u32) -> Arc<User> {
         if rng.chance(bots) {
             let place = rng.low(BOTS as u64);

@@ -1,10 +1,12 @@
-//! The one source of chance: a seeded generator that gives the same numbers on every machine and version.
+//! The only source of randomness: a seeded generator with the same numbers on every machine and
+//! version.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A seeded generator with the few draws that the samples need. `ChaCha8` and not the standard generator of `rand`, whose
-/// algorithm may change between versions. Integers only: floating point logarithms differ between platforms.
+/// A seeded generator with the few draws that the samples need. It is `ChaCha8`, because the
+/// algorithm of `rand`'s standard generator may change between versions. It draws only integers,
+/// because floating point logarithms differ between platforms.
 #[derive(Debug)]
 pub(crate) struct Rng(ChaCha8Rng);
 
@@ -27,13 +29,14 @@ impl Rng {
         low + self.below(high - low + 1)
     }
 
-    /// A number from 0 below `end` that is small most of the time: a third of all draws fall in the first 1/27.
+    /// A number below `end` that is mostly small: a third of all draws are in the first 1/27.
     pub(crate) fn low(&mut self, end: u64) -> u64 {
         let draw = self.below(1 << 10);
         (end * draw * draw * draw) >> 30
     }
 
-    /// A size from `least` on with a long tail: each doubling half as likely as the one before, up to `doublings` of them.
+    /// A size from `least` on with a long tail: each doubling is half as likely as the one before,
+    /// up to `doublings` of them.
     pub(crate) fn long_tail(&mut self, least: u64, doublings: u32) -> u64 {
         let tail = u64::from(self.0.random::<u32>().leading_zeros().min(doublings));
         let base = least << tail;
@@ -68,7 +71,7 @@ impl Rng {
         choices[0].1
     }
 
-    /// A random (version 4) UUID in its usual form, RFC 9562 section 5.4.
+    /// A random (version 4) UUID in its usual form (RFC 9562, section 5.4).
     pub(crate) fn uuid(&mut self) -> String {
         uuid::Builder::from_random_bytes(self.0.random())
             .into_uuid()

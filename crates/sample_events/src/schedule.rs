@@ -1,4 +1,4 @@
-//! Events that are made but not due yet, in the order in which Kafka gets them.
+//! Events that are not due yet, in the order in which Kafka gets them.
 
 use crate::SampleEvent;
 use crate::rng::Rng;
@@ -6,22 +6,23 @@ use crate::streams::{PREFIXES, Stream};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The longest time between what happens and its last event, in nanoseconds.
+/// The longest time between an activity and its last event, in nanoseconds.
 const SPREAD_NS_MAX: u64 = 700_000_000;
-/// The same in events at the running rate, so that a high rate does not pile events up.
+/// The same in events at the current rate, so that a high rate does not queue events up.
 const SPREAD_EVENTS_MAX: u64 = 20;
 
-/// The events to come. All times are nanoseconds since the samples' start: whole milliseconds are too coarse to keep
-/// the pace of a hundred thousand events a second.
+/// The events that are not due yet. All times are nanoseconds since the samples' start:
+/// milliseconds are too coarse for a hundred thousand events a second.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     start_ms: i64,
     spread_ns: u64,
     now_ns: u64,
-    /// The datacenter prefix of what is put in.
+    /// The datacenter prefix of the topics of added events.
     prefix: &'static str,
     due: BinaryHeap<Reverse<Due>>,
-    /// How many events were put in so far: the second key of the order, so that ties come out as they went in.
+    /// How many events were added so far: the second key of the order, so that ties keep their
+    /// order.
     count: u64,
 }
 
@@ -66,7 +67,7 @@ impl Schedule {
         }
     }
 
-    /// What is put in from here on happens at that time, in the datacenter of that prefix.
+    /// Events that are added from here on belong to that time and datacenter.
     pub(crate) fn at(&mut self, now_ns: u64, prefix: &'static str) {
         self.now_ns = now_ns;
         self.prefix = prefix;
@@ -83,19 +84,20 @@ impl Schedule {
             .saturating_add(i64::try_from(at_ns / 1_000_000).unwrap_or(i64::MAX))
     }
 
-    /// Adds an event that is due at that moment. Its partition is what `place` leaves when divided by their number.
+    /// Adds an event that is due at that moment. Its partition is the remainder of `key_hash` by
+    /// the number of partitions.
     pub(crate) fn add(
         &mut self,
         stream: Stream,
         at_ns: u64,
-        place: u64,
+        key_hash: u64,
         key: Option<Vec<u8>>,
         value: Vec<u8>,
     ) {
         let partitions = u64::from(stream.partitions().unsigned_abs());
         let event = SampleEvent {
             topic: [self.prefix, stream.name()].concat(),
-            partition: i32::try_from(place % partitions).unwrap_or(0),
+            partition: i32::try_from(key_hash % partitions).unwrap_or(0),
             key,
             timestamp_ms: self.ms(at_ns),
             value,
@@ -108,7 +110,7 @@ impl Schedule {
         self.count += 1;
     }
 
-    /// How many events were put in so far.
+    /// How many events were added so far.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }

@@ -63,7 +63,8 @@ impl Stream {
         uri.rsplit_once('/').map_or(uri, |(title, _version)| title)
     }
 
-    /// In how many partitions each of its topics lies. More than one for the streams that are read in parallel.
+    /// In how many partitions each of its topics lies. More than one for the streams that are read
+    /// in parallel.
     pub(crate) fn partitions(self) -> i32 {
         match self {
             Stream::PageChange => 3,
@@ -83,14 +84,16 @@ impl Stream {
     fn description(self) -> &'static str {
         match self {
             Stream::Recentchange => {
-                "Everything that the lists of recent changes of all wikis show: edits, new pages, log entries, categories."
+                "Everything that the lists of recent changes of all wikis show: \
+                 edits, new pages, log entries, categories."
             }
             Stream::RevisionCreate => "Every new revision of every page.",
             Stream::PageCreate => "Every page's first revision, in the schema of revision-create.",
             Stream::PageDelete => "Every page that was deleted.",
             Stream::PageMove => "Every page that got another title.",
             Stream::PagePropertiesChange => {
-                "Changes of what pages are known by: picture, sort key, Wikidata item, number of statements."
+                "Changes of what pages are known by: picture, sort key, Wikidata item, \
+                 number of statements."
             }
             Stream::PageChange => {
                 "Every change of a page's state, in one schema: creation, edit, move, deletion."
@@ -122,7 +125,8 @@ impl Stream {
     }
 }
 
-/// All topics of the samples with their number of partitions: each stream under each datacenter prefix.
+/// All topics of the samples with their number of partitions: each stream under each datacenter
+/// prefix.
 pub fn topics() -> Vec<(String, i32)> {
     let topic =
         |prefix: &str, stream: Stream| (format!("{prefix}{}", stream.name()), stream.partitions());
@@ -132,9 +136,9 @@ pub fn topics() -> Vec<(String, i32)> {
         .collect()
 }
 
-/// The stream configuration document of the samples' streams, in the shape that `stream_config_uri` answers
-/// (protocol §6): `{"streams": {name: {stream, topics, topic_prefixes, schema_title, stream_aliases, description, ...}}}`.
-/// `stream_config_object_path` for it is `streams`.
+/// The stream configuration document of the samples' streams, in the shape that `stream_config_uri`
+/// answers (protocol §6): `{"streams": {name: {stream, topics, topic_prefixes, schema_title,
+/// stream_aliases, description, ...}}}`. `stream_config_object_path` for it is `streams`.
 pub fn stream_config() -> Value {
     let streams: Map<String, Value> = Stream::ALL
         .iter()

@@ -1,4 +1,5 @@
-//! Titles of pages: what a wiki's namespaces are called, which of them is written in, and what pages there look like.
+//! Titles of pages: the names of namespaces, which of them has activity, and what titles there look
+//! like.
 
 use crate::languages::Language;
 use crate::names;
@@ -163,7 +164,8 @@ pub(crate) fn title(rng: &mut Rng, wiki: &Wiki, namespace: i64, number: u64, use
     prefixed(wiki, namespace, &bare)
 }
 
-/// The words of one of the wikis' languages, for what is written in many: labels on Wikidata, names of files.
+/// The words of a random wiki's language, for text in many languages: labels on Wikidata, names of
+/// files.
 pub(crate) fn any_language(rng: &mut Rng) -> &'static Language {
     wikis::any(rng).words()
 }

@@ -1,4 +1,5 @@
-//! One wiki over time: its people, the counters for ids, and the pages that recent activities touched.
+//! One wiki over time: its people, the counters for ids, and the pages that recent activities
+//! touched.
 
 use crate::activity::{Action, Activity};
 use crate::comments::{self, Comment};
@@ -9,10 +10,10 @@ use crate::titles::{self, namespace};
 use crate::wikis::{Project, Wiki};
 use std::sync::Arc;
 
-/// How many pages of each wiki are remembered: the ones that can be edited again, moved or deleted.
+/// How many pages of each wiki are remembered, to be edited again, moved or deleted.
 const PAGES_MAX: usize = 48;
 
-/// One wiki as it goes along.
+/// One wiki over time.
 #[derive(Debug)]
 pub(crate) struct WikiState {
     pub(crate) wiki: &'static Wiki,
@@ -22,7 +23,7 @@ pub(crate) struct WikiState {
     page: u64,
     change: u64,
     log: u64,
-    /// Pages that something happened to lately.
+    /// Pages with recent activity.
     pages: Vec<Page>,
 }
 
@@ -88,7 +89,7 @@ impl WikiState {
         }
     }
 
-    /// Lets the next thing happen.
+    /// Creates the next activity.
     pub(crate) fn next(&mut self, rng: &mut Rng, at_ms: i64) -> Activity {
         match rng.pick_weighted(action_weights(self.wiki.project)) {
             ActionKind::Edit => self.edit(rng, at_ms),
@@ -120,7 +121,7 @@ impl WikiState {
         self.log
     }
 
-    /// An activity with what most have in common.
+    /// An activity with the fields that most have in common.
     pub(crate) fn new_activity(
         &mut self,
         rng: &mut Rng,
@@ -147,7 +148,7 @@ impl WikiState {
         }
     }
 
-    /// A page to do something to: a third of the time one that something happened to lately.
+    /// A page for an activity: a third of the time one with recent activity.
     pub(crate) fn take_page(&mut self, rng: &mut Rng, at_ms: i64) -> Page {
         if !self.pages.is_empty() && rng.chance(350) {
             let place = rng.index(self.pages.len());
@@ -219,7 +220,7 @@ impl WikiState {
         }
     }
 
-    /// Keeps a page for later, in the place of another one when there are many.
+    /// Remembers a page, in place of another one when there are many.
     pub(crate) fn remember(&mut self, rng: &mut Rng, page: Page) {
         if self.pages.len() < PAGES_MAX {
             self.pages.push(page);

@@ -1,9 +1,9 @@
-//! The wikis, how much of all that happens falls to each, and how far their counters have come.
+//! The wikis, their shares of all activity, and their counters.
 
 use crate::languages::Language;
 use crate::rng::Rng;
 
-/// What a wiki holds: it decides what is done there and what its pages look like.
+/// The kind of a wiki: it decides which activities there are and what pages look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Project {
     Wikidata,
@@ -25,7 +25,7 @@ pub(crate) struct Wiki {
     pub(crate) project: Project,
     /// The code of its language.
     language: &'static str,
-    /// Its share of all that happens, in ten thousandths.
+    /// Its share of all activity, in ten thousandths.
     pub(crate) share: u32,
     /// The share of what bots do there, in thousandths.
     pub(crate) bots: u32,
@@ -76,7 +76,10 @@ impl Wiki {
 }
 
 macro_rules! wikis {
-    ($($database:literal $domain:literal $project:ident $language:literal $share:literal $bots:literal $revisions:literal $pages:literal;)*) => {
+    ($(
+        $database:literal $domain:literal $project:ident $language:literal
+        $share:literal $bots:literal $revisions:literal $pages:literal;
+    )*) => {
         &[$(Wiki {
             database: $database,
             domain: $domain,

@@ -1,6 +1,6 @@
-//! `CreateAcls` and `DeleteAcls`, as far as tests need them: operations on a topic by its name are
-//! denied to everybody, and allowed again. To allow everything is accepted and changes nothing: on Apache
-//! Kafka whoever denies one operation has to allow the others.
+//! `CreateAcls` and `DeleteAcls`, as far as tests need them: operations on a topic, by its name,
+//! are denied to everybody and allowed again. Allowing everything is accepted and has no effect: on
+//! Apache Kafka one must allow the other operations when one denies some.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_acls_request::AclCreation;
@@ -24,17 +24,21 @@ const ALLOW: i8 = 3;
 
 /// `CreateAcls`.
 pub(super) fn create(broker: &Broker, request: CreateAclsRequest) -> CreateAclsResponse {
-    let results = request.creations.into_iter().map(|acl| match create_one(broker, &acl) {
-        Ok(()) => AclCreationResult::default(),
-        Err(error) => {
-            let message = "This broker can deny operations on a topic, by its literal name, to User:* from any host.";
-            AclCreationResult::default()
-                .with_error_code(error.code())
-                .with_error_message(Some(StrBytes::from_static_str(message)))
-        }
-    });
+    let results = request
+        .creations
+        .into_iter()
+        .map(|acl| match create_one(broker, &acl) {
+            Ok(()) => AclCreationResult::default(),
+            Err(error) => {
+                let message = "This broker can deny operations on a topic, by its literal name, \
+                           to User:* from any host.";
+                AclCreationResult::default()
+                    .with_error_code(error.code())
+                    .with_error_message(Some(StrBytes::from_static_str(message)))
+            }
+        });
     let results = results.collect();
-    broker.tell_changed();
+    broker.notify_changed();
     CreateAclsResponse::default().with_results(results)
 }
 
@@ -53,7 +57,8 @@ fn create_one(broker: &Broker, acl: &AclCreation) -> Result<(), ResponseError> {
     }
 }
 
-/// `DeleteAcls`: filters by name and operation; the others' kinds are not looked at, for there is one only.
+/// `DeleteAcls`: filters by name and operation. There is only one kind of entry, so other filters
+/// are ignored.
 pub(super) fn delete(broker: &Broker, request: DeleteAclsRequest) -> DeleteAclsResponse {
     let results = request.filters.into_iter().map(|filter| {
         let taken = broker
@@ -72,6 +77,6 @@ pub(super) fn delete(broker: &Broker, request: DeleteAclsRequest) -> DeleteAclsR
         DeleteAclsFilterResult::default().with_matching_acls(matching.collect())
     });
     let results = results.collect();
-    broker.tell_changed();
+    broker.notify_changed();
     DeleteAclsResponse::default().with_filter_results(results)
 }

@@ -1,4 +1,4 @@
-//! What clients ask about the broker itself.
+//! Requests about the broker itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::broker::Broker;
 use crate::log::PartitionLog;
 use crate::topics::{RETENTION_BYTES, Topic};
 
-/// Topics that one request may make by naming them: each costs a copy of the list of all.
+/// The most topics that one request may create by naming them: each copies the list of all topics.
 const TOPICS_MADE_MAX: usize = 100;
 
 /// Kinds of resources of `DescribeConfigs` (`org.apache.kafka.common.config.ConfigResource.Type`).
@@ -36,8 +36,8 @@ const BROKER_RESOURCE: i8 = 4;
 const FROM_TOPIC: i8 = 1;
 const FROM_DEFAULT: i8 = 5;
 
-/// `Metadata`: the node, and all topics or those named (by name, or by id from version 10 on). Of all topics those that may not be
-/// described are left out.
+/// `Metadata`: the node, and all topics or those named (by name, or by id from version 10 on). A
+/// list of all topics omits those that must not be described.
 pub(super) fn metadata(
     broker: &Broker,
     peer: &Peer,
@@ -154,7 +154,7 @@ pub(super) fn describe_cluster(
         ])
 }
 
-/// `DescribeConfigs`: a topic's configuration, and what holds for all.
+/// `DescribeConfigs`: a topic's configuration, and the defaults of all topics.
 pub(super) fn describe_configs(
     broker: &Broker,
     request: DescribeConfigsRequest,
@@ -240,7 +240,10 @@ pub(super) fn find_coordinator(
     let (host, port) = host_and_port(peer.advertised);
     let error = (!matches!(request.key_type, 0 | 1)).then_some(ResponseError::InvalidRequest);
     let message = error.map(|_| {
-        StrBytes::from_static_str("This broker coordinates consumer groups and transactions only: it has no share groups.")
+        StrBytes::from_static_str(
+            "This broker coordinates only consumer groups and transactions: \
+             it has no share groups.",
+        )
     });
     if version < 4 {
         return FindCoordinatorResponse::default()

@@ -1,4 +1,4 @@
-//! Committed offsets of consumer groups, and what the tools ask about groups.
+//! Committed offsets of consumer groups, and the requests of tools about groups.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -22,7 +22,7 @@ use super::code;
 use crate::broker::Broker;
 use crate::group::{CommittedOffset, Group, GroupState};
 
-/// `OffsetCommit`: all partitions of a request, or none; those that do not exist aside.
+/// `OffsetCommit`: commits all existing partitions of a request, or none.
 pub(super) fn commit(broker: &Broker, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let exists = |topic: &str, partition| broker.topics.partition(topic, partition).map(|_| ());
     let mut offsets = Vec::new();
@@ -73,7 +73,7 @@ pub(super) fn commit(broker: &Broker, request: OffsetCommitRequest) -> OffsetCom
 /// Committed offsets by topic, as both shapes of the answer need them.
 type Committed = Vec<(TopicName, Vec<(i32, Option<CommittedOffset>)>)>;
 
-/// `OffsetFetch`: one group, or (from version 8 on) several. A partition without a committed offset has -1.
+/// `OffsetFetch`: one group, or several from version 8 on. A partition without a commit has -1.
 pub(super) fn fetch(
     broker: &Broker,
     version: i16,
@@ -143,7 +143,7 @@ fn nothing_committed() -> CommittedOffset {
     }
 }
 
-/// What a group committed for the partitions asked for, or (`None`) for all it did.
+/// The commits of a group for the requested partitions, or for all (`None`).
 fn committed(
     broker: &Broker,
     group_id: &str,
@@ -210,7 +210,8 @@ pub(super) fn list_groups(broker: &Broker, request: &ListGroupsRequest) -> ListG
     ListGroupsResponse::default().with_groups(listed.collect())
 }
 
-/// `DescribeGroups`. A group that does not exist is `Dead`, an error of its own since version 6 (KIP-1043).
+/// `DescribeGroups`. A group that does not exist is `Dead`; from version 6 on that is an error of
+/// its own (KIP-1043).
 pub(super) fn describe_groups(
     broker: &Broker,
     version: i16,

@@ -1,4 +1,4 @@
-//! `Fetch`: record batches out, waiting for them if need be.
+//! `Fetch`: returns record batches, and waits for them if necessary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,22 +19,22 @@ use crate::broker::Broker;
 use crate::log::{Batches, PartitionLog};
 use crate::open_transactions::Aborted;
 
-/// From this version on topics have ids in place of names (KIP-516).
+/// From this version on topics have ids instead of names (KIP-516).
 const BY_ID: i16 = 13;
 
-/// No answer is larger, whatever the client would take (Apache Kafka's `fetch.max.bytes`).
+/// The largest answer, whatever the client accepts (Apache Kafka's `fetch.max.bytes`).
 const ANSWER_BYTES_MAX: usize = 55 << 20;
 
-/// No fetch waits longer, whatever the client would: a client that went away while waiting is noticed by then.
+/// The longest wait, whatever the client requests: it bounds how long a fetch outlives its client.
 const WAIT_MAX: Duration = Duration::from_mins(5);
 
-/// What one look at the logs gave for a partition.
+/// The data of a partition at one look at the logs.
 struct Look {
     found: Result<Batches, ResponseError>,
     start: i64,
     end: i64,
     last_stable: i64,
-    /// For who takes committed records only: the transactions whose records it must leave out.
+    /// The aborted transactions whose records a client of committed records must omit.
     aborted: Option<Vec<Aborted>>,
 }
 
@@ -50,9 +50,10 @@ impl Look {
     }
 }
 
-/// Reads what there is; when that is less than the client wants, waits for appends until it is not, or the client's time is up.
+/// Reads what is there. If that is less than the client wants, waits for appends, or until the
+/// client's time is up.
 pub(super) async fn fetch(broker: &Broker, version: i16, request: FetchRequest) -> FetchResponse {
-    // Sessions (KIP-227) are never given out, so whoever names one is mistaken.
+    // Sessions (KIP-227) are never granted, so a request that names one is wrong.
     if request.session_id != 0 {
         return FetchResponse::default()
             .with_error_code(ResponseError::FetchSessionIdNotFound.code());
@@ -71,7 +72,8 @@ pub(super) async fn fetch(broker: &Broker, version: i16, request: FetchRequest) 
             .map(|look| look.found.as_ref().map_or(0, |batches| batches.bytes))
             .sum();
         let settled = bytes >= wanted || looks.iter().flatten().any(|look| look.found.is_err());
-        // A timeout comes as `Err(Elapsed)`; the sender lives as long as the broker, so `Ok(Err(_))` cannot come.
+        // A timeout is `Err(Elapsed)`. The sender lives as long as the broker, so `Ok(Err(_))` is
+        // impossible.
         if settled || timeout_at(deadline, changes.changed()).await.is_err() {
             return answer(request, looks);
         }

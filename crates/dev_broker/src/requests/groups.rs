@@ -17,8 +17,8 @@ use super::{Peer, code};
 use crate::broker::Broker;
 use crate::group::MemberSpec;
 
-/// `JoinGroup`. A newcomer is let in at once: the extra round that gives it an id first (KIP-394) saves a large cluster from
-/// members that nobody hears of again; here the session timeout does.
+/// `JoinGroup`. A new member is admitted at once. The extra round that first assigns an id
+/// (KIP-394) protects a large cluster from members that vanish; here the session timeout does.
 pub(super) async fn join(
     broker: &Broker,
     peer: &Peer,

@@ -1,11 +1,12 @@
-//! The table of APIs and versions, and the way from a frame to its answer.
+//! The table of APIs and versions, and the path from a frame to its answer.
 //!
 //! * `cluster`: `Metadata`, `DescribeCluster`, `DescribeConfigs`, `FindCoordinator`.
 //! * `produce`, `fetch`: records in and out. `offsets`: `ListOffsets`, `OffsetForLeaderEpoch`.
 //! * `topics`: `CreateTopics`, `DeleteTopics`, `CreatePartitions`, `DeleteRecords`.
 //! * `transactions`: `InitProducerId`, `AddPartitionsToTxn`, `EndTxn`.
 //! * `acls`: `CreateAcls`, `DeleteAcls`.
-//! * `groups`: membership of consumer groups. `commits`: their committed offsets and the tools that look at them.
+//! * `groups`: membership of consumer groups. `commits`: their committed offsets, and what tools
+//!   read.
 
 mod acls;
 mod cluster;
@@ -33,9 +34,9 @@ use kafka_protocol::protocol::{Decodable, Encodable, Request};
 use crate::broker::Broker;
 use crate::decode::decode;
 
-/// What is answered, and in which versions: what `ApiVersions` says, and what is let through. The upper ends are the codec's,
-/// which are those of Apache Kafka 4.0 or 4.1; what the last versions add is for replicas (Fetch 17, 18) or other kinds of
-/// groups.
+/// The supported APIs and versions, which `ApiVersions` advertises. The upper ends are the codec's,
+/// those of Apache Kafka 4.0 or 4.1. What the last versions add is for replicas (Fetch 17, 18) or
+/// other kinds of groups.
 pub(crate) const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 18),
@@ -65,14 +66,16 @@ pub(crate) const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::CreatePartitions, 0, 3),
     (ApiKey::DeleteGroups, 0, 2),
     (ApiKey::DescribeCluster, 0, 2),
-    // Refused in each answer: librdkafka asks for a coordinator for ever, and says nothing, where it is not advertised.
+    // Every answer is a refusal. Where it is not advertised, librdkafka looks for a coordinator
+    // forever and reports nothing.
     (ApiKey::ConsumerGroupHeartbeat, 0, 1),
 ];
 
-/// Bytes of a request that brings no records, at most: with [`NAMES_MAX`] what bounds an answer, which is longer than its request.
+/// The most bytes of a request without records. With [`NAMES_MAX`] this bounds the answer, which is
+/// longer than its request.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 
-/// Topics, or partitions of all its topics, that a request may name.
+/// The most topics, or partitions of all its topics, that a request may name.
 const NAMES_MAX: usize = 10_000;
 
 /// The two ends of a connection.
@@ -80,7 +83,7 @@ const NAMES_MAX: usize = 10_000;
 pub(crate) struct Peer {
     /// The client's.
     pub(crate) client: SocketAddr,
-    /// Ours, as the client reached it: what metadata says the broker's address is.
+    /// Ours, as the client reached it, which metadata returns as the broker's address.
     pub(crate) advertised: SocketAddr,
 }
 
@@ -106,7 +109,8 @@ pub(crate) enum RequestError {
         source: anyhow::Error,
     },
     #[error(
-        "{api:?} of {bytes} bytes: here requests without records have {REQUEST_BYTES_MAX} at most; name fewer topics in each"
+        "{api:?} of {bytes} bytes: here requests without records have {REQUEST_BYTES_MAX} at most; \
+         name fewer topics in each"
     )]
     TooLarge { api: ApiKey, bytes: usize },
     #[error("{api:?} names {names} topics or partitions: here a request names {NAMES_MAX} at most")]
@@ -115,7 +119,7 @@ pub(crate) enum RequestError {
     Unacknowledged(ResponseError),
 }
 
-/// One request: whose, which, and its body.
+/// One request: its header and its body.
 struct Envelope {
     api: ApiKey,
     version: i16,
@@ -123,7 +127,8 @@ struct Envelope {
     body: Bytes,
 }
 
-/// Answers the request in `frame`; the answer carries its length. `None`: no answer is wanted (Produce with acks=0).
+/// Answers the request in `frame`; the answer includes its length. `None` when the client wants no
+/// answer (Produce with acks=0).
 pub(crate) async fn answer(
     broker: &Broker,
     peer: &Peer,
@@ -137,9 +142,7 @@ pub(crate) async fn answer(
     match e.api {
         ApiKey::ApiVersions => e.seal(&api_versions(None)),
         ApiKey::Metadata => {
-            let request = e.read_bounded(|request: &MetadataRequest| {
-                request.topics.as_ref().map_or(0, Vec::len)
-            })?;
+            let request = e.read_bounded(metadata_names)?;
             e.seal(&cluster::metadata(broker, peer, e.version, request))
         }
         ApiKey::DescribeCluster => e.seal(&cluster::describe_cluster(broker, peer, &e.read()?)),
@@ -153,28 +156,12 @@ pub(crate) async fn answer(
             None => Ok(None),
         },
         ApiKey::Fetch => {
-            let count = |request: &FetchRequest| {
-                request
-                    .topics
-                    .iter()
-                    .map(|topic| topic.partitions.len())
-                    .sum()
-            };
-            e.seal(&fetch::fetch(broker, e.version, e.read_bounded(count)?).await)
+            let request = e.read_bounded(fetch_names)?;
+            e.seal(&fetch::fetch(broker, e.version, request).await)
         }
         ApiKey::ListOffsets => {
-            let count = |request: &ListOffsetsRequest| {
-                request
-                    .topics
-                    .iter()
-                    .map(|topic| topic.partitions.len())
-                    .sum()
-            };
-            e.seal(&offsets::list_offsets(
-                broker,
-                e.version,
-                e.read_bounded(count)?,
-            ))
+            let request = e.read_bounded(list_offsets_names)?;
+            e.seal(&offsets::list_offsets(broker, e.version, request))
         }
         ApiKey::OffsetForLeaderEpoch => {
             e.seal(&offsets::offset_for_leader_epoch(broker, e.read()?))
@@ -201,8 +188,22 @@ pub(crate) async fn answer(
     }
 }
 
-/// Reads the header. The inner error is the answer to a version of `ApiVersions` that is not known (KIP-511): version 0 of it,
-/// which every client can read, with the versions to choose from.
+fn metadata_names(request: &MetadataRequest) -> usize {
+    request.topics.as_ref().map_or(0, Vec::len)
+}
+
+fn fetch_names(request: &FetchRequest) -> usize {
+    let topics = request.topics.iter();
+    topics.map(|topic| topic.partitions.len()).sum()
+}
+
+fn list_offsets_names(request: &ListOffsetsRequest) -> usize {
+    let topics = request.topics.iter();
+    topics.map(|topic| topic.partitions.len()).sum()
+}
+
+/// Reads the header. The inner error is the answer to an unknown version of `ApiVersions`
+/// (KIP-511): version 0 of it, which every client can read, with the supported versions.
 fn open(mut frame: Bytes) -> Result<Result<Envelope, BytesMut>, RequestError> {
     let mut start = frame.get(..8).ok_or(RequestError::TooShort(frame.len()))?;
     let (key, version, correlation_id) = (start.get_i16(), start.get_i16(), start.get_i32());
@@ -258,7 +259,7 @@ impl Envelope {
         decode(&self.body, self.version).map_err(malformed)
     }
 
-    /// The same for a request that names no more than [`NAMES_MAX`].
+    /// Reads a request that names no more than [`NAMES_MAX`].
     fn read_bounded<T: Request>(&self, count: impl Fn(&T) -> usize) -> Result<T, RequestError> {
         let request = self.read()?;
         let names = count(&request);

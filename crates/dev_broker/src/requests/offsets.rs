@@ -1,4 +1,4 @@
-//! `ListOffsets` and `OffsetForLeaderEpoch`: from times and epochs to offsets.
+//! `ListOffsets` and `OffsetForLeaderEpoch`: offsets for timestamps and epochs.
 
 use std::cmp::Ordering;
 
@@ -20,21 +20,21 @@ use crate::acls::DESCRIBE;
 use crate::broker::Broker;
 use crate::log::PartitionLog;
 
-/// "Timestamps" that ask for a place in the log (`ListOffsetsRequest` in Apache Kafka; KIP-734, KIP-405, KIP-1005).
+/// Special "timestamps" (`ListOffsetsRequest` in Apache Kafka; KIP-734, KIP-405, KIP-1005).
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 
-/// The isolation level of who takes committed records only.
+/// The isolation level of a client that reads only committed records.
 pub(super) const READ_COMMITTED: i8 = 1;
 
-/// Whether a partition with a leader of `epoch` serves a client that knows the epoch `known` (KIP-320); -1 is a client that does
-/// not say.
+/// Checks the leader epoch that a client knows (KIP-320); -1 is a client that gives none.
 ///
 /// # Errors
-/// `NOT_LEADER_OR_FOLLOWER` without a leader, `FENCED_LEADER_EPOCH` or `UNKNOWN_LEADER_EPOCH` for another epoch.
+/// `NOT_LEADER_OR_FOLLOWER` without a leader, `FENCED_LEADER_EPOCH` or `UNKNOWN_LEADER_EPOCH` for
+/// another epoch.
 pub(super) fn check_leader(log: &PartitionLog, known: i32) -> Result<(), ResponseError> {
     match known.cmp(&log.leader_epoch()) {
         _ if !log.has_leader => Err(ResponseError::NotLeaderOrFollower),
@@ -44,9 +44,10 @@ pub(super) fn check_leader(log: &PartitionLog, known: i32) -> Result<(), Respons
     }
 }
 
-/// `ListOffsets`: for a timestamp the first record with at least that timestamp, exactly, inside batches too; -1 for none. As on
-/// Apache Kafka a mark that ends a transaction counts as a record, with the time at which it was written; who reads committed
-/// records only is given none from the last stable offset on.
+/// `ListOffsets`: for a timestamp, the first record with at least that timestamp, also inside a
+/// batch; -1 for none. As on Apache Kafka, a transaction mark counts as a record with the time when
+/// it was written. A client that reads only committed records gets none from the last stable offset
+/// on.
 pub(super) fn list_offsets(
     broker: &Broker,
     version: i16,
@@ -64,7 +65,7 @@ pub(super) fn list_offsets(
             ) {
                 Ok(Some((offset, timestamp, epoch))) => {
                     let answer = answer.with_offset(offset).with_timestamp(timestamp);
-                    // The codec refuses to leave out what an older version has no field for.
+                    // The codec does not omit a field that an older version lacks.
                     if version >= 4 {
                         answer.with_leader_epoch(epoch)
                     } else {
@@ -115,7 +116,8 @@ fn list_offset(
     Ok(found.map(|(offset, timestamp)| (offset, timestamp, log.leader_epoch())))
 }
 
-/// `OffsetForLeaderEpoch` (KIP-320): where an epoch ends, so that a client sees when the log was cut before its position.
+/// `OffsetForLeaderEpoch` (KIP-320): the end of an epoch, so that a client notices when the log was
+/// cut before its position.
 pub(super) fn offset_for_leader_epoch(
     broker: &Broker,
     request: OffsetForLeaderEpochRequest,

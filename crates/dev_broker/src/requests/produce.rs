@@ -1,4 +1,4 @@
-//! `Produce`: record batches in.
+//! `Produce`: appends record batches.
 
 use std::sync::Arc;
 
@@ -15,29 +15,37 @@ use crate::broker::Broker;
 use crate::topics::{Refusal, Topic};
 use crate::transactions::Identity;
 
-/// From this version on topics have ids in place of names (KIP-516).
+/// From this version on topics have ids instead of names (KIP-516).
 const BY_ID: i16 = 13;
 
-/// Appends each partition's batch. No answer for acks=0; a refusal then closes the connection, the only way to tell the producer.
+/// Appends each partition's batch. With acks=0 there is no answer, and a refusal closes the
+/// connection: the producer can learn of it in no other way.
 pub(super) fn produce(
     broker: &Broker,
     version: i16,
     request: ProduceRequest,
 ) -> Result<Option<ProduceResponse>, RequestError> {
-    let (acks, transactional_id) = (request.acks, request.transactional_id);
+    let acks = request.acks;
+    let transactional_id = request.transactional_id.as_ref().map(|id| &***id);
     let mut refused = None;
     let topics = request.topic_data.into_iter().map(|data| {
         let topic = if version >= BY_ID {
-            broker.topics.get_by_id(data.topic_id).ok_or(ResponseError::UnknownTopicId)
+            let topic = broker.topics.get_by_id(data.topic_id);
+            topic.ok_or(ResponseError::UnknownTopicId)
         } else {
-            broker.topics.get(&data.name).ok_or(ResponseError::UnknownTopicOrPartition)
+            let topic = broker.topics.get(&data.name);
+            topic.ok_or(ResponseError::UnknownTopicOrPartition)
         };
         let partitions = data.partition_data.into_iter().map(|partition| {
-            let answer = PartitionProduceResponse::default().with_index(partition.index);
-            match append(broker, acks, transactional_id.as_ref().map(|id| &***id), topic.as_ref(), partition) {
-                Ok((base_offset, start)) => answer.with_base_offset(base_offset).with_log_start_offset(start),
+            let number = partition.index;
+            let answer = PartitionProduceResponse::default().with_index(number);
+            match append(broker, acks, transactional_id, topic.as_ref(), partition) {
+                Ok((base_offset, start)) => answer
+                    .with_base_offset(base_offset)
+                    .with_log_start_offset(start),
                 Err(refusal) => {
-                    tracing::debug!(topic = %data.name.0, partition = answer.index, %refusal, "refused a batch");
+                    let topic = &*data.name.0;
+                    tracing::debug!(topic, partition = number, %refusal, "refused a batch");
                     refused = Some(refusal.error);
                     answer
                         .with_error_code(refusal.error.code())
@@ -47,7 +55,10 @@ pub(super) fn produce(
             }
         });
         let partitions = partitions.collect();
-        TopicProduceResponse::default().with_name(data.name).with_topic_id(data.topic_id).with_partition_responses(partitions)
+        TopicProduceResponse::default()
+            .with_name(data.name)
+            .with_topic_id(data.topic_id)
+            .with_partition_responses(partitions)
     });
     let response = ProduceResponse::default().with_responses(topics.collect());
     match refused {

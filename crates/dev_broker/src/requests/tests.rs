@@ -1,3 +1,5 @@
+mod groups;
+
 use futures_util::FutureExt;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -6,16 +8,8 @@ use kafka_protocol::messages::delete_records_request::{
 };
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
-use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
-use kafka_protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-};
 use kafka_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
@@ -25,14 +19,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::BrokerConfig;
-use crate::tests::wire::{Raw, fetch_from, name, produce};
+use crate::tests::raw::{Raw, fetch_from, name, produce};
 use crate::tests::{TestBroker, record};
 
 fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
 }
 
-/// Asks in every version that is advertised, and looks at each answer.
+/// Sends the request in every advertised version, and checks each answer.
 fn every_version<T: Request>(
     raw: &mut Raw,
     request: impl Fn(i16) -> T,
@@ -63,13 +57,50 @@ fn produce_is_advertised_from_version_0() {
     }
 }
 
-#[test]
-fn every_version_of_the_apis_for_records_is_answered() {
+/// A broker with three records in topic `t`.
+fn broker_with_records() -> TestBroker {
     let broker = TestBroker::with_partitions(1);
     broker
         .broker
         .append("t", 0, &[record(10, "a"), record(20, "b"), record(15, "c")])
         .unwrap();
+    broker
+}
+
+#[test]
+fn every_version_of_the_lookup_apis_is_answered() {
+    let broker = broker_with_records();
+    let raw = &mut Raw::connect(&broker);
+    for (time, expected) in [(-1, 3), (-2, 0), (11, 1), (15, 1), (21, -1), (-3, 1)] {
+        let request = |_| {
+            let partition = ListOffsetsPartition::default().with_timestamp(time);
+            let topic = ListOffsetsTopic::default()
+                .with_name(name("t"))
+                .with_partitions(vec![partition]);
+            ListOffsetsRequest::default().with_topics(vec![topic])
+        };
+        every_version(raw, request, |version, answer| {
+            assert_eq!(
+                answer.topics[0].partitions[0].offset, expected,
+                "{time} in version {version}"
+            );
+        });
+    }
+    let epoch = |_| {
+        let topic = OffsetForLeaderTopic::default()
+            .with_topic(name("t"))
+            .with_partitions(vec![OffsetForLeaderPartition::default()]);
+        OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
+    };
+    every_version(raw, epoch, |_, answer| {
+        assert_eq!(answer.topics[0].partitions[0].end_offset, 3);
+    });
+    broker.stop();
+}
+
+#[test]
+fn every_version_of_the_record_apis_is_answered() {
+    let broker = broker_with_records();
     let id = broker.broker.broker.topics.get("t").unwrap().id;
     let raw = &mut Raw::connect(&broker);
     every_version(
@@ -104,30 +135,6 @@ fn every_version_of_the_apis_for_records_is_answered() {
             );
         },
     );
-    for (time, expected) in [(-1, 3), (-2, 0), (11, 1), (15, 1), (21, -1), (-3, 1)] {
-        let request = |_| {
-            let partition = ListOffsetsPartition::default().with_timestamp(time);
-            let topic = ListOffsetsTopic::default()
-                .with_name(name("t"))
-                .with_partitions(vec![partition]);
-            ListOffsetsRequest::default().with_topics(vec![topic])
-        };
-        every_version(raw, request, |version, answer| {
-            assert_eq!(
-                answer.topics[0].partitions[0].offset, expected,
-                "{time} in version {version}"
-            );
-        });
-    }
-    let epoch = |_| {
-        let topic = OffsetForLeaderTopic::default()
-            .with_topic(name("t"))
-            .with_partitions(vec![OffsetForLeaderPartition::default()]);
-        OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
-    };
-    every_version(raw, epoch, |_, answer| {
-        assert_eq!(answer.topics[0].partitions[0].end_offset, 3);
-    });
     let batch = crate::batch::Batch::encode(&[record(1, "v")]).unwrap();
     every_version(
         raw,
@@ -149,7 +156,7 @@ fn every_version_of_the_apis_for_records_is_answered() {
 }
 
 #[test]
-fn every_version_of_the_apis_for_the_cluster_is_answered() {
+fn every_version_of_the_cluster_apis_is_answered() {
     let broker = TestBroker::with_partitions(2);
     let raw = &mut Raw::connect(&broker);
     let metadata = |_| {
@@ -217,7 +224,7 @@ fn every_version_of_the_apis_for_the_cluster_is_answered() {
 }
 
 #[test]
-fn every_version_of_the_apis_for_topics_is_answered() {
+fn every_version_of_the_topic_apis_is_answered() {
     let broker = TestBroker::with_partitions(1);
     broker.broker.append("t", 0, &[record(1, "v")]).unwrap();
     let topics = &broker.broker.broker.topics;
@@ -276,173 +283,10 @@ fn every_version_of_the_apis_for_topics_is_answered() {
     broker.stop();
 }
 
-#[test]
-fn every_version_of_the_apis_for_members_of_groups_is_answered() {
-    let broker = TestBroker::with_partitions(1);
-    let groups = &broker.broker.broker.groups;
-    let raw = &mut Raw::connect(&broker);
-    let group = || GroupId(text("g"));
-    let join = |_| {
-        let protocol = JoinGroupRequestProtocol::default()
-            .with_name(text("range"))
-            .with_metadata(Bytes::from_static(b"m"));
-        JoinGroupRequest::default()
-            .with_group_id(group())
-            .with_session_timeout_ms(60_000)
-            .with_protocol_type(text("consumer"))
-            .with_protocols(vec![protocol])
-    };
-    let (_, _, newest) = APIS
-        .iter()
-        .find(|(api, ..)| *api == ApiKey::JoinGroup)
-        .unwrap();
-    every_version(raw, join, |version, answer| {
-        assert_eq!(
-            (answer.error_code, answer.members.len(), &answer.leader),
-            (0, 1, &answer.member_id),
-            "version {version}"
-        );
-        // The next version joins a group of none; the last one's member stays.
-        if version < *newest {
-            groups.leave("g", &answer.member_id, None).unwrap();
-        }
-    });
-    let member = groups
-        .with("g", |group| group.members.keys().next().cloned())
-        .flatten()
-        .unwrap();
-    let (member, generation) = (
-        StrBytes::from_string(member),
-        groups.with("g", |group| group.generation).unwrap(),
-    );
-    let sync = |_| {
-        let request = SyncGroupRequest::default()
-            .with_group_id(group())
-            .with_generation_id(generation);
-        let given = sync_group_request::SyncGroupRequestAssignment::default()
-            .with_member_id(member.clone());
-        request
-            .with_member_id(member.clone())
-            .with_assignments(vec![given.with_assignment(Bytes::from_static(b"a"))])
-    };
-    every_version(raw, sync, |_, answer| {
-        assert_eq!((answer.error_code, &answer.assignment[..]), (0, &b"a"[..]));
-    });
-    let beat = |_| {
-        HeartbeatRequest::default()
-            .with_group_id(group())
-            .with_generation_id(generation)
-            .with_member_id(member.clone())
-    };
-    every_version(raw, beat, |_, answer| assert_eq!(answer.error_code, 0));
-    let leave = |version| {
-        if version < 3 {
-            return LeaveGroupRequest::default()
-                .with_group_id(group())
-                .with_member_id(member.clone());
-        }
-        let member = MemberIdentity::default().with_member_id(member.clone());
-        LeaveGroupRequest::default()
-            .with_group_id(group())
-            .with_members(vec![member])
-    };
-    every_version(raw, leave, |version, answer| {
-        let error = if version < 3 {
-            answer.error_code
-        } else {
-            answer.members[0].error_code
-        };
-        assert_eq!(
-            error,
-            if version == 0 {
-                0
-            } else {
-                ResponseError::UnknownMemberId.code()
-            },
-            "it can leave once"
-        );
-    });
-    broker.stop();
-}
-
-#[test]
-fn every_version_of_the_apis_for_what_groups_commit_is_answered() {
-    let broker = TestBroker::with_partitions(1);
-    let raw = &mut Raw::connect(&broker);
-    let group = || GroupId(text("g"));
-    let commit = |version: i16| {
-        let partition =
-            OffsetCommitRequestPartition::default().with_committed_offset(version.into());
-        let topic = OffsetCommitRequestTopic::default()
-            .with_name(name("t"))
-            .with_partitions(vec![partition]);
-        let request = OffsetCommitRequest::default().with_group_id(group());
-        request.with_topics(vec![topic])
-    };
-    every_version(raw, commit, |_, answer| {
-        assert_eq!(answer.topics[0].partitions[0].error_code, 0);
-    });
-    let fetch = |version| {
-        if version < 8 {
-            let topic = OffsetFetchRequestTopic::default()
-                .with_name(name("t"))
-                .with_partition_indexes(vec![0]);
-            return OffsetFetchRequest::default()
-                .with_group_id(group())
-                .with_topics(Some(vec![topic]));
-        }
-        let topic = OffsetFetchRequestTopics::default()
-            .with_name(name("t"))
-            .with_partition_indexes(vec![0]);
-        let asked = OffsetFetchRequestGroup::default()
-            .with_group_id(group())
-            .with_topics(Some(vec![topic]));
-        OffsetFetchRequest::default().with_groups(vec![asked])
-    };
-    every_version(raw, fetch, |version, answer| {
-        let offset = match version {
-            0..8 => answer.topics[0].partitions[0].committed_offset,
-            _ => answer.groups[0].topics[0].partitions[0].committed_offset,
-        };
-        assert_eq!(offset, 9, "the newest version committed last");
-    });
-    every_version(
-        raw,
-        |_| ListGroupsRequest::default(),
-        |_, answer| assert_eq!(answer.groups.len(), 1),
-    );
-    every_version(
-        raw,
-        |_| DescribeGroupsRequest::default().with_groups(vec![group()]),
-        |_, answer| {
-            assert_eq!(
-                (
-                    &answer.groups[0].group_state[..],
-                    answer.groups[0].members.len()
-                ),
-                ("Empty", 0)
-            );
-        },
-    );
-    every_version(
-        raw,
-        |_| DeleteGroupsRequest::default().with_groups_names(vec![group()]),
-        |version, answer| {
-            let expected = if version == 0 {
-                0
-            } else {
-                ResponseError::GroupIdNotFound.code()
-            };
-            assert_eq!(answer.results[0].error_code, expected);
-        },
-    );
-    broker.stop();
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whatever the body of a request of whatever kind, it is answered, refused, or waits: it never panics.
+    /// A request of any API with any body is answered, refused, or waits.
     #[test]
     fn no_frame_makes_the_broker_panic(api in 0..APIS.len(), version in 0..20_i16, body: Vec<u8>) {
         let broker = Broker::open(&BrokerConfig::default()).unwrap();
@@ -455,6 +299,7 @@ proptest! {
         frame.extend_from_slice(&body);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _in_runtime = runtime.enter();
-        let _ = answer(&broker, &Peer { client: address, advertised: address }, frame.freeze()).now_or_never();
+        let peer = Peer { client: address, advertised: address };
+        let _ = answer(&broker, &peer, frame.freeze()).now_or_never();
     }
 }

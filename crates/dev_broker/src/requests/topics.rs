@@ -22,7 +22,8 @@ use uuid::Uuid;
 use crate::broker::Broker;
 use crate::topics::{Refusal, Topic};
 
-/// `CreateTopics`. -1 for partitions and replicas means 1; more replicas than 1 have no node to be on.
+/// `CreateTopics`. -1 for partitions and replicas means 1. More than 1 replica is refused: there is
+/// only one node.
 pub(super) fn create_topics(broker: &Broker, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let topics = request.topics.into_iter().map(|asked| {
         let result = CreatableTopicResult::default().with_name(asked.name.clone());
@@ -170,6 +171,6 @@ pub(super) fn delete_records(
             .with_partitions(partitions)
     });
     let topics = topics.collect();
-    broker.tell_changed();
+    broker.notify_changed();
     DeleteRecordsResponse::default().with_topics(topics)
 }

@@ -1,5 +1,6 @@
-//! What transactional producers ask for (KIP-98). Offsets that a group commits in a transaction are not
-//! supported: `AddOffsetsToTxn` and `TxnOffsetCommit` are not advertised, and clients refuse by themselves.
+//! The requests of transactional producers (KIP-98). Committing offsets in a transaction is not
+//! supported: `AddOffsetsToTxn` and `TxnOffsetCommit` are not advertised, and clients refuse to use
+//! them.
 
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ use crate::transactions::{Identity, new_producer_id};
 
 type Found = ((Uuid, i32), Arc<Mutex<PartitionLog>>);
 
-/// `InitProducerId`: an id for an idempotent producer, or for one with a transactional id. A producer that asks with its id keeps
-/// it in the next epoch (KIP-360).
+/// `InitProducerId`: an id for an idempotent producer, or for one with a transactional id. A
+/// producer that sends its id keeps it in the next epoch (KIP-360).
 pub(super) fn init_producer_id(
     broker: &Broker,
     request: &InitProducerIdRequest,
@@ -38,7 +39,7 @@ pub(super) fn init_producer_id(
                 broker
                     .transactions
                     .begin_producer(id, known, request.transaction_timeout_ms);
-            broker.tell_changed();
+            broker.notify_changed();
             given
         }
         (None, Some(known)) if known.epoch < i16::MAX => Ok(Identity {
@@ -58,7 +59,7 @@ pub(super) fn init_producer_id(
     }
 }
 
-/// `AddPartitionsToTxn`: all of the partitions, or none when one does not exist.
+/// `AddPartitionsToTxn`: adds all partitions, or none when one does not exist.
 pub(super) fn add_partitions(
     broker: &Broker,
     request: &AddPartitionsToTxnRequest,
@@ -114,6 +115,6 @@ pub(super) fn end(broker: &Broker, request: &EndTxnRequest) -> EndTxnResponse {
     let ended = broker
         .transactions
         .end(&request.transactional_id, identity, request.committed);
-    broker.tell_changed();
+    broker.notify_changed();
     EndTxnResponse::default().with_error_code(code(ended.err()))
 }

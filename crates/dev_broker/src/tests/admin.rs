@@ -13,8 +13,8 @@ use crate::{BrokerConfig, BrokerError};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Keep it until its answer is there: an answer that comes after it is dropped is lost, and the future of the
-/// call then waits for ever (rdkafka leaks the sender).
+/// Keep it until its answer is there. An answer that comes after the drop is lost, and the future
+/// of the call then waits forever (rdkafka leaks the sender).
 fn admin(broker: &TestBroker) -> AdminClient<DefaultClientContext> {
     broker.client().create().unwrap()
 }
@@ -30,7 +30,7 @@ fn create(broker: &TestBroker, topic: &NewTopic<'_>) -> Result<String, (String, 
 }
 
 #[test]
-fn topics_are_created_grown_deleted_and_start_anew() {
+fn topics_are_created_grown_deleted_and_recreated() {
     let broker = TestBroker::start(BrokerConfig::default());
     assert_eq!(create(&broker, &new_topic("t", 2)), Ok("t".to_owned()));
     assert_eq!(

@@ -13,10 +13,10 @@ use super::{TestBroker, record, topic};
 use crate::BrokerConfig;
 use crate::log::Batches;
 
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 
-/// A record as a consumer got it: offset, timestamp, key, value, headers.
-type Read = (
+/// A record of a consumer: offset, timestamp, key, value, headers.
+pub(super) type Read = (
     i64,
     i64,
     Option<Vec<u8>>,
@@ -24,7 +24,8 @@ type Read = (
     Vec<(String, Vec<u8>)>,
 );
 
-/// Produces to topic `t`: partition, timestamp, value; key and header repeat the value. One batch holds several.
+/// Produces to topic `t` by partition, timestamp and value; key and header repeat the value. One
+/// batch holds several records.
 pub(super) fn send(
     broker: &TestBroker,
     codec: &str,
@@ -59,7 +60,7 @@ pub(super) fn send(
         .collect()
 }
 
-fn assign(broker: &TestBroker, partition: i32, offset: Offset) -> BaseConsumer {
+pub(super) fn assign(broker: &TestBroker, partition: i32, offset: Offset) -> BaseConsumer {
     let consumer: BaseConsumer = broker.client().create().unwrap();
     let mut partitions = TopicPartitionList::new();
     partitions
@@ -69,7 +70,7 @@ fn assign(broker: &TestBroker, partition: i32, offset: Offset) -> BaseConsumer {
     consumer
 }
 
-fn own(message: &BorrowedMessage<'_>) -> Read {
+pub(super) fn own(message: &BorrowedMessage<'_>) -> Read {
     let headers = message.headers().into_iter().flat_map(Headers::iter);
     let headers = headers.map(|header| {
         (
@@ -88,12 +89,12 @@ fn own(message: &BorrowedMessage<'_>) -> Read {
     )
 }
 
-fn next(consumer: &BaseConsumer) -> Read {
+pub(super) fn next(consumer: &BaseConsumer) -> Read {
     own(&poll(consumer).unwrap())
 }
 
 /// The next record or error; a rebalance alone ends a single poll early.
-fn poll(consumer: &BaseConsumer) -> Result<BorrowedMessage<'_>, KafkaError> {
+pub(super) fn poll(consumer: &BaseConsumer) -> Result<BorrowedMessage<'_>, KafkaError> {
     let deadline = Instant::now() + SOON;
     loop {
         match consumer.poll(SOON) {
@@ -119,7 +120,8 @@ fn offset_at(consumer: &BaseConsumer, time: i64) -> Offset {
     found.elements()[0].offset()
 }
 
-/// Codec numbers (the attributes' lowest bits) of the batches in partition 0 of `t`, and the most records in one.
+/// The codecs (the lowest bits of the attributes) of the batches in partition 0 of `t`, and the
+/// most records in one.
 fn codecs(broker: &TestBroker) -> (BTreeSet<u8>, i32) {
     let log = broker.broker.broker.topics.partition("t", 0).unwrap();
     let Batches { batches, .. } = log.lock().read(0, usize::MAX, false).unwrap();
@@ -132,7 +134,7 @@ fn codecs(broker: &TestBroker) -> (BTreeSet<u8>, i32) {
 }
 
 #[test]
-fn every_codec_comes_back_as_it_went_and_times_are_exact_inside_batches() {
+fn every_codec_round_trips_and_lookups_by_time_are_exact() {
     for (number, codec) in ["none", "gzip", "snappy", "lz4", "zstd"]
         .into_iter()
         .enumerate()
@@ -216,7 +218,7 @@ fn a_consumer_starts_anywhere_and_seeks() {
 fn a_waiting_fetch_wakes_when_something_is_appended() {
     let broker = TestBroker::with_partitions(1);
     let mut config = broker.client();
-    // Were the append not to wake the fetch, the record would come a minute later and the poll would end without it.
+    // If the append did not wake the fetch, the record would come a minute later, after the poll.
     let consumer: BaseConsumer = config
         .set("fetch.wait.max.ms", "60000")
         .set("socket.timeout.ms", "70000")
@@ -236,7 +238,7 @@ fn a_waiting_fetch_wakes_when_something_is_appended() {
 }
 
 #[test]
-fn a_consumer_outrun_by_retention_is_told() {
+fn a_consumer_outrun_by_retention_gets_an_error() {
     let config = BrokerConfig {
         retention_bytes_per_partition: 20_000,
         topics: vec![topic("t", 1)],
@@ -288,99 +290,7 @@ fn a_large_record_comes_through_small_fetches() {
 }
 
 #[test]
-fn a_group_goes_on_where_it_committed() {
-    let broker = TestBroker::with_partitions(2);
-    for partition in 0..2 {
-        broker
-            .broker
-            .append(
-                "t",
-                partition,
-                &(0..10).map(|i| record(i, "v")).collect::<Vec<_>>(),
-            )
-            .unwrap();
-    }
-    let subscribe = || {
-        let mut config = broker.client();
-        let consumer: BaseConsumer = config
-            .set("auto.offset.reset", "earliest")
-            .set("group.id", "g")
-            .create()
-            .unwrap();
-        consumer.subscribe(&["t"]).unwrap();
-        consumer
-    };
-    let first = subscribe();
-    let mut seen = BTreeSet::new();
-    for _ in 0..12 {
-        let read = poll(&first).unwrap();
-        assert!(seen.insert((read.partition(), read.offset())));
-        first.store_offset_from_message(&read).unwrap();
-    }
-    first.commit_consumer_state(CommitMode::Sync).unwrap();
-    drop(first);
-    let second = subscribe();
-    while seen.len() < 20 {
-        let read = poll(&second).unwrap();
-        assert!(
-            seen.insert((read.partition(), read.offset())),
-            "read again: {} {}",
-            read.partition(),
-            read.offset()
-        );
-    }
-    broker.stop();
-}
-
-#[test]
-fn members_of_a_group_share_its_partitions() {
-    let broker = TestBroker::with_partitions(4);
-    let subscribe = || {
-        let mut config = broker.client();
-        let consumer: BaseConsumer = config
-            .set("heartbeat.interval.ms", "100")
-            .set("group.id", "shared")
-            .create()
-            .unwrap();
-        consumer.subscribe(&["t"]).unwrap();
-        consumer
-    };
-    let count = |consumer: &BaseConsumer| consumer.assignment().unwrap().count();
-    let settle = |consumers: &[&BaseConsumer], expected: usize| {
-        let deadline = Instant::now() + SOON;
-        while consumers.iter().any(|consumer| count(consumer) != expected) {
-            assert!(
-                Instant::now() < deadline,
-                "{:?}",
-                consumers
-                    .iter()
-                    .map(|consumer| count(consumer))
-                    .collect::<Vec<_>>()
-            );
-            for consumer in consumers {
-                drop(consumer.poll(Duration::from_millis(20)));
-            }
-        }
-    };
-    let first = subscribe();
-    settle(&[&first], 4);
-    let second = subscribe();
-    settle(&[&first, &second], 2);
-    drop(second);
-    settle(&[&first], 4);
-    let groups = first.fetch_group_list(Some("shared"), SOON).unwrap();
-    assert_eq!(
-        (
-            groups.groups()[0].state(),
-            groups.groups()[0].members().len()
-        ),
-        ("Stable", 1)
-    );
-    broker.stop();
-}
-
-#[test]
-fn a_topic_that_is_produced_to_comes_to_be_unless_switched_off() {
+fn producing_creates_a_topic_unless_that_is_switched_off() {
     let produce = |broker: &TestBroker| {
         let mut config = broker.client();
         let producer: FutureProducer = config
@@ -410,28 +320,5 @@ fn a_topic_that_is_produced_to_comes_to_be_unless_switched_off() {
             RDKafkaErrorCode::UnknownTopicOrPartition
         ))
     );
-    broker.stop();
-}
-
-#[test]
-fn a_client_is_told_that_the_new_group_protocol_is_not_here() {
-    let broker = TestBroker::with_partitions(1);
-    let mut config = broker.client();
-    let consumer: BaseConsumer = config
-        .set("group.protocol", "consumer")
-        .set("auto.offset.reset", "earliest")
-        .create()
-        .unwrap();
-    consumer.subscribe(&["t"]).unwrap();
-    let deadline = Instant::now() + SOON;
-    let refused = loop {
-        if let Some((code, _)) = consumer.client().fatal_error() {
-            break code;
-        }
-        assert!(Instant::now() < deadline, "it goes on asking");
-        let read = consumer.poll(Duration::from_millis(100));
-        assert!(!matches!(read, Some(Ok(_))), "it reads");
-    };
-    assert_eq!(refused, RDKafkaErrorCode::UnsupportedVersion);
     broker.stop();
 }

@@ -106,7 +106,7 @@ fn a_folder_serves_one_broker_at_a_time_and_the_next_after_stop() {
 }
 
 #[test]
-fn a_topic_made_anew_starts_empty_and_the_old_files_go() {
+fn a_recreated_topic_starts_empty_without_the_old_files() {
     let folder = tempfile::tempdir().unwrap();
     let first = TestBroker::start(config(&folder, &[("t", 1)]));
     first.broker.append("t", 0, &[record(1, "old")]).unwrap();
@@ -116,7 +116,7 @@ fn a_topic_made_anew_starts_empty_and_the_old_files_go() {
     topics.create("t", 1, [].into(), false).unwrap();
     assert_ne!(topics.get("t").unwrap().id, old);
     assert!(!folder.path().join(old.to_string()).exists());
-    // What a kill in the middle of a deletion leaves.
+    // A kill in the middle of a deletion leaves this.
     fs::create_dir_all(folder.path().join(old.to_string()).join("0")).unwrap();
     first.kill();
     let second = TestBroker::start(config(&folder, &[]));
@@ -212,7 +212,8 @@ fn an_idempotent_producer_is_remembered_across_a_reopening() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// A kill in the middle of a write, or a disk that turned a byte: the log ends before that batch and goes on from there.
+    /// After a kill during a write, or a flipped byte on disk, the log ends before that batch and
+    /// continues from there.
     #[test]
     fn a_torn_or_corrupt_tail_is_cut(kept_bytes in 0..4000_usize, turned in any::<bool>()) {
         let folder = tempfile::tempdir().unwrap();
@@ -229,7 +230,8 @@ proptest! {
 
         let mut log = open(&folder);
         let whole = i64::try_from(kept / all[0].len()).unwrap();
-        // Bytes of the leader epoch (12 to 15) are under no checksum and mean nothing: turning one loses nothing.
+        // The leader epoch (bytes 12 to 15) is under no checksum and has no meaning here: a flipped
+        // byte in it loses nothing.
         let harmless = turned && (12..16).contains(&(kept % all[0].len()));
         let end = if harmless { 10 } else { first + whole };
         prop_assert_eq!((log.start(), log.end()), (0, end));

@@ -303,7 +303,7 @@ fn a_log_that_is_cut_goes_on_in_another_leader_epoch() {
 }
 
 proptest! {
-    /// The model is a list of timestamps: whatever the batches, the deletions and the order of times.
+    /// The model is a list of timestamps, for any batches, deletions and order of times.
     #[test]
     fn a_time_finds_the_first_record_at_or_after_it(
         batches in prop::collection::vec(prop::collection::vec(0..50_i64, 1..6), 0..20),
@@ -321,6 +321,7 @@ proptest! {
         for time in times {
             prop_assert_eq!(log.first_since(time), left.iter().copied().find(|(_, t)| *t >= time));
         }
-        prop_assert_eq!(log.newest(), left.iter().copied().max_by_key(|(offset, time)| (*time, -offset)));
+        let newest = left.iter().copied().max_by_key(|(offset, time)| (*time, -offset));
+        prop_assert_eq!(log.newest(), newest);
     }
 }

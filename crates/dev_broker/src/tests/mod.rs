@@ -1,14 +1,18 @@
-//! What the tests of this folder share, and the tests that need a socket or a folder.
+//! Common parts of the tests, and the tests that need a socket or a folder.
 //!
-//! * `clients`: real librdkafka against a running broker. `admin`: its admin operations.
-//! * `wire`: raw frames, for what no proper client sends.
+//! * `clients`: librdkafka against a running broker. `group_clients`: its consumer groups. `admin`:
+//!   its admin operations.
+//! * `raw`: frames that no proper client sends. `wire` tests with them, `fetch` tests Fetch.
 //! * `logs`: a partition's log in memory. `folders`: in a folder, read back after a kill.
 
 mod admin;
 mod clients;
+mod fetch;
 mod folders;
+mod group_clients;
 mod logs;
-pub(crate) mod wire;
+pub(crate) mod raw;
+mod wire;
 
 use bytes::BytesMut;
 use kafka_protocol::indexmap::IndexMap;
@@ -58,7 +62,7 @@ impl TestBroker {
         self.runtime.block_on(self.broker.stop());
     }
 
-    /// Ends all tasks where they are: what is left is what a kill leaves.
+    /// Ends all tasks where they are, and leaves what a kill leaves.
     pub(crate) fn kill(self) {
         drop(self.runtime);
     }

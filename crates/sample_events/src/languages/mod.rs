@@ -1,8 +1,8 @@
 //! The words of a language: what its titles, sections, comments and namespaces are made of.
 //!
-//! Each language has a handful of everyday nouns and phrases. With the names that `names` makes from
-//! syllables, they give titles and comments in the right script, direction and length. An empty
-//! phrase means English, as on a wiki whose interface is not translated.
+//! Each language has a handful of everyday nouns and phrases. With the names that `names` makes
+//! from syllables, they give titles and comments in the right script, direction and length. An
+//! empty phrase means English, as on a wiki whose interface is not translated.
 //!
 //! * `latin`: English and other languages in Latin script. `romance`: the Romance languages.
 //! * `europe`: Cyrillic, Greek, Armenian, Georgian.
@@ -24,7 +24,8 @@ pub(crate) struct Language {
     pub(crate) code: &'static str,
     /// The script that names are made in.
     pub(crate) script: Script,
-    /// Local names of the namespaces talk, user, user talk, project (of the Wikipedia), file, template, category.
+    /// Local names of the namespaces talk, user, user talk, project (of the Wikipedia), file,
+    /// template, category.
     pub(crate) namespaces: [&'static str; 7],
     /// Whether "museum of" stands before the name it belongs to, and not behind.
     pub(crate) noun_first: bool,
@@ -60,7 +61,8 @@ impl Language {
             .unwrap_or(&ENGLISH)
     }
 
-    /// What a categorize event says of a page that joins (or leaves) a category, in English where there is no translation.
+    /// What a categorize event says of a page that joins (or leaves) a category, in English where
+    /// there is no translation.
     pub(crate) fn categorized(&self, joins: bool) -> &'static str {
         let (own, english) = if joins {
             (self.added, ENGLISH.added)

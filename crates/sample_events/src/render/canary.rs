@@ -1,4 +1,4 @@
-//! Canaries, which prove that a topic's way is open, and the events of the test stream.
+//! Canaries, which prove that a topic works end to end, and the events of the test stream.
 
 use super::page_change;
 use crate::rng::Rng;
@@ -6,8 +6,8 @@ use crate::streams::Stream;
 use crate::time;
 use serde_json::{Value, json};
 
-/// A canary of that stream, received at that time, and its record's key: `meta.domain` is `canary`, and of the schema's
-/// fields only those that it requires are there, with values that never change. Consumers skip it.
+/// A canary of a stream and its record's key. `meta.domain` is `canary`; of the schema's fields it
+/// has only those that are required, with constant values. Consumers skip it.
 pub(crate) fn canary(stream: Stream, rng: &mut Rng, at_ms: i64) -> (Vec<u8>, Option<Vec<u8>>) {
     let (day, page) = ("2024-02-29T12:00:00Z", "Canary_page");
     let mut event = json!({
@@ -20,7 +20,14 @@ pub(crate) fn canary(stream: Stream, rng: &mut Rng, at_ms: i64) -> (Vec<u8>, Opt
             "dt": time::milliseconds(at_ms),
         },
     });
-    let of_page = json!({ "database": "canarywiki", "page_id": 7, "page_title": page, "page_namespace": 0, "page_is_redirect": false, "rev_id": 8 });
+    let of_page = json!({
+        "database": "canarywiki",
+        "page_id": 7,
+        "page_title": page,
+        "page_namespace": 0,
+        "page_is_redirect": false,
+        "rev_id": 8,
+    });
     let fields = match stream {
         Stream::Recentchange => json!({}),
         Stream::Test => json!({ "test": "canary" }),
@@ -30,7 +37,11 @@ pub(crate) fn canary(stream: Stream, rng: &mut Rng, at_ms: i64) -> (Vec<u8>, Opt
         }
         Stream::PageMove => with(
             of_page,
-            json!({ "prior_state": { "page_title": "Old_canary_page", "page_namespace": 0, "rev_id": 6 } }),
+            json!({ "prior_state": {
+                "page_title": "Old_canary_page",
+                "page_namespace": 0,
+                "rev_id": 6,
+            } }),
         ),
         Stream::PageChange => json!({
             "changelog_kind": "update",
@@ -46,6 +57,8 @@ pub(crate) fn canary(stream: Stream, rng: &mut Rng, at_ms: i64) -> (Vec<u8>, Opt
     (event.to_string().into_bytes(), key)
 }
 
+const GREETINGS: &[&str] = &["hello", "שלום", "你好", "ሰላም", "नमस्ते", "привет"];
+
 /// An event of the test stream, received at that time.
 pub(crate) fn test_event(rng: &mut Rng, number: u64, at_ms: i64) -> Vec<u8> {
     let event = json!({
@@ -59,7 +72,7 @@ pub(crate) fn test_event(rng: &mut Rng, number: u64, at_ms: i64) -> Vec<u8> {
             "dt": time::milliseconds(at_ms),
         },
         "test": format!("test event {number}"),
-        "test_map": { "number": number.to_string(), "greeting": rng.pick(&["hello", "שלום", "你好", "ሰላም", "नमस्ते", "привет"]) },
+        "test_map": { "number": number.to_string(), "greeting": rng.pick(GREETINGS) },
     });
     event.to_string().into_bytes()
 }

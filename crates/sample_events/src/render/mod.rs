@@ -1,22 +1,24 @@
-//! From one activity to the events that speak of it, a file for each schema.
+//! The events of an activity, a file for each schema.
 //!
-//! An edit is told three times, as revision-create, as `page_change` and as recentchange, with the same page, revision,
-//! user, comment and request id; what else happened decides who tells it besides:
+//! An edit is in three streams, as revision-create, `page_change` and recentchange, with the same
+//! page, revision, user, comment and request id. Other actions have these events:
 //!
-//! | action   | revision-create | page-create  | page-move, page-delete | `page_change`  | recentchange |
-//! |--------|-----------------|--------------|------------------------|----------------|--------------|
-//! | edit   | yes             |              |                        | edit           | edit         |
-//! | create | yes             | yes          |                        | create         | new, for an upload log |
-//! | move   | yes             | its redirect | page-move              | move, create   | log          |
-//! | delete |                 |              | page-delete            | delete         | log          |
-//! | log    |                 |              |                        |                | log          |
+//! | action | revision-create | page-create  | page-move, page-delete | `page_change` | recentchange |
+//! |--------|-----------------|--------------|------------------------|---------------|--------------|
+//! | edit   | yes             |              |                        | edit          | edit         |
+//! | create | yes             | yes          |                        | create        | new (or log) |
+//! | move   | yes             | its redirect | page-move              | move, create  | log          |
+//! | delete |                 |              | page-delete            | delete        | log          |
+//! | log    |                 |              |                        |               | log          |
 //!
-//! and each category that the page joined or left is a recentchange of type categorize.
+//! The recentchange of an upload is a log entry. Each category that the page joined or left is a
+//! recentchange of type categorize.
 //!
-//! * `recentchange`, `revision_create`, `page_change`, `page_events` (delete, move, properties): one schema each.
+//! * `recentchange`, `revision_create`, `page_change`, `page_events` (delete, move, properties):
+//!   one schema each.
 //! * `canary`: canaries of every stream, and the test stream.
 //!
-//! Fields stand in the order in which the producers write them.
+//! Fields are in the order in which the producers write them.
 
 #![expect(clippy::struct_field_names, reason = "the schemas name the fields")]
 
@@ -174,7 +176,7 @@ impl<'a> Renderer<'a> {
 
     fn page_change(&mut self, page: &Page, at_ns: u64) {
         let activity = self.activity;
-        let meta = self.meta(&activity.page.title, Stream::PageChange, at_ns);
+        let meta = self.meta(&page.title, Stream::PageChange, at_ns);
         let key = page_change::key(activity.wiki.database, page.id);
         let value = page_change::of(activity, page, meta);
         // All changes of a page go to the same partition, so that they stay in order.

@@ -1,4 +1,5 @@
-//! Schema mediawiki/page/change: every change of a page's state, with the state before where it differs.
+//! Schema mediawiki/page/change: every change of a page's state, with the state before where it
+//! differs.
 
 use super::{Meta, bytes};
 use crate::activity::{Action, Activity};
@@ -118,7 +119,8 @@ pub(super) fn key(database: &str, page_id: u64) -> Vec<u8> {
     format!("{{\"wiki_id\":\"{database}\",\"page_id\":{page_id}}}").into_bytes()
 }
 
-/// The event of the change of `page`: the activity's own, or the redirect that its move left behind.
+/// The event of the change of `page`: the activity's own, or the redirect that its move left
+/// behind.
 pub(super) fn of(activity: &Activity, page: &Page, meta: Meta<'_>) -> Vec<u8> {
     let (changelog_kind, page_change_kind) = match &activity.action {
         Action::Create { .. } => ("insert", "create"),

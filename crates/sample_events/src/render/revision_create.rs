@@ -61,7 +61,8 @@ struct RevisionSlot<'a> {
     rev_slot_origin_rev_id: u64,
 }
 
-/// The event of the newest revision of `page`: the activity's own, or the redirect that its move left behind.
+/// The event of the newest revision of `page`: the activity's own, or the redirect that its move
+/// left behind.
 pub(super) fn of(activity: &Activity, page: &Page, stream: Stream, meta: Meta<'_>) -> Vec<u8> {
     let head: &Revision = &page.head;
     let (prior, restored) = match &activity.action {

@@ -4,7 +4,8 @@ use super::{EVENTS, is_canary, of_stream};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The events of a stream by the request that caused them. A move that leaves a redirect gives two to some streams.
+/// The events of a stream by the request that caused them. A move that leaves a redirect gives two
+/// to some streams.
 fn by_request<'a>(values: &[&'a Value]) -> BTreeMap<&'a str, Vec<&'a Value>> {
     let mut requests = BTreeMap::<&str, Vec<&Value>>::new();
     for value in values {
@@ -25,7 +26,7 @@ fn spaced(title: &Value) -> String {
 }
 
 #[test]
-fn an_edit_is_told_alike_in_three_streams() {
+fn three_streams_agree_on_an_edit() {
     let revisions = by_request(&of_stream("mediawiki.revision-create"));
     let page_changes = by_request(&of_stream("mediawiki.page_change.v1"));
     let mut compared = 0;
@@ -76,7 +77,7 @@ fn an_edit_is_told_alike_in_three_streams() {
 }
 
 #[test]
-fn a_new_page_is_told_by_page_create_with_its_first_revision() {
+fn page_create_has_the_first_revision_of_a_new_page() {
     let revisions = of_stream("mediawiki.revision-create");
     let created = of_stream("mediawiki.page-create");
     assert!(created.len() > 200);
@@ -96,7 +97,7 @@ fn a_new_page_is_told_by_page_create_with_its_first_revision() {
 }
 
 #[test]
-fn moves_and_deletions_are_told_by_their_stream_the_log_and_page_change() {
+fn moves_and_deletions_agree_with_the_log_and_page_change() {
     let changes = by_request(&of_stream("mediawiki.recentchange"));
     let page_changes = by_request(&of_stream("mediawiki.page_change.v1"));
     let last = text(&EVENTS[EVENTS.len() - 200].1["meta"]["dt"]);
@@ -104,10 +105,10 @@ fn moves_and_deletions_are_told_by_their_stream_the_log_and_page_change() {
         ("mediawiki.page-move", "move"),
         ("mediawiki.page-delete", "delete"),
     ] {
-        let told = of_stream(stream);
-        assert!(told.len() > 10, "{stream}: {}", told.len());
+        let events = of_stream(stream);
+        assert!(events.len() > 10, "{stream}: {}", events.len());
         // The last ones' other events may lie beyond the end of the run.
-        for event in told
+        for event in events
             .into_iter()
             .filter(|event| text(&event["meta"]["dt"]) < last)
         {

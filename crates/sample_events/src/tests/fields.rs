@@ -1,38 +1,49 @@
-//! Events have the fields of their schema: the required ones always, none of the wrong type, and no others where the schema
-//! allows no others.
+//! Events have the fields of their schema: the required ones always, none of the wrong type, and no
+//! others where the schema allows no others.
 
 use super::{EVENTS, is_canary};
 use crate::streams::Stream;
 use serde_json::Value;
 
-/// Fields as `name:type`, `?` behind the name when it may be absent; `.` leads into objects. `*` allows more fields.
+/// Fields as `name:type`, `?` behind the name when it may be absent; `.` leads into objects. `*`
+/// allows more fields.
 fn fields(stream: Stream) -> &'static str {
     match stream {
         Stream::Recentchange => {
-            "$schema:s id?:i type?:s namespace?:i title?:s title_url?:s comment?:s timestamp?:i user?:s bot?:b notify_url?:s \
-             minor?:b patrolled?:b length?:o revision?:o log_id?:i log_type?:s log_action?:s log_params?:x \
-             log_action_comment?:s server_url?:s server_name?:s server_script_path?:s wiki?:s parsedcomment?:s"
+            "$schema:s id?:i type?:s namespace?:i title?:s title_url?:s comment?:s timestamp?:i \
+             user?:s bot?:b notify_url?:s \
+             minor?:b patrolled?:b length?:o revision?:o log_id?:i log_type?:s log_action?:s \
+              log_params?:x \
+             log_action_comment?:s server_url?:s server_name?:s server_script_path?:s wiki?:s \
+              parsedcomment?:s"
         }
         Stream::RevisionCreate | Stream::PageCreate => {
-            "$schema:s database:s page_id:i page_title:s page_namespace:i rev_id:i rev_timestamp:s rev_sha1?:s \
-             rev_minor_edit?:b rev_len?:i rev_content_model?:s rev_content_format?:s performer?:o page_is_redirect:b \
-             comment?:s parsedcomment?:s dt:s rev_parent_id?:i rev_content_changed?:b rev_is_revert?:b \
+            "$schema:s database:s page_id:i page_title:s page_namespace:i rev_id:i \
+             rev_timestamp:s rev_sha1?:s \
+             rev_minor_edit?:b rev_len?:i rev_content_model?:s rev_content_format?:s \
+              performer?:o page_is_redirect:b \
+             comment?:s parsedcomment?:s dt:s rev_parent_id?:i rev_content_changed?:b \
+              rev_is_revert?:b \
              rev_revert_details?:o rev_slots?:o"
         }
         Stream::PageDelete => {
-            "$schema:s database:s performer?:o page_id:i page_title:s page_namespace:i page_is_redirect:b rev_id:i \
+            "$schema:s database:s performer?:o page_id:i page_title:s page_namespace:i \
+             page_is_redirect:b rev_id:i \
              rev_count?:i comment?:s parsedcomment?:s"
         }
         Stream::PageMove => {
-            "$schema:s database:s performer?:o page_id:i page_title:s page_namespace:i page_is_redirect:b rev_id:i \
+            "$schema:s database:s performer?:o page_id:i page_title:s page_namespace:i \
+             page_is_redirect:b rev_id:i \
              prior_state:o new_redirect_page?:o comment?:s parsedcomment?:s"
         }
         Stream::PagePropertiesChange => {
-            "$schema:s database:s performer?:o page_id:i page_title:s page_namespace:i page_is_redirect:b rev_id:i \
+            "$schema:s database:s performer?:o page_id:i page_title:s page_namespace:i \
+             page_is_redirect:b rev_id:i \
              added_properties?:o removed_properties?:o"
         }
         Stream::PageChange => {
-            "$schema:s changelog_kind:s page_change_kind:s dt:s wiki_id:s page:o performer?:o comment?:s revision:o \
+            "$schema:s changelog_kind:s page_change_kind:s dt:s wiki_id:s page:o performer?:o \
+             comment?:s revision:o \
              prior_state?:o created_redirect_page?:o"
         }
         Stream::Test => "$schema:s test?:s test_map?:o",
@@ -45,11 +56,14 @@ const INSIDE: &[(&str, &str)] = &[
     ("length", "old?:i new:i"),
     (
         "performer",
-        "user_text:s user_groups?:a user_is_bot?:b user_id?:i user_registration_dt?:s user_edit_count?:i groups?:a is_bot?:b is_system?:b is_temp?:b registration_dt?:s edit_count?:i",
+        "user_text:s user_groups?:a user_is_bot?:b user_id?:i user_registration_dt?:s \
+         user_edit_count?:i groups?:a is_bot?:b is_system?:b is_temp?:b registration_dt?:s \
+          edit_count?:i",
     ),
     (
         "page",
-        "page_id:i page_title:s namespace_id:i is_redirect:b redirect_page_link?:o revision_count?:i",
+        "page_id:i page_title:s namespace_id:i is_redirect:b redirect_page_link?:o \
+         revision_count?:i",
     ),
     (
         "created_redirect_page",

@@ -1,4 +1,5 @@
-//! What the samples promise: the run as a whole here, one activity's events in `coherence`, an event's fields in `fields`.
+//! What the samples promise: as a whole here, for the events of one activity in `coherence`, for an
+//! event's fields in `fields`.
 
 mod coherence;
 mod fields;
@@ -11,7 +12,8 @@ use std::sync::LazyLock;
 
 const START_MS: i64 = 1_767_323_045_600;
 
-/// The first 16,000 events of seed 1 at 30 a second, with their parsed values: made once for all tests.
+/// The first 16,000 events of seed 1 at 30 a second, with their parsed values: made once for all
+/// tests.
 static EVENTS: LazyLock<Vec<(SampleEvent, Value)>> = LazyLock::new(|| {
     let events = Samples::new(1, 30.0, START_MS).take(16_000);
     events.map(|event| (event.clone(), parse(&event))).collect()
@@ -34,7 +36,7 @@ fn of_stream(stream: &str) -> Vec<&'static Value> {
         .collect()
 }
 
-/// How many of 1000 are so.
+/// How many of 1000 values match.
 fn per_mille(values: &[&Value], so: impl Fn(&Value) -> bool) -> usize {
     values.iter().filter(|value| so(value)).count() * 1000 / values.len()
 }
@@ -50,7 +52,7 @@ fn equal_arguments_give_equal_bytes() {
 }
 
 #[test]
-fn another_seed_tells_other_things() {
+fn another_seed_gives_other_events() {
     let ids = |seed| -> BTreeSet<String> {
         Samples::new(seed, 30.0, START_MS)
             .take(500)
@@ -62,9 +64,9 @@ fn another_seed_tells_other_things() {
 }
 
 #[test]
-fn the_same_seed_tells_the_same_on_every_machine() {
-    // The bytes of the first thousand events, added up with a hash written out here. Changing the samples on purpose
-    // changes the number; that it changes by itself would break everybody who compares runs.
+fn a_seed_gives_the_same_events_on_every_machine() {
+    // A hash of the first thousand events. A change of the samples changes the number on purpose;
+    // any other change would break comparisons between runs.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for event in Samples::new(1, 30.0, START_MS).take(1_000) {
         for byte in event.topic.bytes().chain(event.value) {
@@ -115,7 +117,7 @@ fn any_rate_shows_every_stream() {
 }
 
 #[test]
-fn every_topic_speaks_first_by_a_canary() {
+fn every_topic_begins_with_a_canary() {
     let first = &EVENTS[..16];
     assert!(first.iter().all(|(_, value)| is_canary(value)));
     let spoke: BTreeSet<String> = first.iter().map(|(event, _)| event.topic.clone()).collect();
@@ -165,7 +167,7 @@ fn some_events_of_a_topic_share_a_millisecond() {
 }
 
 #[test]
-fn eqiad_speaks_most_and_codfw_a_little() {
+fn most_events_are_in_eqiad_and_a_few_in_codfw() {
     let codfw = EVENTS
         .iter()
         .filter(|(event, value)| event.topic.starts_with("codfw.") && !is_canary(value))
