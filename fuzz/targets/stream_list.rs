@@ -1,5 +1,5 @@
-//! Any path as a list of streams: what it names is public, each once, or all that is wrong is findings.
-//! What is configured but not allowed is never found.
+//! Any path as a list of streams: what it names is public, each once, or everything that is wrong
+//! is reported. What is configured but not allowed is never found.
 
 #![no_main]
 

@@ -1,22 +1,14 @@
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, MetadataRequest,
-    MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
-};
-use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, ResponseHeader};
+use kafka_protocol::protocol::Decodable;
 
-use super::raw::{Raw, fetch_from, frame, name, produce, some_batch};
-use super::{TestBroker, idempotent_batch, record, topic};
-use crate::batch::Batch;
-use crate::{BrokerConfig, answer_requests};
+use super::raw::{Raw, fetch_from, frame, name};
+use super::{TestBroker, record};
 
 #[test]
 fn a_fetch_session_that_does_not_exist_is_refused() {

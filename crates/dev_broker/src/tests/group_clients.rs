@@ -1,18 +1,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::message::Message;
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::clients::{SOON, next, own, poll, send};
-use super::{TestBroker, record, topic};
-use crate::BrokerConfig;
-use crate::log::Batches;
+use super::clients::{SOON, poll};
+use super::{TestBroker, record};
 
 #[test]
 fn a_group_goes_on_where_it_committed() {
