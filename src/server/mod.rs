@@ -99,8 +99,8 @@ impl Server {
         let threads = reader.start(&hub, requests)?;
         tokio::spawn(http::warn_of_long_ids(Arc::clone(&app)));
         let is_stale = loaded.stale.is_some();
-        let reloader = Reloader::new(file, config, reloaded, loaded.document, is_stale);
-        tokio::spawn(reloader.run(shutdown));
+        let task = Reloader::new(file, config, reloaded, loaded.document, is_stale).run(shutdown);
+        tokio::spawn(task);
         Ok(Self { app, threads })
     }
 
