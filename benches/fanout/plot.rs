@@ -141,6 +141,15 @@ impl Panel {
             x(most_x / 2.0),
             y(0.0) + 36.0
         )?;
+        self.draw_lines(out, x, y)
+    }
+
+    fn draw_lines(
+        &self,
+        out: &mut String,
+        x: impl Fn(f64) -> f64,
+        y: impl Fn(f64) -> f64,
+    ) -> anyhow::Result<()> {
         for (line, (_, colour)) in LINES.iter().enumerate() {
             let value = |point: &(f64, f64, f64)| if line == 0 { point.1 } else { point.2 };
             let places: Vec<_> = self

@@ -104,7 +104,10 @@ fn all_errors_are_reported_at_once_with_key_line_and_path() {
          did you mean `topics`?",
         "stream b: topics is an empty list",
     ] {
-        assert!(printed.contains(problem), "{problem:?} is missing in\n{printed}");
+        assert!(
+            printed.contains(problem),
+            "{problem:?} is missing in\n{printed}"
+        );
     }
 }
 

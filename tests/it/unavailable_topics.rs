@@ -233,7 +233,9 @@ on_both_brokers!(
             cluster.create_topic(topic, 1).await;
         }
         let server = TestServer::start(&cluster, &settings).await;
-        let mut both = Request::get("/v2/stream/both").subscribe(server.address).await;
+        let mut both = Request::get("/v2/stream/both")
+            .subscribe(server.address)
+            .await;
         for n in 0..5 {
             cluster.produce(record(&emptied, 0, now_ms(), n)).await;
             cluster.produce(record(&cut, 0, now_ms(), n)).await;
@@ -245,7 +247,10 @@ on_both_brokers!(
         both.comment(&format!("topic={cut}")).await;
         cluster.produce(record(&emptied, 0, now_ms(), 100)).await;
         assert_eq!(numbers(&both.events(1).await), [100]);
-        let of_emptied = both.comments.iter().find(|comment| comment.contains(&emptied));
+        let of_emptied = both
+            .comments
+            .iter()
+            .find(|comment| comment.contains(&emptied));
         assert_eq!(of_emptied, None);
     }
 

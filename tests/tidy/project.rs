@@ -47,7 +47,7 @@ const FOLDER_SHARE_MAX: usize = 22;
 pub fn check_shares(files: &[(String, String)]) -> Vec<String> {
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
     for (file, text) in files {
-        let folder = file.splitn(3, '/').nth(1).unwrap_or_default();
+        let folder = file.split('/').nth(1).unwrap_or_default();
         *lines.entry(folder).or_default() += text.lines().count();
     }
     let all: usize = lines.values().sum();

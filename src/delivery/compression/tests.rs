@@ -98,7 +98,7 @@ fn run(coding: ContentCoding, steps: Vec<Step>) -> (Vec<u8>, Vec<u8>) {
                 wire.extend(own.compress(vec![bytes.into()]).concat());
             }
             Step::Join if joined.is_none() && shared.at_restart_point() => {
-                joined = Some(shared.checksum())
+                joined = Some(shared.checksum());
             }
             Step::Shared(bytes) => {
                 let half = bytes.len() / 2;

@@ -8,11 +8,11 @@ use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{
-    Arrival, SubscribeRequest, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, subscribe,
+    Arrival, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest, subscribe,
 };
 use crate::memory::Use;
-use crate::telemetry::metrics::Metrics;
 use crate::stream::Topic;
+use crate::telemetry::metrics::Metrics;
 
 use super::cluster::Log;
 

@@ -13,8 +13,8 @@ use super::cluster::{Log, LogRecord};
 use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{Arrival, Hub, HubLimits, HubPartition, LogStart};
-use crate::telemetry::metrics::Metrics;
 use crate::stream::Topic;
+use crate::telemetry::metrics::Metrics;
 
 /// The logs of one cluster, by their number.
 pub type Cluster = Rc<RefCell<Vec<Log>>>;

@@ -148,13 +148,7 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
                 servers[dice.random_range(0..servers.len())]
             };
             let acknowledged = world.acknowledged.read().expect("not poisoned").clone();
-            let request = match (&last_id, since) {
-                (Some((id, _)), _) => {
-                    Request::get(format!("/v2/stream/{streams}")).last_event_id(id)
-                }
-                (None, Some(time)) => Request::get(format!("/v2/stream/{streams}?since={time}")),
-                (None, None) => Request::get(format!("/v2/stream/{streams}")),
-            };
+            let request = request(&streams, last_id.as_ref(), since);
             // A server that restarts or has no place for a replay now says so, and is asked again.
             let Some(mut response) = request
                 .try_send(address, 16 * 1024)
@@ -205,6 +199,14 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
         "a subscriber has not got everything in {TIMEOUT:?}: {account:?}"
     );
     account
+}
+
+fn request(streams: &str, last_id: Option<&(String, usize)>, since: Option<i64>) -> Request {
+    match (last_id, since) {
+        (Some((id, _)), _) => Request::get(format!("/v2/stream/{streams}")).last_event_id(id),
+        (None, Some(time)) => Request::get(format!("/v2/stream/{streams}?since={time}")),
+        (None, None) => Request::get(format!("/v2/stream/{streams}")),
+    }
 }
 
 /// Reads until it is cut, somewhere; once nothing more is published, until everything is there.

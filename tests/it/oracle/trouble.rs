@@ -57,8 +57,8 @@ impl Publisher {
             Trouble::Compacted => self.compact().await,
             Trouble::Recreated => self.recreate().await,
             Trouble::Cut => {
-                self.cut(faulty.expect("a cluster that can lose records"))
-                    .await
+                let faulty = faulty.expect("a cluster that can lose records");
+                self.cut(faulty).await;
             }
         }
     }

@@ -77,10 +77,10 @@ impl Ledger {
             // A notice after the last event of a connection comes again on the next one.
             let mut last = None;
             for frame in &connection.frames {
-                if let Some(notice) = notice(frame) {
-                    if let Some(now) = &mut now {
-                        self.heed(now, &notice, connection);
-                    }
+                if let Some(notice) = notice(frame)
+                    && let Some(now) = &mut now
+                {
+                    self.heed(now, &notice, connection);
                 }
                 if frame.data.is_none() {
                     continue;
