@@ -67,7 +67,7 @@ pub enum RequestedPosition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LastEventIdError {
     /// Longer than [`ID_BYTES_MAX`].
-    #[error("the id is {bytes} bytes long; the limit is {ID_BYTES_MAX}")]
+    #[error("the id is {bytes} bytes long; at most {ID_BYTES_MAX} are accepted")]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -91,7 +91,7 @@ pub enum LastEventIdError {
     )]
     Empty,
     /// More than [`ID_ENTRIES_MAX`].
-    #[error("the id has {entries} entries; the limit is {ID_ENTRIES_MAX}")]
+    #[error("the id has {entries} entries; at most {ID_ENTRIES_MAX} are accepted")]
     TooManyEntries {
         /// How many it has.
         entries: usize,
