@@ -6,7 +6,13 @@ use crate::source::Source;
 const EMPTY_WORDS: &[&str] = &["helper", "helpers", "manager", "util", "utils"];
 
 /// Crates whose names we did not choose.
-const CRATES: &[&str] = &["futures_util", "http_body_util", "hyper_util", "tokio_util"];
+const CRATES: &[&str] = &[
+    "futures_util",
+    "http_body_util",
+    "hyper_util",
+    "metrics_util",
+    "tokio_util",
+];
 
 /// Private metaphors of an earlier version, which only its authors understood.
 const PRIVATE_WORDS: &[&str] = &[
