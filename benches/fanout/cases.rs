@@ -136,7 +136,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let possible = usize::try_from(files)?.saturating_sub(OTHER_FILES);
         if case.subscribers > possible {
             println!(
-                "\n{} with {possible} subscribers only: the limit on open files is {files} (ulimit -n)",
+                "\n{} with only {possible} subscribers: the limit on open files is {files} \
+                 (ulimit -n)",
                 case.name
             );
         }

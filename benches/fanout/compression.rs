@@ -60,7 +60,11 @@ pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
     }
     let [plain, gzip, zstd] = take_turns(options, &mut broker, &server, &mut loads, SIDES)?;
     let details = serde_json::json!({
-        "subscribers": SUBSCRIBERS, "events_per_s": EVENTS_PER_S, "identity": plain, "gzip": gzip, "zstd": zstd,
+        "subscribers": SUBSCRIBERS,
+        "events_per_s": EVENTS_PER_S,
+        "identity": plain,
+        "gzip": gzip,
+        "zstd": zstd,
     });
     let row = |what, unit, coded: &[Window], of: fn(&Window) -> f64| {
         Row::new("compression", what, unit, median(coded.iter().map(of)))

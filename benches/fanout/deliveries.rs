@@ -259,30 +259,61 @@ impl Deliveries {
         let kib = |side: &Side, bytes: u64| {
             bytes.saturating_sub(side.resident.empty) as f64 / 1024.0 / self.subscribers as f64
         };
-        let details = |side: &Side| serde_json::json!({"side": side.name, "resident": side.resident, "windows": side.windows});
+        let details = |side: &Side| {
+            serde_json::json!({
+                "side": side.name,
+                "resident": side.resident,
+                "windows": side.windows,
+            })
+        };
         let (p50, p99) = self.latency_ms_max.unzip();
         vec![
-            row("CPU per delivery", "us", |window| window.cpu_us_per_delivery)
-                .with_goal(self.ratio_max.map(Goal::RatioAtMost))
-                .with_details(serde_json::json!({
-                    "subscribers": self.subscribers, "events_per_s": self.events_per_s, "event_bytes": EVENT_BYTES,
-                    "server_threads": threads, "sides": [details(ours), details(other)],
-                })),
-            row("deliveries per CPU second", "", |window| window.deliveries_per_cpu_s),
-            row("deliveries per second", "", |window| window.deliveries_per_s)
-                .with_goal(Some(Goal::AtLeast(0.99 * self.events_per_s * self.subscribers as f64))),
+            row("CPU per delivery", "us", |window| {
+                window.cpu_us_per_delivery
+            })
+            .with_goal(self.ratio_max.map(Goal::RatioAtMost))
+            .with_details(serde_json::json!({
+                "subscribers": self.subscribers,
+                "events_per_s": self.events_per_s,
+                "event_bytes": EVENT_BYTES,
+                "server_threads": threads, "sides": [details(ours), details(other)],
+            })),
+            row("deliveries per CPU second", "", |window| {
+                window.deliveries_per_cpu_s
+            }),
+            row("deliveries per second", "", |window| {
+                window.deliveries_per_s
+            })
+            .with_goal(Some(Goal::AtLeast(
+                0.99 * self.events_per_s * self.subscribers as f64,
+            ))),
             row("cores in use", "", |window| window.cpu_share),
             row("events per read", "", |window| window.events_per_read),
             row("bytes per event", "B", |window| window.bytes_per_event),
             row("latency, median", "ms", |window| window.p50_ms).with_goal(p50.map(Goal::AtMost)),
             row("latency, 99 %", "ms", |window| window.p99_ms).with_goal(p99.map(Goal::AtMost)),
-            Row::new(self.name, "RSS per subscriber, idle", "KiB", kib(ours, ours.resident.idle))
-                .beside(kib(other, other.resident.idle))
-                .with_goal(self.kib_max.map(Goal::AtMost)),
-            Row::new(self.name, "RSS per subscriber, at the end", "KiB", kib(ours, ours.resident.end))
-                .beside(kib(other, other.resident.end)),
-            Row::new(self.name, "RSS in all", "MiB", ours.resident.end as f64 / f64::from(1 << 20))
-                .beside(other.resident.end as f64 / f64::from(1 << 20)),
+            Row::new(
+                self.name,
+                "RSS per subscriber, idle",
+                "KiB",
+                kib(ours, ours.resident.idle),
+            )
+            .beside(kib(other, other.resident.idle))
+            .with_goal(self.kib_max.map(Goal::AtMost)),
+            Row::new(
+                self.name,
+                "RSS per subscriber, at the end",
+                "KiB",
+                kib(ours, ours.resident.end),
+            )
+            .beside(kib(other, other.resident.end)),
+            Row::new(
+                self.name,
+                "RSS in all",
+                "MiB",
+                ours.resident.end as f64 / f64::from(1 << 20),
+            )
+            .beside(other.resident.end as f64 / f64::from(1 << 20)),
         ]
     }
 }

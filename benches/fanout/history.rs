@@ -99,7 +99,12 @@ fn replay(
         ours.push(read);
     }
     let reads = server.metric("eventstreams_replay_reads_total")?;
-    let details = serde_json::json!({"events": REPLAY_EVENTS, "event_bytes": EVENT_BYTES, "server": ours, "beside": others});
+    let details = serde_json::json!({
+        "events": REPLAY_EVENTS,
+        "event_bytes": EVENT_BYTES,
+        "server": ours,
+        "beside": others,
+    });
     let row = |what, unit, of: fn(&Read) -> f64| {
         Row::new(case, what, unit, median(ours.iter().map(of)))
             .beside(median(others.iter().map(of)))
@@ -176,7 +181,11 @@ pub fn ingest(options: &Options) -> anyhow::Result<Vec<Row>> {
         rates.push(INGEST_EVENTS as f64 / begun.elapsed().as_secs_f64());
         per_cpu_second.push(INGEST_EVENTS as f64 / cpu_since(server.id(), cpu_before)?);
     }
-    let details = serde_json::json!({"events": INGEST_EVENTS, "event_bytes": EVENT_BYTES, "events_per_cpu_s": per_cpu_second});
+    let details = serde_json::json!({
+        "events": INGEST_EVENTS,
+        "event_bytes": EVENT_BYTES,
+        "events_per_cpu_s": per_cpu_second,
+    });
     Ok(vec![
         Row::new(
             "ingest",
@@ -235,7 +244,11 @@ pub fn herd(options: &Options) -> anyhow::Result<Vec<Row>> {
         cpus.push(cpu_since(server.id(), cpu_before)? * 1e6 / SUBSCRIBERS as f64);
         reads += server.metric("eventstreams_replay_reads_total")?;
     }
-    let details = serde_json::json!({"subscribers": SUBSCRIBERS, "events_missed": MISSED, "seconds": seconds});
+    let details = serde_json::json!({
+        "subscribers": SUBSCRIBERS,
+        "events_missed": MISSED,
+        "seconds": seconds,
+    });
     Ok(vec![
         Row::new("herd", "all 5000 live again", "s", median(seconds))
             .with_goal(Some(Goal::AtMost(3.0)))

@@ -66,7 +66,9 @@ pub fn http2(options: &Options) -> anyhow::Result<Vec<Row>> {
         SIDES.map(|(side, _)| side),
     )?;
     let details = serde_json::json!({
-        "subscribers": SUBSCRIBERS, "streams_per_connection": STREAMS_PER_CONNECTION, "events_per_s": EVENTS_PER_S,
+        "subscribers": SUBSCRIBERS,
+        "streams_per_connection": STREAMS_PER_CONNECTION,
+        "events_per_s": EVENTS_PER_S,
         "http1": one, "http2": two, "http2_zstd": coded,
     });
     let row = |what, unit, side: &[Window], of: fn(&Window) -> f64| {

@@ -111,7 +111,13 @@ impl Load {
             } => {
                 let heads: Vec<Arc<str>> = paths
                     .iter()
-                    .map(|path| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\n{headers}\r\n").into())
+                    .map(|path| {
+                        format!(
+                            "GET {path} HTTP/1.1\r\nhost: localhost\r\n\
+                             user-agent: bench\r\n{headers}\r\n"
+                        )
+                        .into()
+                    })
                     .collect();
                 let heads = heads.iter().cycle().take(count);
                 self.waiting.extend(heads.map(|head| Request {

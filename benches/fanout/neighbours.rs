@@ -134,7 +134,11 @@ fn first_byte(address: SocketAddr) -> anyhow::Result<()> {
 impl Asked {
     fn rows(self, case: &'static str) -> Vec<Row> {
         let row = |what, times: Vec<f64>| {
-            let details = serde_json::json!({"questions": times.len(), "p50": percentile(&times, 50), "max": percentile(&times, 100)});
+            let details = serde_json::json!({
+                "questions": times.len(),
+                "p50": percentile(&times, 50),
+                "max": percentile(&times, 100),
+            });
             Row::new(case, what, "ms", percentile(&times, 99))
                 .with_goal(Some(Goal::AtMost(GOAL_MS)))
                 .with_details(details)

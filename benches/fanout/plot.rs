@@ -90,26 +90,101 @@ impl Panel {
     }
 
     fn draw(&self, out: &mut String, left: f64) -> anyhow::Result<()> {
-        let most_x = self.points.iter().map(|point| point.0).fold(1.0, f64::max);
-        let most_y = round_up(
-            self.points
-                .iter()
-                .map(|point| point.1.max(point.2))
-                .fold(1.0, f64::max),
-        );
-        let x = |value: f64| left + MARGIN + value / most_x * WIDTH;
-        let y = |value: f64| MARGIN + HEIGHT - value / most_y * HEIGHT;
+        let axes = Axes::new(&self.points, left);
         writeln!(
             out,
             r#"<text x="{}" y="{}" font-weight="bold">{} ({})</text>"#,
-            x(0.0),
+            axes.x(0.0),
             MARGIN - 20.0,
             self.title,
             self.unit
         )?;
+        axes.draw_values(out)?;
+        self.draw_numbers_of_subscribers(out, &axes)?;
+        for (line, (_, colour)) in LINES.iter().enumerate() {
+            let value = |point: &(f64, f64, f64)| if line == 0 { point.1 } else { point.2 };
+            let points: Vec<_> = self
+                .points
+                .iter()
+                .map(|point| (axes.x(point.0), axes.y(value(point))))
+                .collect();
+            let joined: Vec<_> = points
+                .iter()
+                .map(|(x, y)| format!("{x:.1},{y:.1}"))
+                .collect();
+            writeln!(
+                out,
+                r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#,
+                joined.join(" ")
+            )?;
+            for (x, y) in points {
+                writeln!(
+                    out,
+                    r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{colour}"/>"#
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_numbers_of_subscribers(&self, out: &mut String, axes: &Axes) -> anyhow::Result<()> {
+        // From the right: a number that would overlap the next one is omitted.
+        let mut room = f64::INFINITY;
+        for (subscribers, ..) in self.points.iter().rev() {
+            let at = axes.x(*subscribers);
+            if at > room {
+                continue;
+            }
+            room = at - LABEL_WIDTH;
+            writeln!(
+                out,
+                r#"<text x="{at}" y="{}" text-anchor="middle">{subscribers}</text>"#,
+                axes.y(0.0) + 18.0
+            )?;
+        }
+        writeln!(
+            out,
+            r#"<text x="{}" y="{}" text-anchor="middle">subscribers</text>"#,
+            axes.x(axes.most_x / 2.0),
+            axes.y(0.0) + 36.0
+        )?;
+        Ok(())
+    }
+}
+
+/// The scales of a diagram.
+struct Axes {
+    left: f64,
+    most_x: f64,
+    most_y: f64,
+}
+
+impl Axes {
+    fn new(points: &[(f64, f64, f64)], left: f64) -> Self {
+        let most_x = points.iter().map(|point| point.0).fold(1.0, f64::max);
+        let most_y = points
+            .iter()
+            .map(|point| point.1.max(point.2))
+            .fold(1.0, f64::max);
+        Self {
+            left,
+            most_x,
+            most_y: round_up(most_y),
+        }
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        self.left + MARGIN + value / self.most_x * WIDTH
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        MARGIN + HEIGHT - value / self.most_y * HEIGHT
+    }
+
+    fn draw_values(&self, out: &mut String) -> anyhow::Result<()> {
         for step in 0..=4 {
-            let value = most_y * f64::from(step) / 4.0;
-            let (x1, x2, at) = (x(0.0), x(most_x), y(value));
+            let value = self.most_y * f64::from(step) / 4.0;
+            let (x1, x2, at) = (self.x(0.0), self.x(self.most_x), self.y(value));
             writeln!(
                 out,
                 r##"<line x1="{x1}" x2="{x2}" y1="{at}" y2="{at}" stroke="#dddddd"/>"##
@@ -121,58 +196,6 @@ impl Panel {
                 at + 4.0
             )?;
         }
-        // From the right: a number that would lie on the next one is left out.
-        let mut room = f64::INFINITY;
-        for (subscribers, ..) in self.points.iter().rev() {
-            let at = x(*subscribers);
-            if at > room {
-                continue;
-            }
-            room = at - LABEL_WIDTH;
-            writeln!(
-                out,
-                r#"<text x="{at}" y="{}" text-anchor="middle">{subscribers}</text>"#,
-                y(0.0) + 18.0
-            )?;
-        }
-        writeln!(
-            out,
-            r#"<text x="{}" y="{}" text-anchor="middle">subscribers</text>"#,
-            x(most_x / 2.0),
-            y(0.0) + 36.0
-        )?;
-        self.draw_lines(out, x, y)
-    }
-
-    fn draw_lines(
-        &self,
-        out: &mut String,
-        x: impl Fn(f64) -> f64,
-        y: impl Fn(f64) -> f64,
-    ) -> anyhow::Result<()> {
-        for (line, (_, colour)) in LINES.iter().enumerate() {
-            let value = |point: &(f64, f64, f64)| if line == 0 { point.1 } else { point.2 };
-            let places: Vec<_> = self
-                .points
-                .iter()
-                .map(|point| (x(point.0), y(value(point))))
-                .collect();
-            let joined: Vec<_> = places
-                .iter()
-                .map(|(x, y)| format!("{x:.1},{y:.1}"))
-                .collect();
-            writeln!(
-                out,
-                r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#,
-                joined.join(" ")
-            )?;
-            for (x, y) in places {
-                writeln!(
-                    out,
-                    r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{colour}"/>"#
-                )?;
-            }
-        }
         Ok(())
     }
 }
@@ -183,7 +206,8 @@ fn svg(panels: &[Panel]) -> anyhow::Result<String> {
     let mut out = String::new();
     writeln!(
         out,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">"#
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+         font-family=\"sans-serif\" font-size=\"12\">"
     )?;
     writeln!(
         out,

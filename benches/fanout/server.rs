@@ -123,8 +123,10 @@ impl Server {
 impl Settings {
     fn yaml(self, brokers: SocketAddr, public: u16, admin: u16) -> anyhow::Result<String> {
         let mut yaml = format!(
-            "port: {public}\ninterface: 127.0.0.1\nadmin_port: {admin}\nadmin_interface: 127.0.0.1\nlogging: {{level: warn}}\n\
-             connections_max: 100000\ntrusted_proxies: [127.0.0.0/8]\ndrain_ms: 0\nmemory_log_bytes_max: {}\nkafka: {{metadata.broker.list: '{brokers}'}}\n\
+            "port: {public}\ninterface: 127.0.0.1\n\
+             admin_port: {admin}\nadmin_interface: 127.0.0.1\nlogging: {{level: warn}}\n\
+             connections_max: 100000\ntrusted_proxies: [127.0.0.0/8]\ndrain_ms: 0\n\
+             memory_log_bytes_max: {}\nkafka: {{metadata.broker.list: '{brokers}'}}\n\
              stream_config_defaults:\n",
             self.memory_log_bytes_max
         );

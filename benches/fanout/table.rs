@@ -113,14 +113,14 @@ pub fn print(rows: &[Row]) -> anyhow::Result<()> {
 
 impl Row {
     fn verdict(&self) -> String {
-        let told = match self.goal {
+        let verdict = match self.goal {
             None => return String::new(),
             Some(Goal::RatioAtMost(most)) => format!("ratio <= {most}"),
             Some(Goal::AtMost(most)) => format!("<= {}", figure(most)),
             Some(Goal::AtLeast(least)) => format!(">= {}", figure(least)),
         };
         format!(
-            "{told}: {}",
+            "{verdict}: {}",
             if self.holds == Some(true) {
                 "holds"
             } else {

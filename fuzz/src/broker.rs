@@ -11,7 +11,13 @@ use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
     static RUNTIME: RefCell<Runtime> =
-        RefCell::new(Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime"));
+        RefCell::new(
+            Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .expect("a runtime"),
+        );
 }
 
 /// The topic that a new broker has, with two partitions.

@@ -40,7 +40,9 @@ fuzz_target!(|text: &str| {
             } => ((next.0, timestamp.0), log),
             RequestedPosition::Offset(next) => ((next.0, 0), None),
             RequestedPosition::Timestamp(timestamp) => ((0, timestamp.0), None),
-            RequestedPosition::Unset | RequestedPosition::Live | RequestedPosition::Earliest => continue,
+            RequestedPosition::Unset
+            | RequestedPosition::Live
+            | RequestedPosition::Earliest => continue,
         };
         assert!(number.0 >= 0 && number.1 >= 0);
         let position = Position {

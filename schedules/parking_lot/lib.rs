@@ -6,7 +6,8 @@
 
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 pub use shuttle_parking_lot_impl::{
-    MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, lock_api,
+    MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard,
+    RwLockUpgradableReadGuard, RwLockWriteGuard, lock_api,
 };
 
 /// See the module.

@@ -1,8 +1,10 @@
-//! What comes after a cursor, until the feed's end is reached: out of the memory log, else out of Kafka, merged by time.
+//! What comes after a cursor, until the feed's end is reached: out of the memory log, else out of
+//! Kafka, merged by time.
 //!
-//! The handoff: each step takes the feed's [`Tail`]: its sequence number S and its position in every partition, the target T.
-//! What lies in `[own, T)` is delivered; once own equals T everywhere, reading goes on at S. Nothing is spliced: no gap and no
-//! repeat by construction. A cursor can also be AHEAD of the feed (a client comes from a process that had read further): then
+//! The handoff: each step takes the feed's [`Tail`]: its sequence number S and its position in
+//! every partition, the target T. What lies in `[own, T)` is delivered; once own equals T
+//! everywhere, reading goes on at S. Nothing is spliced: no gap and no repeat by construction. A
+//! cursor can also be AHEAD of the feed (a client comes from a process that had read further): then
 //! the subscriber keeps its own ids and waits until the feed has come as far.
 
 use std::collections::VecDeque;
@@ -112,9 +114,10 @@ impl CatchUp {
         self.has_emitted = false;
     }
 
-    /// One step towards `tail`. The cursor only moves past what the returned step hands out, so a step that is dropped half
-    /// done has lost nothing. The next one may be long in coming, when the client does not read: until then what was fetched
-    /// lies in the place, and goes with it when that is given to somebody else.
+    /// One step towards `tail`. The cursor only moves past what the returned step hands out, so a
+    /// step that is dropped half done has lost nothing. The next one may be long in coming, when
+    /// the client does not read: until then what was fetched lies in the place, and goes with it
+    /// when that is given to somebody else.
     pub(super) async fn step(&mut self, tail: &Tail, cursor: &mut Vec<Position>) -> Step {
         match self.place.as_ref().map(ReplayPlace::resume) {
             None => {}
@@ -288,7 +291,8 @@ impl CatchUp {
                 ));
             }
         }
-        // Who has all of a partition that the feed has needs Kafka no more for it, and may wait for long.
+        // Who has all of a partition that the feed has needs Kafka no more for it, and may wait for
+        // long.
         let waits = |lane: &Lane, slot: &Slot| {
             lane.entries.is_empty() && slot.has_been_passed_by(lane.fetched)
         };
@@ -347,7 +351,8 @@ impl CatchUp {
         self.place.is_some()
     }
 
-    /// Gives the place up, and what was fetched in it: those who have no place hold nothing out of Kafka.
+    /// Gives the place up, and what was fetched in it: those who have no place hold nothing out of
+    /// Kafka.
     fn give_place_up(&mut self, cursor: &[Position]) {
         self.place = None;
         self.fetch_again(cursor);
@@ -362,8 +367,8 @@ impl CatchUp {
             .collect();
     }
 
-    /// Renders what the lanes hold in time order, as long as every lane that has more to come shows its next entry, and there is
-    /// memory for it.
+    /// Renders what the lanes hold in time order, as long as every lane that has more to come shows
+    /// its next entry, and there is memory for it.
     fn emit(&mut self, tail: &Tail, cursor: &mut [Position]) -> Emitted {
         let mut buffer = BytesMut::new();
         let (mut delivered, mut is_short) = (Vec::new(), false);

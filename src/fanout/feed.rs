@@ -1,4 +1,5 @@
-//! A feed: the newest events of one set of topics in one format, rendered once for all its subscribers.
+//! A feed: the newest events of one set of topics in one format, rendered once for all its
+//! subscribers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -92,7 +93,8 @@ impl Delivered {
     }
 }
 
-/// One partition of a feed. Slots are only ever added, so that a slot's number stays true for every cursor.
+/// One partition of a feed. Slots are only ever added, so that a slot's number stays true for every
+/// cursor.
 #[derive(Clone, Debug)]
 pub struct Slot {
     /// The partition.
@@ -211,8 +213,9 @@ impl Feed {
         }
     }
 
-    /// Renders one event at the end of the ring. Subscribers are woken by [`Feed::wake`]. When memory is too short for it the ring
-    /// is emptied: subscribers find the event in the memory log.
+    /// Renders one event at the end of the ring. Subscribers are woken by [`Feed::wake`]. When
+    /// memory is too short for it the ring is emptied: subscribers find the event in the memory
+    /// log.
     pub(super) fn push(&self, partition: &Arc<HubPartition>, entry: &LogEntry) {
         let mut ring = self.ring.lock();
         let Some(slot) = ring.slot_of(partition) else {
@@ -238,7 +241,8 @@ impl Feed {
             position,
             timestamp: Some(entry.timestamp),
         });
-        // The newest is kept although it alone may be too large, so that those who are live get it once rendered.
+        // The newest is kept although it alone may be too large, so that those who are live get it
+        // once rendered.
         ring.trim(&self.bytes_max);
     }
 
@@ -259,7 +263,8 @@ impl Feed {
         }
     }
 
-    /// Forgets its frames: subscribers who have not read them all find the events in the memory log.
+    /// Forgets its frames: subscribers who have not read them all find the events in the memory
+    /// log.
     pub(super) fn forget_frames(&self) {
         let mut ring = self.ring.lock();
         let next = ring.next();
@@ -274,7 +279,8 @@ impl Feed {
         ring.held.set(0);
     }
 
-    /// Goes on at `position` in a partition, where records were lost. Whoever is live gets `notice`.
+    /// Goes on at `position` in a partition, where records were lost. Whoever is live gets
+    /// `notice`.
     pub(super) fn skip_to(
         &self,
         partition: &Arc<HubPartition>,
@@ -313,8 +319,8 @@ impl Feed {
         }
     }
 
-    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, moves `cursor` past them, and counts them in
-    /// `delivered`.
+    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, moves
+    /// `cursor` past them, and counts them in `delivered`.
     #[must_use]
     pub fn read(
         &self,

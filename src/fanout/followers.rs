@@ -1,8 +1,9 @@
 //! The feeds that follow a partition. Nobody waits here until an event is rendered for all of them.
 //!
-//! One thread publishes. It owns the list that it renders for. A feed that joins is left at the partition's door, under
-//! the lock of the partition's log, so that it gets every record from its own start on and none before. A feed that has
-//! lost its last subscriber is marked as gone; the publisher leaves it out at the next record.
+//! One thread publishes. It owns the list that it renders for. A feed that joins is left at the
+//! partition's door, under the lock of the partition's log, so that it gets every record from its
+//! own start on and none before. A feed that has lost its last subscriber is marked as gone; the
+//! publisher leaves it out at the next record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,8 +84,8 @@ impl Followers {
         self.door.lock().push(Arc::clone(used));
     }
 
-    /// Lets those at the door in and hands out all. The caller is the publisher. It holds the log's lock, has changed the
-    /// log, and gives the lock back before it renders.
+    /// Lets those at the door in and hands out all. The caller is the publisher. It holds the log's
+    /// lock, has changed the log, and gives the lock back before it renders.
     pub(super) fn let_in(&self) -> MutexGuard<'_, Vec<Arc<FeedUse>>> {
         let mut inside = self.inside.lock();
         inside.append(&mut self.door.lock());

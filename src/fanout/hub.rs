@@ -46,8 +46,8 @@ pub const FUTURE_MIN: Duration = Duration::from_hours(1);
 pub struct Hub {
     /// Held for a moment only, and never while events are rendered.
     routes: RwLock<Routes>,
-    /// What the memory logs hold, oldest arrival first. Held as long as something is published, and taken before any other
-    /// lock. Nobody who joins or leaves takes it.
+    /// What the memory logs hold, oldest arrival first. Held as long as something is published, and
+    /// taken before any other lock. Nobody who joins or leaves takes it.
     retention: Mutex<Retention>,
     ready: watch::Sender<bool>,
     limits: HubLimits,
@@ -98,7 +98,8 @@ impl Hub {
         })
     }
 
-    /// Says whether every partition was read up to where it ended at start: only then may anyone subscribe.
+    /// Says whether every partition was read up to where it ended at start: only then may anyone
+    /// subscribe.
     pub fn set_ready(&self, ready: bool) {
         self.ready
             .send_if_modified(|now| std::mem::replace(now, ready) != ready);
@@ -128,8 +129,9 @@ impl Hub {
         &self.memory
     }
 
-    /// Makes room when memory is short: rings shrink, stalled replays let go of what they fetched, and clients that take
-    /// nothing have to go, as many as needed. To be called every [`limits::MEMORY_POLL_INTERVAL`].
+    /// Makes room when memory is short: rings shrink, stalled replays let go of what they fetched,
+    /// and clients that take nothing have to go, as many as needed. To be called every
+    /// [`limits::MEMORY_POLL_INTERVAL`].
     pub fn relieve(&self) {
         if self.memory.held_for(Use::Feeds) > self.memory.feeds_max() || self.memory.excess() > 0 {
             let feeds: Vec<_> = self.routes.read().feeds.values().cloned().collect();
@@ -165,7 +167,8 @@ impl Hub {
         found()
     }
 
-    /// Brings the gauges up to date that nobody keeps as they change: for whoever is about to read them.
+    /// Brings the gauges up to date that nobody keeps as they change: for whoever is about to read
+    /// them.
     pub fn update_gauges(&self) {
         self.metrics
             .replays_running
@@ -201,8 +204,8 @@ impl Hub {
             .unwrap_or_default()
     }
 
-    /// Reads one more partition. Feeds of its topic follow it from the start of its log on: when the hub was ready already, it
-    /// is new, and all it holds is new to their subscribers.
+    /// Reads one more partition. Feeds of its topic follow it from the start of its log on: when
+    /// the hub was ready already, it is new, and all it holds is new to their subscribers.
     pub fn add_partition(
         &self,
         topic: &Topic,
@@ -298,8 +301,8 @@ impl Hub {
         }
     }
 
-    /// Takes in a batch from the live consumer: memory log first, then every feed that follows, then one wake-up for each.
-    /// Never waits for a subscriber.
+    /// Takes in a batch from the live consumer: memory log first, then every feed that follows,
+    /// then one wake-up for each. Never waits for a subscriber.
     pub fn publish(&self, batch: Vec<Arrival>) {
         let horizon = TimestampMs::now().saturating_add(FUTURE_MIN);
         let mut retention = self.retention.lock();
@@ -316,7 +319,8 @@ impl Hub {
                 continue;
             };
             let mut followers = partition.followers.let_in();
-            // Who joins from here on begins after this record, and does not wait until it is rendered.
+            // Who joins from here on begins after this record, and does not wait until it is
+            // rendered.
             drop(log);
             followers.retain(|used| {
                 if used.is_gone() {
@@ -347,10 +351,11 @@ impl Hub {
             .set(gauge_value(retention.span_ms() / 1000));
     }
 
-    /// Puts other events in the place of those that `rewrite` returns something for, wherever events are kept: memory logs,
-    /// feeds, and what subscribers hold who are catching up.
+    /// Puts other events in the place of those that `rewrite` returns something for, wherever
+    /// events are kept: memory logs, feeds, and what subscribers hold who are catching up.
     pub fn rewrite(&self, rewrite: impl Fn(&Topic, &PublicEvent) -> Option<PublicEvent>) {
-        // Nothing is published meanwhile: an event that is on its way to the feeds would come there as it was.
+        // Nothing is published meanwhile: an event that is on its way to the feeds would come there
+        // as it was.
         let _publishing = self.retention.lock();
         let routes = self.routes.write();
         for partition in routes.partitions.values().flatten() {
@@ -370,7 +375,8 @@ impl Hub {
         self.rewrites.load(Ordering::Acquire)
     }
 
-    /// Goes on at `low` in a partition, where Kafka's log begins now. Every subscriber is told what it misses.
+    /// Goes on at `low` in a partition, where Kafka's log begins now. Every subscriber is told what
+    /// it misses.
     pub fn skip_to(&self, partition: &Arc<HubPartition>, low: Offset) {
         let _publishing = self.retention.lock();
         let mut log = partition.log.write();

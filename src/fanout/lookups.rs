@@ -1,7 +1,8 @@
-//! Places for look-ups in Kafka: a bounded number, and a queue before them in which clients take turns.
+//! Places for look-ups in Kafka: a bounded number, and a queue before them in which clients take
+//! turns.
 //!
-//! A client has a bounded number of look-ups under way and a bounded number in the queue, however many requests it sends.
-//! Another client's look-up waits for one turn of each client at the most.
+//! A client has a bounded number of look-ups under way and a bounded number in the queue, however
+//! many requests it sends. Another client's look-up waits for one turn of each client at the most.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,7 +75,8 @@ impl LookupPlaces {
     /// Waits for a place.
     ///
     /// # Errors
-    /// The client has too many look-ups in the queue, or the queue is full and nobody has more there.
+    /// The client has too many look-ups in the queue, or the queue is full and nobody has more
+    /// there.
     pub(super) async fn take(&self, client: Client) -> Result<LookupPlace, UpstreamUnavailable> {
         let mut ticket = self.queue(client)?;
         // Its sender is dropped when it is put out of the queue.

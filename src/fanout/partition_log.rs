@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use crate::cursor::{Offset, Position, TimestampMs};
 use crate::event::PublicEvent;
 
-/// One record that was read, ready to be delivered; `event` is `None` for a record that was skipped.
+/// One record that was read, ready to be delivered; `event` is `None` for a record that was
+/// skipped.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
     /// The record's own offset.
@@ -34,7 +35,8 @@ impl LogEntry {
     }
 }
 
-/// What an entry costs beside its JSON: the entry, its allocation and its place in the retention queue.
+/// What an entry costs beside its JSON: the entry, its allocation and its place in the retention
+/// queue.
 const ENTRY_OVERHEAD_BYTES: usize = 112;
 
 /// Where the memory log of a partition begins.
@@ -90,8 +92,8 @@ pub struct PartitionLog {
     cuts: VecDeque<Cut>,
 }
 
-/// Records that Kafka lost although they had been read: from `at` up to `end`. Others have taken, or
-/// will take, their offsets.
+/// Records that Kafka lost although they had been read: from `at` up to `end`. Others have taken,
+/// or will take, their offsets.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     at: Offset,
@@ -249,7 +251,8 @@ impl PartitionLog {
         })
     }
 
-    /// The first offset that Kafka has, if it is above `next`: what lies between is lost. `None` when that is not known.
+    /// The first offset that Kafka has, if it is above `next`: what lies between is lost. `None`
+    /// when that is not known.
     #[must_use]
     pub fn gone_from(&self, next: Offset) -> Option<Offset> {
         self.lost_below.filter(|low| next < *low)
@@ -283,7 +286,8 @@ impl PartitionLog {
         self.start <= next && next <= self.end
     }
 
-    /// What an id says at `next`, the timestamp of the last record before it; `None` when that is not here.
+    /// What an id says at `next`, the timestamp of the last record before it; `None` when that is
+    /// not here.
     #[must_use]
     pub fn timestamp_before(&self, next: Offset) -> Option<TimestampMs> {
         self.covers(next)
@@ -311,7 +315,8 @@ impl PartitionLog {
         }
     }
 
-    /// The first offset whose record has a timestamp of at least `time`, or the end; `None` when it may lie below this log.
+    /// The first offset whose record has a timestamp of at least `time`, or the end; `None` when it
+    /// may lie below this log.
     #[must_use]
     pub fn first_at_or_after(&self, time: TimestampMs) -> Option<Offset> {
         if time <= self.floor {
@@ -337,7 +342,8 @@ impl PartitionLog {
             .collect()
     }
 
-    /// Clones up to `count` entries of `[from, to)` into `into`; `false` when `from` is not here any more.
+    /// Clones up to `count` entries of `[from, to)` into `into`; `false` when `from` is not here
+    /// any more.
     pub fn read(
         &self,
         from: Offset,

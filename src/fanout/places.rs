@@ -1,10 +1,12 @@
-//! Places for subscribers that are replayed from Kafka: a bounded number, a bounded queue before them, and nobody who can have
-//! them all.
+//! Places for subscribers that are replayed from Kafka: a bounded number, a bounded queue before
+//! them, and nobody who can have them all.
 //!
-//! * A client address has a bounded number of places, and in the queue the addresses take turns. When the queue is full, the
-//!   last of the address that has the most waiting makes room for an address that has fewer.
-//! * What was fetched for a subscriber lies in its place between two steps ([`ReplayPlace::park`]): so when a client takes
-//!   nothing for [`limits::REPLAY_STALL`] and others wait, the place goes to them at once, and what lay in it is let go.
+//! * A client address has a bounded number of places, and in the queue the addresses take turns.
+//!   When the queue is full, the last of the address that has the most waiting makes room for an
+//!   address that has fewer.
+//! * What was fetched for a subscriber lies in its place between two steps ([`ReplayPlace::park`]):
+//!   so when a client takes nothing for [`limits::REPLAY_STALL`] and others wait, the place goes to
+//!   them at once, and what lay in it is let go.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +24,8 @@ use crate::limits;
 pub(super) struct PlaceLimits {
     /// Subscribers that are replayed at once.
     pub(super) places: usize,
-    /// Those of one client address; `None` for no bound. Clients whose address is not known have none.
+    /// Those of one client address; `None` for no bound. Clients whose address is not known have
+    /// none.
     pub(super) places_per_client: Option<usize>,
     /// Subscribers that wait for a place.
     pub(super) queue: usize,
@@ -138,7 +141,8 @@ impl ReplayPlaces {
         })
     }
 
-    /// Takes the places of clients that take nothing, whether others wait or not: what lies in them is let go.
+    /// Takes the places of clients that take nothing, whether others wait or not: what lies in them
+    /// is let go.
     pub(super) fn let_go_of_stalled(&self) {
         let mut state = self.state.lock();
         let is_stalled = |taken: &Taken| {
@@ -240,7 +244,8 @@ impl State {
         }
     }
 
-    /// [`Self::serve`], also with the places of those whose clients take nothing. Returns what lay in them.
+    /// [`Self::serve`], also with the places of those whose clients take nothing. Returns what lay
+    /// in them.
     fn hand_over(&mut self) -> Vec<Taken> {
         self.serve();
         let mut let_go = Vec::new();

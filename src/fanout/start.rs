@@ -1,4 +1,5 @@
-//! Where a subscription begins: what was asked, held against memory first and Kafka where memory cannot tell.
+//! Where a subscription begins: what was asked, held against memory first and Kafka where memory
+//! cannot tell.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +86,8 @@ pub async fn subscribe(
         topics: topics.into(),
         format: asked.format,
     });
-    // Live is where the feed is now, before anything is looked up: what arrives meanwhile comes after it.
+    // Live is where the feed is now, before anything is looked up: what arrives meanwhile comes
+    // after it.
     let tail = member.feed().tail();
     let wishes = Wishes::new(&asked.last_event_id, asked.since);
     let mut cursor = Vec::with_capacity(tail.slots.len());
@@ -160,8 +162,9 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), Sub
 /// What the client asked of each partition.
 struct Wishes<'a> {
     entries: HashMap<(&'a Topic, Partition), RequestedPosition>,
-    /// The earliest timestamp that the id names in a topic. Partitions of the topic that the id does not know have been added
-    /// since, or shortly before: the process that wrote the id may not have found them yet. They begin so much earlier.
+    /// The earliest timestamp that the id names in a topic. Partitions of the topic that the id
+    /// does not know have been added since, or shortly before: the process that wrote the id may
+    /// not have found them yet. They begin so much earlier.
     earliest: HashMap<&'a Topic, TimestampMs>,
     otherwise: RequestedPosition,
 }

@@ -1,4 +1,5 @@
-//! A subscription: one loop for live, resume, `since` and falling behind: "give me what comes after my cursor".
+//! A subscription: one loop for live, resume, `since` and falling behind: "give me what comes after
+//! my cursor".
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use crate::cursor::{MovedReason, Offset, Partition, Position, Requested, Timesta
 use crate::limits;
 use crate::stream::Topic;
 
-/// A subscriber begins, or goes on, elsewhere than it should have: it must be told (protocol §2, "say so").
+/// A subscriber begins, or goes on, elsewhere than it should have: it must be told (protocol §2,
+/// "say so").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// The topic.
@@ -62,7 +64,8 @@ pub enum Batch {
     },
     /// Events are missing before the next frame, which the client must be told.
     Moved(Moved),
-    /// All replay places are taken; it is so many turns until this subscriber gets one. Said again while it lasts.
+    /// All replay places are taken; it is so many turns until this subscriber gets one. Said again
+    /// while it lasts.
     Waiting(usize),
     /// No replay place and no place in the queue: the subscription ends.
     ReplayRefused,
@@ -87,8 +90,9 @@ enum State {
 }
 
 impl Subscription {
-    /// A subscription that goes on at `cursor` (one position per slot of the feed; further slots begin where the feed did).
-    /// It must have been made after `member` joined, from positions at most as far as Kafka's logs.
+    /// A subscription that goes on at `cursor` (one position per slot of the feed; further slots
+    /// begin where the feed did). It must have been made after `member` joined, from positions at
+    /// most as far as Kafka's logs.
     #[must_use]
     pub(super) fn new(member: FeedMembership, client: Client, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
@@ -126,8 +130,8 @@ impl Subscription {
         self.live_at().is_some()
     }
 
-    /// The sequence number of the frame that it reads next in its feed, if it reads its feed. Two subscriptions of one feed with
-    /// the same number are at the same place.
+    /// The sequence number of the frame that it reads next in its feed, if it reads its feed. Two
+    /// subscriptions of one feed with the same number are at the same place.
     #[must_use]
     pub fn live_at(&self) -> Option<u64> {
         if let State::Live(next) = self.state {
@@ -165,7 +169,8 @@ impl Subscription {
         self.wake.has_changed().unwrap_or(false)
     }
 
-    /// What comes after the cursor; waits until there is something. Dropped while it waits, it has lost nothing.
+    /// What comes after the cursor; waits until there is something. Dropped while it waits, it has
+    /// lost nothing.
     pub async fn next(&mut self) -> Batch {
         loop {
             self.wake.borrow_and_update();

@@ -1,9 +1,11 @@
-//! A queue in which clients take turns: who has asked often waits behind who has asked once. Pure: no locks, no time.
+//! A queue in which clients take turns: who has asked often waits behind who has asked once. Pure:
+//! no locks, no time.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-/// Whose turn it is: a client's address, as far as it is known; all of whom it is not known are one.
+/// Whose turn it is: a client's address, as far as it is known; all of whom it is not known are
+/// one.
 pub type Client = Option<IpAddr>;
 
 /// See the module.
@@ -94,7 +96,8 @@ impl<T> Turns<T> {
             .iter()
             .position(|(waiting, _)| *waiting == number)?;
         let turn = self.order.iter().position(|other| other == client)?;
-        // Before its own turn in round `round` everybody had so many turns; those who come earlier in a round one more.
+        // Before its own turn in round `round` everybody had so many turns; those who come earlier
+        // in a round one more.
         let before = |(place, other): (usize, &Client)| {
             self.of(other).min(round + usize::from(place < turn))
         };

@@ -1,4 +1,5 @@
-//! What the fan-out asks of Kafka, as plain values over bounded queues: it knows no Kafka, and Kafka's side knows no subscriber.
+//! What the fan-out asks of Kafka, as plain values over bounded queues: it knows no Kafka, and
+//! Kafka's side knows no subscriber.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,13 +34,15 @@ pub struct ReplayRange {
 pub struct ReplayRead {
     /// The entries, in offset order, skipped records included.
     pub entries: Vec<LogEntry>,
-    /// Where reading goes on; `to` or beyond when the range is done. Beyond the last entry where the log has a hole.
+    /// Where reading goes on; `to` or beyond when the range is done. Beyond the last entry where
+    /// the log has a hole.
     pub next: Offset,
     /// The log began only here, above what was asked: the records between are gone.
     pub log_start: Option<Offset>,
 }
 
-/// One request to the replay consumers: a range, how many bytes of events at the most, and where the answer goes.
+/// One request to the replay consumers: a range, how many bytes of events at the most, and where
+/// the answer goes.
 #[derive(Debug)]
 pub struct ReplayRequest {
     /// What to read.
@@ -70,7 +73,8 @@ pub struct Upstream {
     replays: Arc<[Sender<ReplayRequest>]>,
     /// Whose turn it is to get the next subscriber.
     turn: Arc<AtomicUsize>,
-    /// Ranges that may be asked for at once: two for each consumer, so that none waits for its next one.
+    /// Ranges that may be asked for at once: two for each consumer, so that none waits for its next
+    /// one.
     reading: Arc<Semaphore>,
     lookups: Sender<LookupRequest>,
     lookup_places: LookupPlaces,
@@ -90,16 +94,19 @@ pub struct UpstreamRequests {
     pub rediscover: Receiver<()>,
 }
 
-/// Kafka did not answer, or too many wait for its answer already: 503 before the first byte, a pause after it.
+/// Kafka did not answer, or too many wait for its answer already: 503 before the first byte, a
+/// pause after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Kafka could not be asked in time")]
 pub struct UpstreamUnavailable;
 
-/// The replay consumer that a subscriber keeps to: it stands where that subscriber's last range ended.
+/// The replay consumer that a subscriber keeps to: it stands where that subscriber's last range
+/// ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayConsumerNumber(usize);
 
-/// Both ends; `queue` bounds how many requests of a kind may wait, `replay_consumers` is how many queues of ranges there are.
+/// Both ends; `queue` bounds how many requests of a kind may wait, `replay_consumers` is how many
+/// queues of ranges there are.
 #[must_use]
 pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamRequests) {
     let (replays, replay_requests): (Vec<_>, Vec<_>) = (0..replay_consumers.max(1))
@@ -134,7 +141,8 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
 }
 
 impl UpstreamRequests {
-    /// Takes no more requests: whoever asks gets [`UpstreamUnavailable`], and the threads that serve end.
+    /// Takes no more requests: whoever asks gets [`UpstreamUnavailable`], and the threads that
+    /// serve end.
     pub fn close(&self) {
         for replays in &self.replays {
             replays.close();
@@ -194,7 +202,8 @@ impl Upstream {
     /// Asks about a partition's log for a client. Clients take turns.
     ///
     /// # Errors
-    /// When too many questions of this client, or of all, wait already, or Kafka did not answer in time.
+    /// When too many questions of this client, or of all, wait already, or Kafka did not answer in
+    /// time.
     pub async fn lookup(
         &self,
         client: Client,
@@ -215,7 +224,8 @@ impl Upstream {
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 
-    /// The same because a client has asked for something unknown. However many ask, the cluster's topics are listed once in
+    /// The same because a client has asked for something unknown. However many ask, the cluster's
+    /// topics are listed once in
     /// [`limits::CLIENT_DISCOVERY_PAUSE`] for them.
     pub fn rediscover_for_client(&self) {
         let mut looked = self.looked_for_client.lock();

@@ -237,20 +237,6 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// An election begins a new leader epoch.
-    pub(crate) fn set_leader(&mut self, has_leader: bool) {
-        if has_leader && !self.has_leader {
-            self.begin_epoch();
-        }
-        self.has_leader = has_leader;
-    }
-
-    fn begin_epoch(&mut self) {
-        let (epoch, end) = (self.leader_epoch() + 1, self.end());
-        self.epochs.retain(|(_, start)| *start < end);
-        self.epochs.push((epoch, end));
-    }
-
     /// Whole batches from the one that contains `offset`, of those that begin before `until`, up to
     /// `bytes_max`. With `at_least_one` the first one is returned whatever its size (KIP-74).
     ///

@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_escaped_in_html_only() {
+    fn text_is_escaped_only_in_html() {
         let comment = Comment::default().plain("a < \"b\" & 'c'");
         assert_eq!(comment.text, "a < \"b\" & 'c'");
         assert_eq!(comment.parsed, "a &lt; &quot;b&quot; &amp; &#039;c&#039;");

@@ -1,4 +1,5 @@
-//! A client that keeps account of what it was sent, and knows from the model what it ought to be sent next.
+//! A client that keeps account of what it was sent, and knows from the model what it ought to be
+//! sent next.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -40,7 +41,8 @@ pub enum Fate {
 enum Progress {
     /// It has, or was not to get, everything below.
     At(usize),
-    /// The first id will tell where it begins: before every event from `want` on, and not needlessly early.
+    /// The first id will tell where it begins: before every event from `want` on, and not
+    /// needlessly early.
     Begins {
         want: usize,
         time: Option<i64>,
@@ -188,7 +190,8 @@ impl Client {
                 else {
                     panic!("{entry:?}")
                 };
-                // It may have been told that something is gone, and have been cut before an id said so too.
+                // It may have been told that something is gone, and have been cut before an id said
+                // so too.
                 let next = if *cluster == server.cluster {
                     next.min(log.index_at(offset.0))
                 } else {
@@ -232,7 +235,8 @@ impl Client {
         }
     }
 
-    /// Loses the connection at any byte of what has arrived; with `resume` it will come back with its id, otherwise anew.
+    /// Loses the connection at any byte of what has arrived; with `resume` it will come back with
+    /// its id, otherwise anew.
     pub fn cut(&mut self, resume: bool, logs: &[Log], truth: &Truth, dice: &mut ChaCha8Rng) {
         let Some(connection) = &self.connection else {
             return;
@@ -345,7 +349,8 @@ impl Client {
             None => self.progress[number] = Some(Progress::At(0)),
             Some(Progress::Begins { want, time, live }) => {
                 let records = &truth[number];
-                // Of what `since` asked for, retention may have taken some before it was looked for.
+                // Of what `since` asked for, retention may have taken some before it was looked
+                // for.
                 let want = if self.last_id.is_none() {
                     want.max(logs[number].index_at(logs[number].low))
                 } else {

@@ -13,7 +13,8 @@ use crate::stream::Topic;
 pub struct LogRecord {
     pub offset: i64,
     pub timestamp: i64,
-    /// Which of the partition's records it is, the same on every cluster; `None` for a filler that only this cluster has.
+    /// Which of the partition's records it is, the same on every cluster; `None` for a filler that
+    /// only this cluster has.
     pub index: Option<usize>,
     /// `None` for one that is not delivered.
     pub event: Option<PublicEvent>,

@@ -167,7 +167,8 @@ async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice()
     assert_eq!(drain(&mut started.subscription).await, events(0..30));
 }
 
-/// Kafka lost the last five records and goes on with others: subscribers below the cut are not moved.
+/// Kafka lost the last five records and goes on with others: subscribers below the cut are not
+/// moved.
 #[tokio::test]
 async fn whoever_is_below_the_cut_of_a_log_loses_nothing() {
     let log = log(0, 0, &[TIME; 20]);

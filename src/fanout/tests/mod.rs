@@ -1,8 +1,8 @@
-//! The fan-out without sockets and without Kafka: seeded runs in which everything that may happen happens at random, held
-//! against the log itself.
+//! The fan-out without sockets and without Kafka: seeded runs in which everything that may happen
+//! happens at random, held against the log itself.
 //!
-//! Rings and memory logs are so small that handoffs between feed, memory log and Kafka happen all the time.
-//! `SEED=` repeats one run, `MODEL_RUNS=` sets how many there are:
+//! Rings and memory logs are so small that handoffs between feed, memory log and Kafka happen all
+//! the time. `SEED=` repeats one run, `MODEL_RUNS=` sets how many there are:
 //! `MODEL_RUNS=100000 cargo test --release --lib fanout::tests`.
 //!
 //! * `cluster`: Kafka as plain vectors.

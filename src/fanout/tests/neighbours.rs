@@ -1,4 +1,5 @@
-//! What one client's streams cost the others: who joins does not wait for events, and a full budget loses none.
+//! What one client's streams cost the others: who joins does not wait for events, and a full budget
+//! loses none.
 
 use std::sync::Arc;
 use std::sync::mpsc;

@@ -1,4 +1,5 @@
-//! A hub with the model in Kafka's place: what is read when, in which pieces and how late is chance.
+//! A hub with the model in Kafka's place: what is read when, in which pieces and how late is
+//! chance.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -104,7 +105,8 @@ impl Server {
         }
     }
 
-    /// Reads some of what there is, the logs in any order, and publishes it as one batch; `false` when there was nothing.
+    /// Reads some of what there is, the logs in any order, and publishes it as one batch; `false`
+    /// when there was nothing.
     pub fn publish(&mut self, most: usize, dice: &mut ChaCha8Rng) -> bool {
         let logs = self.logs.borrow();
         for (number, log) in logs.iter().enumerate().take(self.read.len()) {

@@ -1,4 +1,5 @@
-//! What chance does not meet: subscribers of one feed share its frames; a place for a replay is held no longer than needed.
+//! What chance does not meet: subscribers of one feed share its frames; a place for a replay is
+//! held no longer than needed.
 
 use std::sync::Arc;
 
@@ -131,8 +132,8 @@ async fn who_reads_on_from_memory_gives_its_place_back() {
     tokio::join!(answer(&requests, log, |_| ()), read);
 }
 
-/// Retention has taken everything, and the log's start is now above where the feed is: its last offset holds no record. The subscriber may wait
-/// for long, until the next record.
+/// Retention has taken everything, and the log's start is now above where the feed is: its last
+/// offset holds no record. The subscriber may wait for long, until the next record.
 #[tokio::test]
 async fn who_waits_for_the_feed_has_given_its_place_back() {
     let log = log(0, 0, &[TIME; 10]);
@@ -164,7 +165,8 @@ async fn who_waits_for_the_feed_has_given_its_place_back() {
     tokio::join!(answer(&requests, log, take_all), read);
 }
 
-/// Two that are live on all partitions are handed the same bytes, and not equal ones: event and id were rendered once.
+/// Two that are live on all partitions are handed the same bytes, and not equal ones: event and id
+/// were rendered once.
 #[tokio::test]
 async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
     let mut logs = [log(0, 0, &[TIME]), log(1, 0, &[TIME])];

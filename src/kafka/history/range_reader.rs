@@ -162,7 +162,8 @@ impl RangeReader {
         end
     }
 
-    /// Drops the consumer. The next read creates another one, which knows nothing of earlier leaders.
+    /// Drops the consumer. The next read creates another one, which knows nothing of earlier
+    /// leaders.
     pub(in crate::kafka) fn renew(&mut self) {
         self.at = None;
         self.consumer = None;

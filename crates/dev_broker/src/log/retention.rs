@@ -1,4 +1,5 @@
-//! What leaves a log: old segments, the older records of a compacted log, and a tail that is cut.
+//! What leaves a log: old segments, the older records of a compacted log, and a tail that is cut by
+//! an election.
 
 use std::io;
 
@@ -7,6 +8,20 @@ use crate::batch::Batch;
 use crate::compaction::compacted;
 
 impl PartitionLog {
+    /// An election begins a new leader epoch.
+    pub(crate) fn set_leader(&mut self, has_leader: bool) {
+        if has_leader && !self.has_leader {
+            self.begin_epoch();
+        }
+        self.has_leader = has_leader;
+    }
+
+    fn begin_epoch(&mut self) {
+        let (epoch, end) = (self.leader_epoch() + 1, self.end());
+        self.epochs.retain(|(_, start)| *start < end);
+        self.epochs.push((epoch, end));
+    }
+
     /// Whether the active segment and `batch` together span more time than a segment may.
     pub(super) fn active_spans_more_than(&self, ms: i64, batch: &Batch) -> bool {
         let first = self

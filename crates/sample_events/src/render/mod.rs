@@ -3,13 +3,13 @@
 //! An edit is in three streams, as revision-create, `page_change` and recentchange, with the same
 //! page, revision, user, comment and request id. Other actions have these events:
 //!
-//! | action | revision-create | page-create  | page-move, page-delete | `page_change` | recentchange |
-//! |--------|-----------------|--------------|------------------------|---------------|--------------|
-//! | edit   | yes             |              |                        | edit          | edit         |
-//! | create | yes             | yes          |                        | create        | new (or log) |
-//! | move   | yes             | its redirect | page-move              | move, create  | log          |
-//! | delete |                 |              | page-delete            | delete        | log          |
-//! | log    |                 |              |                        |               | log          |
+//! | action | revision-create | page-create  | own stream  | `page_change` | recentchange |
+//! |--------|-----------------|--------------|-------------|---------------|--------------|
+//! | edit   | yes             |              |             | edit          | edit         |
+//! | create | yes             | yes          |             | create        | new (or log) |
+//! | move   | yes             | its redirect | page-move   | move, create  | log          |
+//! | delete |                 |              | page-delete | delete        | log          |
+//! | log    |                 |              |             |               | log          |
 //!
 //! The recentchange of an upload is a log entry. Each category that the page joined or left is a
 //! recentchange of type categorize.

@@ -144,6 +144,16 @@ fn every_version_of_the_group_commit_apis_is_answered() {
         };
         assert_eq!(offset, 9, "the newest version committed last");
     });
+    broker.stop();
+}
+
+#[test]
+fn every_version_of_the_group_tool_apis_is_answered() {
+    let broker = TestBroker::with_partitions(1);
+    let groups = &broker.broker.broker.groups;
+    groups.commit("g", -1, "", Vec::new()).unwrap();
+    let raw = &mut Raw::connect(&broker);
+    let group = || GroupId(text("g"));
     every_version(
         raw,
         |_| ListGroupsRequest::default(),
