@@ -197,7 +197,15 @@ pub(super) static LANGUAGES: &[Language] = &[
     Language {
         code: "th",
         script: Thai,
-        namespaces: ["พูดคุย", "ผู้ใช้", "คุยกับผู้ใช้", "วิกิพีเดีย", "ไฟล์", "แม่แบบ", "หมวดหมู่"],
+        namespaces: [
+            "พูดคุย", // talk
+            "ผู้ใช้",
+            "คุยกับผู้ใช้",
+            "วิกิพีเดีย",
+            "ไฟล์",
+            "แม่แบบ",
+            "หมวดหมู่",
+        ],
         noun_first: true,
         space: "",
         nouns: &[
