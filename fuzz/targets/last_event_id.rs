@@ -5,8 +5,8 @@
 #![no_main]
 
 use eventstreams::cursor::{
-    RequestedPosition, EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId,
-    Offset, Partition, Position, TimestampMs,
+    EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId, Offset, Partition,
+    Position, RequestedPosition, TimestampMs,
 };
 use eventstreams::stream::Topic;
 use libfuzzer_sys::fuzz_target;
@@ -40,9 +40,9 @@ fuzz_target!(|text: &str| {
             } => ((next.0, timestamp.0), log),
             RequestedPosition::Offset(next) => ((next.0, 0), None),
             RequestedPosition::Timestamp(timestamp) => ((0, timestamp.0), None),
-            RequestedPosition::Unset
-            | RequestedPosition::Live
-            | RequestedPosition::Earliest => continue,
+            RequestedPosition::Unset | RequestedPosition::Live | RequestedPosition::Earliest => {
+                continue;
+            }
         };
         assert!(number.0 >= 0 && number.1 >= 0);
         let position = Position {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use eventstreams::cursor::{IdEntry, RequestedPosition, LogAnswer, Offset, Partition, TimestampMs};
+use eventstreams::cursor::{IdEntry, LogAnswer, Offset, Partition, RequestedPosition, TimestampMs};
 use eventstreams::event::{self, Format, Record, RedactionKind, RedactionRules};
 use eventstreams::fanout::upstream::{UpstreamRequests, upstream};
 use eventstreams::fanout::{

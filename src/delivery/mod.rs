@@ -14,9 +14,11 @@
 //!   writes to them.
 //! * `compression`: gzip and zstd in blocks that a stream can join.
 //! * `counters`: counts the delivered events and bytes.
+//! * `close_reason`: why a stream ended.
 //! * `stream_guard`: a stream's metrics, its span, and its line in the log.
 //! * `stream_limit`: how many streams each client has at once.
 
+mod close_reason;
 mod compression;
 mod counters;
 mod group_task;

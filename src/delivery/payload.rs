@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::stream_guard::CloseReason;
+use super::close_reason::CloseReason;
 use crate::cursor::TimestampMs;
 use crate::event::{Format, frame};
 use crate::fanout::{Batch, Delivered, Moved, SubscribeError};

@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::close_reason::CloseReason;
 use super::compression::Compressor;
 use super::sink::{Chunk, Sink};
-use super::stream_guard::CloseReason;
 use crate::limits;
 use crate::memory::MemoryBudget;
 

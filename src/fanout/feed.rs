@@ -121,7 +121,7 @@ pub struct Replaced {
 /// What happened to a partition's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replacement {
-    /// The topic was deleted and made anew: everybody begins at the start of the new log.
+    /// The topic was deleted and made again: everybody begins at the start of the new log.
     Recreated,
     /// Kafka lost the records from this offset on: whoever is below goes on where it is.
     TruncatedAt(Offset),

@@ -230,7 +230,7 @@ impl Hub {
         added
     }
 
-    /// Reads a partition whose topic was deleted and made anew, from the start of its new log.
+    /// Reads a partition whose topic was deleted and made again, from the start of its new log.
     /// Every subscriber gets all of it, and a notice.
     pub fn recreate_partition(
         &self,
@@ -286,7 +286,7 @@ impl Hub {
         new
     }
 
-    /// Reads a partition no more: its topic was deleted, or made anew.
+    /// Reads a partition no more: its topic was deleted, or made again.
     pub fn retire_partition(&self, retired: &Arc<HubPartition>) {
         let mut routes = self.routes.write();
         if let Some(partitions) = routes.partitions.get_mut(&retired.topic) {

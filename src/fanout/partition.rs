@@ -12,7 +12,7 @@ use crate::cursor::{LogId, MovedReason, Offset, Partition, Position, Requested, 
 use crate::event::PublicEvent;
 use crate::stream::Topic;
 
-/// A partition that is read, with its memory log. A topic that is deleted and made anew gets new
+/// A partition that is read, with its memory log. A topic that is deleted and made again gets new
 /// ones.
 #[derive(Debug)]
 pub struct HubPartition {

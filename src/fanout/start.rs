@@ -89,13 +89,13 @@ pub async fn subscribe(
     // Live is where the feed is now, before anything is looked up: what arrives meanwhile comes
     // after it.
     let tail = member.feed().tail();
-    let wishes = Wishes::new(&asked.last_event_id, asked.since);
+    let positions = StartPositions::new(&asked.last_event_id, asked.since);
     let mut cursor = Vec::with_capacity(tail.slots.len());
     let mut moved = Vec::new();
     for (slot, decision) in tail
         .slots
         .iter()
-        .zip(resolve(hub, asked.asker, &tail.slots, &wishes).await?)
+        .zip(resolve(hub, asked.asker, &tail.slots, &positions).await?)
     {
         if let Some((asked, reason)) = decision.moved {
             hub.metrics.count_moved(reason);
@@ -160,7 +160,7 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), Sub
 }
 
 /// What the client asked of each partition.
-struct Wishes<'a> {
+struct StartPositions<'a> {
     entries: HashMap<(&'a Topic, Partition), RequestedPosition>,
     /// The earliest timestamp that the id names in a topic. Partitions of the topic that the id
     /// does not know have been added since, or shortly before: the process that wrote the id may
@@ -169,7 +169,7 @@ struct Wishes<'a> {
     otherwise: RequestedPosition,
 }
 
-impl<'a> Wishes<'a> {
+impl<'a> StartPositions<'a> {
     fn new(last_event_id: &'a [IdEntry], since: Option<TimestampMs>) -> Self {
         let mut entries = HashMap::new();
         let mut earliest: HashMap<&Topic, TimestampMs> = HashMap::new();
@@ -225,11 +225,11 @@ async fn resolve(
     hub: &Arc<Hub>,
     client: Client,
     slots: &[Slot],
-    wishes: &Wishes<'_>,
+    positions: &StartPositions<'_>,
 ) -> Result<Vec<Decision>, UpstreamUnavailable> {
     let all = slots
         .iter()
-        .map(|slot| resolve_slot(hub, client, slot, wishes.of(slot)));
+        .map(|slot| resolve_slot(hub, client, slot, positions.of(slot)));
     let all = futures_util::future::try_join_all(all);
     let found = tokio::time::timeout(limits::LOOKUP_TIMEOUT, all).await;
     found.map_err(|_| UpstreamUnavailable)?

@@ -25,8 +25,6 @@ use crate::problem::Problem;
 use crate::stream::{Stream, Topic};
 use crate::telemetry::traces::RequestSpan;
 
-pub(super) const PATH: &str = "/v2/stream/";
-
 /// A position that is not the requested one, one header each ([`crate::fanout::Moved`]).
 const MOVED: HeaderName = HeaderName::from_static("x-eventstreams-moved");
 

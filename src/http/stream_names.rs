@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
-use super::stream::PATH;
 use crate::limits;
 use crate::problem::Problem;
 use crate::spelling::similar;
 use crate::stream::{Catalog, Stream, Topic};
+
+/// The path of a stream, before its names.
+const PATH: &str = "/v2/stream/";
 
 /// Invalid names of one request that get a hint.
 const HINTS_MAX: usize = 3;

@@ -257,16 +257,16 @@ fn a_time_before_deleted_records_gives_a_notice() {
 }
 
 #[test]
-fn a_time_whose_records_were_all_deleted_is_live_and_told() {
+fn a_time_whose_records_were_all_deleted_is_live_with_a_notice() {
     let asked = Requested::Time(TimestampMs(5_000));
-    let told = Some((asked, MovedReason::BelowLogStart));
+    let notice = Some((asked, MovedReason::BelowLogStart));
     let unknown = Position {
         timestamp: TimestampMs(0),
         ..LIVE
     };
     for live in [LIVE, unknown] {
         let decision = decide(Target::Time(TimestampMs(5_000)), &answer(), live);
-        assert_eq!((decision.position, decision.moved), (live, told));
+        assert_eq!((decision.position, decision.moved), (live, notice));
     }
     let later = decide(Target::Time(TimestampMs(5_001)), &answer(), LIVE);
     assert_eq!(later.moved, None, "all that was read was earlier");

@@ -236,7 +236,7 @@ impl Client {
     }
 
     /// Loses the connection at any byte of what has arrived; with `resume` it will come back with
-    /// its id, otherwise anew.
+    /// its id, otherwise again.
     pub fn cut(&mut self, resume: bool, logs: &[Log], truth: &Truth, dice: &mut ChaCha8Rng) {
         let Some(connection) = &self.connection else {
             return;

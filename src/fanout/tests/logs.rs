@@ -1,4 +1,4 @@
-//! What subscribers get when a log is made anew, cut at its end, or out of reach.
+//! What subscribers get when a log is made again, cut at its end, or out of reach.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ async fn behind(hub: &Arc<Hub>) -> (Subscription, Vec<Got>) {
 }
 
 #[tokio::test]
-async fn a_topic_made_anew_is_sent_from_its_start_to_everybody_with_notice() {
+async fn a_recreated_topic_is_sent_from_its_start_to_everybody_with_notice() {
     let old = log(0, 0, &[TIME; 20]);
     let hub = hub(std::slice::from_ref(&old));
     let mut live = subscribe(&hub, asked(None))

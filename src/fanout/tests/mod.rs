@@ -10,7 +10,7 @@
 //! * `client`: what a client gets, and what it should.
 //! * `neighbours`: what clients cost each other.
 //! * `run`: one run.
-//! * `logs`: what happens to a log that is made anew, cut at its end, or out of reach.
+//! * `logs`: what happens to a log that is made again, cut at its end, or out of reach.
 //! * `together`: what chance does not meet.
 
 mod client;
@@ -76,7 +76,7 @@ fn partitions_that_are_added_lose_nothing() {
 }
 
 #[test]
-fn what_retention_has_taken_is_told() {
+fn what_retention_has_taken_is_reported() {
     runs(Kind::Retention);
 }
 

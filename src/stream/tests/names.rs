@@ -35,11 +35,11 @@ fn the_numbers_of_names_and_topics_are_bounded() {
             .map(|number| (format!("s{number}"), json!({})))
             .collect()
     };
-    let told = error(&streams(limits::STREAM_NAMES_MAX + 1), &all());
+    let warnings = error(&streams(limits::STREAM_NAMES_MAX + 1), &all());
     assert!(
-        told.contains("10001 public streams are configured, but at most 10000")
-            && told.contains("allowed_streams"),
-        "{told}"
+        warnings.contains("10001 public streams are configured, but at most 10000")
+            && warnings.contains("allowed_streams"),
+        "{warnings}"
     );
     assert_eq!(
         names(&build(
@@ -54,16 +54,22 @@ fn the_numbers_of_names_and_topics_are_bounded() {
             .map(|number| format!("n{number}"))
             .collect::<Vec<_>>()
     };
-    let told = error(
+    let warnings = error(
         &json!({"a": {"stream_aliases": many(limits::STREAM_NAMES_MAX)}}),
         &all(),
     );
-    assert!(told.contains("10001 public streams and aliases"), "{told}");
-    let told = error(
+    assert!(
+        warnings.contains("10001 public streams and aliases"),
+        "{warnings}"
+    );
+    let warnings = error(
         &json!({"a": {"topics": many(limits::STREAM_TOPICS_MAX + 1)}}),
         &all(),
     );
-    assert!(told.contains("20001 topics of public streams"), "{told}");
+    assert!(
+        warnings.contains("20001 topics of public streams"),
+        "{warnings}"
+    );
 }
 
 #[test]
