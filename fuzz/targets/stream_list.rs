@@ -6,7 +6,8 @@
 use std::sync::LazyLock;
 
 use eventstreams::config::Config;
-use eventstreams::http::{Problem, requested_streams};
+use eventstreams::http::requested_streams;
+use eventstreams::problem::Problem;
 use eventstreams::stream::Catalog;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -46,7 +47,7 @@ fuzz_target!(|path: &str| {
                 );
             }
         }
-        Err(Problem::TooManyStreams { asked, max }) => assert!(asked > max && max == MAX),
+        Err(Problem::StreamsPerRequestLimit { asked, max }) => assert!(asked > max && max == MAX),
         Err(Problem::StreamNotFound { names, hints }) => {
             assert!(!names.is_empty() && !hints.is_empty() && hints.len() < 10);
             // What is said of names speaks of nothing that is not public, unless it was asked for.

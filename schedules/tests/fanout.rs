@@ -11,10 +11,10 @@ use eventstreams::cursor::{IdEntry, LogAnswer, Offset, Partition, RequestedPosit
 use eventstreams::event::{self, Format, Record, RedactionKind, RedactionRules};
 use eventstreams::fanout::upstream::{UpstreamRequests, upstream};
 use eventstreams::fanout::{
-    Arrival, Asked, Batch, Hub, HubLimits, HubPartition, LogStart, Started, subscribe,
+    Arrival, Batch, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest, Subscribed, subscribe,
 };
-use eventstreams::metrics::Metrics;
 use eventstreams::stream::Topic;
+use eventstreams::telemetry::metrics::Metrics;
 use eventstreams_schedules::FewPreemptions;
 use shuttle::{Config, Runner, future, thread};
 
@@ -96,8 +96,8 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, offset: usize) {
     }]);
 }
 
-async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Started {
-    let asked = Asked {
+async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Subscribed {
+    let request = SubscribeRequest {
         topics: vec![topic()],
         format: Format::Ndjson,
         last_event_id,
@@ -105,16 +105,16 @@ async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Started {
         client: None,
         asker: None,
     };
-    subscribe(hub, asked).await.expect("it begins")
+    subscribe(hub, request).await.expect("it begins")
 }
 
 /// Reads as many events as there are, and fails unless they are those, each once and in order.
-async fn read_all(started: Started) {
+async fn read_all(started: Subscribed) {
     read_from(0, started).await;
 }
 
 /// The same from an offset on.
-async fn read_from(first: usize, mut started: Started) {
+async fn read_from(first: usize, mut started: Subscribed) {
     let mut text = String::new();
     while text.lines().count() < EVENTS - first {
         let Batch::Frames { pieces, .. } = started.subscription.next().await else {
@@ -137,7 +137,7 @@ async fn read_from(first: usize, mut started: Started) {
 /// Everybody is live when the first event comes.
 fn live_subscribers(feed_bytes_max: usize) {
     let (hub, partition, _) = hub(feed_bytes_max);
-    let begun: Vec<Started> = (0..SUBSCRIBERS)
+    let begun: Vec<Subscribed> = (0..SUBSCRIBERS)
         .map(|_| future::block_on(begin(&hub, Vec::new())))
         .collect();
     let reading: Vec<_> = begun
