@@ -80,10 +80,7 @@ impl Lookups {
         partition: Partition,
         question: LogQuestion,
     ) -> Result<LogAnswer, LookupError> {
-        let watermarks =
-            self.questions
-                .fetch_watermarks(topic.as_str(), partition.0, limits::LOOKUP_TIMEOUT)?;
-        let (low, high) = (Offset(watermarks.0), Offset(watermarks.1));
+        let (low, high) = self.watermarks(topic, partition)?;
         let mut answer = LogAnswer {
             low,
             high,
@@ -93,10 +90,7 @@ impl Lookups {
             last: None,
         };
         if let Some(time) = question.time {
-            match self.by_time(topic, partition, low, time)? {
-                Some(found) => answer.by_time = Some(found),
-                None => answer.last = self.reader.last_time_before(topic, partition, low, high),
-            }
+            self.by_time(topic, partition, time, &mut answer)?;
         }
         if let Some(next) = question.before
             && (low..=high).contains(&next)
@@ -109,23 +103,42 @@ impl Lookups {
         Ok(answer)
     }
 
+    /// The log's first offset, and its end.
+    fn watermarks(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+    ) -> Result<(Offset, Offset), KafkaError> {
+        let timeout = limits::LOOKUP_TIMEOUT;
+        let (low, high) =
+            (self.questions).fetch_watermarks(topic.as_str(), partition.0, timeout)?;
+        Ok((Offset(low), Offset(high)))
+    }
+
     fn by_time(
         &mut self,
         topic: &Topic,
         partition: Partition,
-        low: Offset,
         time: TimestampMs,
-    ) -> Result<Option<FoundByTime>, LookupError> {
-        let Some(found) = self.first_at(topic, partition, time)? else {
-            return Ok(None);
-        };
-        let may_lack_older =
-            low.0 > 0 && self.first_at(topic, partition, TimestampMs(0))? == Some(found);
-        let offset = self.reader.first_at_or_after(topic, partition, found, time);
-        Ok(offset.map(|offset| FoundByTime {
-            offset,
-            may_lack_older,
-        }))
+        answer: &mut LogAnswer,
+    ) -> Result<(), LookupError> {
+        let found = self.first_at(topic, partition, time)?;
+        // The start is asked for afterwards: until then records of that time may be deleted.
+        answer.low = self.watermarks(topic, partition)?.0;
+        let (low, high) = (answer.low, answer.high);
+        if let Some(found) = found {
+            let may_lack_older =
+                low.0 > 0 && self.first_at(topic, partition, TimestampMs(0))? == Some(found);
+            let offset = self.reader.first_at_or_after(topic, partition, found, time);
+            answer.by_time = offset.map(|offset| FoundByTime {
+                offset,
+                may_lack_older,
+            });
+        }
+        if answer.by_time.is_none() {
+            answer.last = self.reader.last_time_before(topic, partition, low, high);
+        }
+        Ok(())
     }
 
     /// The first offset of a time, by Kafka's index.
