@@ -186,7 +186,7 @@ async fn ten_thousand_streams_respect_limits_and_free_their_slots() {
             none.is_empty()
                 && refusals
                     .iter()
-                    .all(|body| body.contains(&format!("the {streams} streams"))),
+                    .all(|body| body.contains(&format!("limit of {streams} concurrent streams"))),
             "{refusals:?}"
         );
         close(held).await;

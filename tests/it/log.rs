@@ -109,7 +109,7 @@ on_both_brokers!(
         assert_eq!(
             process
                 .log_text()
-                .matches("header of the client's address")
+                .matches("the header with the client's address")
                 .count(),
             1,
             "{}",
@@ -166,7 +166,7 @@ on_both_brokers!(
         assert!(
             line["message"]
                 .as_str()
-                .is_some_and(|message| message.contains("would not be accepted back")),
+                .is_some_and(|message| message.contains("for their ids to be accepted back")),
             "{line}"
         );
     }
