@@ -9,6 +9,8 @@
 //! * [`cursor`]: where a subscriber is: Last-Event-ID, `since`, the event id (pure).
 //! * [`kafka`]: the only module that talks to Kafka: live consumer, replay, offset look-ups.
 //! * [`fanout`]: the hub, feeds, memory log and subscriptions; knows no HTTP and no Kafka.
+//! * [`filter`]: which events a client wants: parses, normalises, evaluates and indexes filters
+//!   (pure; no request uses it yet).
 //! * [`delivery`]: takes a subscription and writes its stream to a client.
 //! * [`http`]: routes, headers, limits, connections.
 //! * [`spelling`]: which known name a misspelt one stands for.
@@ -27,6 +29,7 @@ pub mod cursor;
 pub mod delivery;
 pub mod event;
 pub mod fanout;
+pub mod filter;
 pub mod http;
 pub mod kafka;
 pub mod limits;

@@ -49,4 +49,5 @@ mod tests;
 pub use frame::Format;
 pub use prepare::{Prepared, PublicEvent, prepare, redact_again};
 pub use record::{Record, SkipReason};
+pub(crate) use redact::comparable_title;
 pub use redact::{RedactionKind, RedactionPolicy, RedactionRules};

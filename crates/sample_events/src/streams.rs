@@ -137,8 +137,9 @@ pub fn topics() -> Vec<(String, i32)> {
 }
 
 /// The stream configuration document of the samples' streams, in the shape that `stream_config_uri`
-/// answers (docs/protocol.md, "Stream configuration"): `{"streams": {name: {stream, topics, topic_prefixes, schema_title,
-/// stream_aliases, description, ...}}}`. `stream_config_object_path` for it is `streams`.
+/// answers (docs/protocol.md, "The configuration file"): `{"streams": {name: {stream, topics,
+/// topic_prefixes, schema_title, stream_aliases, description, ...}}}`. `stream_config_object_path`
+/// for it is `streams`.
 pub fn stream_config() -> Value {
     let streams: Map<String, Value> = Stream::ALL
         .iter()

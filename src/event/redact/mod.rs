@@ -16,6 +16,7 @@ mod rules;
 pub(super) use page_match::PageMatch;
 pub use policy::{RedactionKind, RedactionPolicy};
 pub use rules::RedactionRules;
+pub(crate) use rules::comparable_title;
 
 /// The event without what `kind` removes; every other byte stays. A member is recognised in every
 /// spelling of its name, and every time it occurs.

@@ -55,7 +55,7 @@ fn comparable_domain(domain: &str) -> String {
 }
 
 /// The form in which titles are compared.
-pub(super) fn comparable_title(title: &str) -> String {
+pub(crate) fn comparable_title(title: &str) -> String {
     let mut comparable = String::with_capacity(title.len());
     let is_kept = |c: &char| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}');
     for c in title.chars().filter(is_kept).nfc() {

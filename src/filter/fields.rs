@@ -1,0 +1,300 @@
+//! Extracts the fields that filters name from an event, all in one pass over its text.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::json::{skip_space, skip_string, skip_value, unescape};
+use super::number::Number;
+use super::selector::{Path, Selector, Shorthand};
+use super::value::{Text, Value};
+use crate::event::comparable_title;
+
+/// The fields that some filters name, each once.
+#[derive(Debug, Default)]
+pub(super) struct FieldSet {
+    root: Node,
+    entries: Vec<Entry>,
+    free: Vec<Slot>,
+    slots: HashMap<Selector, Slot>,
+    shorthands: Vec<Slot>,
+}
+
+/// Where the value of a field is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Slot(usize);
+
+#[derive(Debug)]
+struct Entry {
+    selector: Selector,
+    uses: usize,
+    /// Of a shorthand: the slots of its members.
+    members: Vec<Slot>,
+}
+
+/// A member on the way to fields.
+#[derive(Debug, Default)]
+struct Node {
+    slot: Option<Slot>,
+    children: HashMap<Box<str>, Node>,
+}
+
+/// The fields of one event. It is reused for the next event.
+#[derive(Debug, Default)]
+pub(super) struct FieldValues {
+    values: Vec<Extracted>,
+    /// Strings whose text differs from the event's.
+    decoded: String,
+}
+
+/// A value of the event. Ranges are of its text.
+#[derive(Clone, Debug, Default)]
+enum Extracted {
+    #[default]
+    Absent,
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Range<usize>),
+    /// A range of [`FieldValues::decoded`].
+    Decoded(Range<usize>),
+    Array(Range<usize>),
+    Object,
+}
+
+/// The fields of an event, and its text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields<'a> {
+    pub(super) event: &'a str,
+    pub(super) values: &'a FieldValues,
+}
+
+impl FieldSet {
+    /// The slot of a field. Each call is undone by a call of [`FieldSet::release`].
+    pub(super) fn acquire(&mut self, selector: &Selector) -> Slot {
+        if let Some(slot) = self.slots.get(selector) {
+            self.entries[slot.0].uses += 1;
+            return *slot;
+        }
+        let members = match selector {
+            Selector::Path(_) => Vec::new(),
+            Selector::Shorthand(shorthand) => self.acquire_members(*shorthand),
+        };
+        let entry = Entry {
+            selector: selector.clone(),
+            uses: 1,
+            members,
+        };
+        let slot = if let Some(slot) = self.free.pop() {
+            self.entries[slot.0] = entry;
+            slot
+        } else {
+            self.entries.push(entry);
+            Slot(self.entries.len() - 1)
+        };
+        self.slots.insert(selector.clone(), slot);
+        match selector {
+            Selector::Path(path) => self.root.add(&path.0, slot),
+            Selector::Shorthand(_) => self.shorthands.push(slot),
+        }
+        slot
+    }
+
+    fn acquire_members(&mut self, shorthand: Shorthand) -> Vec<Slot> {
+        let path = |names: &&[&str]| Path(names.iter().map(|name| (*name).into()).collect());
+        let paths: Vec<Path> = shorthand.members().iter().map(path).collect();
+        paths
+            .into_iter()
+            .map(|path| self.acquire(&Selector::Path(path)))
+            .collect()
+    }
+
+    /// Gives a slot back.
+    pub(super) fn release(&mut self, slot: Slot) {
+        let entry = &mut self.entries[slot.0];
+        entry.uses -= 1;
+        if entry.uses > 0 {
+            return;
+        }
+        let (selector, members) = (entry.selector.clone(), std::mem::take(&mut entry.members));
+        self.slots.remove(&selector);
+        match &selector {
+            Selector::Path(path) => self.root.remove(&path.0),
+            Selector::Shorthand(_) => self.shorthands.retain(|other| *other != slot),
+        }
+        self.free.push(slot);
+        for member in members {
+            self.release(member);
+        }
+    }
+
+    /// Extracts the fields of `event`, the text of a JSON object. Of duplicate members the last one
+    /// counts.
+    pub(super) fn extract(&self, event: &str, values: &mut FieldValues) {
+        values.values.clear();
+        values.values.resize(self.entries.len(), Extracted::Absent);
+        values.decoded.clear();
+        let start = skip_space(event.as_bytes(), 0);
+        if event.as_bytes().get(start) == Some(&b'{') {
+            self.root.scan(event, start, values);
+        }
+        for slot in &self.shorthands {
+            values.values[slot.0] = self.first_member(event, *slot, values);
+        }
+    }
+
+    /// The first member of a shorthand that is present and not null.
+    fn first_member(&self, event: &str, slot: Slot, values: &mut FieldValues) -> Extracted {
+        let entry = &self.entries[slot.0];
+        let found = entry
+            .members
+            .iter()
+            .map(|member| values.values[member.0].clone());
+        let mut found = found.filter(|value| !matches!(value, Extracted::Absent | Extracted::Null));
+        let Some(found) = found.next() else {
+            return Extracted::Absent;
+        };
+        let is_title = matches!(entry.selector, Selector::Shorthand(name) if name.is_title());
+        let text = match &found {
+            Extracted::Text(range) => &event[range.clone()],
+            Extracted::Decoded(range) => &values.decoded[range.clone()],
+            _ => return found,
+        };
+        if is_title {
+            let title = comparable_title(text);
+            values.push_decoded(&title)
+        } else {
+            found
+        }
+    }
+}
+
+impl Node {
+    fn add(&mut self, path: &[Box<str>], slot: Slot) {
+        match path {
+            [] => self.slot = Some(slot),
+            [name, rest @ ..] => self
+                .children
+                .entry(name.clone())
+                .or_default()
+                .add(rest, slot),
+        }
+    }
+
+    fn remove(&mut self, path: &[Box<str>]) {
+        let [name, rest @ ..] = path else {
+            self.slot = None;
+            return;
+        };
+        if let Some(child) = self.children.get_mut(name) {
+            child.remove(rest);
+            if child.slot.is_none() && child.children.is_empty() {
+                self.children.remove(name);
+            }
+        }
+    }
+
+    /// Reads the object whose brace is at `at`, and returns its end. It recurses along the paths
+    /// only, which are bounded.
+    fn scan(&self, event: &str, at: usize, values: &mut FieldValues) -> usize {
+        let text = event.as_bytes();
+        let mut at = skip_space(text, at + 1);
+        while text.get(at) == Some(&b'"') {
+            let key_end = skip_string(text, at);
+            let key = event.get(at + 1..key_end - 1).unwrap_or_default();
+            let colon = skip_space(text, key_end);
+            let start = skip_space(text, colon + 1);
+            at = match self.child(key) {
+                Some(child) => child.read(event, start, values),
+                None => skip_value(text, start),
+            };
+            at = skip_space(text, at);
+            if text.get(at) == Some(&b',') {
+                at = skip_space(text, at + 1);
+            }
+        }
+        at + 1
+    }
+
+    fn child(&self, key: &str) -> Option<&Self> {
+        if memchr::memchr(b'\\', key.as_bytes()).is_none() {
+            return self.children.get(key);
+        }
+        let mut name = String::new();
+        let known = unescape(key, &mut name);
+        self.children.get(if known { name.as_str() } else { key })
+    }
+
+    /// Reads the value at `start`, and returns its end.
+    fn read(&self, event: &str, start: usize, values: &mut FieldValues) -> usize {
+        let text = event.as_bytes();
+        let is_object = text.get(start) == Some(&b'{');
+        // An earlier member of the same name does not count.
+        self.clear(values);
+        let end = if is_object && !self.children.is_empty() {
+            self.scan(event, start, values)
+        } else {
+            skip_value(text, start)
+        };
+        if let Some(slot) = self.slot {
+            values.values[slot.0] = values.extracted(event, start..end);
+        }
+        end
+    }
+
+    fn clear(&self, values: &mut FieldValues) {
+        if let Some(slot) = self.slot {
+            values.values[slot.0] = Extracted::Absent;
+        }
+        self.children.values().for_each(|child| child.clear(values));
+    }
+}
+
+impl FieldValues {
+    fn extracted(&mut self, event: &str, range: Range<usize>) -> Extracted {
+        let value = event.get(range.clone()).unwrap_or_default();
+        match value.as_bytes().first() {
+            Some(b'"') => {
+                let inner = range.start + 1..range.end.saturating_sub(1);
+                let text = event.get(inner.clone()).unwrap_or_default();
+                if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+                    return Extracted::Text(inner);
+                }
+                let start = self.decoded.len();
+                if unescape(text, &mut self.decoded) {
+                    Extracted::Decoded(start..self.decoded.len())
+                } else {
+                    Extracted::Text(inner)
+                }
+            }
+            Some(b'{') => Extracted::Object,
+            Some(b'[') => Extracted::Array(range),
+            Some(b't') => Extracted::Bool(true),
+            Some(b'f') => Extracted::Bool(false),
+            Some(b'n') => Extracted::Null,
+            _ => Number::parse(value).map_or(Extracted::Absent, Extracted::Number),
+        }
+    }
+
+    fn push_decoded(&mut self, text: &str) -> Extracted {
+        let start = self.decoded.len();
+        self.decoded.push_str(text);
+        Extracted::Decoded(start..self.decoded.len())
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The value of a field; `None` when it is absent.
+    pub(super) fn get(self, slot: Slot) -> Option<Value<'a>> {
+        let text = |text| Value::Text(Text { text, lower: false });
+        Some(match self.values.values.get(slot.0)? {
+            Extracted::Absent => return None,
+            Extracted::Null => Value::Null,
+            Extracted::Bool(value) => Value::Bool(*value),
+            Extracted::Number(number) => Value::Number(*number),
+            Extracted::Text(range) => text(self.event.get(range.clone())?),
+            Extracted::Decoded(range) => text(self.values.decoded.get(range.clone())?),
+            Extracted::Array(range) => Value::Array(self.event.get(range.clone())?),
+            Extracted::Object => Value::Object,
+        })
+    }
+}

@@ -1,0 +1,414 @@
+use super::super::{Filter, FilterIndex, FilterKind, Scratch, Shorthand};
+
+const EVENT: &str = concat!(
+    r#"{"$schema":"/mediawiki/recentchange/1.0.0","#,
+    r#""meta":{"domain":"de.wiktionary.org","dt":null},"wiki":"dewiktionary","bot":false,"#,
+    r#" "namespace" : 0 ,"title":"Foo \u0022bar\u0022","user":"Ex_Ample","tags":["a","b\\",3],"#,
+    r#""length":{"old":1000,"new":2500},"big":9007199254740993,"max":18446744073709551615,"#,
+    r#""rate":1.5,"e":{},"n":null,"deep":[[1,2],[]]}"#
+);
+
+fn filter(text: &str) -> Filter {
+    Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn matches(text: &str) -> bool {
+    filter(text).matches(EVENT)
+}
+
+#[test]
+fn filters_that_match() {
+    for text in [
+        "true",
+        r#"event.wiki == "dewiktionary" && !event.bot"#,
+        r#"event.meta.domain.endsWith(".wiktionary.org") && event.namespace in [0, 10]"#,
+        "event.length.new - event.length.old > 1000",
+        r#"event["$schema"] == "/mediawiki/recentchange/1.0.0""#,
+        r#"event["length"]["new"] == 2500"#,
+        r#"event.title == 'Foo "bar"'"#,
+        r#"event.title.contains('"')"#,
+        r#""a" in event.tags && "b\\" in event.tags && 3.0 in event.tags"#,
+        "event.namespace == 0.0 && event.rate == 1.5 && event.rate > 1",
+        "event.big == 9007199254740993 && event.big != 9007199254740992.0",
+        "event.max == 18446744073709551615 && event.max > 18446744073709551614",
+        "event.n == null && event.meta.dt == null && has(event.n)",
+        "!has(event.nope) && !has(event.nope.x) && !has(event.wiki.x)",
+        "!has(event.nope) || event.nope != 1",
+        "event.nope == 1 || true",
+        "!(event.nope == 1 && false)",
+        "event.wiki != 1 && !(event.wiki == 1) && event.wiki != null",
+        r#"event.title.lowerAscii() == 'foo "bar"'"#,
+        r#"event.title.lowerAscii().startsWith("foo")"#,
+        r#"event.title.lowerAscii().endsWith('bar"')"#,
+        r#"event.title.lowerAscii().contains("o \"b") && event.title.lowerAscii().matches("^foo")"#,
+        r#"event.wiki.matches("^de.*ary$") && event.wiki.matches("wiktion")"#,
+        r#"size(event.wiki) == 12 && event.tags.size() == 3 && size("é") == 1"#,
+        "event.deep == [[1, 2], []] && [1, 2] in event.deep && event.tags != []",
+        r#"event.wiki < "e" && event.wiki >= "dewiktionary""#,
+        "-event.namespace == 0 && -1 < event.namespace",
+        "event.e != 1 && has(event.e)",
+        r#"wiki == "dewiktionary" && namespace == 0 && bot == false"#,
+        r#"title == "foo_\"bar\"" && user == "ex_ample""#,
+        "(event.bot || event.namespace == 0) && (event.bot == false)",
+        "event.wiki > r'd\\'",
+    ] {
+        assert!(matches(text), "{text}");
+        assert!(
+            filter(filter(text).text()).matches(EVENT),
+            "normal form of {text}"
+        );
+    }
+}
+
+#[test]
+fn filters_that_do_not_match() {
+    for text in [
+        "false",
+        "event.nope == 1",
+        "!(event.nope == 1)",
+        "event.nope != 1",
+        "event.nope",
+        "event.wiki",
+        "!event.wiki",
+        "event.n < 1",
+        "!(event.n < 1)",
+        "event.wiki < 1",
+        "event.e == event.length",
+        "!(event.e == event.length)",
+        "event.wiki + 1 == 2",
+        "event.max + 1 > 0",
+        r#"event.namespace.startsWith("0")"#,
+        r#""dewiktionary" in event.wiki"#,
+        "1 in event.e",
+        r#"event.namespace == "0""#,
+        "event.tags == ['a', 'b']",
+        "event.deep == [[1, 2]]",
+        "event.namespace in []",
+        "event.wiki.size() > 12",
+        "size(event.e) == 0",
+    ] {
+        assert!(!matches(text), "{text}");
+        assert!(
+            !filter(filter(text).text()).matches(EVENT),
+            "normal form of {text}"
+        );
+    }
+}
+
+#[test]
+fn of_duplicate_members_the_last_one_counts() {
+    let event = r#"{"a":1,"m":{"x":1,"y":2},"\u0061":2,"m":{"x":3},"z":{"w":1},"z":4}"#;
+    for (text, expected) in [
+        ("event.a == 2", true),
+        ("event.a == 1", false),
+        ("event.m.x == 3", true),
+        ("has(event.m.y)", false),
+        ("has(event.z.w)", false),
+        ("event.z == 4", true),
+    ] {
+        assert_eq!(filter(text).matches(event), expected, "{text}");
+    }
+}
+
+const NOT_BOOLEAN: &str = "column 1: this is a value; a filter must be true or false, for example \
+                           event.bot == false";
+
+fn assert_errors(cases: &[(&str, &str)]) {
+    for (text, error) in cases {
+        let found = Filter::parse(text).expect_err(text).to_string();
+        assert_eq!(found, *error, "{text}");
+    }
+}
+
+#[test]
+fn errors_have_their_column_and_say_what_was_expected() {
+    assert_errors(&[
+        (
+            "",
+            "column 1: found the end, expected a field, a value or a bracket",
+        ),
+        (
+            "event.wiki = 'a'",
+            "column 12: found '='; compare with '=='",
+        ),
+        (
+            "event.wiki == ",
+            "column 15: found the end, expected a field, a value or a bracket",
+        ),
+        (
+            "wikis == 1",
+            "column 1: found 'wikis', expected a field, as in event.wikis, or a value",
+        ),
+        ("é == 1", "column 1: found 'é'"),
+        ("'é' == €", "column 8: found '€'"),
+        ("event.a == 'x", "column 12: this string does not end"),
+        (
+            r"event.a == 'x\q'",
+            "column 14: this escape sequence is not valid",
+        ),
+        (
+            "event.a == 1 2",
+            "column 14: found the number 2, expected an operator or the end",
+        ),
+        (
+            "event.a == 0x1F",
+            "column 12: found '0x1F', which is not a decimal number of 64 bits",
+        ),
+        (
+            "event.a < 1 < 2",
+            "column 13: found '<', expected '&&', '||' or the end: comparisons do not chain",
+        ),
+        (
+            "event.a ? 1 : 2",
+            "column 9: the conditional operator '?:' is CEL, but not supported here",
+        ),
+        (
+            "event.a.all(x, x)",
+            "column 9: the macro all() is CEL, but not supported here",
+        ),
+        (
+            "{'a': 1} == event.a",
+            "column 1: a map is CEL, but not supported here",
+        ),
+    ]);
+}
+
+#[test]
+fn errors_name_what_is_not_supported() {
+    assert_errors(&[
+        (
+            "event.a * 2 == 4",
+            "column 9: the operator '*' is CEL, but not supported here",
+        ),
+        (
+            "event == 1",
+            "column 1: 'event' is the whole event; name a member of it, as in event.wiki",
+        ),
+        (
+            "event.a[0] == 1",
+            "column 9: found the number 0, expected the name of a member in quotes",
+        ),
+        (
+            "event.a == [event.b]",
+            "column 13: a list holds only values: strings, numbers, true, false, null, lists",
+        ),
+        (
+            "has(1)",
+            "column 5: has() takes a field, as in has(event.performer)",
+        ),
+        (
+            "event.a.matches('(')",
+            "column 17: this pattern is not valid: unclosed group",
+        ),
+        (
+            "event.a.matches('(\\\\w{500}){500}')",
+            "column 17: this pattern is too large when compiled",
+        ),
+        (
+            "event.a in 'abc'",
+            "column 12: expected a list or a field after 'in'",
+        ),
+        ("event.a + 1", NOT_BOOLEAN),
+        ("'a'", NOT_BOOLEAN),
+        (
+            "frobnicate(event.a)",
+            "column 1: found the function frobnicate(); there are has, size, startsWith, \
+             endsWith, contains, matches, lowerAscii",
+        ),
+        ("event.a & event.b", "column 9: found '&'; write '&&'"),
+        ("(event.a", "column 9: found the end, expected ')'"),
+    ]);
+}
+
+#[test]
+fn filters_are_bounded() {
+    let long = format!("event.a == '{}'", "x".repeat(1024));
+    let nested = format!("{}event.a{}", "(".repeat(17), ")".repeat(17));
+    let operators = vec!["event.a"; 66].join("||");
+    let nots = format!("{}event.a", "!".repeat(65));
+    let items = format!("event.a in [{}]", vec!["1"; 101].join(","));
+    let path = format!("event{}", ".a".repeat(17));
+    let patterns = ["event.a.matches('a')"; 3].join("&&");
+    for (text, error) in [
+        (long, "at most 1024 are allowed"),
+        (nested, "brackets nest at most 16 deep"),
+        (operators, "at most 64 operators"),
+        (nots, "at most 64 operators"),
+        (items, "at most 100 items"),
+        (path, "at most 16 members"),
+        (patterns, "at most 2 patterns"),
+    ] {
+        let found = Filter::parse(&text).expect_err(&text).to_string();
+        assert!(found.contains(error), "{found}");
+    }
+}
+
+#[test]
+fn equal_filters_have_one_normal_form() {
+    for (texts, normal) in [
+        (
+            &[
+                "event.a == 1 && event.b == 2",
+                "2 == event.b && event.a==1.0 && event.b == 2",
+            ][..],
+            "event.a == 1 && event.b == 2",
+        ),
+        (
+            &[
+                "event.a == 1 || event.a in [3, 2] || 1 == event.a",
+                "event.a in [3,2,1,1]",
+            ],
+            "event.a in [1, 2, 3]",
+        ),
+        (
+            &["!(event.a == 1)", "1 != event.a", "!!(event.a != 1)"],
+            "event.a != 1",
+        ),
+        (&["!(event.a < 1)", "1 <= event.a"], "event.a >= 1"),
+        (&["event.a in ['x']"], "event.a == \"x\""),
+        (&["true && event.bot == true && true"], "event.bot == true"),
+        (&["event.a == 1 || true"], "true"),
+        (
+            &["(event.a == 1 && (event.b == 2 && event.c == 3))"],
+            "event.a == 1 && event.b == 2 && event.c == 3",
+        ),
+        (
+            &["(event.a == 1 || event.b == 2) && event.c == 3"],
+            "(event.a == 1 || event.b == 2) && event.c == 3",
+        ),
+        (
+            &[r#"event["wiki"] == 'a\'b"\n'"#],
+            r#"event.wiki == "a'b\"\n""#,
+        ),
+        (
+            &[r#"event["$schema"] == "x""#],
+            r#"event["$schema"] == "x""#,
+        ),
+        (
+            &[
+                "event.a - (event.b - 1) > -1",
+                "-1 < event.a - (event.b - 1)",
+            ],
+            "event.a - (event.b - 1) > -1",
+        ),
+    ] {
+        for text in texts {
+            assert_eq!(filter(text).text(), normal, "{text}");
+            assert_eq!(filter(normal).text(), normal);
+        }
+    }
+}
+
+#[test]
+fn shorthand_is_the_same_as_its_expression() {
+    let shorthand = |name, values| Filter::shorthand(name, values).expect(values);
+    for (filter_of, text) in [
+        (
+            shorthand(Shorthand::Wiki, "enwiki,dewiki"),
+            r#"wiki in ["dewiki", "enwiki"]"#,
+        ),
+        (
+            shorthand(Shorthand::Wiki, "*wiktionary"),
+            r#"wiki.endsWith("wiktionary")"#,
+        ),
+        (
+            shorthand(Shorthand::Namespace, "0"),
+            r#"namespace in ["0", 0]"#,
+        ),
+        (shorthand(Shorthand::Bot, "false"), "bot == false"),
+        (
+            shorthand(Shorthand::Title, "Foo  Bar"),
+            r#"title == "foo_bar""#,
+        ),
+        (
+            shorthand(Shorthand::User, "Ex*"),
+            r#"user.startsWith("ex")"#,
+        ),
+        (
+            shorthand(Shorthand::Domain, "a.org").and(shorthand(Shorthand::Type, "edit")),
+            r#"domain == "a.org" && type == "edit""#,
+        ),
+    ] {
+        assert_eq!(filter_of, filter(text));
+    }
+    assert!(shorthand(Shorthand::Wiki, "*wiktionary,enwiki").matches(EVENT));
+    assert!(shorthand(Shorthand::Namespace, "0").matches(EVENT));
+    assert!(shorthand(Shorthand::Namespace, "0").matches(r#"{"page_namespace":"0"}"#));
+    assert!(shorthand(Shorthand::Title, "FOO_\"bar\"").matches(EVENT));
+    assert!(shorthand(Shorthand::User, "ex ample").matches(EVENT));
+    for (name, values) in [
+        (Shorthand::Bot, "maybe"),
+        (Shorthand::Wiki, "a,,b"),
+        (Shorthand::Wiki, ""),
+        (Shorthand::Wiki, "*a*"),
+    ] {
+        Filter::shorthand(name, values).expect_err(values);
+    }
+}
+
+#[test]
+fn shorthand_takes_the_first_member_that_is_present_and_not_null() {
+    let wiki = Filter::shorthand(Shorthand::Wiki, "a").expect("a filter");
+    assert!(wiki.matches(r#"{"database":"a"}"#) && wiki.matches(r#"{"wiki_id":"a"}"#));
+    assert!(wiki.matches(r#"{"wiki":null,"database":"a"}"#));
+    assert!(!wiki.matches(r#"{"wiki":"b","database":"a"}"#));
+    assert!(!filter("has(wiki)").matches(r#"{"wiki":null}"#));
+}
+
+#[test]
+fn an_index_finds_what_matches_and_forgets_what_is_removed() {
+    let mut index = FilterIndex::default();
+    let mut scratch = Scratch::default();
+    let texts = [
+        r#"event.wiki == "dewiktionary""#,
+        r#"event.wiki == "enwiki""#,
+        r#"event.wiki == "dewiktionary" && event.title.contains("bar")"#,
+        r#"event.wiki == "dewiktionary" && event.title.contains("no")"#,
+        "event.length.new > 2000",
+        "event.namespace in [0, 1] && event.nope == 1",
+        "event.rate == 1.5",
+        "event.bot == false",
+        "event.n == null",
+        "event.tags == ['a']",
+    ];
+    let ids = texts.map(|text| index.add(&filter(text)));
+    let mut found = index.matching(EVENT, &mut scratch).to_vec();
+    found.sort_unstable();
+    assert_eq!(found, [ids[0], ids[2], ids[4], ids[6], ids[7], ids[8]]);
+    assert_eq!((index.len(), index.residual_len()), (10, 2));
+    for id in ids {
+        index.remove(id);
+    }
+    assert!(index.matching(EVENT, &mut scratch).is_empty());
+    assert_eq!(format!("{index:?}").matches("Node").count(), 1, "{index:?}");
+    assert!(index.is_empty() && index.residual_len() == 0);
+    let again = index.add(&filter(texts[0]));
+    assert_eq!(index.matching(EVENT, &mut scratch), [again]);
+}
+
+#[test]
+fn a_filter_has_a_kind() {
+    for (text, kind) in [
+        ("event.a == 1 && event.b.matches('x')", FilterKind::Indexed),
+        ("event.b.matches('x')", FilterKind::Pattern),
+        ("event.a > 1", FilterKind::Residual),
+        ("event.a == 1 || event.b == 2", FilterKind::Residual),
+        ("event.a in [1, 2] && event.a != 1", FilterKind::Indexed),
+    ] {
+        assert_eq!(filter(text).kind(), kind, "{text}");
+    }
+}
+
+#[test]
+fn a_normal_form_is_a_filter_also_where_lists_are_long() {
+    let list = |from: u32| {
+        (from..from + 90)
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let text = format!("event.a in [{}] || event.a in [{}]", list(0), list(100));
+    let long = filter(&text);
+    assert_eq!(filter(long.text()), long);
+    assert!(long.matches(r#"{"a":150}"#) && !long.matches(r#"{"a":95}"#));
+}
