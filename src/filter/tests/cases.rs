@@ -1,6 +1,6 @@
-use super::super::{Filter, FilterIndex, FilterKind, Scratch, Shorthand};
+use super::super::{Filter, FilterKind, Shorthand};
 
-const EVENT: &str = concat!(
+pub(super) const EVENT: &str = concat!(
     r#"{"$schema":"/mediawiki/recentchange/1.0.0","#,
     r#""meta":{"domain":"de.wiktionary.org","dt":null},"wiki":"dewiktionary","bot":false,"#,
     r#" "namespace" : 0 ,"title":"Foo \u0022bar\u0022","user":"Ex_Ample","tags":["a","b\\",3],"#,
@@ -8,7 +8,7 @@ const EVENT: &str = concat!(
     r#""rate":1.5,"e":{},"n":null,"deep":[[1,2],[]]}"#
 );
 
-fn filter(text: &str) -> Filter {
+pub(super) fn filter(text: &str) -> Filter {
     Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -353,37 +353,6 @@ fn shorthand_takes_the_first_member_that_is_present_and_not_null() {
     assert!(wiki.matches(r#"{"wiki":null,"database":"a"}"#));
     assert!(!wiki.matches(r#"{"wiki":"b","database":"a"}"#));
     assert!(!filter("has(wiki)").matches(r#"{"wiki":null}"#));
-}
-
-#[test]
-fn an_index_finds_what_matches_and_forgets_what_is_removed() {
-    let mut index = FilterIndex::default();
-    let mut scratch = Scratch::default();
-    let texts = [
-        r#"event.wiki == "dewiktionary""#,
-        r#"event.wiki == "enwiki""#,
-        r#"event.wiki == "dewiktionary" && event.title.contains("bar")"#,
-        r#"event.wiki == "dewiktionary" && event.title.contains("no")"#,
-        "event.length.new > 2000",
-        "event.namespace in [0, 1] && event.nope == 1",
-        "event.rate == 1.5",
-        "event.bot == false",
-        "event.n == null",
-        "event.tags == ['a']",
-    ];
-    let ids = texts.map(|text| index.add(&filter(text)));
-    let mut found = index.matching(EVENT, &mut scratch).to_vec();
-    found.sort_unstable();
-    assert_eq!(found, [ids[0], ids[2], ids[4], ids[6], ids[7], ids[8]]);
-    assert_eq!((index.len(), index.residual_len()), (10, 2));
-    for id in ids {
-        index.remove(id);
-    }
-    assert!(index.matching(EVENT, &mut scratch).is_empty());
-    assert_eq!(format!("{index:?}").matches("Node").count(), 1, "{index:?}");
-    assert!(index.is_empty() && index.residual_len() == 0);
-    let again = index.add(&filter(texts[0]));
-    assert_eq!(index.matching(EVENT, &mut scratch), [again]);
 }
 
 #[test]
