@@ -47,7 +47,9 @@ fuzz_target!(|path: &str| {
                 );
             }
         }
-        Err(Problem::StreamsPerRequestLimit { asked, max }) => assert!(asked > max && max == MAX),
+        Err(Problem::StreamsPerRequestLimit { requested, max }) => {
+            assert!(requested > max && max == MAX)
+        }
         Err(Problem::StreamNotFound { names, hints }) => {
             assert!(!names.is_empty() && !hints.is_empty() && hints.len() < 10);
             // What is said of names speaks of nothing that is not public, unless it was asked for.
