@@ -206,6 +206,9 @@ impl<F> Expr<F> {
     }
 }
 
+/// How tightly what stands before `.name()` binds: not a number, whose own point comes first.
+const RECEIVER: u8 = 7;
+
 impl Expr {
     /// How tightly its operator binds, by the grammar of CEL.
     fn precedence(&self) -> u8 {
@@ -216,7 +219,8 @@ impl Expr {
             Self::Arithmetic(..) => 4,
             Self::Not(_) | Self::Negative(_) => 5,
             Self::Literal(Literal::Number(number)) if *number < Number::Integer(0) => 5,
-            _ => 6,
+            Self::Literal(Literal::Number(_)) => 6,
+            _ => RECEIVER,
         }
     }
 
@@ -265,16 +269,16 @@ impl fmt::Display for Expr {
             Self::Arithmetic(Sign::Plus, a, b) => infix(f, a, "+", b, 4),
             Self::Arithmetic(Sign::Minus, a, b) => infix(f, a, "-", b, 4),
             Self::Text(test, a, b) => {
-                a.operand(f, 6)?;
+                a.operand(f, RECEIVER)?;
                 write!(f, ".{}({b})", test.name())
             }
             Self::Matches(a, pattern) => {
-                a.operand(f, 6)?;
+                a.operand(f, RECEIVER)?;
                 write!(f, ".matches({})", Quoted(pattern.0.as_str()))
             }
             Self::Size(a) => write!(f, "size({a})"),
             Self::LowerAscii(a) => {
-                a.operand(f, 6)?;
+                a.operand(f, RECEIVER)?;
                 f.write_str(".lowerAscii()")
             }
         }

@@ -381,3 +381,15 @@ fn a_normal_form_is_a_filter_also_where_lists_are_long() {
     assert_eq!(filter(long.text()), long);
     assert!(long.matches(r#"{"a":150}"#) && !long.matches(r#"{"a":95}"#));
 }
+
+#[test]
+fn a_number_before_a_method_keeps_its_brackets() {
+    for text in [
+        "(1).startsWith('a')",
+        "(-1).lowerAscii() == 'b'",
+        "(1.5).matches('a')",
+    ] {
+        let one = filter(text);
+        assert_eq!(filter(one.text()), one, "{text}");
+    }
+}
