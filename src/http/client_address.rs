@@ -195,9 +195,10 @@ fn canonical(address: IpAddr) -> IpAddr {
     }
 }
 
-fn network_of(address: IpAddr) -> IpAddr {
-    match canonical(address) {
-        IpAddr::V4(address) => address.into(),
+/// An IPv4 address, or the network of an IPv6 host, which has 64 bits to itself (RFC 6177).
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }

@@ -1,8 +1,8 @@
 //! Circles between the files of `src`: files that name each other, directly or through others.
 //!
-//! A file and the `mod.rs` (or `NAME.rs`) of a folder it lies in form no circle: a folder declares and
-//! re-exports what it contains. Tests do not count. A name that a `mod.rs` re-exports counts as the
-//! name of the file that defines it.
+//! A file and the `mod.rs` (or `NAME.rs`) of a folder it lies in form no circle: a folder declares
+//! and re-exports what it contains. Tests do not count. A name that a `mod.rs` re-exports counts as
+//! the name of the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

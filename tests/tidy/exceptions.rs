@@ -1,5 +1,5 @@
-//! Findings that are known and not mended yet. The list only shrinks: an exception that is no longer
-//! needed is a finding itself.
+//! Findings that are known and not mended yet. The list only shrinks: an exception that is no
+//! longer needed is a finding itself.
 
 /// Where, by the beginning of the path, and what, by a part of the finding.
 pub type Exception = (&'static str, &'static str);

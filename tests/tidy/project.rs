@@ -82,8 +82,8 @@ pub fn check_map(file: &str, text: &str, entries: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Every test that a text names: what stands in backquotes and has five words or more. Shorter names
-/// are those of keys, functions and metrics.
+/// Every test that a text names: what stands in backquotes and has five words or more. Shorter
+/// names are those of keys, functions and metrics.
 pub fn tests_named(text: &str) -> Vec<(usize, &str)> {
     let is_sentence = |name: &&str| {
         let plain = |word: &str| {

@@ -123,8 +123,8 @@ impl Source {
         macros
     }
 
-    /// Every comment with its line. A `//` after code counts when a space precedes it, also inside a
-    /// string.
+    /// Every comment with its line. A `//` after code counts when a space precedes it, also inside
+    /// a string.
     pub fn comments(&self) -> Vec<(usize, &str)> {
         let found = |line: &str| {
             if line.trim_start().starts_with("//") {

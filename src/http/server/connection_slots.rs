@@ -6,13 +6,15 @@
 //! clients connect through them.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use metrics::{Counter, Gauge};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::client_address::network_of;
 
 /// The slots of a port. Clones share them.
 #[derive(Clone, Debug)]
@@ -124,14 +126,6 @@ impl Addresses {
             address: Some(address),
             addresses: Arc::clone(self),
         })
-    }
-}
-
-/// An IPv6 host has a network of 64 bits to itself (RFC 6177).
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 
