@@ -81,12 +81,13 @@ pub fn parse(text: &str) -> Result<TimestampMs, SinceError> {
     }
     let text = with_plus(text);
     let not_time = |error: jiff::Error| SinceError::NotTime(error.to_string());
-    if let Some(like) = beyond_9999(&text) {
-        return Pieces::parse(&like).map(|_| LATEST).map_err(not_time);
-    }
-    let pieces = Pieces::parse(&text).map_err(not_time)?;
+    let beyond = beyond_9999(&text);
+    let pieces = Pieces::parse(beyond.as_ref().unwrap_or(&text)).map_err(not_time)?;
     if pieces.time_zone_annotation().is_some() {
         return Err(SinceError::NamedZone);
+    }
+    if beyond.is_some() {
+        return Ok(LATEST);
     }
     let time = pieces.time().unwrap_or(Time::midnight());
     let offset = pieces.to_numeric_offset().unwrap_or(UtcOffset::UTC);
@@ -260,10 +261,12 @@ mod tests {
             parse(&"1".repeat(65)),
             Err(SinceError::TooLong { bytes: 65 })
         );
-        assert_eq!(
-            parse("2026-11-23T10:00:00+01:00[Europe/Paris]"),
-            Err(SinceError::NamedZone)
-        );
+        for text in [
+            "2026-11-23T10:00:00+01:00[Europe/Paris]",
+            "+275760-09-13T00:00:00Z[Europe/Paris]",
+        ] {
+            assert_eq!(parse(text), Err(SinceError::NamedZone), "{text}");
+        }
     }
 
     proptest! {
