@@ -56,8 +56,8 @@ fn hub(feed_bytes_max: usize) -> (Arc<Hub>, Arc<HubPartition>, UpstreamRequests)
         memory_log_bytes_max: ROOMY,
         feed_bytes_max,
         memory_bytes_max: 1 << 30,
-        replay_places_max: 1,
-        replay_places_per_client_max: None,
+        replays_max: 1,
+        replays_per_client_max: None,
         replay_queue_max: 1,
     };
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
@@ -103,7 +103,7 @@ async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Subscribed {
         last_event_id,
         since: None,
         client: None,
-        asker: None,
+        lookup_client: None,
     };
     subscribe(hub, request).await.expect("it begins")
 }

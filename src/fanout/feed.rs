@@ -9,14 +9,20 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use self::ring::{FeedFrame, Ring};
+pub use self::slot::{Replaced, Replacement, Slot, Tail};
+use super::delivered::Delivered;
+use super::log_entry::LogEntry;
+use super::moved::Moved;
 use super::partition::HubPartition;
-use super::partition_log::LogEntry;
-use super::subscription::Moved;
-use crate::cursor::{EventId, Offset, Position, TimestampMs};
+use crate::cursor::{EventId, Position, TimestampMs};
 use crate::event::frame::{self, Format};
 use crate::limits;
-use crate::memory::{Held, MemoryBudget, Use};
+use crate::memory::{MemoryBudget, Use};
 use crate::stream::Topic;
+
+mod ring;
+mod slot;
 
 /// What subscribers share: the topics (sorted, each once) and the format.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,103 +43,6 @@ pub struct Feed {
     ring: Mutex<Ring>,
     /// The sequence number that the next frame gets; subscribers wait for it to change.
     wake: watch::Sender<u64>,
-}
-
-#[derive(Debug)]
-struct Ring {
-    slots: Vec<Slot>,
-    event_id: EventId,
-    frames: VecDeque<FeedFrame>,
-    /// Sequence number of `frames[0]`.
-    first: u64,
-    bytes: usize,
-    /// What the feed costs beside its frames.
-    held: Held,
-}
-
-#[derive(Debug)]
-struct FeedFrame {
-    bytes: Bytes,
-    slot: usize,
-    /// Where a subscriber is once it has this frame.
-    position: Position,
-    /// Kafka's timestamp of the event; `None` for a notice.
-    timestamp: Option<TimestampMs>,
-}
-
-/// Events of one topic that a subscriber was handed, for whoever counts them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivered {
-    /// The topic.
-    pub topic: Topic,
-    /// How many events.
-    pub events: u64,
-    /// Bytes of their frames.
-    pub bytes: u64,
-}
-
-impl Delivered {
-    /// Adds one event to what was handed out of its topic.
-    pub(super) fn count(all: &mut Vec<Self>, topic: &Topic, bytes: u64) {
-        // The newest first: most batches are of one topic.
-        if let Some(of_topic) = all
-            .iter_mut()
-            .rev()
-            .find(|of_topic| of_topic.topic == *topic)
-        {
-            of_topic.events += 1;
-            of_topic.bytes += bytes;
-        } else {
-            all.push(Self {
-                topic: topic.clone(),
-                events: 1,
-                bytes,
-            });
-        }
-    }
-}
-
-/// One partition of a feed. Slots are only ever added, so that a slot's number stays true for every
-/// cursor.
-#[derive(Clone, Debug)]
-pub struct Slot {
-    /// The partition.
-    pub partition: Arc<HubPartition>,
-    /// Where the feed is in it.
-    pub position: Position,
-    /// Where the feed began in it: a subscriber that has never seen the slot begins here too.
-    pub start: Position,
-    /// The partition is not read any more; it is left out of ids.
-    pub retired: bool,
-    /// The slot in whose place this one came, and how its subscribers go on here.
-    pub replaces: Option<Replaced>,
-}
-
-/// How the subscribers of a retired slot go on in the slot that came in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replaced {
-    /// The retired slot.
-    pub slot: usize,
-    /// What happened to its log.
-    pub how: Replacement,
-}
-
-/// What happened to a partition's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replacement {
-    /// The topic was deleted and made again: everybody begins at the start of the new log.
-    Recreated,
-    /// Kafka lost the records from this offset on: whoever is below goes on where it is.
-    TruncatedAt(Offset),
-}
-
-/// The end of a feed at one instant: what a subscriber has to reach to go on live at `next`.
-#[derive(Debug)]
-pub struct Tail {
-    /// Sequence number of the next frame.
-    pub next: u64,
-    /// Every partition with the feed's position in it.
-    pub slots: Vec<Slot>,
 }
 
 /// What [`Feed::read`] found.
@@ -163,14 +72,7 @@ impl Feed {
             key,
             bytes_max,
             memory,
-            ring: Mutex::new(Ring {
-                slots: Vec::new(),
-                event_id: EventId::default(),
-                frames: VecDeque::new(),
-                first: 0,
-                bytes: 0,
-                held,
-            }),
+            ring: Mutex::new(Ring::new(held)),
             wake: watch::Sender::new(0),
         }
     }
@@ -274,8 +176,10 @@ impl Feed {
     /// Frees all that it holds: it has no subscriber any more.
     pub(super) fn close(&self) {
         let mut ring = self.ring.lock();
-        (ring.slots, ring.frames, ring.event_id, ring.bytes) =
-            (Vec::new(), VecDeque::new(), EventId::default(), 0);
+        ring.slots = Vec::new();
+        ring.frames = VecDeque::new();
+        ring.event_id = EventId::default();
+        ring.bytes = 0;
         ring.held.set(0);
     }
 
@@ -362,79 +266,5 @@ impl Feed {
             next: from + count,
             timestamp,
         }
-    }
-}
-
-impl Ring {
-    fn next(&self) -> u64 {
-        self.first + self.frames.len() as u64
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some(oldest) = self.frames.pop_front() {
-            self.bytes -= oldest.bytes.len();
-            self.first += 1;
-        }
-    }
-
-    /// Forgets all frames; the next one is `next`.
-    fn forget(&mut self, next: u64) {
-        self.first = next;
-        self.frames.clear();
-        self.bytes = 0;
-    }
-
-    fn add_slot(
-        &mut self,
-        partition: Arc<HubPartition>,
-        start: Position,
-        replaces: Option<Replaced>,
-    ) -> usize {
-        let topic = partition.topic.clone();
-        self.event_id
-            .push_slot(topic, partition.partition, partition.log_id, start);
-        self.slots.push(Slot {
-            partition,
-            position: start,
-            start,
-            retired: false,
-            replaces,
-        });
-        let slots = self.slots.len();
-        self.held
-            .set(limits::FEED_BYTES + slots * limits::FEED_PARTITION_BYTES);
-        slots - 1
-    }
-
-    fn retire(&mut self, slot: usize) {
-        self.slots[slot].retired = true;
-        self.event_id.retire(slot);
-    }
-
-    /// NDJSON has no comments: an empty line takes the notice's place.
-    fn push_notice(&mut self, format: Format, slot: usize, position: Position, notice: &Moved) {
-        let bytes = match format {
-            Format::Sse => frame::comment(&format!("moved: {notice}")),
-            Format::Ndjson => Bytes::from_static(format.heartbeat()),
-        };
-        self.bytes += bytes.len();
-        self.frames.push_back(FeedFrame {
-            bytes,
-            slot,
-            position,
-            timestamp: None,
-        });
-    }
-
-    /// Forgets the oldest frames, but for the last one.
-    fn trim(&mut self, bytes_max: &AtomicUsize) {
-        while self.bytes > bytes_max.load(Ordering::Relaxed) && self.frames.len() > 1 {
-            self.forget_oldest();
-        }
-    }
-
-    fn slot_of(&self, partition: &Arc<HubPartition>) -> Option<usize> {
-        let same = |slot: &Slot| !slot.retired && Arc::ptr_eq(&slot.partition, partition);
-        self.slots.iter().position(same)
     }
 }

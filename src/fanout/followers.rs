@@ -1,9 +1,10 @@
-//! The feeds that follow a partition. Nobody waits here until an event is rendered for all of them.
+//! The feeds that follow a partition. A feed joins or leaves without waiting for an event to be
+//! rendered for all of them.
 //!
-//! One thread publishes. It owns the list that it renders for. A feed that joins is left at the
-//! partition's door, under the lock of the partition's log, so that it gets every record from its
-//! own start on and none before. A feed that has lost its last subscriber is marked as gone; the
-//! publisher leaves it out at the next record.
+//! One thread publishes and owns the list that it renders for. A joining feed goes to a second
+//! list, under the lock of the partition's log, so that it gets every record from its start on and
+//! none before. A feed that loses its last subscriber is marked as closed, and the publisher drops
+//! it at the next record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,91 +15,91 @@ use super::feed::Feed;
 use super::partition::HubPartition;
 use super::partition_log::PartitionLog;
 
-/// A feed and how many subscribers it has. It goes with the last of them.
+/// A feed and the number of its subscribers. It closes with the last of them.
 #[derive(Debug)]
-pub(super) struct FeedUse {
+pub(super) struct FeedEntry {
     pub(super) feed: Arc<Feed>,
     pub(super) subscribers: Mutex<usize>,
-    /// It has frames of the batch that is being published.
-    touched: AtomicBool,
-    /// It has no subscriber any more.
-    gone: AtomicBool,
+    /// Whether the batch that is being published has reached it.
+    is_touched: AtomicBool,
+    is_closed: AtomicBool,
 }
 
-impl FeedUse {
+impl FeedEntry {
     pub(super) fn new(feed: Feed) -> Arc<Self> {
-        let (touched, gone) = (AtomicBool::new(false), AtomicBool::new(false));
         Arc::new(Self {
             feed: Arc::new(feed),
             subscribers: Mutex::new(0),
-            touched,
-            gone,
+            is_touched: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         })
     }
 
-    /// Marks it as touched by this batch; whether it was not before.
+    /// Marks it as reached by the current batch; `true` the first time.
     pub(super) fn touch(&self) -> bool {
-        !self.touched.swap(true, Ordering::Relaxed)
+        !self.is_touched.swap(true, Ordering::Relaxed)
     }
 
-    /// Ends the batch, and wakes the feed's subscribers.
+    /// Ends the batch and wakes the feed's subscribers.
     pub(super) fn wake(&self) {
-        self.touched.store(false, Ordering::Relaxed);
+        self.is_touched.store(false, Ordering::Relaxed);
         self.feed.wake();
     }
 
-    /// Marks it as gone and frees what it holds, the way back to its partitions among it.
+    /// Marks it as closed and frees what the feed holds, its references to partitions included.
     pub(super) fn close(&self) {
-        self.gone.store(true, Ordering::Relaxed);
+        self.is_closed.store(true, Ordering::Relaxed);
         self.feed.close();
     }
 
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 }
 
-/// See the module.
+/// The feeds that follow one partition.
 #[derive(Debug, Default)]
 pub(super) struct Followers {
     /// Feeds that have joined since the last record.
-    door: Mutex<Vec<Arc<FeedUse>>>,
+    joining: Mutex<Vec<Arc<FeedEntry>>>,
     /// All others. The publisher holds this lock while it renders.
-    inside: Mutex<Vec<Arc<FeedUse>>>,
+    publishing: Mutex<Vec<Arc<FeedEntry>>>,
 }
 
 impl Followers {
-    /// Takes a feed in that follows from `log`'s end on. The caller holds the log's lock.
+    /// Adds a feed that follows from the end of `log` on. The caller holds the log's lock.
     pub(super) fn join(
         &self,
         partition: &Arc<HubPartition>,
         log: &PartitionLog,
-        used: &Arc<FeedUse>,
+        follower: &Arc<FeedEntry>,
     ) {
-        used.feed.add_partition(Arc::clone(partition), log.end());
-        self.follow(used);
+        follower
+            .feed
+            .add_partition(Arc::clone(partition), log.end());
+        self.follow(follower);
     }
 
-    /// Takes a feed in that knows the partition already. Nothing is published meanwhile.
-    pub(super) fn follow(&self, used: &Arc<FeedUse>) {
-        self.door.lock().push(Arc::clone(used));
+    /// Adds a feed that has a slot for the partition already. Nothing is published meanwhile.
+    pub(super) fn follow(&self, follower: &Arc<FeedEntry>) {
+        self.joining.lock().push(Arc::clone(follower));
     }
 
-    /// Lets those at the door in and hands out all. The caller is the publisher. It holds the log's
-    /// lock, has changed the log, and gives the lock back before it renders.
-    pub(super) fn let_in(&self) -> MutexGuard<'_, Vec<Arc<FeedUse>>> {
-        let mut inside = self.inside.lock();
-        inside.append(&mut self.door.lock());
-        inside
+    /// Admits the joining feeds and returns the locked list of all feeds. Called by the publisher:
+    /// it holds the log's lock, has changed the log, and releases that lock before it renders.
+    pub(super) fn admit(&self) -> MutexGuard<'_, Vec<Arc<FeedEntry>>> {
+        let mut publishing = self.publishing.lock();
+        publishing.append(&mut self.joining.lock());
+        publishing
     }
 
-    /// Takes a feed out that is gone. When the publisher is at work it does that itself.
-    pub(super) fn leave(&self, used: &Arc<FeedUse>) {
-        let is_it = |other: &Arc<FeedUse>| Arc::ptr_eq(other, used);
-        let mut lists = [Some(self.door.lock()), self.inside.try_lock()];
+    /// Removes a closed feed. While the publisher works, it removes the feed itself.
+    pub(super) fn leave(&self, follower: &Arc<FeedEntry>) {
+        let is_it = |other: &Arc<FeedEntry>| Arc::ptr_eq(other, follower);
+        let mut lists = [Some(self.joining.lock()), self.publishing.try_lock()];
         for list in lists.iter_mut().flatten() {
-            if let Some(place) = list.iter().position(is_it) {
-                list.swap_remove(place);
+            if let Some(index) = list.iter().position(is_it) {
+                list.swap_remove(index);
             }
         }
     }

@@ -1,50 +1,58 @@
 //! From one reader of Kafka to every subscriber. Knows no HTTP and no Kafka.
 //!
-//! A subscriber is a cursor and nothing else. What comes after a cursor is found in three tiers
-//! that the caller of
-//! [`Subscription::next`] cannot tell apart: the feed (rendered frames, shared), the memory log
+//! A subscriber is a cursor. What comes after it is found in three tiers, which the caller of
+//! [`Subscription::next`] cannot distinguish: the feed (rendered frames, shared), the memory log
 //! (the last minutes of every partition) and Kafka (through [`upstream`]).
 //!
-//! * `hub`: where events come in once and go out to the feeds; who follows what.
+//! * `hub`: events arrive here once and go out to the feeds; who follows what.
 //! * `feed`: the ring of rendered frames of one set of topics and one format.
-//! * `followers`: the feeds of a partition; who joins or leaves waits for no event that is
-//!   rendered.
+//! * `followers`: the feeds that follow a partition; joining does not wait for rendering.
 //! * `partition`: a partition that is read.
-//! * `partition_log`: the memory log of one partition.
-//! * `start`: where a subscription begins.
-//! * `subscription`: the loop that every subscriber pulls.
+//! * `partition_log`: the memory log of one partition. `log_entry`: an entry of it.
+//! * `subscribe`: where a subscription starts.
+//! * `subscription`: the loop that every subscriber polls.
+//! * `moved`: the notice that a subscriber continues at another offset than expected.
+//! * `delivered`: counts of the events in a batch.
 //! * `catch_up`: what comes before the feed: merge by time, handoff.
-//! * `places`: the bounded places for replays out of Kafka, and who gets them.
-//! * `turns`: the queue before them, in which clients take turns.
-//! * `lookups`: the places for look-ups, which clients take in turns.
-//! * `upstream`: what is asked of Kafka, over bounded queues.
+//! * `partition_buffer`: one partition's input to that merge.
+//! * `replay_permits`: the bounded permits for replays from Kafka, and their queue.
+//! * `lookup_permits`: the bounded permits for look-ups in Kafka, and their queue.
+//! * `fair_queue`: the queue of both, served round-robin by client.
+//! * `upstream`: the requests to Kafka, over bounded queues.
 //!
 //! Quirks, each with the test that locks it:
 //!
-//! * The memory log says nothing about a time at or below its floor, although it may hold later
+//! * The memory log does not answer for a time at or below its floor, although it may hold later
 //!   records only: `a_time_that_may_lie_in_kafka_only_is_not_answered`.
-//! * A record of the future is delivered, and passed over by look-ups by time:
+//! * A record of the future is delivered, but look-ups by time skip it:
 //!   `a_record_of_the_future_hides_no_later_record`.
 
 mod catch_up;
+mod delivered;
+mod fair_queue;
 mod feed;
 mod followers;
 mod hub;
-mod lookups;
+mod log_entry;
+mod lookup_permits;
+mod moved;
 mod partition;
+mod partition_buffer;
 mod partition_log;
-mod places;
-mod start;
+mod replay_permits;
+mod subscribe;
 mod subscription;
 #[cfg(test)]
 mod tests;
-mod turns;
 pub mod upstream;
 
-pub use feed::{Delivered, FeedKey};
+pub use delivered::Delivered;
+pub use fair_queue::Client;
+pub use feed::FeedKey;
 pub use hub::{FUTURE_MIN, Hub, HubLimits};
+pub use log_entry::LogEntry;
+pub use moved::Moved;
 pub use partition::{Arrival, HubPartition};
-pub use partition_log::{LogEntry, LogStart};
-pub use start::{SubscribeError, SubscribeRequest, Subscribed, subscribe};
-pub use subscription::{Batch, Moved, Subscription};
-pub use turns::Client;
+pub use partition_log::LogStart;
+pub use subscribe::{SubscribeError, SubscribeRequest, Subscribed, subscribe};
+pub use subscription::{Batch, Subscription};

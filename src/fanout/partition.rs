@@ -1,4 +1,4 @@
-//! A partition that is read, and the records that come of it.
+//! A partition that is read, and its records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,37 +6,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 
 use super::followers::Followers;
-use super::partition_log::{LogEntry, PartitionLog};
-use super::subscription::Moved;
+use super::log_entry::LogEntry;
+use super::moved::Moved;
+use super::partition_log::PartitionLog;
 use crate::cursor::{LogId, MovedReason, Offset, Partition, Position, Requested, TimestampMs};
 use crate::event::PublicEvent;
 use crate::stream::Topic;
 
-/// A partition that is read, with its memory log. A topic that is deleted and made again gets new
-/// ones.
+/// A partition that is read, with its memory log. When a topic is deleted and recreated, its
+/// partitions are new values.
 #[derive(Debug)]
 pub struct HubPartition {
     /// The topic.
     pub topic: Topic,
     /// Its partition.
     pub partition: Partition,
-    /// Which log it is; `None` where Kafka does not tell.
+    /// The identity of its log; `None` where Kafka does not provide one.
     pub log_id: Option<LogId>,
     pub(super) log: Arc<RwLock<PartitionLog>>,
     pub(super) followers: Followers,
     pub(super) is_available: AtomicBool,
 }
 
-/// A record as it comes from the live consumer; `event` is `None` when it was skipped.
+/// A record from the live consumer.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Where it was read.
+    /// Its partition.
     pub partition: Arc<HubPartition>,
-    /// Its own offset.
+    /// Its offset.
     pub offset: Offset,
     /// Kafka's timestamp.
     pub timestamp: TimestampMs,
-    /// What a client sees.
+    /// The event for clients; `None` when the record was skipped.
     pub event: Option<PublicEvent>,
 }
 
@@ -47,30 +48,29 @@ impl HubPartition {
         log_id: Option<LogId>,
         log: Arc<RwLock<PartitionLog>>,
     ) -> Self {
-        let (topic, followers) = (topic.clone(), Followers::default());
         Self {
-            topic,
+            topic: topic.clone(),
             partition,
             log_id,
             log,
-            followers,
+            followers: Followers::default(),
             is_available: AtomicBool::new(true),
         }
     }
 
-    /// Whether Kafka can be asked for it now.
+    /// Whether Kafka can serve it now.
     #[must_use]
     pub fn is_available(&self) -> bool {
         self.is_available.load(Ordering::Relaxed)
     }
 
-    /// Where the next record goes, and what an id says there.
+    /// The position after the last record.
     #[must_use]
     pub fn end(&self) -> Position {
         self.log.read().end()
     }
 
-    /// Whether it is known what an id says at its end.
+    /// Whether the timestamp of [`Self::end`] is known.
     #[must_use]
     pub fn knows_time(&self) -> bool {
         self.log.read().knows_time()
@@ -82,11 +82,11 @@ impl HubPartition {
         self.log.read().newest(count)
     }
 
-    pub(super) fn moved(&self, asked: Requested, actual: Offset, reason: MovedReason) -> Moved {
+    pub(super) fn moved(&self, requested: Requested, actual: Offset, reason: MovedReason) -> Moved {
         Moved {
             topic: self.topic.clone(),
             partition: self.partition,
-            asked,
+            requested,
             actual,
             reason,
         }

@@ -8,47 +8,14 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::catch_up::{CatchUp, Step};
-use super::feed::{Delivered, FeedKey, FeedRead};
+use super::delivered::Delivered;
+use super::fair_queue::Client;
+use super::feed::{FeedKey, FeedRead};
 use super::hub::FeedMembership;
-use super::places::{ReplayTicket, Turn};
-use super::turns::Client;
-use crate::cursor::{MovedReason, Offset, Partition, Position, Requested, TimestampMs};
+use super::moved::Moved;
+use super::replay_permits::{ReplayWaiter, WaitOutcome};
+use crate::cursor::{Position, TimestampMs};
 use crate::limits;
-use crate::stream::Topic;
-
-/// A subscriber begins, or goes on, elsewhere than it should have: it must be told (protocol §2,
-/// "say so").
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
-    /// The topic.
-    pub topic: Topic,
-    /// Its partition.
-    pub partition: Partition,
-    /// What was asked for.
-    pub asked: Requested,
-    /// The offset that reading goes on at.
-    pub actual: Offset,
-    /// Why.
-    pub reason: MovedReason,
-}
-
-impl std::fmt::Display for Moved {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            topic,
-            partition,
-            asked,
-            actual,
-            reason,
-        } = self;
-        write!(f, "topic={topic}; partition={partition}; ")?;
-        match asked {
-            Requested::Offset(offset) => write!(f, "asked={offset}; ")?,
-            Requested::Time(time) => write!(f, "asked_timestamp={time}; ")?,
-        }
-        write!(f, "actual={actual}; reason={}", reason.as_str())
-    }
-}
 
 /// What a subscriber is handed next.
 #[derive(Debug)]
@@ -86,7 +53,7 @@ enum State {
     /// Reads its feed at this sequence number.
     Live(u64),
     /// With a ticket while it waits for a replay place, having said so.
-    CatchingUp(Box<CatchUp>, Option<ReplayTicket>),
+    CatchingUp(Box<CatchUp>, Option<ReplayWaiter>),
 }
 
 impl Subscription {
@@ -175,8 +142,8 @@ impl Subscription {
         loop {
             self.wake.borrow_and_update();
             let batch = match self.state {
-                State::Live(next) => self.turn_live(next).await,
-                State::CatchingUp(..) => self.turn_catching_up().await,
+                State::Live(next) => self.next_live(next).await,
+                State::CatchingUp(..) => self.next_catching_up().await,
             };
             if let Some(batch) = batch {
                 return batch;
@@ -184,7 +151,7 @@ impl Subscription {
         }
     }
 
-    async fn turn_live(&mut self, next: u64) -> Option<Batch> {
+    async fn next_live(&mut self, next: u64) -> Option<Batch> {
         let (mut pieces, mut delivered) = (Vec::new(), Vec::new());
         match self.member.feed().read(
             next,
@@ -210,22 +177,22 @@ impl Subscription {
         None
     }
 
-    async fn turn_catching_up(&mut self) -> Option<Batch> {
-        let State::CatchingUp(catch_up, ticket) = &mut self.state else {
+    async fn next_catching_up(&mut self) -> Option<Batch> {
+        let State::CatchingUp(catch_up, waiter) = &mut self.state else {
             return None;
         };
         let hub = self.member.hub();
-        if let Some(waiting) = ticket {
-            match waiting.redeem().await {
-                Turn::Place(place) => catch_up.take_place(place),
-                Turn::Missed => {}
-                Turn::Wait(place) => return Some(Batch::Waiting(place)),
-                Turn::PutOut => {
+        if let Some(waiting) = waiter {
+            match waiting.wait().await {
+                WaitOutcome::Granted(permit) => catch_up.set_permit(permit),
+                WaitOutcome::Expired => {}
+                WaitOutcome::StillWaiting(position) => return Some(Batch::Waiting(position)),
+                WaitOutcome::Evicted => {
                     hub.metrics.replays_refused.increment(1);
                     return Some(Batch::ReplayRefused);
                 }
             }
-            *ticket = None;
+            *waiter = None;
         }
         let tail = self.member.feed().tail();
         match catch_up.step(&tail, &mut self.cursor).await {
@@ -246,15 +213,15 @@ impl Subscription {
                 hub.metrics.count_moved(moved.reason);
                 return Some(Batch::Moved(moved));
             }
-            Step::PlaceNeeded => {
-                let Some(queued) = hub.places.queue(self.client) else {
+            Step::PermitNeeded => {
+                let Some(queued) = hub.replay_permits.enqueue(self.client) else {
                     hub.metrics.replays_refused.increment(1);
                     return Some(Batch::ReplayRefused);
                 };
                 // `None`: it is its turn already.
-                let place = queued.place();
-                *ticket = Some(queued);
-                return place.map(Batch::Waiting);
+                let position = queued.position();
+                *waiter = Some(queued);
+                return position.map(Batch::Waiting);
             }
             Step::Unavailable => sleep(limits::REPLAY_RETRY_PAUSE).await,
         }

@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use super::lookups::{LookupLimits, LookupPlaces};
-use super::partition_log::LogEntry;
-use super::turns::Client;
+use super::fair_queue::Client;
+use super::log_entry::LogEntry;
+use super::lookup_permits::{LookupLimits, LookupPermits};
 use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition};
 use crate::limits;
 use crate::stream::Topic;
@@ -72,12 +72,12 @@ pub struct Upstream {
     /// One queue for each replay consumer.
     replays: Arc<[Sender<ReplayRequest>]>,
     /// Whose turn it is to get the next subscriber.
-    turn: Arc<AtomicUsize>,
+    next_consumer: Arc<AtomicUsize>,
     /// Ranges that may be asked for at once: two for each consumer, so that none waits for its next
     /// one.
     reading: Arc<Semaphore>,
     lookups: Sender<LookupRequest>,
-    lookup_places: LookupPlaces,
+    lookup_permits: LookupPermits,
     rediscover: Sender<()>,
     /// When topics were last looked for because a client asked for something unknown.
     looked_for_client: Arc<Mutex<Option<Instant>>>,
@@ -114,23 +114,22 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
         .unzip();
     let (lookups, lookup_requests) = async_channel::bounded(queue);
     let (rediscover, rediscover_requests) = async_channel::bounded(1);
-    let lookup_places = LookupPlaces::new(LookupLimits {
-        places: limits::LOOKUP_THREADS,
-        places_per_client: limits::LOOKUPS_PER_CLIENT,
+    let lookup_permits = LookupPermits::new(LookupLimits {
+        permits: limits::LOOKUP_THREADS,
+        permits_per_client: limits::LOOKUPS_PER_CLIENT,
         queue: queue.saturating_mul(limits::LOOKUP_QUEUE_FACTOR),
         queue_per_client: queue,
     });
-    let (turn, looked_for_client) = (Arc::default(), Arc::default());
     let reading = Arc::new(Semaphore::new(2 * replays.len()));
     (
         Upstream {
             replays: replays.into(),
-            turn,
+            next_consumer: Arc::default(),
             reading,
             lookups,
-            lookup_places,
+            lookup_permits,
             rediscover,
-            looked_for_client,
+            looked_for_client: Arc::default(),
         },
         UpstreamRequests {
             replays: replay_requests,
@@ -157,7 +156,7 @@ impl Upstream {
     #[must_use]
     pub fn replay_consumer(&self) -> ReplayConsumerNumber {
         let count = self.replays.len();
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let first = self.next_consumer.fetch_add(1, Ordering::Relaxed);
         let numbers = (0..count).map(|number| (first + number) % count);
         ReplayConsumerNumber(
             numbers
@@ -170,7 +169,7 @@ impl Upstream {
     ///
     /// # Errors
     /// None while the server runs.
-    pub async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, UpstreamUnavailable> {
+    pub async fn read_permit(&self) -> Result<OwnedSemaphorePermit, UpstreamUnavailable> {
         Arc::clone(&self.reading)
             .acquire_owned()
             .await
@@ -211,7 +210,11 @@ impl Upstream {
         partition: Partition,
         question: LogQuestion,
     ) -> Result<LogAnswer, UpstreamUnavailable> {
-        let _place = self.lookup_places.take(client).await?;
+        let _permit = self
+            .lookup_permits
+            .acquire(client)
+            .await
+            .map_err(|_| UpstreamUnavailable)?;
         let (reply, answer) = oneshot::channel();
         self.lookups
             .try_send(LookupRequest {

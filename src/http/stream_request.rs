@@ -96,7 +96,7 @@ fn subscribe_request(
         last_event_id: entries,
         since,
         client: client.address,
-        asker: client.address.or(Some(client.peer)),
+        lookup_client: client.address.or(Some(client.peer)),
     })
 }
 

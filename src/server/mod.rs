@@ -302,8 +302,8 @@ fn hub_limits(config: &Config) -> HubLimits {
         memory_log_bytes_max: config.limits.memory_log_bytes_max,
         feed_bytes_max: config.limits.feed_bytes_max,
         memory_bytes_max: memory_bytes_max(config),
-        replay_places_max: config.kafka.replay_places_max,
-        replay_places_per_client_max: config
+        replays_max: config.kafka.replay_places_max,
+        replays_per_client_max: config
             .kafka
             .replay_places_per_client_max
             .and_then(|max| max.try_into().ok()),

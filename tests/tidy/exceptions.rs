@@ -5,18 +5,6 @@
 pub type Exception = (&'static str, &'static str);
 
 pub const EXCEPTIONS: &[Exception] = &[
-    ("src/fanout/", "columns, over"),
-    ("src/fanout/catch_up.rs", "fn fetch"),
-    ("src/fanout/catch_up.rs", "lines; split"),
-    ("src/fanout/feed.rs", "lines; split"),
-    ("src/fanout/hub.rs", "lines; split"),
-    ("src/fanout/lookups.rs", "#[allow]"),
-    ("src/fanout/partition_log.rs", "lines; split"),
-    ("src/fanout/places/tests.rs", "#[allow]"),
-    ("src/fanout/places/tests.rs", "the word told"),
-    ("src/fanout/tests/client.rs", "lines; split"),
-    ("src/fanout/tests/mod.rs", "the word said"),
-    ("src/fanout/turns.rs", "#[allow]"),
     ("tests/it/ids.rs", "the word newcomer"),
     ("tests/it/main.rs", "#[allow]"),
     ("tests/it/oracle.rs", "the word said"),
@@ -33,15 +21,10 @@ pub const CIRCLES: &[&[&str]] = &[
     &["src/delivery/group_task.rs", "src/delivery/write_group.rs"],
     &["src/event/prepare.rs", "src/event/redact/policy.rs"],
     &[
-        "src/fanout/catch_up.rs",
         "src/fanout/feed.rs",
         "src/fanout/followers.rs",
-        "src/fanout/hub.rs",
         "src/fanout/partition.rs",
-        "src/fanout/places.rs",
-        "src/fanout/subscription.rs",
     ],
-    &["src/fanout/lookups.rs", "src/fanout/upstream.rs"],
     &[
         "src/kafka/live/log_check.rs",
         "src/kafka/live/partitions.rs",

@@ -1,26 +1,25 @@
 //! A client that keeps account of what it was sent, and knows from the model what it ought to be
 //! sent next.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::spawn_local;
 
+use self::connection::{Connection, Item, read};
 use super::cluster::Log;
 use super::server::Server;
-use crate::cursor::{
-    IdEntry, LastEventId, MovedReason, Offset, Requested, RequestedPosition, TimestampMs,
-};
+use crate::cursor::{IdEntry, LastEventId, RequestedPosition, TimestampMs};
 use crate::event::Format;
-use crate::fanout::{Batch, Hub, Moved, SubscribeRequest, subscribe};
+use crate::fanout::SubscribeRequest;
 use crate::stream::Topic;
+
+mod checks;
+mod connection;
 
 /// The records of each partition, the same on every cluster: timestamp, and what becomes of it.
 pub type Truth = Vec<Vec<(i64, Fate)>>;
@@ -48,21 +47,6 @@ enum Progress {
         time: Option<i64>,
         live: usize,
     },
-}
-
-#[derive(Debug)]
-enum Item {
-    Frames(Bytes),
-    Moved(Moved),
-}
-
-struct Connection {
-    server: usize,
-    cluster: usize,
-    task: JoinHandle<()>,
-    /// Turns that the client reads for; without any, it lags.
-    turns: Rc<Semaphore>,
-    inbox: Rc<RefCell<VecDeque<Item>>>,
 }
 
 pub struct Client {
@@ -102,9 +86,9 @@ impl Client {
             .is_some_and(|connection| connection.task.is_finished())
     }
 
-    pub fn read_turns(&self, turns: usize) {
+    pub fn allow_reads(&self, reads: usize) {
         if let Some(connection) = &self.connection {
-            connection.turns.add_permits(turns);
+            connection.reads.add_permits(reads);
         }
     }
 
@@ -132,13 +116,13 @@ impl Client {
             last_event_id: entries,
             since,
             client: None,
-            asker: None,
+            lookup_client: None,
         };
-        let (turns, inbox) = (Rc::new(Semaphore::new(0)), Rc::default());
+        let (reads, inbox) = (Rc::new(Semaphore::new(0)), Rc::default());
         let mut reading = Box::pin(read(
             Arc::clone(&server.hub),
             asked,
-            Rc::clone(&turns),
+            Rc::clone(&reads),
             Rc::clone(&inbox),
         ));
         // Up to its first wait it runs at once, so that live is where it is now.
@@ -155,7 +139,7 @@ impl Client {
             server: number,
             cluster: server.cluster,
             task,
-            turns,
+            reads,
             inbox,
         });
     }
@@ -265,166 +249,6 @@ impl Client {
         }
     }
 
-    /// Takes in the whole frames, and returns how many bytes they are.
-    fn take_frames(&mut self, bytes: &[u8], logs: &[Log], truth: &Truth) -> usize {
-        let text = str::from_utf8(bytes).expect("UTF-8");
-        let mut whole = 0;
-        for frame in text
-            .split_inclusive("\n\n")
-            .filter(|frame| frame.ends_with("\n\n"))
-        {
-            match frame.strip_prefix(": moved: ") {
-                Some(notice) => self.take_moved(&moved(notice), logs),
-                None => self.take_frame(frame, logs, truth),
-            }
-            whole += frame.len();
-        }
-        whole
-    }
-
-    fn take_frame(&mut self, frame: &str, logs: &[Log], truth: &Truth) {
-        let rest = frame
-            .strip_prefix("event: message\nid: ")
-            .unwrap_or_else(|| panic!("a frame: {frame}"));
-        let (id, rest) = rest.split_once("\ndata: ").expect("data");
-        let event: serde_json::Value = serde_json::from_str(rest).expect("JSON");
-        let (topic, partition) = (&event["meta"]["topic"], &event["meta"]["partition"]);
-        let offset = event["meta"]["offset"].as_i64().expect("an offset");
-        let same = |log: &&Log| *topic == log.topic.as_str() && *partition == log.partition.0;
-        let number = logs
-            .iter()
-            .position(|log| same(&log))
-            .expect("a partition that there is");
-        let record = logs[number]
-            .records
-            .iter()
-            .find(|record| record.offset == offset)
-            .expect("a record of the log");
-        let index = record.index.expect("no filler is delivered");
-        let id_of = LastEventId::parse(id).expect("an id of ours");
-        for entry in id_of.entries() {
-            self.begin(entry, number, index, logs, truth, frame);
-        }
-        let Some(Progress::At(next)) = self.progress[number] else {
-            panic!("not subscribed: {frame}")
-        };
-        let records = &truth[number];
-        let lost = (next..index).find(|index| records[*index].1 == Fate::Delivered);
-        assert_eq!(lost, None, "lost in {number}, from {next} on: {frame}");
-        assert!(index >= next, "again in {number}, from {next} on: {frame}");
-        assert_ne!(records[index].1, Fate::Skipped, "{frame}");
-        self.progress[number] = Some(Progress::At(index + 1));
-        self.events += 1;
-        for entry in id_of.entries() {
-            self.check_entry(entry, logs, truth, frame);
-        }
-        let cluster = self.connection.as_ref().expect("connected").cluster;
-        self.last_id = Some((id.to_owned(), cluster));
-    }
-
-    /// The first id of a connection tells where a partition began, if that was not known.
-    fn begin(
-        &mut self,
-        entry: &IdEntry,
-        of: usize,
-        index: usize,
-        logs: &[Log],
-        truth: &Truth,
-        frame: &str,
-    ) {
-        let (number, next) = place(entry, logs);
-        assert!(
-            self.topics.contains(&logs[number].topic),
-            "not subscribed: {frame}"
-        );
-        self.progress.resize(logs.len(), None);
-        let begun = if number == of {
-            index
-        } else {
-            logs[number].index_at(next)
-        };
-        match self.progress[number] {
-            Some(Progress::At(_)) => {}
-            // It came into being while connected.
-            None => self.progress[number] = Some(Progress::At(0)),
-            Some(Progress::Begins { want, time, live }) => {
-                let records = &truth[number];
-                // Of what `since` asked for, retention may have taken some before it was looked
-                // for.
-                let want = if self.last_id.is_none() {
-                    want.max(logs[number].index_at(logs[number].low))
-                } else {
-                    want
-                };
-                let lost =
-                    (want.min(begun)..begun).find(|index| records[*index].1 == Fate::Delivered);
-                assert_eq!(
-                    lost, None,
-                    "lost in {number}, wanted from {want} on, began at {begun}: {frame}"
-                );
-                let first = time
-                    .and_then(|time| records.iter().position(|(timestamp, _)| *timestamp >= time));
-                let earliest = first.map_or(live, |first| first.min(live));
-                assert!(
-                    begun >= earliest,
-                    "began at {begun}, before {earliest}, in {number}: {frame}"
-                );
-                self.progress[number] = Some(Progress::At(begun));
-            }
-        }
-    }
-
-    /// An id says exactly what its client has.
-    fn check_entry(&self, entry: &IdEntry, logs: &[Log], truth: &Truth, frame: &str) {
-        let (number, offset) = place(entry, logs);
-        let Some(Progress::At(next)) = self.progress[number] else {
-            panic!("{number} has not begun: {frame}")
-        };
-        let index = logs[number].index_at(offset);
-        let between = &truth[number][index.min(next)..index.max(next)];
-        assert!(
-            between.iter().all(|(_, fate)| *fate != Fate::Delivered),
-            "in {number} the client has {next}: {frame}"
-        );
-        let RequestedPosition::Both { timestamp, .. } = entry.position else {
-            return;
-        };
-        let safe = logs[number].is_safe_time(timestamp, offset, self.in_order);
-        assert!(
-            safe,
-            "the timestamp in {number} is no time to read on from: {frame}"
-        );
-    }
-
-    fn take_moved(&mut self, moved: &Moved, logs: &[Log]) {
-        let same = |log: &Log| log.topic == moved.topic && log.partition == moved.partition;
-        let number = logs
-            .iter()
-            .position(same)
-            .expect("a partition that there is");
-        if moved.reason == MovedReason::AboveLogEnd {
-            return;
-        }
-        let log = &logs[number];
-        // Offsets at either end of the log may hold no record.
-        let first_left = log
-            .records
-            .get(log.place(log.low))
-            .map_or(log.high, |record| record.offset);
-        // The first record of the time may be gone, or may not.
-        let Requested::Offset(asked) = moved.asked else {
-            return;
-        };
-        assert!(
-            asked < moved.actual && moved.actual.0 <= first_left,
-            "nothing was gone: {moved}"
-        );
-        let gone = logs[number].index_at(moved.actual.0);
-        match self.progress[number].as_mut().expect("subscribed") {
-            Progress::At(next) | Progress::Begins { want: next, .. } => *next = gone.max(*next),
-        }
-    }
-
     /// Whether it has everything there is.
     pub fn has_all(&self, logs: &[Log], truth: &Truth) -> bool {
         self.progress.iter().enumerate().all(|(number, progress)| {
@@ -448,97 +272,6 @@ impl Drop for Client {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
             connection.task.abort();
-        }
-    }
-}
-
-/// The notice that live subscribers share.
-fn moved(text: &str) -> Moved {
-    let field = |name: &str| {
-        let mut fields = text
-            .trim_end()
-            .split("; ")
-            .filter_map(|field| field.split_once('='));
-        fields
-            .find(|(key, _)| *key == name)
-            .expect("a field")
-            .1
-            .to_owned()
-    };
-    let number = |name| field(name).parse::<i64>().expect("a number");
-    let reasons = MovedReason::ALL.into_iter();
-    Moved {
-        topic: field("topic").into(),
-        partition: crate::cursor::Partition(field("partition").parse().expect("a number")),
-        asked: Requested::Offset(Offset(number("asked"))),
-        actual: Offset(number("actual")),
-        reason: reasons
-            .into_iter()
-            .find(|reason| reason.as_str() == field("reason"))
-            .expect("known"),
-    }
-}
-
-/// The number of the log and the offset that an entry is about.
-fn place(entry: &IdEntry, logs: &[Log]) -> (usize, i64) {
-    let same = |log: &Log| log.topic == entry.topic && Some(log.partition) == entry.partition;
-    let RequestedPosition::Both { next, .. } = entry.position else {
-        panic!("no id of ours: {entry:?}")
-    };
-    (
-        logs.iter()
-            .position(same)
-            .expect("a partition that there is"),
-        next.0,
-    )
-}
-
-async fn read(
-    hub: Arc<Hub>,
-    asked: SubscribeRequest,
-    turns: Rc<Semaphore>,
-    inbox: Rc<RefCell<VecDeque<Item>>>,
-) {
-    let Ok(mut started) = subscribe(&hub, asked).await else {
-        return;
-    };
-    inbox
-        .borrow_mut()
-        .extend(started.moved.drain(..).map(Item::Moved));
-    loop {
-        turns.acquire().await.expect("never closed").forget();
-        // It may be asked in vain and asked again: nothing is lost by that.
-        let asked = tokio::select! {
-            biased;
-            batch = started.subscription.next() => Some(batch),
-            () = tokio::task::yield_now() => None,
-        };
-        let batch = match asked {
-            Some(batch) => batch,
-            None => started.subscription.next().await,
-        };
-        match batch {
-            Batch::Frames {
-                pieces, delivered, ..
-            } => {
-                let frames = |piece: &Bytes| {
-                    str::from_utf8(piece)
-                        .expect("UTF-8")
-                        .matches("event: ")
-                        .count()
-                };
-                let counted: u64 = delivered.iter().map(|topic| topic.events).sum();
-                assert_eq!(
-                    pieces.iter().map(|bytes| frames(bytes) as u64).sum::<u64>(),
-                    counted
-                );
-                inbox
-                    .borrow_mut()
-                    .extend(pieces.into_iter().map(Item::Frames));
-            }
-            Batch::Moved(moved) => inbox.borrow_mut().push_back(Item::Moved(moved)),
-            Batch::Waiting(_) => {}
-            Batch::ReplayRefused => return,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::cluster::{Log, LogRecord};
 use super::together::{TIME, hub, hub_that_keeps, log, publish};
 use crate::cursor::{
@@ -10,7 +12,7 @@ use crate::cursor::{
 };
 use crate::event::Format;
 use crate::fanout::{
-    Batch, Hub, HubPartition, LogStart, SubscribeRequest, Subscription, subscribe,
+    Batch, Hub, HubPartition, LogStart, Moved, SubscribeRequest, Subscription, subscribe,
 };
 
 /// What a subscriber was handed: offsets of events, and notices.
@@ -34,7 +36,7 @@ fn asked(position: Option<RequestedPosition>) -> SubscribeRequest {
         last_event_id: position.map(entry).into_iter().collect(),
         since: None,
         client: None,
-        asker: None,
+        lookup_client: None,
     }
 }
 
@@ -50,16 +52,25 @@ async fn drain(subscription: &mut Subscription) -> Vec<Got> {
             biased;
             batch = subscription.next() => match batch {
                 Batch::Frames { pieces, .. } => {
-                    let text: String = pieces.iter().map(|piece| str::from_utf8(piece).unwrap()).collect();
-                    got.extend(text.split_terminator("\n\n").map(frame));
+                    got.extend(frames(&pieces));
                 }
-                Batch::Moved(moved) => got.push(Got::Moved(moved.asked, moved.actual, moved.reason)),
+                Batch::Moved(Moved { requested, actual, reason, .. }) => {
+                    got.push(Got::Moved(requested, actual, reason));
+                }
                 other => panic!("{other:?}"),
             },
             () = tokio::task::yield_now() => {}
         }
     }
     got
+}
+
+fn frames(pieces: &[Bytes]) -> Vec<Got> {
+    let text: String = pieces
+        .iter()
+        .map(|piece| str::from_utf8(piece).unwrap())
+        .collect();
+    text.split_terminator("\n\n").map(frame).collect()
 }
 
 fn frame(text: &str) -> Got {
@@ -93,11 +104,7 @@ async fn behind(hub: &Arc<Hub>) -> (Subscription, Vec<Got>) {
     let Batch::Frames { pieces, .. } = subscription.next().await else {
         panic!("frames come")
     };
-    let text: String = pieces
-        .iter()
-        .map(|piece| str::from_utf8(piece).unwrap())
-        .collect();
-    let got = text.split_terminator("\n\n").map(frame).collect();
+    let got = frames(&pieces);
     (subscription, got)
 }
 
@@ -163,7 +170,7 @@ async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice()
     let mut started = started.expect("it begins");
     let moved = started.moved.pop().expect("it is moved");
     assert_eq!(moved.reason, MovedReason::TopicRecreated);
-    assert_eq!(moved.asked, Requested::Offset(Offset(12)));
+    assert_eq!(moved.requested, Requested::Offset(Offset(12)));
     assert_eq!(drain(&mut started.subscription).await, events(0..30));
 }
 

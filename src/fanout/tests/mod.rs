@@ -38,21 +38,21 @@ fn runs(kind: Kind) {
     let fixed = if count > 1 { 0..20 } else { 0..0 };
     let mut events = 0;
     for seed in fixed.chain((0..count).map(|n| first.wrapping_add(n))) {
-        let said = SaySeed { kind, seed };
+        let on_failure = PrintSeedOnPanic { kind, seed };
         events += Run::new(kind, seed).play();
-        drop(said);
+        drop(on_failure);
     }
     assert!(count == 1 || events > 1000, "hardly anything was delivered");
     println!("{count} runs from SEED={first} on: {events} events");
 }
 
-/// Says, when a run fails, which it was.
-struct SaySeed {
+/// Prints the seed of a run that fails.
+struct PrintSeedOnPanic {
     kind: Kind,
     seed: u64,
 }
 
-impl Drop for SaySeed {
+impl Drop for PrintSeedOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{:?} failed; repeat with SEED={}", self.kind, self.seed);

@@ -29,8 +29,8 @@ fn hub() -> (Arc<Hub>, Arc<HubPartition>) {
         memory_log_bytes_max: 1 << 20,
         feed_bytes_max: 1 << 20,
         memory_bytes_max: BUDGET,
-        replay_places_max: 1,
-        replay_places_per_client_max: None,
+        replays_max: 1,
+        replays_per_client_max: None,
         replay_queue_max: 1,
     };
     let hub = Hub::new(limits, upstream(1, 1).0, Arc::new(Metrics::default()));
@@ -61,7 +61,7 @@ fn asked() -> SubscribeRequest {
         last_event_id,
         since: None,
         client: None,
-        asker: None,
+        lookup_client: None,
     }
 }
 
@@ -69,7 +69,7 @@ fn asked() -> SubscribeRequest {
 #[test]
 fn who_joins_or_leaves_does_not_wait_until_an_event_is_rendered() {
     let (hub, partition) = hub();
-    let rendering = partition.followers.let_in();
+    let rendering = partition.followers.admit();
     let (done, is_done) = mpsc::channel();
     let joining = Arc::clone(&hub);
     std::thread::spawn(move || {

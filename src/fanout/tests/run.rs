@@ -69,8 +69,8 @@ impl Run {
                 self.step();
                 // Time stands still until it is waited for: answers from Kafka take some.
                 match self.below(10) {
-                    turns @ 0..7 => {
-                        for _ in 0..turns {
+                    yields @ 0..7 => {
+                        for _ in 0..yields {
                             tokio::task::yield_now().await;
                         }
                     }
@@ -133,8 +133,8 @@ impl Run {
             memory_log_bytes_max: 250 << self.dice.random_range(0..8),
             feed_bytes_max: 500 << self.dice.random_range(0..7),
             memory_bytes_max: 1 << 30,
-            replay_places_max: self.dice.random_range(1..4),
-            replay_places_per_client_max: None,
+            replays_max: self.dice.random_range(1..4),
+            replays_per_client_max: None,
             replay_queue_max: self.dice.random_range(0..4),
         }
     }
@@ -171,8 +171,8 @@ impl Run {
                 self.servers[server].publish(most, &mut self.dice);
             }
             38..70 => {
-                let turns = self.dice.random_range(1..12);
-                self.clients[client].read_turns(turns);
+                let reads = self.dice.random_range(1..12);
+                self.clients[client].allow_reads(reads);
             }
             70..78 => self.take_in(client),
             78..86 => {
@@ -323,7 +323,7 @@ impl Run {
         for _ in 0..300 {
             for client in 0..self.clients.len() {
                 self.connect(client);
-                self.clients[client].read_turns(1000);
+                self.clients[client].allow_reads(1000);
             }
             tokio::time::sleep(Duration::from_mins(1)).await;
             (0..self.clients.len()).for_each(|client| self.take_in(client));

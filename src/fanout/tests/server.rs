@@ -185,7 +185,10 @@ async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng)
             biased;
             Ok(request) = requests.lookups.recv() => {
                 linger(&mut dice).await;
-                let answer = find(&logs.borrow(), &request.topic, request.partition).answer(request.question);
+                let answer = {
+                    let logs = logs.borrow();
+                    find(&logs, &request.topic, request.partition).answer(request.question)
+                };
                 if dice.random_range(0..50) > 0 {
                     let _ = request.reply.send(answer);
                 }
@@ -193,7 +196,10 @@ async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng)
             Ok(request) = requests.replays[0].recv() => {
                 linger(&mut dice).await;
                 let count = dice.random_range(1..6);
-                let read = find(&logs.borrow(), &request.range.topic, request.range.partition).replay(&request.range, count);
+                let read = {
+                    let (logs, range) = (logs.borrow(), &request.range);
+                    find(&logs, &range.topic, range.partition).replay(range, count)
+                };
                 linger(&mut dice).await;
                 if dice.random_range(0..100) > 0 {
                     let _ = request.reply.send(read);
@@ -207,8 +213,8 @@ async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng)
 async fn linger(dice: &mut ChaCha8Rng) {
     match dice.random_range(0..8) {
         0 => tokio::time::sleep(Duration::from_millis(dice.random_range(1..20))).await,
-        turns => {
-            for _ in 4..turns {
+        yields => {
+            for _ in 4..yields {
                 tokio::task::yield_now().await;
             }
         }

@@ -41,8 +41,8 @@ pub(super) fn hub_that_keeps(
         memory_log_bytes_max,
         feed_bytes_max: 1 << 20,
         memory_bytes_max: 1 << 30,
-        replay_places_max: 1,
-        replay_places_per_client_max: None,
+        replays_max: 1,
+        replays_per_client_max: None,
         replay_queue_max: 1,
     };
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
@@ -78,7 +78,7 @@ pub(super) fn from_the_first_offset_on() -> SubscribeRequest {
         last_event_id: id,
         since: None,
         client: None,
-        asker: None,
+        lookup_client: None,
     }
 }
 
@@ -122,7 +122,7 @@ async fn who_reads_on_from_memory_gives_its_place_back() {
             };
             count += delivered.iter().map(|topic| topic.events).sum::<u64>();
             assert_eq!(
-                hub.places.taken(),
+                hub.replay_permits.in_use(),
                 usize::from(count <= forgotten),
                 "after {count} events, of which {forgotten} are forgotten"
             );
@@ -151,16 +151,16 @@ async fn who_waits_for_the_feed_has_given_its_place_back() {
             panic!("what is gone is told")
         };
         assert_eq!(
-            (moved.asked, moved.actual),
+            (moved.requested, moved.actual),
             (Requested::Offset(Offset(0)), Offset(11))
         );
-        assert_eq!(hub.places.taken(), 1);
+        assert_eq!(hub.replay_permits.in_use(), 1);
         tokio::select! {
             biased;
             batch = subscription.next() => panic!("there is nothing: {batch:?}"),
             () = tokio::task::yield_now() => {}
         }
-        assert_eq!(hub.places.taken(), 0);
+        assert_eq!(hub.replay_permits.in_use(), 0);
     };
     tokio::join!(answer(&requests, log, take_all), read);
 }
@@ -177,7 +177,7 @@ async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
         last_event_id: Vec::new(),
         since: None,
         client: None,
-        asker: None,
+        lookup_client: None,
     };
     let mut one = subscribe(&hub, asked())
         .await

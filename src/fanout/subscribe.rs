@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::fair_queue::Client;
 use super::feed::{FeedKey, Slot};
 use super::hub::Hub;
+use super::moved::Moved;
 use super::partition_log::{PartitionLog, RecordBefore};
-use super::subscription::{Moved, Subscription};
-use super::turns::Client;
+use super::subscription::Subscription;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{
     self, Decision, IdEntry, LogAnswer, LogQuestion, MovedReason, Partition, Position, Requested,
@@ -32,7 +33,7 @@ pub struct SubscribeRequest {
     /// Whose it is, as far as that is known: places for replays are shared out among clients.
     pub client: Client,
     /// In whose turn offsets are looked up: `client`, or the peer where that is not known.
-    pub asker: Client,
+    pub lookup_client: Client,
 }
 
 /// Why a subscription cannot begin. All of it is known before the first byte.
@@ -72,38 +73,41 @@ pub struct Subscribed {
 /// See [`SubscribeError`].
 pub async fn subscribe(
     hub: &Arc<Hub>,
-    asked: SubscribeRequest,
+    request: SubscribeRequest,
 ) -> Result<Subscribed, SubscribeError> {
     if !hub.is_ready() {
         return Err(SubscribeError::NotReady);
     }
-    await_partitions(hub, &asked.last_event_id).await?;
-    let client = asked.client;
-    let mut topics = asked.topics;
+    await_partitions(hub, &request.last_event_id).await?;
+    let client = request.client;
+    let mut topics = request.topics;
     topics.sort_unstable();
     topics.dedup();
     let member = hub.join(&FeedKey {
         topics: topics.into(),
-        format: asked.format,
+        format: request.format,
     });
     // Live is where the feed is now, before anything is looked up: what arrives meanwhile comes
     // after it.
     let tail = member.feed().tail();
-    let positions = StartPositions::new(&asked.last_event_id, asked.since);
+    let positions = StartPositions::new(&request.last_event_id, request.since);
     let mut cursor = Vec::with_capacity(tail.slots.len());
     let mut moved = Vec::new();
     for (slot, decision) in tail
         .slots
         .iter()
-        .zip(resolve(hub, asked.asker, &tail.slots, &positions).await?)
+        .zip(resolve(hub, request.lookup_client, &tail.slots, &positions).await?)
     {
-        if let Some((asked, reason)) = decision.moved {
+        if let Some((requested, reason)) = decision.moved {
             hub.metrics.count_moved(reason);
-            moved.push(slot.partition.moved(asked, decision.position.next, reason));
+            moved.push(
+                slot.partition
+                    .moved(requested, decision.position.next, reason),
+            );
         }
         cursor.push(decision.position);
     }
-    if hub.places.are_exhausted(client) && needs_kafka(&tail.slots, &cursor) {
+    if hub.replay_permits.would_refuse(client) && needs_kafka(&tail.slots, &cursor) {
         hub.metrics.replays_refused.increment(1);
         return Err(SubscribeError::ReplayRefused);
     }
@@ -239,13 +243,13 @@ async fn resolve_slot(
     hub: &Arc<Hub>,
     client: Client,
     slot: &Slot,
-    asked: RequestedPosition,
+    requested: RequestedPosition,
 ) -> Result<Decision, UpstreamUnavailable> {
     let live = slot.position;
     let target = if slot.retired {
         Target::Live
     } else {
-        Target::new(asked, slot.partition.log_id)
+        Target::new(requested, slot.partition.log_id)
     };
     if let Target::Offset {
         next,
