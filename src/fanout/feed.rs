@@ -1,5 +1,8 @@
 //! A feed: the newest events of one set of topics in one format, rendered once for all its
 //! subscribers.
+//!
+//! * `ring`: its frames.
+//! * `slot`: its partitions.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +27,7 @@ use crate::stream::Topic;
 mod ring;
 mod slot;
 
-/// What subscribers share: the topics (sorted, each once) and the format.
+/// What the subscribers of a feed share: the topics (sorted, each once) and the format.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FeedKey {
     /// The topics of the subscription.
@@ -37,18 +40,18 @@ pub struct FeedKey {
 #[derive(Debug)]
 pub struct Feed {
     key: FeedKey,
-    /// Bytes that each feed's ring may hold now.
+    /// Bytes that the ring of each feed may hold now.
     bytes_max: Arc<AtomicUsize>,
     memory: Arc<MemoryBudget>,
     ring: Mutex<Ring>,
-    /// The sequence number that the next frame gets; subscribers wait for it to change.
+    /// The sequence number of the next frame. Subscribers wait until it changes.
     wake: watch::Sender<u64>,
 }
 
-/// What [`Feed::read`] found.
+/// The result of [`Feed::read`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedRead {
-    /// Frames were handed out.
+    /// There are frames.
     Frames {
         /// Sequence number of the frame after them.
         next: u64,
@@ -57,7 +60,7 @@ pub enum FeedRead {
     },
     /// Nothing new.
     Nothing,
-    /// The frames asked for have left the ring.
+    /// The requested frames have left the ring.
     Behind,
 }
 
@@ -77,18 +80,18 @@ impl Feed {
         }
     }
 
-    /// What its subscribers share.
+    /// Its topics and format.
     #[must_use]
     pub fn key(&self) -> &FeedKey {
         &self.key
     }
 
-    /// Follows one more partition from `start` on.
+    /// Adds a partition, from `start` on.
     pub(super) fn add_partition(&self, partition: Arc<HubPartition>, start: Position) {
         self.ring.lock().add_slot(partition, start, None);
     }
 
-    /// Follows `partition` in the place of `old`, from `start` on. Whoever is live gets `notice`.
+    /// Replaces `old` by `partition`, from `start` on. Live subscribers get `notice`.
     pub(super) fn replace_partition(
         &self,
         old: &Arc<HubPartition>,
@@ -107,7 +110,7 @@ impl Feed {
         ring.trim(&self.bytes_max);
     }
 
-    /// Leaves a partition that is no more out of ids.
+    /// Omits from ids a partition that is no longer read.
     pub(super) fn retire_partition(&self, partition: &Arc<HubPartition>) {
         let mut ring = self.ring.lock();
         if let Some(slot) = ring.slot_of(partition) {
@@ -115,9 +118,8 @@ impl Feed {
         }
     }
 
-    /// Renders one event at the end of the ring. Subscribers are woken by [`Feed::wake`]. When
-    /// memory is too short for it the ring is emptied: subscribers find the event in the memory
-    /// log.
+    /// Renders one event at the end of the ring. [`Feed::wake`] wakes the subscribers. Without
+    /// memory for the event, the ring is emptied: subscribers find the event in the memory log.
     pub(super) fn push(&self, partition: &Arc<HubPartition>, entry: &LogEntry) {
         let mut ring = self.ring.lock();
         let Some(slot) = ring.slot_of(partition) else {
@@ -143,12 +145,11 @@ impl Feed {
             position,
             timestamp: Some(entry.timestamp),
         });
-        // The newest is kept although it alone may be too large, so that those who are live get it
-        // once rendered.
+        // The newest frame stays even if it alone is too large, so that live subscribers share it.
         ring.trim(&self.bytes_max);
     }
 
-    /// Moves over offsets that hold no record.
+    /// Moves past offsets that hold no record.
     pub(super) fn pass_hole(&self, partition: &Arc<HubPartition>, position: Position) {
         let mut ring = self.ring.lock();
         if let Some(slot) = ring.slot_of(partition) {
@@ -157,7 +158,7 @@ impl Feed {
         }
     }
 
-    /// Forgets frames that are more than it may hold now.
+    /// Forgets frames until the ring holds no more than it may now.
     pub(super) fn shrink(&self) {
         let mut ring = self.ring.lock();
         while ring.bytes > self.bytes_max.load(Ordering::Relaxed) && !ring.frames.is_empty() {
@@ -165,15 +166,14 @@ impl Feed {
         }
     }
 
-    /// Forgets its frames: subscribers who have not read them all find the events in the memory
-    /// log.
+    /// Forgets all frames. Subscribers find the events that they have not read in the memory log.
     pub(super) fn forget_frames(&self) {
         let mut ring = self.ring.lock();
         let next = ring.next();
         ring.forget(next);
     }
 
-    /// Frees all that it holds: it has no subscriber any more.
+    /// Frees what it holds, when it has no subscriber left.
     pub(super) fn close(&self) {
         let mut ring = self.ring.lock();
         ring.slots = Vec::new();
@@ -183,8 +183,7 @@ impl Feed {
         ring.held.set(0);
     }
 
-    /// Goes on at `position` in a partition, where records were lost. Whoever is live gets
-    /// `notice`.
+    /// Continues at `position` in a partition that lost records. Live subscribers get `notice`.
     pub(super) fn skip_to(
         &self,
         partition: &Arc<HubPartition>,
@@ -201,13 +200,13 @@ impl Feed {
         ring.trim(&self.bytes_max);
     }
 
-    /// Wakes the subscribers that wait for what was pushed.
+    /// Wakes the subscribers that wait for new frames.
     pub(super) fn wake(&self) {
         let next = self.ring.lock().next();
         self.wake.send_replace(next);
     }
 
-    /// Something to wait on: it changes with each [`Feed::wake`].
+    /// Changes with each [`Feed::wake`].
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.wake.subscribe()
@@ -223,8 +222,8 @@ impl Feed {
         }
     }
 
-    /// Hands out the frames from sequence number `from` on, at most about `bytes_max`, moves
-    /// `cursor` past them, and counts them in `delivered`.
+    /// Appends the frames from sequence number `from` on, about `bytes_max` at most, to `frames`,
+    /// moves `cursor` past them, and counts their events in `delivered`.
     #[must_use]
     pub fn read(
         &self,
@@ -251,8 +250,8 @@ impl Feed {
             bytes += frame.bytes.len();
             count += 1;
             timestamp = frame.timestamp.or(timestamp);
-            // A slot is taken in with its first frame, so that a subscriber that falls behind
-            // before it still learns what the slot replaces.
+            // The cursor gains a slot with the first frame of it, so that a subscriber that falls
+            // behind before that frame still sees what the slot replaces.
             for slot in ring.slots.iter().take(frame.slot + 1).skip(cursor.len()) {
                 cursor.push(slot.start);
             }

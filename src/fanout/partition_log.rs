@@ -1,4 +1,4 @@
-//! The memory log of one partition: its newest events, in offset order, found by offset or by time.
+//! The memory log of one partition: its newest records in offset order, found by offset or by time.
 
 use std::collections::VecDeque;
 
@@ -6,15 +6,15 @@ use super::log_entry::LogEntry;
 use crate::cursor::{Offset, Position, TimestampMs};
 use crate::event::PublicEvent;
 
-/// Where the memory log of a partition begins.
+/// Where the memory log of a partition starts.
 #[derive(Clone, Copy, Debug)]
 pub struct LogStart {
-    /// The first offset kept.
+    /// The first offset that it can hold.
     pub offset: Offset,
-    /// Every record below `offset` has a timestamp below this one; `i64::MIN` when there is none.
+    /// Every record below `offset` has an earlier timestamp; `i64::MIN` when there is none.
     pub floor: TimestampMs,
-    /// What an id says at `offset`: the timestamp of the last record before it. 0 when the
-    /// partition never held one; `None` until a record below `offset` was read.
+    /// The timestamp that ids name at `offset`: that of the last record before it. 0 when the
+    /// partition never held one; `None` until a record below `offset` is read.
     pub timestamp: Option<TimestampMs>,
 }
 
@@ -33,53 +33,53 @@ impl LogStart {
 /// The record right before an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordBefore {
-    /// It is there, with this timestamp.
+    /// It exists, with this timestamp.
     Time(TimestampMs),
-    /// That offset holds no record (compacted, a transaction's mark).
+    /// The offset before holds no record (compacted, or a transaction's mark).
     Hole,
-    /// Memory does not know.
+    /// The memory log does not reach it.
     Unknown,
 }
 
-/// See the module.
+/// The newest records of a partition.
 #[derive(Debug)]
 pub struct PartitionLog {
-    entries: VecDeque<Kept>,
+    entries: VecDeque<StoredEntry>,
     start: Offset,
     end: Offset,
-    /// What an id says at `start`, once it is known.
+    /// The timestamp that ids name at `start`, once it is known.
     timestamp_at_start: Option<TimestampMs>,
-    /// The offset of the last record that was forgotten.
+    /// The offset of the last forgotten record.
     last_forgotten: Option<Offset>,
-    /// Every record below `start` has a timestamp of at most this.
+    /// No record below `start` has a later timestamp.
     floor: TimestampMs,
-    /// Where records were lost before they could be read: the first offset that Kafka had then.
+    /// The start of Kafka's log when records were last lost before they could be read.
     lost_below: Option<Offset>,
-    /// Where Kafka lost records that had been read; the newest [`CUTS_KEPT`].
+    /// Where Kafka lost records that had been read: the newest [`CUTS_MAX`].
     cuts: VecDeque<Cut>,
 }
 
-/// Records that Kafka lost although they had been read: from `at` up to `end`. Others have taken,
-/// or will take, their offsets.
+/// Records from `at` up to `end` that Kafka lost although they had been read. Other records have
+/// taken, or will take, their offsets.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     at: Offset,
     end: Offset,
 }
 
-/// How many cuts of a log are kept. Each is an unclean election of a leader.
-const CUTS_KEPT: usize = 16;
+/// Cuts of a log that are remembered. Each is an unclean leader election.
+const CUTS_MAX: usize = 16;
 
 #[derive(Debug)]
-struct Kept {
+struct StoredEntry {
     entry: LogEntry,
-    /// The largest timestamp of this and all earlier records, by which a time is found although
-    /// records are not in time order. Records of the future are left out.
+    /// The latest timestamp of this and all earlier records, except records of the future. It
+    /// makes times searchable although records are not in time order.
     max_timestamp: TimestampMs,
 }
 
 impl PartitionLog {
-    /// An empty log that begins at `start`.
+    /// An empty log that starts at `start`.
     #[must_use]
     pub fn new(start: LogStart) -> Self {
         Self {
@@ -94,11 +94,11 @@ impl PartitionLog {
         }
     }
 
-    /// Takes the next record in. `None` for one before the log's end: it was taken already, or lies
-    /// before the log's start and says only what an id names there.
+    /// Appends the next record. `None` for a record before the log's end: it was appended already,
+    /// or lies before the log's start and only provides the timestamp that ids name there.
     ///
     /// A record later than `horizon`, a time in the near future, is of the future: it is delivered,
-    /// but a look-up by time passes over it.
+    /// but look-ups by time skip it.
     pub fn append(
         &mut self,
         offset: Offset,
@@ -119,7 +119,7 @@ impl PartitionLog {
             latest.max(timestamp)
         };
         self.end = Offset(offset.0 + 1);
-        self.entries.push_back(Kept {
+        self.entries.push_back(StoredEntry {
             entry: LogEntry {
                 offset,
                 timestamp,
@@ -140,7 +140,7 @@ impl PartitionLog {
         }
     }
 
-    /// Puts other events in the place of those that `rewrite` returns something for.
+    /// Replaces each event for which `rewrite` returns another one.
     pub fn rewrite(&mut self, rewrite: impl Fn(&PublicEvent) -> Option<PublicEvent>) {
         for kept in &mut self.entries {
             if let Some(event) = kept.entry.event.as_ref().and_then(&rewrite) {
@@ -149,12 +149,12 @@ impl PartitionLog {
         }
     }
 
-    /// Moves the end over offsets that hold no record.
+    /// Moves the end past offsets that hold no record.
     pub fn pass_hole(&mut self, to: Offset) {
         self.end = self.end.max(to);
     }
 
-    /// Goes on at `low`, where Kafka's log begins now: the records from the end of this one up to
+    /// Continues at `low`, where Kafka's log starts now: the records from the end of this log up to
     /// there are lost.
     pub fn skip_to(&mut self, low: Offset) {
         if low <= self.end {
@@ -167,20 +167,20 @@ impl PartitionLog {
         (self.last_forgotten, self.lost_below) = (None, Some(low));
     }
 
-    /// Whether it is known what an id says at the log's end.
+    /// Whether the timestamp that ids name at the log's end is known.
     #[must_use]
     pub fn knows_time(&self) -> bool {
         !self.entries.is_empty() || self.timestamp_at_start.is_some()
     }
 
-    /// Says what an id names at the log's start, if no record has told.
+    /// Sets the timestamp that ids name at the log's start, unless a record has set it.
     pub fn set_time(&mut self, timestamp: TimestampMs) {
         self.timestamp_at_start.get_or_insert(timestamp);
     }
 
-    /// Drops the records from `cut` on: Kafka's log lost them.
+    /// Drops the records from `cut` on, which Kafka's log lost.
     pub fn truncate(&mut self, cut: Offset) {
-        if self.cuts.len() == CUTS_KEPT {
+        if self.cuts.len() == CUTS_MAX {
             self.cuts.pop_front();
         }
         self.cuts.push_back(Cut {
@@ -200,8 +200,8 @@ impl PartitionLog {
         }
     }
 
-    /// Where a client goes on whose id is of records that Kafka lost: `next` lies in a cut, and the
-    /// record before it, if there is one again, has another time than the id.
+    /// Where a client continues whose id names records that Kafka lost: `next` lies in a cut, and
+    /// the record before it, if it exists, has another timestamp than the id.
     #[must_use]
     pub fn cut_below(&self, next: Offset, timestamp: TimestampMs) -> Option<Position> {
         let cut = self
@@ -218,27 +218,26 @@ impl PartitionLog {
         })
     }
 
-    /// The first offset that Kafka has, if it is above `next`: what lies between is lost. `None`
-    /// when that is not known.
+    /// The start of Kafka's log, if it is known to be above `next`: the records between are lost.
     #[must_use]
     pub fn gone_from(&self, next: Offset) -> Option<Offset> {
         self.lost_below.filter(|low| next < *low)
     }
 
-    /// No record before the end has a later timestamp than this, but for records of the future.
+    /// The latest timestamp before the end, except those of records of the future.
     fn latest(&self) -> TimestampMs {
         self.entries
             .back()
             .map_or(self.floor, |kept| kept.max_timestamp)
     }
 
-    /// The first offset that can be read here.
+    /// The first offset that can be read.
     #[must_use]
     pub fn start(&self) -> Offset {
         self.start
     }
 
-    /// Where the next record goes, and what an id says there.
+    /// The position after the last record.
     #[must_use]
     pub fn end(&self) -> Position {
         Position {
@@ -247,14 +246,14 @@ impl PartitionLog {
         }
     }
 
-    /// Whether everything from `next` up to the end is here.
+    /// Whether it holds everything from `next` up to the end.
     #[must_use]
     pub fn covers(&self, next: Offset) -> bool {
         self.start <= next && next <= self.end
     }
 
-    /// What an id says at `next`, the timestamp of the last record before it; `None` when that is
-    /// not here.
+    /// The timestamp that ids name at `next`: that of the last record before it. `None` when the
+    /// log does not reach it.
     #[must_use]
     pub fn timestamp_before(&self, next: Offset) -> Option<TimestampMs> {
         self.covers(next)
@@ -282,8 +281,8 @@ impl PartitionLog {
         }
     }
 
-    /// The first offset whose record has a timestamp of at least `time`, or the end; `None` when it
-    /// may lie below this log.
+    /// The first offset whose record has a timestamp of at least `time`, or the end. `None` when it
+    /// may lie below the log's start.
     #[must_use]
     pub fn first_at_or_after(&self, time: TimestampMs) -> Option<Offset> {
         if time <= self.floor {
@@ -309,8 +308,8 @@ impl PartitionLog {
             .collect()
     }
 
-    /// Clones up to `count` entries of `[from, to)` into `into`; `false` when `from` is not here
-    /// any more.
+    /// Clones up to `count` entries of `[from, to)` into `into`; `false` when the log does not hold
+    /// `from`.
     pub fn read(
         &self,
         from: Offset,
@@ -340,7 +339,7 @@ impl PartitionLog {
             .partition_point(|kept| kept.entry.offset < next)
     }
 
-    /// What an id says before the entry at `index`.
+    /// The timestamp that ids name before the entry at `index`.
     fn timestamp_at(&self, index: usize) -> TimestampMs {
         match index.checked_sub(1) {
             Some(before) => self.entries[before].entry.position_after().timestamp,

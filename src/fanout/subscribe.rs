@@ -1,5 +1,5 @@
-//! Where a subscription begins: what was asked, held against memory first and Kafka where memory
-//! cannot tell.
+//! Where a subscription starts: the requested positions, resolved by the memory logs, or by Kafka
+//! where they do not suffice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,34 +19,34 @@ use crate::event::frame::Format;
 use crate::limits;
 use crate::stream::Topic;
 
-/// What a client asked for, its stream names resolved to topics.
+/// The request of a client, with its streams resolved to topics.
 #[derive(Clone, Debug)]
 pub struct SubscribeRequest {
-    /// The topics, in any order; duplicates collapse.
+    /// The topics, in any order and with any duplicates.
     pub topics: Vec<Topic>,
     /// SSE or NDJSON.
     pub format: Format,
-    /// The entries of its Last-Event-ID, every topic one of `topics`.
+    /// The entries of its Last-Event-ID, for topics in `topics` only.
     pub last_event_id: Vec<IdEntry>,
-    /// Where topics start that the id does not place.
+    /// Where topics start that are not in the id.
     pub since: Option<TimestampMs>,
-    /// Whose it is, as far as that is known: places for replays are shared out among clients.
+    /// The client for the permits of replays.
     pub client: Client,
-    /// In whose turn offsets are looked up: `client`, or the peer where that is not known.
+    /// The client for the permits of look-ups: `client`, or the peer if that is unknown.
     pub lookup_client: Client,
 }
 
-/// Why a subscription cannot begin. All of it is known before the first byte.
+/// Why a subscription cannot start. It is known before the first byte.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeError {
-    /// Not every partition was read up to its end yet: 503 `unavailable`.
+    /// Not every partition has been read up to its end yet: 503 `unavailable`.
     #[error("The streams are being read from Kafka for the first time")]
     NotReady,
-    /// Kafka did not say in time where to begin: 503 `unavailable`.
+    /// Looking up the start position timed out: 503 `unavailable`.
     #[error(transparent)]
     Upstream(#[from] UpstreamUnavailable),
-    /// All places for replays and all places in the queue before them are taken: 503 `unavailable`.
-    #[error("All replay places are taken, and so is the queue before them")]
+    /// All permits for replays are in use and their queue is full: 503 `unavailable`.
+    #[error("All permits for replays are in use, and their queue is full")]
     ReplayRefused,
     /// The id names a partition that the topic does not have: 400 `invalid_last_event_id`.
     #[error("Topic {topic} has no partition {partition}")]
@@ -58,12 +58,12 @@ pub enum SubscribeError {
     },
 }
 
-/// A subscription and what its client must be told before the first event.
+/// A subscription, and the notices for its client.
 #[derive(Debug)]
 pub struct Subscribed {
     /// Positioned, ready for [`Subscription::next`].
     pub subscription: Subscription,
-    /// Partitions that begin elsewhere than asked.
+    /// Partitions that start at another position than the requested one.
     pub moved: Vec<Moved>,
 }
 
@@ -87,8 +87,7 @@ pub async fn subscribe(
         topics: topics.into(),
         format: request.format,
     });
-    // Live is where the feed is now, before anything is looked up: what arrives meanwhile comes
-    // after it.
+    // "Live" is the end of the feed before any look-up: what arrives meanwhile comes after it.
     let tail = member.feed().tail();
     let positions = StartPositions::new(&request.last_event_id, request.since);
     let mut cursor = Vec::with_capacity(tail.slots.len());
@@ -127,7 +126,7 @@ pub async fn subscribe(
     })
 }
 
-/// Whether something before the feed's end is not in memory.
+/// Whether anything before the feed's end is not in memory.
 fn needs_kafka(slots: &[Slot], cursor: &[Position]) -> bool {
     slots.iter().zip(cursor).any(|(slot, own)| {
         !slot.retired
@@ -136,7 +135,7 @@ fn needs_kafka(slots: &[Slot], cursor: &[Position]) -> bool {
     })
 }
 
-/// Waits until the partitions of the id are known: another process may have seen a new one first.
+/// Waits until the partitions of the id are known: another process may have discovered one first.
 async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), SubscribeError> {
     let unknown = |entry: &&IdEntry| {
         let known = hub.partitions(&entry.topic);
@@ -163,12 +162,12 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), Sub
     }
 }
 
-/// What the client asked of each partition.
+/// The requested position in each partition.
 struct StartPositions<'a> {
     entries: HashMap<(&'a Topic, Partition), RequestedPosition>,
-    /// The earliest timestamp that the id names in a topic. Partitions of the topic that the id
-    /// does not know have been added since, or shortly before: the process that wrote the id may
-    /// not have found them yet. They begin so much earlier.
+    /// The earliest timestamp that the id names in a topic. A partition of the topic that is not in
+    /// the id is newer than the id, or a little older: the process that wrote the id may not have
+    /// discovered it yet. So it starts earlier by [`limits::PARTITION_DISCOVERY_LAG_MS`].
     earliest: HashMap<&'a Topic, TimestampMs>,
     otherwise: RequestedPosition,
 }
@@ -200,8 +199,8 @@ impl<'a> StartPositions<'a> {
         Self {
             entries,
             earliest,
-            // Nothing is as late, apart from records of the future. The time of an id is another
-            // matter: it is a record's, whose producer's clock may be ahead of this machine's.
+            // Only records of the future are later than now. That does not hold for the time of an
+            // id, which is a record's: the producer's clock may be ahead of this machine's.
             otherwise: since
                 .filter(|time| *time < TimestampMs::now())
                 .map_or(RequestedPosition::Live, RequestedPosition::Timestamp),
@@ -224,7 +223,7 @@ impl<'a> StartPositions<'a> {
     }
 }
 
-/// Decides for every slot, each by itself; the look-ups that are needed go out together.
+/// Decides the position in every slot. The look-ups run at the same time.
 async fn resolve(
     hub: &Arc<Hub>,
     client: Client,
@@ -298,11 +297,11 @@ async fn look_up(
         .await
 }
 
-/// The position that the memory log alone can tell.
+/// The position, if the memory log suffices to decide it.
 fn from_memory(target: Target, log: &PartitionLog, live: Position) -> Option<Position> {
     let by_time = |time: TimestampMs| {
         let next = log.first_at_or_after(time)?;
-        // Nothing is that late: live, with live's own timestamp.
+        // No record is that late: live, with live's own timestamp.
         Some(if next >= live.next {
             live
         } else {

@@ -1,5 +1,5 @@
-//! A subscription: one loop for live, resume, `since` and falling behind: "give me what comes after
-//! my cursor".
+//! A subscription: one loop that delivers what comes after a cursor. It serves live streams,
+//! resumed ones, those with `since` and those that fall behind.
 
 use std::sync::Arc;
 
@@ -17,28 +17,28 @@ use super::replay_permits::{ReplayWaiter, WaitOutcome};
 use crate::cursor::{Position, TimestampMs};
 use crate::limits;
 
-/// What a subscriber is handed next.
+/// What a subscriber gets next.
 #[derive(Debug)]
 pub enum Batch {
-    /// Whole frames, each to be written in one piece.
+    /// Whole frames.
     Frames {
-        /// Pieces of whole frames.
+        /// The frames. No frame spans two pieces.
         pieces: Vec<Bytes>,
-        /// How many events of which topic are in them.
+        /// The events in them, by topic.
         delivered: Vec<Delivered>,
-        /// Kafka's timestamp of the last of them, when they are live.
+        /// Kafka's timestamp of the last event, if the frames are live.
         live: Option<TimestampMs>,
     },
-    /// Events are missing before the next frame, which the client must be told.
+    /// Events are missing before the next frame. The client must be notified.
     Moved(Moved),
-    /// All replay places are taken; it is so many turns until this subscriber gets one. Said again
-    /// while it lasts.
+    /// All permits for replays are in use. The subscriber has this position in the queue, and gets
+    /// it again from time to time.
     Waiting(usize),
-    /// No replay place and no place in the queue: the subscription ends.
+    /// There is no permit for a replay and no room in the queue: the subscription ends.
     ReplayRefused,
 }
 
-/// See the module. It costs a cursor: no thread, no Kafka consumer, no queue.
+/// A cursor and its state. It needs no thread, no Kafka consumer and no queue.
 #[derive(Debug)]
 pub struct Subscription {
     member: FeedMembership,
@@ -50,16 +50,16 @@ pub struct Subscription {
 
 #[derive(Debug)]
 enum State {
-    /// Reads its feed at this sequence number.
+    /// Reads the feed at this sequence number.
     Live(u64),
-    /// With a ticket while it waits for a replay place, having said so.
+    /// Catches up. While it waits for a permit, it has a waiter.
     CatchingUp(Box<CatchUp>, Option<ReplayWaiter>),
 }
 
 impl Subscription {
-    /// A subscription that goes on at `cursor` (one position per slot of the feed; further slots
-    /// begin where the feed did). It must have been made after `member` joined, from positions at
-    /// most as far as Kafka's logs.
+    /// A subscription that continues at `cursor`: one position for each slot of the feed. Further
+    /// slots start where the feed did. The cursor must be created after `member` joined, from
+    /// positions that are not beyond the ends of Kafka's logs.
     #[must_use]
     pub(super) fn new(member: FeedMembership, client: Client, cursor: Vec<Position>) -> Self {
         let wake = member.feed().watch();
@@ -73,7 +73,7 @@ impl Subscription {
         }
     }
 
-    /// A subscription that goes on live at `next`, with the feed's own positions.
+    /// A subscription that continues live at `next`, with the feed's own positions.
     #[must_use]
     pub(super) fn live(
         member: FeedMembership,
@@ -91,14 +91,14 @@ impl Subscription {
         }
     }
 
-    /// Whether it reads its feed.
+    /// Whether it reads the feed.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.live_at().is_some()
     }
 
-    /// The sequence number of the frame that it reads next in its feed, if it reads its feed. Two
-    /// subscriptions of one feed with the same number are at the same place.
+    /// The sequence number of the next frame, if it reads the feed. Two subscriptions of one feed
+    /// with the same number have the same position.
     #[must_use]
     pub fn live_at(&self) -> Option<u64> {
         if let State::Live(next) = self.state {
@@ -108,13 +108,13 @@ impl Subscription {
         }
     }
 
-    /// What it shares with others.
+    /// The key of the feed, which it shares with others.
     #[must_use]
     pub fn feed_key(&self) -> &FeedKey {
         self.member.feed().key()
     }
 
-    /// Another subscription at the same place, of this client.
+    /// Another subscription for `client` at the same position.
     #[must_use]
     pub fn fork(&self, client: Client) -> Self {
         let (member, cursor) = (self.member.clone(), self.cursor.clone());
@@ -124,20 +124,19 @@ impl Subscription {
         }
     }
 
-    /// Whose it is, if that is known.
+    /// Its client.
     #[must_use]
     pub fn client(&self) -> Client {
         self.client
     }
 
-    /// Whether its feed has gone on since the last [`Subscription::next`].
+    /// Whether the feed has moved since the last [`Subscription::next`].
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.wake.has_changed().unwrap_or(false)
     }
 
-    /// What comes after the cursor; waits until there is something. Dropped while it waits, it has
-    /// lost nothing.
+    /// Returns what comes after the cursor, and waits until there is something. Cancel-safe.
     pub async fn next(&mut self) -> Batch {
         loop {
             self.wake.borrow_and_update();
@@ -218,7 +217,7 @@ impl Subscription {
                     hub.metrics.replays_refused.increment(1);
                     return Some(Batch::ReplayRefused);
                 };
-                // `None`: it is its turn already.
+                // `None`: the permit is granted already.
                 let position = queued.position();
                 *waiter = Some(queued);
                 return position.map(Batch::Waiting);
@@ -229,7 +228,7 @@ impl Subscription {
     }
 
     async fn wait_for_feed(&mut self) {
-        // The sender lives in the feed, which this subscription holds: it cannot be gone.
+        // It cannot fail: the subscription keeps the feed, and thereby the sender, alive.
         let _ = self.wake.changed().await;
     }
 }

@@ -1,5 +1,5 @@
-//! What the fan-out asks of Kafka, as plain values over bounded queues: it knows no Kafka, and
-//! Kafka's side knows no subscriber.
+//! The requests of the fan-out to Kafka, as plain values over bounded queues. The fan-out does not
+//! know Kafka, and the Kafka side does not know subscribers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::cursor::{LogAnswer, LogQuestion, Offset, Partition};
 use crate::limits;
 use crate::stream::Topic;
 
-/// A part of one partition's log that is to be read from Kafka.
+/// A range of one partition's log to read from Kafka.
 #[derive(Clone, Debug)]
 pub struct ReplayRange {
     /// The topic.
@@ -25,31 +25,30 @@ pub struct ReplayRange {
     pub partition: Partition,
     /// The first offset wanted.
     pub from: Offset,
-    /// The first offset not wanted any more.
+    /// The first offset after the range.
     pub to: Offset,
 }
 
-/// What was read of a [`ReplayRange`].
+/// The result of reading a [`ReplayRange`], or a part of it.
 #[derive(Debug)]
 pub struct ReplayRead {
     /// The entries, in offset order, skipped records included.
     pub entries: Vec<LogEntry>,
-    /// Where reading goes on; `to` or beyond when the range is done. Beyond the last entry where
-    /// the log has a hole.
+    /// The offset at which reading continues; `to` or beyond when the range is done. It may be
+    /// beyond the last entry, where the log has a hole.
     pub next: Offset,
-    /// The log began only here, above what was asked: the records between are gone.
+    /// The start of the log, if it is above `from`: the records between are gone.
     pub log_start: Option<Offset>,
 }
 
-/// One request to the replay consumers: a range, how many bytes of events at the most, and where
-/// the answer goes.
+/// One request to the replay consumers.
 #[derive(Debug)]
 pub struct ReplayRequest {
-    /// What to read.
+    /// The range to read.
     pub range: ReplayRange,
-    /// Stop after about so many bytes of values.
+    /// Reading stops after about this many bytes of values.
     pub bytes_max: usize,
-    /// The answer; dropped unanswered when Kafka could not be read in time.
+    /// Takes the result; dropped when Kafka could not be read in time.
     pub reply: oneshot::Sender<ReplayRead>,
 }
 
@@ -60,53 +59,53 @@ pub struct LookupRequest {
     pub topic: Topic,
     /// Its partition.
     pub partition: Partition,
-    /// What to find out.
+    /// The question.
     pub question: LogQuestion,
-    /// The answer; dropped unanswered when Kafka could not be asked in time.
+    /// Takes the answer; dropped when Kafka did not respond in time.
     pub reply: oneshot::Sender<LogAnswer>,
 }
 
-/// The fan-out's end of the queues to Kafka.
+/// The fan-out's end of the queues.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// One queue for each replay consumer.
     replays: Arc<[Sender<ReplayRequest>]>,
-    /// Whose turn it is to get the next subscriber.
+    /// Where the search for the consumer of the next subscriber starts.
     next_consumer: Arc<AtomicUsize>,
-    /// Ranges that may be asked for at once: two for each consumer, so that none waits for its next
-    /// one.
-    reading: Arc<Semaphore>,
+    /// Ranges that are requested at once: two for each consumer, so that no consumer waits for its
+    /// next one.
+    reads: Arc<Semaphore>,
     lookups: Sender<LookupRequest>,
     lookup_permits: LookupPermits,
     rediscover: Sender<()>,
-    /// When topics were last looked for because a client asked for something unknown.
-    looked_for_client: Arc<Mutex<Option<Instant>>>,
+    /// When a client last caused a look-up of topics.
+    last_client_look_up: Arc<Mutex<Option<Instant>>>,
 }
 
-/// Kafka's end of the same queues.
+/// Kafka's end of the queues.
 #[derive(Clone, Debug)]
 pub struct UpstreamRequests {
     /// Ranges to read: one queue for each replay consumer.
     pub replays: Vec<Receiver<ReplayRequest>>,
     /// Questions about logs.
     pub lookups: Receiver<LookupRequest>,
-    /// Wishes to look for new topics and partitions now.
+    /// Requests to look for new topics and partitions now.
     pub rediscover: Receiver<()>,
 }
 
-/// Kafka did not answer, or too many wait for its answer already: 503 before the first byte, a
-/// pause after it.
+/// Kafka did not respond, or too many requests wait already. Before the first byte it is a 503,
+/// after it a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Kafka could not be asked in time")]
+#[error("Kafka did not respond in time")]
 pub struct UpstreamUnavailable;
 
-/// The replay consumer that a subscriber keeps to: it stands where that subscriber's last range
+/// The replay consumer that a subscriber always uses: it stands where the subscriber's last range
 /// ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayConsumerNumber(usize);
 
-/// Both ends; `queue` bounds how many requests of a kind may wait, `replay_consumers` is how many
-/// queues of ranges there are.
+/// Both ends. At most `queue` requests of a kind wait; there is one queue of ranges for each of
+/// `replay_consumers`.
 #[must_use]
 pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamRequests) {
     let (replays, replay_requests): (Vec<_>, Vec<_>) = (0..replay_consumers.max(1))
@@ -120,16 +119,16 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
         queue: queue.saturating_mul(limits::LOOKUP_QUEUE_FACTOR),
         queue_per_client: queue,
     });
-    let reading = Arc::new(Semaphore::new(2 * replays.len()));
+    let reads = Arc::new(Semaphore::new(2 * replays.len()));
     (
         Upstream {
             replays: replays.into(),
             next_consumer: Arc::default(),
-            reading,
+            reads,
             lookups,
             lookup_permits,
             rediscover,
-            looked_for_client: Arc::default(),
+            last_client_look_up: Arc::default(),
         },
         UpstreamRequests {
             replays: replay_requests,
@@ -140,8 +139,8 @@ pub fn upstream(queue: usize, replay_consumers: usize) -> (Upstream, UpstreamReq
 }
 
 impl UpstreamRequests {
-    /// Takes no more requests: whoever asks gets [`UpstreamUnavailable`], and the threads that
-    /// serve end.
+    /// Accepts no more requests: they fail with [`UpstreamUnavailable`], and the threads that serve
+    /// them end.
     pub fn close(&self) {
         for replays in &self.replays {
             replays.close();
@@ -152,7 +151,7 @@ impl UpstreamRequests {
 }
 
 impl Upstream {
-    /// A replay consumer with the shortest queue, for a subscriber that begins to be replayed.
+    /// A replay consumer with the shortest queue, for a new replay.
     #[must_use]
     pub fn replay_consumer(&self) -> ReplayConsumerNumber {
         let count = self.replays.len();
@@ -165,18 +164,18 @@ impl Upstream {
         )
     }
 
-    /// Waits until a range may be asked for. The turn is given back when the answer is dropped.
+    /// Waits until a range may be requested. Dropping the permit lets the next one go.
     ///
     /// # Errors
     /// None while the server runs.
     pub async fn read_permit(&self) -> Result<OwnedSemaphorePermit, UpstreamUnavailable> {
-        Arc::clone(&self.reading)
+        Arc::clone(&self.reads)
             .acquire_owned()
             .await
             .map_err(|_| UpstreamUnavailable)
     }
 
-    /// Reads a part of a range.
+    /// Reads a range, or a part of it.
     ///
     /// # Errors
     /// When Kafka could not be read in time.
@@ -198,10 +197,10 @@ impl Upstream {
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 
-    /// Asks about a partition's log for a client. Clients take turns.
+    /// Asks a question about a partition's log. Clients are served round-robin.
     ///
     /// # Errors
-    /// When too many questions of this client, or of all, wait already, or Kafka did not answer in
+    /// When too many look-ups of this client, or of all, wait already, or Kafka did not respond in
     /// time.
     pub async fn lookup(
         &self,
@@ -227,18 +226,17 @@ impl Upstream {
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 
-    /// The same because a client has asked for something unknown. However many ask, the cluster's
-    /// topics are listed once in
-    /// [`limits::CLIENT_DISCOVERY_PAUSE`] for them.
+    /// Like [`Self::rediscover`], because a client requested something unknown. However many do,
+    /// they cause one look-up in each [`limits::CLIENT_DISCOVERY_PAUSE`].
     pub fn rediscover_for_client(&self) {
-        let mut looked = self.looked_for_client.lock();
-        if looked.is_none_or(|looked| looked.elapsed() >= limits::CLIENT_DISCOVERY_PAUSE) {
-            *looked = Some(Instant::now());
+        let mut last = self.last_client_look_up.lock();
+        if last.is_none_or(|last| last.elapsed() >= limits::CLIENT_DISCOVERY_PAUSE) {
+            *last = Some(Instant::now());
             self.rediscover();
         }
     }
 
-    /// Asks that new topics and partitions be looked for now rather than at the next turn.
+    /// Requests a look-up of new topics and partitions now instead of at the next interval.
     pub fn rediscover(&self) {
         match self.rediscover.try_send(()) {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Closed(())) => {}
@@ -251,7 +249,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn however_many_clients_ask_for_unknown_topics_the_cluster_is_listed_once_a_second() {
+    async fn requests_for_unknown_topics_cause_one_look_up_a_second() {
         let (upstream, requests) = upstream(1, 1);
         let mut looks = 0;
         // A hundred clients in each of 50 hundredths of a second, five seconds in all.
@@ -264,12 +262,12 @@ mod tests {
         upstream.rediscover();
         assert!(
             requests.rediscover.try_recv().is_ok(),
-            "what the operator asks for does not wait"
+            "a request of the operator does not wait"
         );
     }
 
     #[tokio::test]
-    async fn two_hundred_look_ups_of_one_client_leave_another_its_turn() {
+    async fn look_ups_of_one_client_do_not_hold_up_another() {
         let (upstream, requests) = upstream(limits::UPSTREAM_QUEUE_MAX, 1);
         let look_up = |client: u8| {
             let (upstream, topic) = (

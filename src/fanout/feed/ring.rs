@@ -22,7 +22,7 @@ pub(super) struct Ring {
     /// Sequence number of `frames[0]`.
     pub(super) first: u64,
     pub(super) bytes: usize,
-    /// What the feed costs beside its frames.
+    /// The memory of the feed besides its frames.
     pub(super) held: Held,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Ring {
 pub(super) struct FeedFrame {
     pub(super) bytes: Bytes,
     pub(super) slot: usize,
-    /// Where a subscriber is once it has this frame.
+    /// The position of a subscriber that has received this frame.
     pub(super) position: Position,
     /// Kafka's timestamp of the event; `None` for a notice.
     pub(super) timestamp: Option<TimestampMs>,
@@ -59,7 +59,7 @@ impl Ring {
         }
     }
 
-    /// Forgets all frames; the next one is `next`.
+    /// Forgets all frames. The next frame gets number `next`.
     pub(super) fn forget(&mut self, next: u64) {
         self.first = next;
         self.frames.clear();
@@ -93,7 +93,7 @@ impl Ring {
         self.event_id.retire(slot);
     }
 
-    /// NDJSON has no comments: an empty line takes the notice's place.
+    /// Adds a notice. NDJSON has no comments, so an empty line replaces it.
     pub(super) fn push_notice(
         &mut self,
         format: Format,
@@ -114,7 +114,7 @@ impl Ring {
         });
     }
 
-    /// Forgets the oldest frames, but for the last one.
+    /// Forgets the oldest frames until at most `bytes_max` are left, but keeps the newest frame.
     pub(super) fn trim(&mut self, bytes_max: &AtomicUsize) {
         while self.bytes > bytes_max.load(Ordering::Relaxed) && self.frames.len() > 1 {
             self.forget_oldest();

@@ -28,14 +28,14 @@ fn filled(timestamps: &[i64]) -> PartitionLog {
 }
 
 #[test]
-fn a_record_that_was_taken_already_is_not_taken_again() {
+fn a_record_is_appended_only_once() {
     let mut log = filled(&[100, 101]);
     assert!(append(&mut log, 11, 101).is_none());
     assert!(append(&mut log, 12, 101).is_some());
 }
 
 #[test]
-fn records_before_the_start_say_only_what_an_id_names_there() {
+fn records_before_the_start_only_set_the_timestamp_of_ids() {
     let start = LogStart {
         offset: Offset(10),
         floor: TimestampMs(100),
@@ -57,12 +57,12 @@ fn records_before_the_start_say_only_what_an_id_names_there() {
     assert_eq!(
         log.timestamp_before(Offset(10)),
         Some(TimestampMs(60)),
-        "it came again"
+        "it is a repeat"
     );
 }
 
 #[test]
-fn an_id_names_the_time_of_the_last_record() {
+fn ids_name_the_timestamp_of_the_last_record() {
     let mut log = filled(&[100, 100, 101]);
     let before = |log: &PartitionLog, next| log.timestamp_before(Offset(next)).map(|time| time.0);
     assert_eq!(
@@ -106,13 +106,13 @@ fn the_record_right_before_an_offset_is_known_or_a_hole_or_unknown() {
     assert_eq!(
         log.record_before(Offset(11)),
         time(100),
-        "the last one that was forgotten"
+        "the last forgotten one"
     );
     assert_eq!(log.record_before(Offset(10)), unknown);
 }
 
 #[test]
-fn a_hole_at_the_end_is_passed_once() {
+fn a_hole_at_the_end_is_passed_only_forwards() {
     let mut log = filled(&[100]);
     log.pass_hole(Offset(15));
     log.pass_hole(Offset(12));
@@ -150,12 +150,12 @@ fn a_time_that_may_lie_in_kafka_only_is_not_answered() {
     log.forget_oldest();
     log.forget_oldest();
     let forgotten = log.first_at_or_after(TimestampMs(130));
-    assert_eq!(forgotten, None, "130 was forgotten and is to be looked up");
+    assert_eq!(forgotten, None, "130 is forgotten and must be looked up");
     assert_eq!(log.first_at_or_after(TimestampMs(131)), Some(Offset(13)));
 }
 
 #[test]
-fn forgetting_keeps_the_time_of_the_last_forgotten() {
+fn the_timestamp_of_the_last_forgotten_record_is_kept() {
     let mut log = filled(&[100, 101]);
     log.forget_oldest();
     assert_eq!(log.start(), Offset(11));
@@ -173,7 +173,7 @@ fn forgetting_keeps_the_time_of_the_last_forgotten() {
 }
 
 #[test]
-fn a_read_gives_the_range_and_says_when_it_is_gone() {
+fn a_read_returns_the_range_or_that_it_is_gone() {
     let mut log = filled(&[100, 101, 102]);
     let mut entries = VecDeque::new();
     assert!(log.read(Offset(11), Offset(13), 10, &mut entries));
@@ -193,7 +193,7 @@ fn a_read_gives_the_range_and_says_when_it_is_gone() {
 }
 
 #[test]
-fn what_was_lost_unread_is_gone_and_has_a_time() {
+fn records_lost_before_they_were_read_are_known_to_be_gone() {
     let mut log = filled(&[100, 101]);
     log.skip_to(Offset(20));
     assert_eq!(
@@ -211,11 +211,11 @@ fn what_was_lost_unread_is_gone_and_has_a_time() {
     let gone = |next| log.gone_from(Offset(next));
     assert_eq!((gone(12), gone(20)), (Some(Offset(20)), None));
     let time = log.first_at_or_after(TimestampMs(101));
-    assert_eq!(time, None, "it may be among the lost");
+    assert_eq!(time, None, "it may be among the lost records");
 }
 
 #[test]
-fn a_truncated_log_goes_on_at_the_cut() {
+fn a_truncated_log_continues_at_the_cut() {
     let mut log = filled(&[100, 101, 102]);
     log.truncate(Offset(11));
     assert_eq!(
@@ -241,6 +241,6 @@ fn a_truncated_log_goes_on_at_the_cut() {
     assert_eq!(
         (log.start(), log.end()),
         (Offset(5), position),
-        "its last record is not known"
+        "its last record is unknown"
     );
 }

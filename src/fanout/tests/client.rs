@@ -1,5 +1,7 @@
-//! A client that keeps account of what it was sent, and knows from the model what it ought to be
-//! sent next.
+//! A client that records what it received, and knows from the model what it must receive next.
+//!
+//! * `connection`: the task that reads the subscription.
+//! * `checks`: each frame and notice, compared with the model.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,26 +23,26 @@ use crate::stream::Topic;
 mod checks;
 mod connection;
 
-/// The records of each partition, the same on every cluster: timestamp, and what becomes of it.
+/// The records of each partition, the same on every cluster: timestamp and fate.
 pub type Truth = Vec<Vec<(i64, Fate)>>;
 
-/// What becomes of a record.
+/// What happens to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Every subscriber gets it.
+    /// It is delivered to every subscriber.
     Delivered,
-    /// It is no event.
+    /// It is not an event.
     Skipped,
-    /// Compaction has taken it: a subscriber gets it out of memory only.
+    /// It is compacted: subscribers get it only from memory.
     Compacted,
 }
 
-/// How far a client is in a partition; indices are those of [`Truth`].
+/// The progress of a client in a partition, as indices of [`Truth`].
 #[derive(Clone, Copy, Debug)]
 enum Progress {
-    /// It has, or was not to get, everything below.
+    /// It has everything below that it must get.
     At(usize),
-    /// The first id will tell where it begins: before every event from `want` on, and not
+    /// The first id names its start, which must be before every event from `want` on and not
     /// needlessly early.
     Begins {
         want: usize,
@@ -52,11 +54,11 @@ enum Progress {
 pub struct Client {
     topics: Vec<Topic>,
     since: Option<i64>,
-    /// Records of each partition are in the order of time.
+    /// Records of each partition are in time order.
     in_order: bool,
-    /// The last complete id, and the cluster that it is of.
+    /// The last complete id, and its cluster.
     last_id: Option<(String, usize)>,
-    /// By the number of the log.
+    /// One for each log.
     progress: Vec<Option<Progress>>,
     connection: Option<Connection>,
     pub events: usize,
@@ -96,7 +98,7 @@ impl Client {
         let parsed = self
             .last_id
             .as_ref()
-            .map(|(id, _)| LastEventId::parse(id).expect("an id of ours"));
+            .map(|(id, _)| LastEventId::parse(id).expect("a valid id"));
         let entries = parsed.map(|id| id.entries().to_vec()).unwrap_or_default();
         self.progress.resize(logs.len(), None);
         for (number, log) in logs
@@ -107,10 +109,10 @@ impl Client {
             let entry = entries
                 .iter()
                 .find(|entry| entry.topic == log.topic && entry.partition == Some(log.partition));
-            self.progress[number] = Some(self.beginning(number, server, log, entry, truth));
+            self.progress[number] = Some(self.start_in(number, server, log, entry, truth));
         }
         let since = self.since.filter(|_| entries.is_empty()).map(TimestampMs);
-        let asked = SubscribeRequest {
+        let request = SubscribeRequest {
             topics: self.topics.clone(),
             format: Format::Sse,
             last_event_id: entries,
@@ -121,11 +123,11 @@ impl Client {
         let (reads, inbox) = (Rc::new(Semaphore::new(0)), Rc::default());
         let mut reading = Box::pin(read(
             Arc::clone(&server.hub),
-            asked,
+            request,
             Rc::clone(&reads),
             Rc::clone(&inbox),
         ));
-        // Up to its first wait it runs at once, so that live is where it is now.
+        // Runs up to the first wait at once, so that "live" is the current end.
         let has_ended = reading
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -144,7 +146,7 @@ impl Client {
         });
     }
 
-    fn beginning(
+    fn start_in(
         &self,
         number: usize,
         server: &Server,
@@ -164,7 +166,7 @@ impl Client {
                 let Some(Progress::At(next) | Progress::Begins { want: next, .. }) =
                     self.progress[number]
                 else {
-                    panic!("an id, and no progress")
+                    panic!("an id without progress")
                 };
                 let RequestedPosition::Both {
                     next: offset,
@@ -174,8 +176,7 @@ impl Client {
                 else {
                     panic!("{entry:?}")
                 };
-                // It may have been told that something is gone, and have been cut before an id said
-                // so too.
+                // The connection may have ended after a notice and before an id that includes it.
                 let next = if *cluster == server.cluster {
                     next.min(log.index_at(offset.0))
                 } else {
@@ -202,7 +203,7 @@ impl Client {
         }
     }
 
-    /// Takes in all that has arrived.
+    /// Processes everything that has arrived.
     pub fn take_in(&mut self, logs: &[Log], truth: &Truth) {
         let Some(connection) = &self.connection else {
             return;
@@ -219,21 +220,21 @@ impl Client {
         }
     }
 
-    /// Loses the connection at any byte of what has arrived; with `resume` it will come back with
-    /// its id, otherwise again.
-    pub fn cut(&mut self, resume: bool, logs: &[Log], truth: &Truth, dice: &mut ChaCha8Rng) {
+    /// Loses the connection at a random byte of what has arrived. With `resume` it reconnects with
+    /// its id, otherwise without one.
+    pub fn cut(&mut self, resume: bool, logs: &[Log], truth: &Truth, rng: &mut ChaCha8Rng) {
         let Some(connection) = &self.connection else {
             return;
         };
         connection.task.abort();
         let mut items: Vec<Item> = connection.inbox.borrow_mut().drain(..).collect();
-        items.truncate(dice.random_range(0..=items.len()));
+        items.truncate(rng.random_range(0..=items.len()));
         let last = items.len().checked_sub(1);
         for (number, item) in items.into_iter().enumerate() {
             match item {
                 Item::Frames(bytes) => {
                     let received = if Some(number) == last {
-                        dice.random_range(0..=bytes.len())
+                        rng.random_range(0..=bytes.len())
                     } else {
                         bytes.len()
                     };
@@ -249,7 +250,7 @@ impl Client {
         }
     }
 
-    /// Whether it has everything there is.
+    /// Whether it has every event that it must get.
     pub fn has_all(&self, logs: &[Log], truth: &Truth) -> bool {
         self.progress.iter().enumerate().all(|(number, progress)| {
             let next = match progress {

@@ -1,4 +1,4 @@
-//! A Kafka cluster as plain vectors: the model that every delivery is held against.
+//! A Kafka cluster as plain vectors: the model for every delivery.
 
 use crate::cursor::{
     FoundByTime, LogAnswer, LogId, LogQuestion, Offset, Partition, TimestampMs, TopicIdentity,
@@ -13,10 +13,10 @@ use crate::stream::Topic;
 pub struct LogRecord {
     pub offset: i64,
     pub timestamp: i64,
-    /// Which of the partition's records it is, the same on every cluster; `None` for a filler that
-    /// only this cluster has.
+    /// Its index among the partition's records, the same on every cluster; `None` for a filler of
+    /// this cluster only.
     pub index: Option<usize>,
-    /// `None` for one that is not delivered.
+    /// `None` for a record that is not delivered.
     pub event: Option<PublicEvent>,
 }
 
@@ -26,11 +26,11 @@ pub struct Log {
     pub topic: Topic,
     pub partition: Partition,
     pub identity: Option<LogId>,
-    /// Everything below is gone from Kafka (the model keeps it, to know what was there).
+    /// Kafka has nothing below it (the model keeps those records).
     pub low: i64,
     pub high: i64,
     pub records: Vec<LogRecord>,
-    /// Offsets of records that compaction has taken.
+    /// Offsets of compacted records.
     pub compacted: Vec<i64>,
 }
 
@@ -87,15 +87,15 @@ impl Log {
         prepared.expect("an object").event
     }
 
-    /// The place of the first record at or after `offset` in [`Self::records`].
-    pub fn place(&self, offset: i64) -> usize {
+    /// The index in [`Self::records`] of the first record at or after `offset`.
+    pub fn record_at(&self, offset: i64) -> usize {
         self.records
             .partition_point(|record| record.offset < offset)
     }
 
-    /// How many of the partition's records, the same on every cluster, lie before `offset`.
+    /// The number of the partition's records before `offset`, the same on every cluster.
     pub fn index_at(&self, offset: i64) -> usize {
-        self.records[..self.place(offset)]
+        self.records[..self.record_at(offset)]
             .iter()
             .rev()
             .find_map(|record| record.index)
@@ -109,35 +109,35 @@ impl Log {
 
     /// The records that Kafka has from `offset` on.
     fn left_from(&self, offset: i64) -> impl Iterator<Item = &LogRecord> {
-        self.records[self.place(offset)..]
+        self.records[self.record_at(offset)..]
             .iter()
             .filter(|record| self.has(record))
     }
 
-    /// Whether reading elsewhere from `timestamp` misses nothing from `offset` on and, where the
-    /// log is in the order of time, repeats records of that millisecond alone.
+    /// Whether reading another cluster from `timestamp` misses nothing from `offset` on and, if the
+    /// log is in time order, repeats only records of that millisecond.
     pub fn is_safe_time(&self, timestamp: TimestampMs, offset: i64, in_order: bool) -> bool {
         let first = self
             .records
             .iter()
             .position(|record| record.timestamp >= timestamp.0);
-        let next = self.place(offset);
+        let next = self.record_at(offset);
         let first = first.unwrap_or(next.max(self.records.len()));
         let again = self.records.get(first..next).unwrap_or_default();
         let is_same = |record: &LogRecord| !self.has(record) || record.timestamp == timestamp.0;
         first <= next && (!in_order || again.iter().all(is_same))
     }
 
-    /// What an id says before `offset`.
+    /// The timestamp that ids name at `offset`.
     pub fn timestamp_before(&self, offset: i64) -> TimestampMs {
         TimestampMs(
-            self.records[..self.place(offset)]
+            self.records[..self.record_at(offset)]
                 .last()
                 .map_or(0, |record| record.timestamp),
         )
     }
 
-    /// As [`crate::kafka`] answers.
+    /// Answers as [`crate::kafka`] does.
     pub fn answer(&self, question: LogQuestion) -> LogAnswer {
         let first = self.left_from(self.low).next().map(|record| record.offset);
         let by_time = question.time.and_then(|time| {
@@ -177,12 +177,12 @@ impl Log {
         answer
     }
 
-    /// As [`crate::kafka`] reads, but at most `count` records at a time.
+    /// Reads as [`crate::kafka`] does, but at most `count` records at a time.
     pub fn replay(&self, range: &ReplayRange, count: usize) -> ReplayRead {
         assert!(range.from < range.to, "an empty range: {range:?}");
         assert!(
             range.to.0 <= self.high,
-            "nobody can know of {range:?}, the log ends at {}",
+            "the range {range:?} is beyond the log's end {}",
             self.high
         );
         let from = range.from.0.max(self.low);

@@ -1,4 +1,4 @@
-//! What subscribers get when a log is made again, cut at its end, or out of reach.
+//! What subscribers get when a log is recreated, truncated or unavailable.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::fanout::{
     Batch, Hub, HubPartition, LogStart, Moved, SubscribeRequest, Subscription, subscribe,
 };
 
-/// What a subscriber was handed: offsets of events, and notices.
+/// What a subscriber received.
 #[derive(Debug, PartialEq, Eq)]
 enum Got {
     Event(i64),
     Moved(Requested, Offset, MovedReason),
-    /// A notice inside the feed, which everybody who is live shares.
+    /// A notice in the feed, which all live subscribers share.
     Notice(String),
 }
 
-fn asked(position: Option<RequestedPosition>) -> SubscribeRequest {
+fn request(position: Option<RequestedPosition>) -> SubscribeRequest {
     let entry = |position| IdEntry {
         topic: "eqiad.a".into(),
         partition: Some(Partition(0)),
@@ -41,10 +41,10 @@ fn asked(position: Option<RequestedPosition>) -> SubscribeRequest {
 }
 
 fn at(next: i64) -> SubscribeRequest {
-    asked(Some(RequestedPosition::Offset(Offset(next))))
+    request(Some(RequestedPosition::Offset(Offset(next))))
 }
 
-/// Everything that there is for a subscriber now.
+/// Everything that a subscriber can get now.
 async fn drain(subscription: &mut Subscription) -> Vec<Got> {
     let mut got = Vec::new();
     for _ in 0..50 {
@@ -98,9 +98,9 @@ fn new_log() -> LogId {
     LogId::new("0", TopicIdentity::Id([9; 16]))
 }
 
-/// The hub's limits in tests hold three entries a step: this one is far behind after one step.
+/// A subscriber that is far behind: in tests, one step delivers three entries.
 async fn behind(hub: &Arc<Hub>) -> (Subscription, Vec<Got>) {
-    let mut subscription = subscribe(hub, at(0)).await.expect("it begins").subscription;
+    let mut subscription = subscribe(hub, at(0)).await.expect("it starts").subscription;
     let Batch::Frames { pieces, .. } = subscription.next().await else {
         panic!("frames come")
     };
@@ -109,12 +109,12 @@ async fn behind(hub: &Arc<Hub>) -> (Subscription, Vec<Got>) {
 }
 
 #[tokio::test]
-async fn a_recreated_topic_is_sent_from_its_start_to_everybody_with_notice() {
+async fn a_recreated_topic_is_sent_from_its_start_after_a_notice() {
     let old = log(0, 0, &[TIME; 20]);
     let hub = hub(std::slice::from_ref(&old));
-    let mut live = subscribe(&hub, asked(None))
+    let mut live = subscribe(&hub, request(None))
         .await
-        .expect("it begins")
+        .expect("it starts")
         .subscription;
     let (mut late, had) = behind(&hub).await;
     let start = LogStart::of_log(Offset(0));
@@ -136,15 +136,11 @@ async fn a_recreated_topic_is_sent_from_its_start_to_everybody_with_notice() {
     );
     let mut expected = vec![moved];
     expected.extend(events(0..4));
-    assert_eq!(
-        drain(&mut late).await,
-        expected,
-        "nothing of the old memory"
-    );
+    assert_eq!(drain(&mut late).await, expected, "nothing of the old log");
 }
 
 #[tokio::test]
-async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice() {
+async fn an_id_of_a_deleted_topic_starts_the_recreated_one_with_a_notice() {
     let old = log(0, 0, &[TIME; 20]);
     let (hub, requests) = hub_that_keeps(1 << 20, std::slice::from_ref(&old));
     let new = hub.recreate_partition(
@@ -154,35 +150,39 @@ async fn an_id_of_the_old_topic_begins_at_the_start_of_the_new_one_with_notice()
     );
     let log = log(0, 0, &[5; 30]);
     publish(&hub, &new, &log.records);
-    // Its offset is one of the new log's too.
+    // The offset also exists in the new log.
     let position = RequestedPosition::Both {
         next: Offset(12),
         timestamp: TimestampMs(TIME),
         log: old.identity,
     };
-    let (started, ()) = tokio::join!(subscribe(&hub, asked(Some(position))), async {
-        let lookup = requests.lookups.recv().await.expect("where the log begins");
+    let (started, ()) = tokio::join!(subscribe(&hub, request(Some(position))), async {
+        let lookup = requests
+            .lookups
+            .recv()
+            .await
+            .expect("a look-up of the log's start");
         lookup
             .reply
             .send(log.answer(lookup.question))
-            .expect("it waits");
+            .expect("it is awaited");
     });
-    let mut started = started.expect("it begins");
+    let mut started = started.expect("it starts");
     let moved = started.moved.pop().expect("it is moved");
     assert_eq!(moved.reason, MovedReason::TopicRecreated);
     assert_eq!(moved.requested, Requested::Offset(Offset(12)));
     assert_eq!(drain(&mut started.subscription).await, events(0..30));
 }
 
-/// Kafka lost the last five records and goes on with others: subscribers below the cut are not
+/// Kafka lost the last five records and continues with others: subscribers below the cut are not
 /// moved.
 #[tokio::test]
-async fn whoever_is_below_the_cut_of_a_log_loses_nothing() {
+async fn a_subscriber_below_the_cut_of_a_log_loses_nothing() {
     let log = log(0, 0, &[TIME; 20]);
     let hub = hub(std::slice::from_ref(&log));
-    let mut live = subscribe(&hub, asked(None))
+    let mut live = subscribe(&hub, request(None))
         .await
-        .expect("it begins")
+        .expect("it starts")
         .subscription;
     let (mut late, had) = behind(&hub).await;
     assert!(had.len() < 15);
@@ -202,18 +202,18 @@ async fn whoever_is_below_the_cut_of_a_log_loses_nothing() {
     );
 }
 
-/// One that fell behind after the cut, and had read the lost records, goes on at the cut.
+/// A subscriber that had read the lost records and falls behind after the cut continues there.
 #[tokio::test]
-async fn whoever_is_beyond_the_cut_goes_on_there_with_notice() {
+async fn a_subscriber_beyond_the_cut_continues_there_after_a_notice() {
     let log = log(0, 0, &[TIME; 20]);
     let hub = hub(std::slice::from_ref(&log));
-    let mut live = subscribe(&hub, asked(None))
+    let mut live = subscribe(&hub, request(None))
         .await
-        .expect("it begins")
+        .expect("it starts")
         .subscription;
     let new = hub.truncate_partition(&partition(&hub), Offset(15));
     publish(&hub, &new, records(&log, 15..18));
-    // Its frames have left the feed before it read them.
+    // Its frames leave the feed before it has read them.
     hub.rewrite(|_, _| None);
     let moved = Got::Moved(
         Requested::Offset(Offset(20)),
@@ -226,7 +226,7 @@ async fn whoever_is_beyond_the_cut_goes_on_there_with_notice() {
 }
 
 #[tokio::test]
-async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
+async fn a_partition_without_a_leader_does_not_hold_up_the_others() {
     let logs = [log(0, 0, &[TIME; 10]), log(1, 0, &[TIME + 1; 10])];
     // Memory holds only the second partition.
     let (hub, requests) = hub_that_keeps(1500, &logs);
@@ -246,11 +246,11 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
         &hub,
         SubscribeRequest {
             last_event_id: id.to_vec(),
-            ..asked(None)
+            ..request(None)
         },
     )
     .await;
-    assert!(error.is_err(), "where to begin in it cannot be looked up");
+    assert!(error.is_err(), "its start position cannot be looked up");
 
     hub.set_available(&sick, true);
     let (started, ()) = tokio::join!(
@@ -258,7 +258,7 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
             &hub,
             SubscribeRequest {
                 last_event_id: id.to_vec(),
-                ..asked(None)
+                ..request(None)
             }
         ),
         async {
@@ -266,14 +266,14 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
                 .lookups
                 .recv()
                 .await
-                .expect("memory does not reach back");
+                .expect("memory does not reach back so far");
             lookup
                 .reply
                 .send(logs[0].answer(lookup.question))
-                .expect("it waits");
+                .expect("it is awaited");
         }
     );
-    let mut subscription = started.expect("it begins").subscription;
+    let mut subscription = started.expect("it starts").subscription;
     hub.set_available(&sick, false);
     assert_eq!(
         drain(&mut subscription).await,
@@ -282,51 +282,55 @@ async fn the_others_do_not_wait_for_a_partition_without_a_leader() {
     );
     hub.set_available(&sick, true);
     let (got, ()) = tokio::join!(drain(&mut subscription), async {
-        let replay = requests.replays[0].recv().await.expect("it is read on");
+        let replay = requests.replays[0].recv().await.expect("reading continues");
         replay
             .reply
             .send(logs[0].replay(&replay.range, 100))
-            .expect("it waits");
+            .expect("it is awaited");
     });
-    assert_eq!(got, events(0..10), "all of the one that is back");
+    assert_eq!(
+        got,
+        events(0..10),
+        "all of the partition that is available again"
+    );
 }
 
-/// An id without `log`, as the Node service and hand-written ones are.
+/// An id without `log`, like those of the Node service and those written by hand.
 #[tokio::test]
-async fn in_memory_an_offset_without_a_log_counts_where_the_record_before_agrees_or_is_none() {
+async fn an_offset_without_a_log_needs_a_matching_record_before_it_or_none() {
     let mut log = log(0, 0, &[TIME, TIME + 1, TIME + 1, TIME + 2]);
     log.append(Some(4), TIME + 3, true, 2);
     let hub = hub(std::slice::from_ref(&log));
-    let begins = async |next, timestamp| {
+    let first_of = async |next, timestamp| {
         let (next, timestamp) = (Offset(next), TimestampMs(timestamp));
         let position = RequestedPosition::Both {
             next,
             timestamp,
             log: None,
         };
-        let started = subscribe(&hub, asked(Some(position)))
+        let started = subscribe(&hub, request(Some(position)))
             .await
-            .expect("it begins");
+            .expect("it starts");
         let mut subscription = started.subscription;
         drain(&mut subscription).await.into_iter().next()
     };
     assert_eq!(
-        begins(3, TIME + 1).await,
+        first_of(3, TIME + 1).await,
         Some(Got::Event(3)),
         "the record before agrees"
     );
     assert_eq!(
-        begins(3, TIME + 2).await,
+        first_of(3, TIME + 2).await,
         Some(Got::Event(3)),
         "another log: the time counts"
     );
     assert_eq!(
-        begins(4, TIME + 1).await,
+        first_of(4, TIME + 1).await,
         Some(Got::Event(1)),
         "another log: the time counts"
     );
     assert_eq!(
-        begins(6, TIME + 9).await,
+        first_of(6, TIME + 9).await,
         Some(Got::Event(6)),
         "no record lies before it"
     );
@@ -334,7 +338,7 @@ async fn in_memory_an_offset_without_a_log_counts_where_the_record_before_agrees
 
 /// The clock of a producer may be ahead of this machine's.
 #[tokio::test]
-async fn an_id_of_another_cluster_loses_nothing_if_its_time_is_ahead() {
+async fn an_id_whose_time_is_ahead_loses_nothing_on_another_cluster() {
     let ahead = TimestampMs::now().0 + 60_000;
     let log = log(0, 0, &[TIME, ahead, ahead + 1, ahead + 1]);
     let hub = hub(std::slice::from_ref(&log));
@@ -343,7 +347,7 @@ async fn an_id_of_another_cluster_loses_nothing_if_its_time_is_ahead() {
         timestamp: TimestampMs(ahead),
         log: Some(LogId::new("another cluster", TopicIdentity::Id([9; 16]))),
     };
-    let started = subscribe(&hub, asked(Some(position))).await;
-    let mut subscription = started.expect("it begins").subscription;
+    let started = subscribe(&hub, request(Some(position))).await;
+    let mut subscription = started.expect("it starts").subscription;
     assert_eq!(drain(&mut subscription).await, events(1..4));
 }

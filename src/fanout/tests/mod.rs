@@ -1,17 +1,17 @@
-//! The fan-out without sockets and without Kafka: seeded runs in which everything that may happen
-//! happens at random, held against the log itself.
+//! The fan-out without sockets and without Kafka: seeded runs of random events, compared with the
+//! log itself.
 //!
 //! Rings and memory logs are so small that handoffs between feed, memory log and Kafka happen all
-//! the time. `SEED=` repeats one run, `MODEL_RUNS=` sets how many there are:
+//! the time. `SEED=` repeats one run, `MODEL_RUNS=` sets the number of runs:
 //! `MODEL_RUNS=100000 cargo test --release --lib fanout::tests`.
 //!
 //! * `cluster`: Kafka as plain vectors.
 //! * `server`: a hub that reads the model.
-//! * `client`: what a client gets, and what it should.
-//! * `neighbours`: what clients cost each other.
+//! * `client`: what a client gets, and what it should get.
 //! * `run`: one run.
-//! * `logs`: what happens to a log that is made again, cut at its end, or out of reach.
-//! * `together`: what chance does not meet.
+//! * `logs`: logs that are recreated, truncated or unavailable.
+//! * `neighbours`: how the streams of one client affect other clients.
+//! * `together`: cases that random runs do not reach.
 
 mod client;
 mod cluster;
@@ -42,7 +42,7 @@ fn runs(kind: Kind) {
         events += Run::new(kind, seed).play();
         drop(on_failure);
     }
-    assert!(count == 1 || events > 1000, "hardly anything was delivered");
+    assert!(count == 1 || events > 1000, "too few events were delivered");
     println!("{count} runs from SEED={first} on: {events} events");
 }
 
@@ -61,7 +61,7 @@ impl Drop for PrintSeedOnPanic {
 }
 
 #[test]
-fn on_one_cluster_every_client_gets_the_log_each_event_once_and_in_order() {
+fn on_one_cluster_every_client_gets_each_event_once_and_in_order() {
     runs(Kind::OneCluster);
 }
 
@@ -81,6 +81,6 @@ fn what_retention_has_taken_is_reported() {
 }
 
 #[test]
-fn what_compaction_has_taken_is_passed_and_nothing_comes_again() {
+fn compacted_records_are_skipped_and_nothing_is_repeated() {
     runs(Kind::Compaction);
 }

@@ -1,5 +1,5 @@
-//! What one client's streams cost the others: who joins does not wait for events, and a full budget
-//! loses none.
+//! How the streams of one client affect other clients: joining does not wait for rendering, and a
+//! full memory budget loses no event.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -40,7 +40,7 @@ fn hub() -> (Arc<Hub>, Arc<HubPartition>) {
     (hub, partition)
 }
 
-/// Publishes so many events, the first of them number `first` of the log.
+/// Publishes `count` events from index `first` of the log on.
 fn publish(hub: &Hub, partition: &Arc<HubPartition>, first: usize, count: usize) {
     let mut log = Log::new(0, topic(), 0);
     (0..first + count).for_each(|number| log.append(Some(number), TIME, true, 0));
@@ -53,7 +53,7 @@ fn publish(hub: &Hub, partition: &Arc<HubPartition>, first: usize, count: usize)
     hub.publish(arrivals.collect());
 }
 
-fn asked() -> SubscribeRequest {
+fn request() -> SubscribeRequest {
     let (topics, last_event_id) = (vec![topic()], Vec::new());
     SubscribeRequest {
         topics,
@@ -65,9 +65,9 @@ fn asked() -> SubscribeRequest {
     }
 }
 
-/// While an event is rendered for all feeds of a partition, a stream begins on it and ends.
+/// While an event is rendered for all feeds of a partition, a stream starts and ends on it.
 #[test]
-fn who_joins_or_leaves_does_not_wait_until_an_event_is_rendered() {
+fn a_feed_joins_and_leaves_while_an_event_is_rendered() {
     let (hub, partition) = hub();
     let rendering = partition.followers.admit();
     let (done, is_done) = mpsc::channel();
@@ -86,11 +86,11 @@ fn who_joins_or_leaves_does_not_wait_until_an_event_is_rendered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_for_which_there_is_no_memory_come_when_there_is() {
+async fn events_without_memory_are_delivered_once_there_is_memory() {
     let (hub, partition) = hub();
-    let mut subscription = subscribe(&hub, asked())
+    let mut subscription = subscribe(&hub, request())
         .await
-        .expect("it begins")
+        .expect("it starts")
         .subscription;
     publish(&hub, &partition, 0, 1);
     assert!(matches!(
@@ -110,12 +110,12 @@ async fn events_for_which_there_is_no_memory_come_when_there_is() {
         ..
     } = subscription.next().await
     else {
-        panic!("what was missed comes")
+        panic!("the missed events come")
     };
     assert_eq!(delivered[0].events, 2);
     tokio::select! {
         biased;
-        batch = subscription.next() => panic!("there is nothing more: {batch:?}"),
+        batch = subscription.next() => panic!("nothing is left: {batch:?}"),
         () = tokio::task::yield_now() => {}
     }
     publish(&hub, &partition, 3, 1);
@@ -127,5 +127,5 @@ async fn events_for_which_there_is_no_memory_come_when_there_is() {
         "live again"
     );
     drop(subscription);
-    assert_eq!(hub.memory().held(), 0, "all is given back");
+    assert_eq!(hub.memory().held(), 0, "all memory is returned");
 }

@@ -17,11 +17,11 @@ use crate::stream::Topic;
 /// What a run is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Records out of time order too; servers restart.
+    /// Records may be out of time order, and servers restart.
     OneCluster,
     /// The same records at other offsets.
     TwoClusters,
-    /// Partitions come into being.
+    /// Partitions are added.
     Growth,
     /// Logs lose their oldest records.
     Retention,
@@ -31,7 +31,7 @@ pub enum Kind {
 
 pub struct Run {
     kind: Kind,
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
     truth: Truth,
     clusters: Vec<Cluster>,
     servers: Vec<Server>,
@@ -43,11 +43,11 @@ const TOPICS: [&str; 3] = ["codfw.a", "eqiad.a", "eqiad.b"];
 
 impl Run {
     pub fn new(kind: Kind, seed: u64) -> Self {
-        let dice = ChaCha8Rng::seed_from_u64(seed);
+        let rng = ChaCha8Rng::seed_from_u64(seed);
         let (truth, clusters, servers, clients) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
             kind,
-            dice,
+            rng,
             truth,
             clusters,
             servers,
@@ -56,7 +56,7 @@ impl Run {
         }
     }
 
-    /// Plays it and returns how many events were delivered.
+    /// Runs it and returns the number of delivered events.
     pub fn play(mut self) -> usize {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -65,9 +65,9 @@ impl Run {
         let runtime = runtime.expect("a runtime");
         LocalSet::new().block_on(&runtime, async {
             self.set_up();
-            for _ in 0..self.dice.random_range(100..400) {
+            for _ in 0..self.rng.random_range(100..400) {
                 self.step();
-                // Time stands still until it is waited for: answers from Kafka take some.
+                // The clock is paused, but answers from Kafka take time.
                 match self.below(10) {
                     yields @ 0..7 => {
                         for _ in 0..yields {
@@ -84,7 +84,7 @@ impl Run {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        self.dice.random_range(0..end)
+        self.rng.random_range(0..end)
     }
 
     fn set_up(&mut self) {
@@ -93,17 +93,17 @@ impl Run {
             .map(|_| Rc::new(RefCell::new(Vec::new())))
             .collect();
         for topic in TOPICS {
-            for partition in 0..self.dice.random_range(1..3) {
+            for partition in 0..self.rng.random_range(1..3) {
                 self.add_log(&topic.into(), partition);
             }
         }
-        for _ in 0..self.dice.random_range(0..6) {
+        for _ in 0..self.rng.random_range(0..6) {
             self.produce();
         }
         for number in 0..clusters.max(2) {
             self.start_server(number % clusters);
         }
-        for _ in 0..self.dice.random_range(3..9) {
+        for _ in 0..self.rng.random_range(3..9) {
             let client = self.new_client();
             self.clients.push(client);
             self.connect(self.clients.len() - 1);
@@ -114,9 +114,9 @@ impl Run {
         self.truth.push(Vec::new());
         for (number, cluster) in self.clusters.iter().enumerate() {
             let mut log = Log::new(number, topic.clone(), partition);
-            // Older records that only this cluster has shift the offsets.
+            // Older records that exist only on this cluster shift the offsets.
             let fillers = if self.clusters.len() > 1 {
-                self.dice.random_range(0..8)
+                self.rng.random_range(0..8)
             } else {
                 0
             };
@@ -130,12 +130,12 @@ impl Run {
     fn limits(&mut self) -> HubLimits {
         HubLimits {
             // From a single event to a hundred.
-            memory_log_bytes_max: 250 << self.dice.random_range(0..8),
-            feed_bytes_max: 500 << self.dice.random_range(0..7),
+            memory_log_bytes_max: 250 << self.rng.random_range(0..8),
+            feed_bytes_max: 500 << self.rng.random_range(0..7),
             memory_bytes_max: 1 << 30,
-            replays_max: self.dice.random_range(1..4),
+            replays_max: self.rng.random_range(1..4),
             replays_per_client_max: None,
-            replay_queue_max: self.dice.random_range(0..4),
+            replay_queue_max: self.rng.random_range(0..4),
         }
     }
 
@@ -145,7 +145,7 @@ impl Run {
             cluster,
             &self.clusters[cluster],
             limits,
-            &mut self.dice,
+            &mut self.rng,
         ));
     }
 
@@ -155,7 +155,7 @@ impl Run {
             let gone = self.below(topics.len());
             topics.remove(gone);
         }
-        let since = (self.below(3) == 0).then(|| self.now - self.dice.random_range(-50..1000));
+        let since = (self.below(3) == 0).then(|| self.now - self.rng.random_range(-50..1000));
         Client::new(topics, since, self.kind != Kind::OneCluster)
     }
 
@@ -166,12 +166,12 @@ impl Run {
             18..38 => {
                 let (server, most) = (
                     self.below(3) % self.servers.len(),
-                    self.dice.random_range(1..24),
+                    self.rng.random_range(1..24),
                 );
-                self.servers[server].publish(most, &mut self.dice);
+                self.servers[server].publish(most, &mut self.rng);
             }
             38..70 => {
-                let reads = self.dice.random_range(1..12);
+                let reads = self.rng.random_range(1..12);
                 self.clients[client].allow_reads(reads);
             }
             70..78 => self.take_in(client),
@@ -187,17 +187,17 @@ impl Run {
         }
     }
 
-    /// A burst, mostly of few milliseconds.
+    /// A burst of records, mostly within a few milliseconds.
     fn produce(&mut self) {
-        for _ in 0..self.dice.random_range(1..12) {
+        for _ in 0..self.rng.random_range(1..12) {
             let number = self.below(self.truth.len());
             if self.below(3) == 0 {
-                self.now += self.dice.random_range(1..40);
+                self.now += self.rng.random_range(1..40);
             }
             let disorder = self.kind == Kind::OneCluster && self.below(8) == 0;
             let timestamp = self.now
                 - if disorder {
-                    self.dice.random_range(0..60)
+                    self.rng.random_range(0..60)
                 } else {
                     0
                 };
@@ -210,15 +210,15 @@ impl Run {
             };
             self.truth[number].push((timestamp, fate));
             for cluster in &self.clusters {
-                // Marks, and sometimes all of a transaction that was aborted.
-                let hole = match self.dice.random_range(0..40) {
-                    0..4 => self.dice.random_range(1..4),
-                    4 => self.dice.random_range(1000..5000),
+                // Transaction marks, and sometimes a whole aborted transaction.
+                let hole = match self.rng.random_range(0..40) {
+                    0..4 => self.rng.random_range(1..4),
+                    4 => self.rng.random_range(1000..5000),
                     _ => 0,
                 };
                 let log = &mut cluster.borrow_mut()[number];
                 log.append(Some(index), timestamp, delivered, hole);
-                if self.dice.random_range(0..12) == 0 {
+                if self.rng.random_range(0..12) == 0 {
                     log.end_transaction();
                 }
             }
@@ -243,7 +243,7 @@ impl Run {
             resume,
             &self.clusters[cluster].borrow(),
             &self.truth,
-            &mut self.dice,
+            &mut self.rng,
         );
     }
 
@@ -284,7 +284,7 @@ impl Run {
                     .filter(|log| log.topic == topic)
                     .count();
                 self.add_log(&topic, i32::try_from(partitions).expect("few"));
-                // One server may find it later than the other.
+                // The other server may discover it later.
                 let late = self.below(self.servers.len());
                 self.servers[late].discover();
             }
@@ -292,8 +292,8 @@ impl Run {
                 let number = self.below(self.truth.len());
                 let mut logs = self.clusters[0].borrow_mut();
                 let log = &mut logs[number];
-                for _ in 0..self.dice.random_range(0..6) {
-                    let place = self.dice.random_range(0..log.records.len().max(1));
+                for _ in 0..self.rng.random_range(0..6) {
+                    let place = self.rng.random_range(0..log.records.len().max(1));
                     let Some(record) = log.records.get(place) else {
                         break;
                     };
@@ -309,16 +309,16 @@ impl Run {
                 let number = self.below(self.truth.len());
                 let mut logs = self.clusters[0].borrow_mut();
                 let Log { low, high, .. } = logs[number];
-                logs[number].low = self.dice.random_range(low..=high);
+                logs[number].low = self.rng.random_range(low..=high);
             }
         }
     }
 
-    /// Nothing more happens: everybody gets everything.
+    /// Nothing more happens, so every client must get everything.
     async fn finish(&mut self) {
         for server in &mut self.servers {
             server.discover();
-            while server.publish(7, &mut self.dice) {}
+            while server.publish(7, &mut self.rng) {}
         }
         for _ in 0..300 {
             for client in 0..self.clients.len() {
@@ -337,6 +337,6 @@ impl Run {
                 return;
             }
         }
-        panic!("somebody never got everything");
+        panic!("a client never got everything");
     }
 }

@@ -1,5 +1,5 @@
-//! A hub with the model in Kafka's place: what is read when, in which pieces and how late is
-//! chance.
+//! A hub that reads from the model instead of Kafka: what is read when, in which pieces and how
+//! late is random.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,14 +26,14 @@ pub struct Server {
     pub hub: Arc<Hub>,
     logs: Cluster,
     partitions: Vec<Arc<HubPartition>>,
-    /// For each log, the place of the next record to be read.
+    /// For each log, the index of the next record to read.
     read: Vec<usize>,
     answering: Vec<JoinHandle<()>>,
 }
 
 impl Server {
-    /// A server that is ready: it has read every log from some place in its past to its end.
-    pub fn start(cluster: usize, logs: &Cluster, limits: HubLimits, dice: &mut ChaCha8Rng) -> Self {
+    /// A server that is ready: it has read every log from a random offset to its end.
+    pub fn start(cluster: usize, logs: &Cluster, limits: HubLimits, rng: &mut ChaCha8Rng) -> Self {
         let (to_kafka, requests) = upstream(64, 1);
         let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
         let mut server = Self {
@@ -45,26 +45,22 @@ impl Server {
             answering: Vec::new(),
         };
         for number in 0..logs.borrow().len() {
-            server.read_old(number, dice);
+            server.read_old(number, rng);
         }
-        while server.publish(100, dice) {}
+        while server.publish(100, rng) {}
         server.hub.set_ready(true);
         for _ in 0..2 {
-            let answering = answer(
-                Rc::clone(logs),
-                requests.clone(),
-                ChaCha8Rng::from_rng(dice),
-            );
+            let answering = answer(Rc::clone(logs), requests.clone(), ChaCha8Rng::from_rng(rng));
             server.answering.push(spawn_local(answering));
         }
         server
     }
 
-    fn read_old(&mut self, number: usize, dice: &mut ChaCha8Rng) {
+    fn read_old(&mut self, number: usize, rng: &mut ChaCha8Rng) {
         let logs = self.logs.borrow();
         let log = &logs[number];
-        let left = log.place(log.low);
-        let from = dice.random_range(left..=log.records.len());
+        let left = log.record_at(log.low);
+        let from = rng.random_range(left..=log.records.len());
         let start = log
             .records
             .get(from)
@@ -87,10 +83,10 @@ impl Server {
             log.identity,
             start,
         ));
-        self.read.push(log.place(start.offset.0));
+        self.read.push(log.record_at(start.offset.0));
     }
 
-    /// Finds the logs that were made since.
+    /// Discovers the logs that were added.
     pub fn discover(&mut self) {
         let logs = self.logs.borrow();
         for log in &logs[self.partitions.len()..] {
@@ -105,19 +101,19 @@ impl Server {
         }
     }
 
-    /// Reads some of what there is, the logs in any order, and publishes it as one batch; `false`
-    /// when there was nothing.
-    pub fn publish(&mut self, most: usize, dice: &mut ChaCha8Rng) -> bool {
+    /// Reads some records from the logs in random order and publishes them as one batch; `false`
+    /// when there were none.
+    pub fn publish(&mut self, most: usize, rng: &mut ChaCha8Rng) -> bool {
         let logs = self.logs.borrow();
         for (number, log) in logs.iter().enumerate().take(self.read.len()) {
-            // What is to be read next is gone from Kafka already.
+            // The next record is gone from Kafka already.
             if log
                 .records
                 .get(self.read[number])
                 .is_some_and(|record| record.offset < log.low)
             {
                 self.hub.skip_to(&self.partitions[number], Offset(log.low));
-                self.read[number] = log.place(log.low);
+                self.read[number] = log.record_at(log.low);
             }
         }
         let mut batch = Vec::new();
@@ -128,7 +124,7 @@ impl Server {
             if waiting.is_empty() {
                 break;
             }
-            let number = waiting[dice.random_range(0..waiting.len())];
+            let number = waiting[rng.random_range(0..waiting.len())];
             let LogRecord {
                 offset,
                 timestamp,
@@ -147,8 +143,8 @@ impl Server {
         let is_some = !batch.is_empty();
         self.hub.publish(batch);
         for (number, log) in logs.iter().enumerate().take(self.read.len()) {
-            // Kafka has shown that nothing is left up to the log's end.
-            if self.read[number] == log.records.len() && dice.random_range(0..4) == 0 {
+            // Kafka has shown that no record is left up to the log's end.
+            if self.read[number] == log.records.len() && rng.random_range(0..4) == 0 {
                 self.hub
                     .pass_hole(&self.partitions[number], Offset(log.high));
             }
@@ -156,12 +152,12 @@ impl Server {
         is_some
     }
 
-    /// Where live is in a log; `None` while the log is not known here.
+    /// The end of a log here; `None` while the log is not discovered.
     pub fn live(&self, number: usize) -> Option<i64> {
         Some(self.partitions.get(number)?.end().next.0)
     }
 
-    /// Fails when the model was asked something that makes no sense.
+    /// Fails if a request to the model was invalid.
     pub fn check(&self) {
         assert!(
             self.answering.iter().all(|task| !task.is_finished()),
@@ -178,30 +174,30 @@ impl Drop for Server {
     }
 }
 
-/// Answers one request after the other, late, in small pieces, and sometimes not at all.
-async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng) {
+/// Answers one request after another: late, in small pieces, and sometimes not at all.
+async fn answer(logs: Cluster, requests: UpstreamRequests, mut rng: ChaCha8Rng) {
     loop {
         tokio::select! {
             biased;
             Ok(request) = requests.lookups.recv() => {
-                linger(&mut dice).await;
+                linger(&mut rng).await;
                 let answer = {
                     let logs = logs.borrow();
                     find(&logs, &request.topic, request.partition).answer(request.question)
                 };
-                if dice.random_range(0..50) > 0 {
+                if rng.random_range(0..50) > 0 {
                     let _ = request.reply.send(answer);
                 }
             }
             Ok(request) = requests.replays[0].recv() => {
-                linger(&mut dice).await;
-                let count = dice.random_range(1..6);
+                linger(&mut rng).await;
+                let count = rng.random_range(1..6);
                 let read = {
                     let (logs, range) = (logs.borrow(), &request.range);
                     find(&logs, &range.topic, range.partition).replay(range, count)
                 };
-                linger(&mut dice).await;
-                if dice.random_range(0..100) > 0 {
+                linger(&mut rng).await;
+                if rng.random_range(0..100) > 0 {
                     let _ = request.reply.send(read);
                 }
             }
@@ -210,9 +206,9 @@ async fn answer(logs: Cluster, requests: UpstreamRequests, mut dice: ChaCha8Rng)
     }
 }
 
-async fn linger(dice: &mut ChaCha8Rng) {
-    match dice.random_range(0..8) {
-        0 => tokio::time::sleep(Duration::from_millis(dice.random_range(1..20))).await,
+async fn linger(rng: &mut ChaCha8Rng) {
+    match rng.random_range(0..8) {
+        0 => tokio::time::sleep(Duration::from_millis(rng.random_range(1..20))).await,
         yields => {
             for _ in 4..yields {
                 tokio::task::yield_now().await;
@@ -224,5 +220,5 @@ async fn linger(dice: &mut ChaCha8Rng) {
 fn find<'a>(logs: &'a [Log], topic: &Topic, partition: Partition) -> &'a Log {
     logs.iter()
         .find(|log| log.topic == *topic && log.partition == partition)
-        .expect("a partition that there is")
+        .expect("a known partition")
 }

@@ -1,5 +1,5 @@
-//! What chance does not meet: subscribers of one feed share its frames; a place for a replay is
-//! held no longer than needed.
+//! Cases that random runs do not reach: subscribers of one feed share its frames, and a permit for
+//! a replay is held no longer than necessary.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::cluster::{Log, LogRecord};
 
 pub(super) const TIME: i64 = 1_700_000_000_000;
 
-/// `fillers` older records, then `records` with their timestamps.
+/// A log of `fillers` older records, then records with these timestamps.
 pub(super) fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
     let mut log = Log::new(0, "eqiad.a".into(), partition);
     for filler in 0..fillers {
@@ -27,7 +27,7 @@ pub(super) fn log(partition: i32, fillers: i64, timestamps: &[i64]) -> Log {
     log
 }
 
-/// A hub that has read the whole logs.
+/// A hub that has read all of the logs.
 pub(super) fn hub(logs: &[Log]) -> Arc<Hub> {
     hub_that_keeps(1 << 20, logs).0
 }
@@ -65,7 +65,7 @@ pub(super) fn publish(hub: &Hub, partition: &Arc<HubPartition>, records: &[LogRe
     hub.publish(arrivals.collect());
 }
 
-pub(super) fn from_the_first_offset_on() -> SubscribeRequest {
+pub(super) fn from_offset_0() -> SubscribeRequest {
     let position = RequestedPosition::Offset(Offset(0));
     let id = vec![IdEntry {
         topic: "eqiad.a".into(),
@@ -82,36 +82,36 @@ pub(super) fn from_the_first_offset_on() -> SubscribeRequest {
     }
 }
 
-/// Answers one question and one request for a range; `between` happens to the log between them.
+/// Answers one look-up and one replay. `between` changes the log between them.
 async fn answer(requests: &UpstreamRequests, mut log: Log, between: impl FnOnce(&mut Log)) {
     let lookup = requests
         .lookups
         .recv()
         .await
-        .expect("memory does not know offset 0");
+        .expect("offset 0 is not in memory");
     lookup
         .reply
         .send(log.answer(lookup.question))
-        .expect("it waits");
+        .expect("it is awaited");
     let replay = requests.replays[0]
         .recv()
         .await
-        .expect("memory has forgotten the first");
+        .expect("the first records are not in memory");
     between(&mut log);
     replay
         .reply
         .send(log.replay(&replay.range, 100))
-        .expect("it waits");
+        .expect("it is awaited");
 }
 
 #[tokio::test]
-async fn who_reads_on_from_memory_gives_its_place_back() {
+async fn a_subscriber_that_continues_from_memory_returns_its_permit() {
     let log = log(0, 0, &[TIME; 10]);
     let (hub, requests) = hub_that_keeps(1000, std::slice::from_ref(&log));
     let read = async {
-        let mut subscription = subscribe(&hub, from_the_first_offset_on())
+        let mut subscription = subscribe(&hub, from_offset_0())
             .await
-            .expect("it begins")
+            .expect("it starts")
             .subscription;
         let forgotten =
             u64::try_from(hub.partitions(&"eqiad.a".into())[0].memory_start().0).expect("few");
@@ -127,28 +127,28 @@ async fn who_reads_on_from_memory_gives_its_place_back() {
                 "after {count} events, of which {forgotten} are forgotten"
             );
         }
-        assert!(!subscription.is_live(), "a live one has no place anyway");
+        assert!(!subscription.is_live(), "a live one has no permit anyway");
     };
     tokio::join!(answer(&requests, log, |_| ()), read);
 }
 
-/// Retention has taken everything, and the log's start is now above where the feed is: its last
-/// offset holds no record. The subscriber may wait for long, until the next record.
+/// Retention has deleted every record, and the log's start is now above the feed's position: the
+/// log's last offset holds no record. The subscriber may wait for long, until the next record.
 #[tokio::test]
-async fn who_waits_for_the_feed_has_given_its_place_back() {
+async fn a_subscriber_that_waits_for_the_feed_returns_its_permit() {
     let log = log(0, 0, &[TIME; 10]);
     let (hub, requests) = hub_that_keeps(1000, std::slice::from_ref(&log));
-    let take_all = |log: &mut Log| {
+    let delete_all = |log: &mut Log| {
         log.end_transaction();
         log.low = log.high;
     };
     let read = async {
-        let mut subscription = subscribe(&hub, from_the_first_offset_on())
+        let mut subscription = subscribe(&hub, from_offset_0())
             .await
-            .expect("it begins")
+            .expect("it starts")
             .subscription;
         let Batch::Moved(moved) = subscription.next().await else {
-            panic!("what is gone is told")
+            panic!("missing records cause a notice")
         };
         assert_eq!(
             (moved.requested, moved.actual),
@@ -157,21 +157,21 @@ async fn who_waits_for_the_feed_has_given_its_place_back() {
         assert_eq!(hub.replay_permits.in_use(), 1);
         tokio::select! {
             biased;
-            batch = subscription.next() => panic!("there is nothing: {batch:?}"),
+            batch = subscription.next() => panic!("nothing is left: {batch:?}"),
             () = tokio::task::yield_now() => {}
         }
         assert_eq!(hub.replay_permits.in_use(), 0);
     };
-    tokio::join!(answer(&requests, log, take_all), read);
+    tokio::join!(answer(&requests, log, delete_all), read);
 }
 
-/// Two that are live on all partitions are handed the same bytes, and not equal ones: event and id
-/// were rendered once.
+/// Two subscribers that are live on all partitions get the same bytes, not equal copies: event and
+/// id are rendered once.
 #[tokio::test]
 async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
     let mut logs = [log(0, 0, &[TIME]), log(1, 0, &[TIME])];
     let hub = hub(&logs);
-    let asked = || SubscribeRequest {
+    let request = || SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
         last_event_id: Vec::new(),
@@ -179,13 +179,13 @@ async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
         client: None,
         lookup_client: None,
     };
-    let mut one = subscribe(&hub, asked())
+    let mut one = subscribe(&hub, request())
         .await
-        .expect("it begins")
+        .expect("it starts")
         .subscription;
-    let mut other = subscribe(&hub, asked())
+    let mut other = subscribe(&hub, request())
         .await
-        .expect("it begins")
+        .expect("it starts")
         .subscription;
     logs[0].append(Some(1), TIME + 1, true, 0);
     publish(

@@ -1,4 +1,4 @@
-//! What a client receives, held against the model.
+//! Each frame and notice that a client receives, compared with the model.
 
 use super::connection::moved;
 use super::{Client, Fate, Progress, Truth};
@@ -7,7 +7,7 @@ use crate::fanout::Moved;
 use crate::fanout::tests::cluster::Log;
 
 impl Client {
-    /// Takes in the whole frames, and returns how many bytes they are.
+    /// Processes the whole frames, and returns their bytes.
     pub(super) fn take_frames(&mut self, bytes: &[u8], logs: &[Log], truth: &Truth) -> usize {
         let text = str::from_utf8(bytes).expect("UTF-8");
         let mut whole = 0;
@@ -36,16 +36,16 @@ impl Client {
         let number = logs
             .iter()
             .position(|log| same(&log))
-            .expect("a partition that there is");
+            .expect("a known partition");
         let record = logs[number]
             .records
             .iter()
             .find(|record| record.offset == offset)
             .expect("a record of the log");
         let index = record.index.expect("no filler is delivered");
-        let id_of = LastEventId::parse(id).expect("an id of ours");
+        let id_of = LastEventId::parse(id).expect("a valid id");
         for entry in id_of.entries() {
-            self.begin(entry, number, index, logs, truth, frame);
+            self.set_start(entry, number, index, logs, truth, frame);
         }
         let Some(Progress::At(next)) = self.progress[number] else {
             panic!("not subscribed: {frame}")
@@ -64,8 +64,8 @@ impl Client {
         self.last_id = Some((id.to_owned(), cluster));
     }
 
-    /// The first id of a connection tells where a partition began, if that was not known.
-    fn begin(
+    /// Takes the start of a partition from the first id of a connection, if it was not known.
+    fn set_start(
         &mut self,
         entry: &IdEntry,
         of: usize,
@@ -74,7 +74,7 @@ impl Client {
         truth: &Truth,
         frame: &str,
     ) {
-        let (number, next) = place(entry, logs);
+        let (number, next) = log_and_offset(entry, logs);
         assert!(
             self.topics.contains(&logs[number].topic),
             "not subscribed: {frame}"
@@ -87,12 +87,11 @@ impl Client {
         };
         match self.progress[number] {
             Some(Progress::At(_)) => {}
-            // It came into being while connected.
+            // It was added while connected.
             None => self.progress[number] = Some(Progress::At(0)),
             Some(Progress::Begins { want, time, live }) => {
                 let records = &truth[number];
-                // Of what `since` asked for, retention may have taken some before it was looked
-                // for.
+                // Retention may have deleted some of what `since` requested before the look-up.
                 let want = if self.last_id.is_none() {
                     want.max(logs[number].index_at(logs[number].low))
                 } else {
@@ -116,9 +115,9 @@ impl Client {
         }
     }
 
-    /// An id says exactly what its client has.
+    /// An id must name exactly what the client has.
     fn check_entry(&self, entry: &IdEntry, logs: &[Log], truth: &Truth, frame: &str) {
-        let (number, offset) = place(entry, logs);
+        let (number, offset) = log_and_offset(entry, logs);
         let Some(Progress::At(next)) = self.progress[number] else {
             panic!("{number} has not begun: {frame}")
         };
@@ -140,10 +139,7 @@ impl Client {
 
     pub(super) fn take_moved(&mut self, moved: &Moved, logs: &[Log]) {
         let same = |log: &Log| log.topic == moved.topic && log.partition == moved.partition;
-        let number = logs
-            .iter()
-            .position(same)
-            .expect("a partition that there is");
+        let number = logs.iter().position(same).expect("a known partition");
         if moved.reason == MovedReason::AboveLogEnd {
             return;
         }
@@ -151,9 +147,9 @@ impl Client {
         // Offsets at either end of the log may hold no record.
         let first_left = log
             .records
-            .get(log.place(log.low))
+            .get(log.record_at(log.low))
             .map_or(log.high, |record| record.offset);
-        // The first record of the time may be gone, or may not.
+        // The first record of a time may or may not be gone.
         let Requested::Offset(asked) = moved.requested else {
             return;
         };
@@ -168,16 +164,14 @@ impl Client {
     }
 }
 
-/// The number of the log and the offset that an entry is about.
-fn place(entry: &IdEntry, logs: &[Log]) -> (usize, i64) {
+/// The number of the log that an entry names, and its offset.
+fn log_and_offset(entry: &IdEntry, logs: &[Log]) -> (usize, i64) {
     let same = |log: &Log| log.topic == entry.topic && Some(log.partition) == entry.partition;
     let RequestedPosition::Both { next, .. } = entry.position else {
-        panic!("no id of ours: {entry:?}")
+        panic!("an invalid id: {entry:?}")
     };
     (
-        logs.iter()
-            .position(same)
-            .expect("a partition that there is"),
+        logs.iter().position(same).expect("a known partition"),
         next.0,
     )
 }

@@ -1,4 +1,4 @@
-//! The connection of a client: a task that reads the subscription, and what it has received.
+//! The connection of a client: the task that reads the subscription, and what it has received.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -29,11 +29,11 @@ pub(super) struct Connection {
 
 pub(super) async fn read(
     hub: Arc<Hub>,
-    asked: SubscribeRequest,
+    request: SubscribeRequest,
     reads: Rc<Semaphore>,
     inbox: Rc<RefCell<VecDeque<Item>>>,
 ) {
-    let Ok(mut started) = subscribe(&hub, asked).await else {
+    let Ok(mut started) = subscribe(&hub, request).await else {
         return;
     };
     inbox
@@ -41,13 +41,13 @@ pub(super) async fn read(
         .extend(started.moved.drain(..).map(Item::Moved));
     loop {
         reads.acquire().await.expect("never closed").forget();
-        // It may be asked in vain and asked again: nothing is lost by that.
-        let asked = tokio::select! {
+        // Dropping an unfinished `next` and calling it again must lose nothing.
+        let first = tokio::select! {
             biased;
             batch = started.subscription.next() => Some(batch),
             () = tokio::task::yield_now() => None,
         };
-        let batch = match asked {
+        let batch = match first {
             Some(batch) => batch,
             None => started.subscription.next().await,
         };
