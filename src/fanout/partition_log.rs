@@ -109,6 +109,9 @@ impl PartitionLog {
         if offset < self.end {
             if self.entries.is_empty() && self.last_forgotten.is_none() && offset < self.start {
                 self.timestamp_at_start = Some(timestamp.max(TimestampMs(0)));
+                if timestamp <= horizon {
+                    self.floor = self.floor.max(timestamp);
+                }
             }
             return None;
         }
@@ -155,13 +158,13 @@ impl PartitionLog {
     }
 
     /// Continues at `low`, where Kafka's log starts now: the records from the end of this log up to
-    /// there are lost.
-    pub fn skip_to(&mut self, low: Offset) {
+    /// there are lost. They may be of any time until `now`.
+    pub fn skip_to(&mut self, low: Offset, now: TimestampMs) {
         if low <= self.end {
             return;
         }
         self.timestamp_at_start = Some(self.end().timestamp);
-        self.floor = self.latest();
+        self.floor = self.latest().max(now);
         self.entries.clear();
         (self.start, self.end) = (low, low);
         (self.last_forgotten, self.lost_below) = (None, Some(low));
@@ -174,8 +177,16 @@ impl PartitionLog {
     }
 
     /// Sets the timestamp that ids name at the log's start, unless a record has set it.
-    pub fn set_time(&mut self, timestamp: TimestampMs) {
-        self.timestamp_at_start.get_or_insert(timestamp);
+    ///
+    /// Memory does not have all records of that time. A time later than `horizon` belongs to a
+    /// record of the future and shows nothing about others.
+    pub fn set_time(&mut self, timestamp: TimestampMs, horizon: TimestampMs) {
+        if self.timestamp_at_start.is_none() {
+            self.timestamp_at_start = Some(timestamp);
+            if timestamp <= horizon {
+                self.floor = self.floor.max(timestamp);
+            }
+        }
     }
 
     /// Drops the records from `cut` on, which Kafka's log lost.

@@ -16,6 +16,7 @@ mod check_config;
 mod clusters;
 mod compression;
 mod connections;
+mod deleted_segments;
 mod delivery;
 mod dev;
 mod faults;

@@ -219,10 +219,7 @@ on_both_brokers! {
 
     async fn on_two_clusters_no_subscriber_misses_an_event(first: Cluster, second: Cluster) {
         let troubles = [Trouble::Held, Trouble::Deleted, Trouble::Compacted];
-        // Not yet a part of every run: on Apache Kafka, SEED=1 finds an event that a client loses
-        // when it moves.
-        let troubles = if plays_all() { &troubles[..] } else { &[] };
-        play_runs(&[first, second], None, troubles).await;
+        play_runs(&[first, second], None, &troubles).await;
     }
 
     async fn a_log_that_loses_its_end_goes_on_at_the_cut(faulty: FaultyCluster) {

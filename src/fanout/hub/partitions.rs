@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::RwLock;
 
-use super::Hub;
+use super::{FUTURE_MIN, Hub};
 use crate::cursor::{LogId, MovedReason, Offset, Partition, Requested, TimestampMs};
 use crate::fanout::feed::Replacement;
 use crate::fanout::partition::HubPartition;
@@ -128,7 +128,7 @@ impl Hub {
         let _publishing = self.retention.lock();
         let mut log = partition.log.write();
         let expected = log.end().next;
-        log.skip_to(low);
+        log.skip_to(low, TimestampMs::now());
         let (end, followers) = (log.end(), partition.followers.admit());
         drop(log);
         let reason = MovedReason::BelowLogStart;
@@ -160,7 +160,7 @@ impl Hub {
         if log.knows_time() {
             return;
         }
-        log.set_time(timestamp);
+        log.set_time(timestamp, TimestampMs::now().saturating_add(FUTURE_MIN));
         let (end, followers) = (log.end(), partition.followers.admit());
         drop(log);
         for follower in followers.iter() {

@@ -195,7 +195,7 @@ fn a_read_returns_the_range_or_that_it_is_gone() {
 #[test]
 fn records_lost_before_they_were_read_are_known_to_be_gone() {
     let mut log = filled(&[100, 101]);
-    log.skip_to(Offset(20));
+    log.skip_to(Offset(20), TimestampMs(500));
     assert_eq!(
         log.end(),
         Position {
@@ -212,6 +212,27 @@ fn records_lost_before_they_were_read_are_known_to_be_gone() {
     assert_eq!((gone(12), gone(20)), (Some(Offset(20)), None));
     let time = log.first_at_or_after(TimestampMs(101));
     assert_eq!(time, None, "it may be among the lost records");
+    assert_eq!(log.first_at_or_after(TimestampMs(500)), None, "this too");
+}
+
+#[test]
+fn memory_does_not_answer_for_the_times_of_records_before_its_start() {
+    let start = LogStart {
+        offset: Offset(10),
+        floor: TimestampMs(100),
+        timestamp: None,
+    };
+    let mut read = PartitionLog::new(start);
+    append(&mut read, 8, 150);
+    append(&mut read, 9, 2_000_000);
+    let mut found = PartitionLog::new(start);
+    found.set_time(TimestampMs(150), HORIZON);
+    let mut of_the_future = PartitionLog::new(start);
+    of_the_future.set_time(TimestampMs(2_000_000), HORIZON);
+    for (log, floor) in [(read, 150), (found, 150), (of_the_future, 99)] {
+        let first = |time| log.first_at_or_after(TimestampMs(time));
+        assert_eq!((first(floor), first(floor + 1)), (None, Some(Offset(10))));
+    }
 }
 
 #[test]

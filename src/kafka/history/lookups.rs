@@ -126,22 +126,48 @@ impl Lookups {
         // The start is asked for afterwards: until then records of that time may be deleted.
         answer.low = self.watermarks(topic, partition)?.0;
         let (low, high) = (answer.low, answer.high);
-        if let Some(found) = found {
-            let may_lack_older =
-                low.0 > 0 && self.first_at(topic, partition, TimestampMs(0))? == Some(found);
-            let offset = self.reader.first_at_or_after(topic, partition, found, time);
-            answer.by_time = offset.map(|offset| FoundByTime {
-                offset,
-                may_lack_older,
-            });
-        }
-        if answer.by_time.is_none() {
+        let mut offset =
+            found.and_then(|found| self.reader.first_at_or_after(topic, partition, found, time));
+        if offset.is_none() {
             answer.last = self.reader.last_time_before(topic, partition, low, high);
+            // Kafka's index overlooks this time.
+            if answer.last.is_some_and(|last| last >= time) {
+                offset = Some(self.reader.first_in(topic, partition, low..high, time));
+            }
+        }
+        if let Some(offset) = offset {
+            let first = found.unwrap_or(offset);
+            answer.by_time = Some(FoundByTime {
+                offset,
+                may_lack_older: self.may_lack_older(topic, partition, low, first, time)?,
+            });
         }
         Ok(())
     }
 
-    /// The first offset of a time, by Kafka's index.
+    /// Whether records before `found`, the first one of a time, may have been deleted: no record is
+    /// earlier.
+    fn may_lack_older(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        low: Offset,
+        found: Offset,
+        time: TimestampMs,
+    ) -> Result<bool, LookupError> {
+        if low.0 == 0 {
+            return Ok(false);
+        }
+        if let Some(first) = self.first_at(topic, partition, TimestampMs(0))? {
+            return Ok(first >= found);
+        }
+        // Kafka's index overlooks the first records too.
+        let first = self.neighbour(topic, partition, low, low)?.after;
+        Ok(first.is_none_or(|first| first >= time))
+    }
+
+    /// The first offset of a time, by Kafka's index. It has none where the first segment with
+    /// records of that time lost them ([`RangeReader::first_in`]).
     fn first_at(
         &self,
         topic: &Topic,

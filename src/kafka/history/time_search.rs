@@ -1,6 +1,6 @@
 //! Finds records by their time, where Kafka's index is not exact.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use rdkafka::Message as _;
 
@@ -50,7 +50,10 @@ impl RangeReader {
         });
         match end {
             RangeEnd::LogEnd => None,
-            _ if is_future => Some(self.bisect(topic, partition, next, time)),
+            _ if is_future => Some(match self.log_end(topic, partition) {
+                Some(high) => self.first_in(topic, partition, Offset(next.0 + 1)..high, time),
+                None => next,
+            }),
             _ => Some(next),
         }
     }
@@ -88,20 +91,25 @@ impl RangeReader {
         None
     }
 
-    /// Finds the time behind a record of the future at `found` by bisection: the other records are
-    /// taken to be in the order of time.
-    fn bisect(
+    /// The first offset of a range whose record is of `time` or later, and not of the future; the
+    /// range's end when there is none.
+    ///
+    /// For times that Kafka's index overlooks: those behind a record of the future, and those in
+    /// whose segment nothing is left. Kafka looks into the first segment whose newest record is of
+    /// the time or later, even when that record was deleted, and into no other. It bisects: the
+    /// records, except those of the future, are taken to be in the order of time.
+    pub(in crate::kafka) fn first_in(
         &mut self,
         topic: &Topic,
         partition: Partition,
-        found: Offset,
+        range: Range<Offset>,
         time: TimestampMs,
     ) -> Offset {
         let future = TimestampMs::now().saturating_add(FUTURE_MIN);
-        let Some(mut high) = self.log_end(topic, partition) else {
-            return found;
-        };
-        let mut low = Offset(found.0 + 1);
+        let Range {
+            start: mut low,
+            end: mut high,
+        } = range;
         let timeout = limits::LOOKUP_TIMEOUT;
         while low < high {
             let middle = Offset(i64::midpoint(low.0, high.0));

@@ -6,9 +6,9 @@ use std::sync::mpsc::Sender;
 
 use super::consumer::{Assignment, Reading};
 use super::log_check::LastCheck;
-use super::unread::Beginning;
+use super::unread::{Beginning, start_of_log};
 use crate::cursor::Offset;
-use crate::fanout::{Hub, HubPartition, LogStart};
+use crate::fanout::{Hub, HubPartition};
 use crate::kafka::TopicPartition;
 use crate::kafka::topics::Described;
 use crate::stream::Topic;
@@ -116,7 +116,7 @@ impl LivePartitions {
     ) -> Option<Reading> {
         let old = Arc::clone(&self.known.get(key)?.partition);
         self.assign(Assignment::Stop(Arc::clone(&old)));
-        let start = LogStart::of_log(low);
+        let start = start_of_log(low);
         let partition = self.hub.recreate_partition(&old, topic.log_id, start);
         let known = KnownPartition::new(&partition, topic.topic_id, high);
         self.known.insert(key.clone(), known);

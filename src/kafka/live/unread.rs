@@ -158,8 +158,10 @@ impl UnreadPartitions {
         let beginning = |unread: Unread| {
             let (low, end) = (*lows.get(&unread.key)?, *highs.get(&unread.key)?);
             // A topic with records from before its absence is not new: it was only out of sight.
-            let was_out_of_sight =
-                unread.absent_at.is_some() && first.get(&unread.key) != recent.get(&unread.key);
+            // Where Kafka finds no first record, the oldest ones were deleted.
+            let first = first.get(&unread.key);
+            let has_older = first != recent.get(&unread.key) || (first.is_none() && low < end);
+            let was_out_of_sight = unread.absent_at.is_some() && has_older;
             let start = if was_out_of_sight {
                 LogStart {
                     offset: end,
@@ -167,7 +169,7 @@ impl UnreadPartitions {
                     timestamp: None,
                 }
             } else {
-                LogStart::of_log(low)
+                start_of_log(low)
             };
             Some(Beginning {
                 unread,
@@ -213,9 +215,15 @@ impl UnreadPartitions {
         let beginning = |unread: Unread| {
             let (low, end) = (*lows.get(&unread.key)?, *highs.get(&unread.key)?);
             let offset = starts.get(&unread.key).copied().unwrap_or(end).max(low);
+            // Deleted records may be of any time until now.
+            let floor = if offset == low {
+                start_of_log(low).floor.max(start_time)
+            } else {
+                start_time
+            };
             let start = LogStart {
                 offset,
-                floor: start_time,
+                floor,
                 timestamp: None,
             };
             Some(Beginning {
@@ -227,6 +235,15 @@ impl UnreadPartitions {
         };
         old.into_iter().filter_map(beginning).collect()
     }
+}
+
+/// The start of a whole log. Records that were deleted may be of any time until now.
+pub(super) fn start_of_log(low: Offset) -> LogStart {
+    let mut start = LogStart::of_log(low);
+    if low.0 > 0 {
+        start.floor = TimestampMs::now();
+    }
+    start
 }
 
 fn keys(partitions: &[Unread]) -> Vec<TopicPartition> {
