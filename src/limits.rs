@@ -6,10 +6,7 @@ use std::time::Duration;
 /// Entries that a read takes out of a partition's memory log while a subscriber catches up: enough
 /// to make the cost of the lock small, few enough that a subscriber holds little more than a socket
 /// buffer of events.
-///
-/// Tiny in the unit tests, as the next two bounds are: their runs of a hundred events must meet
-/// every boundary.
-pub const MEMORY_READ_ENTRIES_MAX: usize = if cfg!(test) { 3 } else { 64 };
+pub const MEMORY_READ_ENTRIES_MAX: usize = 64;
 
 /// Bytes of event values that one replay fetches at once, shared among the partitions that it reads
 /// from Kafka: large enough that the seeks (a few milliseconds each) do not matter, small enough
@@ -17,10 +14,10 @@ pub const MEMORY_READ_ENTRIES_MAX: usize = if cfg!(test) { 3 } else { 64 };
 pub const REPLAY_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of frames in one write to a subscriber that catches up: about a socket buffer.
-pub const CATCH_UP_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 128 * 1024 };
+pub const CATCH_UP_WRITE_BYTES: usize = 128 * 1024;
 
 /// Bytes of shared frames in one write to a live subscriber.
-pub const LIVE_WRITE_BYTES: usize = if cfg!(test) { 1024 } else { 256 * 1024 };
+pub const LIVE_WRITE_BYTES: usize = 256 * 1024;
 
 /// How long a subscriber keeps its permit for a replay while others wait. Then it joins the queue
 /// again. Long compared with what it has to fetch again after that: a range of each partition.

@@ -11,7 +11,8 @@ use eventstreams::cursor::{IdEntry, LogAnswer, Offset, Partition, RequestedPosit
 use eventstreams::event::{self, Format, Record, RedactionKind, RedactionRules};
 use eventstreams::fanout::upstream::{UpstreamRequests, upstream};
 use eventstreams::fanout::{
-    Arrival, Batch, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest, Subscribed, subscribe,
+    Arrival, Batch, Hub, HubLimits, HubPartition, LogStart, StepLimits, SubscribeRequest,
+    Subscribed, subscribe,
 };
 use eventstreams::stream::Topic;
 use eventstreams::telemetry::metrics::Metrics;
@@ -59,6 +60,7 @@ fn hub(feed_bytes_max: usize) -> (Arc<Hub>, Arc<HubPartition>, UpstreamRequests)
         replays_max: 1,
         replays_per_client_max: None,
         replay_queue_max: 1,
+        step: StepLimits::default(),
     };
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
     let start = LogStart::of_log(Offset(0));

@@ -45,6 +45,30 @@ pub struct HubLimits {
     pub replays_per_client_max: Option<usize>,
     /// Subscribers that wait for a replay.
     pub replay_queue_max: usize,
+    /// The size of one step of a subscriber.
+    pub step: StepLimits,
+}
+
+/// How much a subscriber delivers in one step. The operator does not set it; the unit tests use
+/// tiny steps, so that their short runs meet every boundary.
+#[derive(Clone, Copy, Debug)]
+pub struct StepLimits {
+    /// See [`limits::MEMORY_READ_ENTRIES_MAX`].
+    pub memory_entries_max: usize,
+    /// See [`limits::CATCH_UP_WRITE_BYTES`].
+    pub catch_up_bytes: usize,
+    /// See [`limits::LIVE_WRITE_BYTES`].
+    pub live_bytes_max: usize,
+}
+
+impl Default for StepLimits {
+    fn default() -> Self {
+        Self {
+            memory_entries_max: limits::MEMORY_READ_ENTRIES_MAX,
+            catch_up_bytes: limits::CATCH_UP_WRITE_BYTES,
+            live_bytes_max: limits::LIVE_WRITE_BYTES,
+        }
+    }
 }
 
 /// How far a record's timestamp must lie ahead of this machine's clock to be of the future.
@@ -266,6 +290,10 @@ impl Hub {
             entry.feed.forget_frames();
         }
         self.rewrites.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn step_limits(&self) -> StepLimits {
+        self.limits.step
     }
 
     /// How often [`Hub::rewrite`] has run. What was fetched before a run must not be delivered

@@ -4,7 +4,7 @@
 //! [`Subscription::next`] cannot distinguish: the feed (rendered frames, shared), the memory log
 //! (the last minutes of every partition) and Kafka (through [`upstream`]).
 //!
-//! * `hub`: events arrive here once and go out to the feeds; who follows what.
+//! * `hub`: events arrive here once and go out to the feeds that follow.
 //! * `feed`: the ring of rendered frames of one set of topics and one format.
 //! * `followers`: the feeds that follow a partition; joining does not wait for rendering.
 //! * `partition`: a partition that is read.
@@ -49,7 +49,7 @@ pub mod upstream;
 pub use delivered::Delivered;
 pub use fair_queue::Client;
 pub use feed::FeedKey;
-pub use hub::{FUTURE_MIN, Hub, HubLimits};
+pub use hub::{FUTURE_MIN, Hub, HubLimits, StepLimits};
 pub use log_entry::LogEntry;
 pub use moved::Moved;
 pub use partition::{Arrival, HubPartition};

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::log_entry::LogEntry;
 use super::partition_log::PartitionLog;
 use crate::cursor::Offset;
-use crate::limits;
 use crate::memory::{Held, MemoryBudget, Use};
 
 /// Entries that were fetched from a partition and not delivered yet.
@@ -38,12 +37,11 @@ impl PartitionBuffer {
         self.held.set(self.entries.iter().map(LogEntry::cost).sum());
     }
 
-    /// Fetches entries before `target` from the memory log; `false` when the log does not reach
-    /// back that far.
-    pub(super) fn read_memory(&mut self, log: &PartitionLog, target: Offset) -> bool {
+    /// Fetches up to `count` entries before `target` from the memory log; `false` when the log does
+    /// not reach back that far.
+    pub(super) fn read_memory(&mut self, log: &PartitionLog, target: Offset, count: usize) -> bool {
         self.held.set(0);
         let before = self.entries.len();
-        let count = limits::MEMORY_READ_ENTRIES_MAX;
         if !log.read(self.fetched, target, count, &mut self.entries) {
             return false;
         }

@@ -154,7 +154,7 @@ impl Subscription {
         let (mut pieces, mut delivered) = (Vec::new(), Vec::new());
         match self.member.feed().read(
             next,
-            limits::LIVE_WRITE_BYTES,
+            self.member.hub().step_limits().live_bytes_max,
             &mut self.cursor,
             &mut pieces,
             &mut delivered,

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::delivery::{Delivery, StreamLimit, WriteGroups};
 use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::upstream::upstream;
-use crate::fanout::{Hub, HubLimits};
+use crate::fanout::{Hub, HubLimits, StepLimits};
 use crate::http::server::{ConnectionLimits, ConnectionSlots, Port};
 use crate::http::{self, App, ClientAddresses, Documents, RequestRate};
 use crate::kafka::{EventPipeline, KafkaClient, KafkaClientError, KafkaReader, KafkaThreads};
@@ -308,5 +308,6 @@ fn hub_limits(config: &Config) -> HubLimits {
             .replay_places_per_client_max
             .and_then(|max| max.try_into().ok()),
         replay_queue_max: config.kafka.replay_queue_max,
+        step: StepLimits::default(),
     }
 }

@@ -21,7 +21,8 @@ impl CatchUp {
             if !buffer.entries.is_empty() || slot.is_reached_at(buffer.fetched) {
                 continue;
             }
-            if buffer.read_memory(&slot.partition.log.read(), slot.position.next) {
+            let count = self.hub.step_limits().memory_entries_max;
+            if buffer.read_memory(&slot.partition.log.read(), slot.position.next, count) {
                 continue;
             }
             let expected = buffer.fetched;

@@ -7,7 +7,6 @@ use crate::cursor::Position;
 use crate::event::frame;
 use crate::fanout::delivered::Delivered;
 use crate::fanout::feed::Tail;
-use crate::limits;
 
 /// The frames of one merge.
 pub(super) struct Merged {
@@ -34,7 +33,7 @@ impl CatchUp {
         let mut bytes = BytesMut::new();
         let mut delivered = Vec::new();
         let mut is_short = false;
-        while bytes.len() < limits::CATCH_UP_WRITE_BYTES {
+        while bytes.len() < self.hub.step_limits().catch_up_bytes {
             let index = match self.next_entry(tail) {
                 Next::Buffer(index) => index,
                 Next::Nowhere => break,

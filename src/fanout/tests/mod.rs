@@ -23,6 +23,15 @@ mod together;
 
 use run::{Kind, Run};
 
+use super::StepLimits;
+
+/// So small that runs of a hundred events meet every boundary.
+const TINY_STEPS: StepLimits = StepLimits {
+    memory_entries_max: 3,
+    catch_up_bytes: 1024,
+    live_bytes_max: 1024,
+};
+
 fn runs(kind: Kind) {
     let variable = |name: &str| {
         std::env::var(name)

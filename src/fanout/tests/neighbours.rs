@@ -15,6 +15,7 @@ use crate::memory::Use;
 use crate::stream::Topic;
 use crate::telemetry::metrics::Metrics;
 
+use super::TINY_STEPS;
 use super::cluster::Log;
 
 const TIME: i64 = 1_700_000_000_000;
@@ -32,6 +33,7 @@ fn hub() -> (Arc<Hub>, Arc<HubPartition>) {
         replays_max: 1,
         replays_per_client_max: None,
         replay_queue_max: 1,
+        step: TINY_STEPS,
     };
     let hub = Hub::new(limits, upstream(1, 1).0, Arc::new(Metrics::default()));
     let start = LogStart::of_log(Offset(0));

@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::LocalSet;
 
+use super::TINY_STEPS;
 use super::client::{Client, Fate, Truth};
 use super::cluster::Log;
 use super::server::{Cluster, Server};
@@ -136,6 +137,7 @@ impl Run {
             replays_max: self.rng.random_range(1..4),
             replays_per_client_max: None,
             replay_queue_max: self.rng.random_range(0..4),
+            step: TINY_STEPS,
         }
     }
 
@@ -293,8 +295,8 @@ impl Run {
                 let mut logs = self.clusters[0].borrow_mut();
                 let log = &mut logs[number];
                 for _ in 0..self.rng.random_range(0..6) {
-                    let place = self.rng.random_range(0..log.records.len().max(1));
-                    let Some(record) = log.records.get(place) else {
+                    let index = self.rng.random_range(0..log.records.len().max(1));
+                    let Some(record) = log.records.get(index) else {
                         break;
                     };
                     log.compacted.push(record.offset);

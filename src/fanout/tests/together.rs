@@ -11,6 +11,7 @@ use crate::fanout::{
 };
 use crate::telemetry::metrics::Metrics;
 
+use super::TINY_STEPS;
 use super::cluster::{Log, LogRecord};
 
 pub(super) const TIME: i64 = 1_700_000_000_000;
@@ -44,6 +45,7 @@ pub(super) fn hub_that_keeps(
         replays_max: 1,
         replays_per_client_max: None,
         replay_queue_max: 1,
+        step: TINY_STEPS,
     };
     let hub = Hub::new(limits, to_kafka, Arc::new(Metrics::default()));
     for log in logs {
