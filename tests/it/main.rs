@@ -16,6 +16,7 @@ mod check_config;
 mod clusters;
 mod compression;
 mod connections;
+mod cut_logs;
 mod deleted_segments;
 mod delivery;
 mod dev;

@@ -15,6 +15,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset as KafkaOffset, TopicPartitionList};
 
+use super::last_read::{LastRead, OtherLog, last_read_offset};
 use crate::cursor::Offset;
 use crate::fanout::{Arrival, Hub, HubPartition};
 use crate::kafka::KafkaReader;
@@ -68,6 +69,7 @@ struct Assigned {
     read: Counter,
     /// Created with the first record: a topic that was silent so far has no newest one.
     newest_seconds: OnceCell<NewestGauge>,
+    last_read: LastRead,
 }
 
 /// How long one poll waits, and so how long an assignment or the shutdown may wait.
@@ -129,7 +131,10 @@ impl LiveConsumer {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len();
-                    batch.extend(self.arrival(&message, pipeline));
+                    match self.arrival(&message, pipeline) {
+                        Ok(arrival) => batch.extend(arrival),
+                        Err(OtherLog) => self.position_lost = true,
+                    }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) => {
@@ -164,14 +169,18 @@ impl LiveConsumer {
         &self,
         message: &BorrowedMessage<'_>,
         pipeline: &PipelineSnapshot<'_>,
-    ) -> Option<Arrival> {
-        let assigned = self
-            .assigned
-            .get(message.topic())?
-            .get(&message.partition())?;
+    ) -> Result<Option<Arrival>, OtherLog> {
+        let partitions = self.assigned.get(message.topic());
+        let assigned = partitions.and_then(|partitions| partitions.get(&message.partition()));
+        let Some(assigned) = assigned else {
+            return Ok(None);
+        };
+        let (offset, timestamp) = (Offset(message.offset()), timestamp(message));
+        if !assigned.last_read.agrees(offset, timestamp)? {
+            return Ok(None);
+        }
         let topic = &assigned.partition.topic;
         assigned.read.increment(1);
-        let timestamp = timestamp(message);
         let newest = assigned.newest_seconds.get_or_init(|| {
             let label = TopicLabel {
                 topic: topic.to_string(),
@@ -182,12 +191,12 @@ impl LiveConsumer {
                 .get_or_create(&label)
         });
         newest.raise_to(timestamp.as_secs_f64());
-        Some(Arrival {
+        Ok(Some(Arrival {
             partition: Arc::clone(&assigned.partition),
-            offset: Offset(message.offset()),
+            offset,
             timestamp,
             event: pipeline.event(topic, message),
-        })
+        }))
     }
 
     fn take_assignments(&mut self) {
@@ -228,7 +237,7 @@ impl LiveConsumer {
             return;
         }
         for reading in readings {
-            self.begin(reading.partition);
+            self.begin(reading);
         }
     }
 
@@ -254,14 +263,18 @@ impl LiveConsumer {
         let partitions = self.assigned.values().flat_map(HashMap::values);
         let positions = partitions.map(|assigned| {
             let partition = &*assigned.partition;
-            (partition, KafkaOffset::Offset(partition.end().next.0))
+            let from = last_read_offset(partition, Offset(0));
+            assigned.last_read.expect(partition, from);
+            (partition, KafkaOffset::Offset(from.0))
         });
         if let Err(error) = list(positions).and_then(|all| self.consumer.incremental_assign(&all)) {
             tracing::error!(%error, "partitions could not be assigned");
         }
     }
 
-    fn begin(&mut self, partition: Arc<HubPartition>) {
+    fn begin(&mut self, Reading { partition, from }: Reading) {
+        let last_read = LastRead::default();
+        last_read.expect(&partition, from);
         let metrics = self.hub.metrics();
         let label = TopicLabel {
             topic: partition.topic.to_string(),
@@ -277,24 +290,29 @@ impl LiveConsumer {
                     partition,
                     read,
                     newest_seconds: OnceCell::new(),
+                    last_read,
                 },
             );
         metrics.partitions.increment(1);
     }
 
     fn read_again(&mut self, partition: &Arc<HubPartition>, low: Offset) {
-        let mut next = partition.end().next;
+        let next = partition.end().next;
         if next < low {
             tracing::error!(
                 topic = %partition.topic, partition = %partition.partition, from = %next, to = %low,
                 "records were deleted before they were read"
             );
             self.hub.skip_to(partition, low);
-            next = low;
+        }
+        let from = last_read_offset(partition, low);
+        let partitions = self.assigned.get(&partition.topic);
+        if let Some(assigned) = partitions.and_then(|all| all.get(&partition.partition.0)) {
+            assigned.last_read.expect(partition, from);
         }
         let assigned = self
             .unassign(partition)
-            .and_then(|()| list([(&**partition, KafkaOffset::Offset(next.0))]))
+            .and_then(|()| list([(&**partition, KafkaOffset::Offset(from.0))]))
             .and_then(|one| self.consumer.incremental_assign(&one));
         if let Err(error) = assigned {
             tracing::error!(

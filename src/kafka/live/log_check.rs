@@ -195,7 +195,7 @@ impl LogChecker {
             }
             Some(Agreement::Nowhere) => self.find_cut(known, low, high, prober),
             // Without a record in memory nothing can be compared.
-            Some(Agreement::UpTo(_)) | None => Verdict::ReadAgain { low: Offset(0) },
+            Some(Agreement::UpTo(_)) | None => Verdict::ReadAgain { low },
         }
     }
 
@@ -224,7 +224,7 @@ impl LogChecker {
         };
         let read = partition.end().next;
         if cut >= read {
-            return Verdict::ReadAgain { low: Offset(0) };
+            return Verdict::ReadAgain { low };
         }
         let HubPartition {
             topic, partition, ..

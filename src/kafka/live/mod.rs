@@ -7,9 +7,11 @@
 //! * `topic_states`: what the last look found of each topic.
 //! * `readiness`: when the server may begin to serve.
 //! * `log_check`: whether the logs are still the ones that were read.
+//! * `last_read`: where reading goes on after an interruption.
 
 mod consumer;
 mod discovery;
+mod last_read;
 mod log_check;
 mod partitions;
 mod readiness;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::consumer::{Assignment, Reading};
+use super::last_read::last_read_offset;
 use super::log_check::LastCheck;
 use super::unread::{Beginning, start_of_log};
 use crate::cursor::Offset;
@@ -142,9 +143,10 @@ impl LivePartitions {
         let end = end_at_start.min(new.end().next);
         let known = KnownPartition::new(&new, topic_id, end);
         self.known.insert(key.clone(), known);
+        let from = last_read_offset(&new, Offset(0));
         self.read(Reading {
             partition: new,
-            from: cut,
+            from,
         });
     }
 

@@ -65,6 +65,15 @@ impl NewRecord {
         self.key = Some(key.into());
         self
     }
+
+    /// What the embedded broker appends without a client.
+    pub(super) fn for_embedded(&self) -> dev_broker::NewRecord {
+        dev_broker::NewRecord {
+            timestamp_ms: self.timestamp,
+            key: self.key.clone().map(Into::into),
+            value: self.value.clone().map(Into::into),
+        }
+    }
 }
 
 /// A record as the log holds it.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dev_broker::{BrokerConfig, DevBroker};
 
-use super::admin::Cluster;
+use super::admin::{Cluster, NewRecord};
 use super::deadline::eventually;
 use super::kafka::KafkaBroker;
 
@@ -144,6 +144,29 @@ impl FaultyCluster {
             end <= offset,
             "{topic} {partition} ends at {end}, after {offset}"
         );
+    }
+
+    /// [`Self::truncate_log`], and others take the place of these records. On the embedded broker
+    /// hardly a fetch comes in between.
+    pub async fn replace_log_end(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        records: Vec<NewRecord>,
+    ) {
+        if let Kind::Embedded(broker) = &self.kind {
+            let records: Vec<_> = records.iter().map(NewRecord::for_embedded).collect();
+            broker
+                .cut(topic, partition, offset)
+                .expect("a log in memory");
+            broker
+                .append(topic, partition, &records)
+                .expect("a log in memory");
+        } else {
+            self.truncate_log(topic, partition, offset).await;
+            self.cluster.produce_many("none", records).await;
+        }
     }
 }
 
