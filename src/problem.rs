@@ -56,9 +56,37 @@ pub enum Problem {
         /// The parameters of the endpoint.
         valid: &'static str,
     },
-    /// 400 `invalid_query`: an unknown value of the query parameter `compression`.
-    #[error("The query parameter 'compression' must be gzip, zstd or none")]
-    InvalidCompression,
+    /// 400 `invalid_query`: a value that the query parameter does not take.
+    #[error("The query parameter '{name}' must be {expected}")]
+    InvalidValue {
+        /// The parameter.
+        name: &'static str,
+        /// The values that it takes.
+        expected: &'static str,
+    },
+    /// 400 `invalid_filter`: a filter that cannot be parsed, with the column; a shorthand parameter
+    /// with a wrong value; an unknown name.
+    #[error("{0}")]
+    InvalidFilter(String),
+    /// 429 `too_many_filters`, with Retry-After: the client has its limit of different filters.
+    #[error(
+        "Too many different filters from your address: at most {0} are allowed at the same time. \
+         Close a stream, or read several wikis with one filter."
+    )]
+    ClientFilterLimit(usize),
+    /// 503 `unavailable`, with Retry-After: the server has its limit of different filters.
+    #[error(
+        "The server has reached its limit of {0} different filters. Try again in a few seconds, \
+         or use a filter that others use, too."
+    )]
+    TotalFilterLimit(usize),
+    /// 503 `unavailable`, with Retry-After: the server has its limit of filters that it evaluates
+    /// for each event.
+    #[error(
+        "The server has reached its limit of {0} filters that do not compare a field with values. \
+         Try again in a few seconds, or add a condition such as wiki=enwiki."
+    )]
+    UnindexedFilterLimit(usize),
     /// 400 `invalid_host`: an HTTP/1.1 request without a Host header, or with several (RFC 9112,
     /// section 3.2).
     #[error("A request must have exactly one Host header")]
@@ -191,8 +219,12 @@ impl Problem {
             Self::TopicNotAvailable(_) => {
                 kind(S::NOT_FOUND, "topic_not_available", "Topic Not Available")
             }
-            Self::InvalidQuery { .. } | Self::InvalidCompression => {
+            Self::InvalidQuery { .. } | Self::InvalidValue { .. } => {
                 kind(S::BAD_REQUEST, "invalid_query", "Invalid Query")
+            }
+            Self::InvalidFilter(_) => kind(S::BAD_REQUEST, "invalid_filter", "Invalid Filter"),
+            Self::ClientFilterLimit(_) => {
+                kind(S::TOO_MANY_REQUESTS, "too_many_filters", "Too Many Filters")
             }
             Self::InvalidHost => kind(S::BAD_REQUEST, "invalid_host", "Invalid Host"),
             Self::TooManyPartitions { .. } => {
@@ -215,7 +247,7 @@ impl Problem {
             Self::UserAgentRequired => {
                 kind(S::FORBIDDEN, "user_agent_required", "User-Agent Required")
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::TotalFilterLimit(_) | Self::UnindexedFilterLimit(_) => {
                 kind(S::SERVICE_UNAVAILABLE, "unavailable", "Service Unavailable")
             }
             Self::StreamUnavailable(_) => kind(

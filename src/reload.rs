@@ -1,8 +1,8 @@
 //! Reloads configuration while the server runs: at SIGHUP, when a file changes, and every
 //! `stream_config_ttl` seconds.
 //!
-//! A reload can change the public streams and the redaction rules. It replaces one immutable
-//! snapshot with another. Configuration that cannot be read or used changes nothing, and the log
+//! A reload can change the public streams, the redaction rules and the filters with names. It
+//! replaces one immutable snapshot with another. Configuration that cannot be read or used changes nothing, and the log
 //! says why. A change of the operator's file takes effect without a request to its URL, so that a
 //! page can be redacted while the URL is slow or down.
 //!
@@ -32,7 +32,7 @@ use tokio_stream::wrappers::{IntervalStream, SignalStream};
 
 use self::changes::{needs_restart, opens_by_absence};
 use self::files::{FileStates, changed, file_states, settled};
-use crate::config::Config;
+use crate::config::{Config, NamedFilters};
 use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::Hub;
 use crate::kafka::EventPipeline;
@@ -48,6 +48,8 @@ pub struct Reloaded {
     pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
     /// The topics that are read.
     pub topics: Arc<ArcSwap<BTreeSet<Topic>>>,
+    /// The operator's filters, for new streams.
+    pub filters: Arc<ArcSwap<NamedFilters>>,
     /// The redaction rules.
     pub pipeline: Arc<EventPipeline>,
     /// The events in memory, which may have been redacted by other rules.
@@ -232,11 +234,13 @@ impl Reloader {
         anyhow::ensure!(opened.is_empty(), "{}", opened.join("; "));
         if trigger != Trigger::TtlExpired && needs_restart(&self.config, &new) {
             tracing::warn!(
-                "only streams and redacted pages are reloaded; other changes need a restart"
+                "only streams, redacted pages and filters are reloaded; \
+                 other changes need a restart"
             );
         }
         config.streams = new.streams;
         config.redacted_pages = new.redacted_pages;
+        config.filters = new.filters;
         Ok(config)
     }
 
@@ -244,6 +248,7 @@ impl Reloader {
         let Reloaded {
             catalog: current,
             topics,
+            filters,
             pipeline,
             hub,
             metrics,
@@ -253,6 +258,7 @@ impl Reloader {
             hub.rewrite(|topic, event| redaction.redact_again(topic, event));
         });
         topics.store(Arc::new(catalog.topics()));
+        filters.store(Arc::new(config.filters.clone()));
         hub.rediscover();
         for warning in catalog.warnings() {
             tracing::warn!("{warning}");

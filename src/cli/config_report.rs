@@ -44,6 +44,11 @@ fn write_report(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::Re
     for (domain, titles) in &config.redacted_pages {
         writeln!(out, "  {domain}: {}", titles.len())?;
     }
+    let filters = config.filters.iter();
+    let filters: Vec<_> = filters
+        .map(|(name, filter)| format!("@{name}: {filter}"))
+        .collect();
+    write_list(out, "filters", &filters)?;
     write_list(out, "overridden by the environment", &config.env_overrides)?;
     write_list(out, "recognised but ignored", &config.ignored_keys)?;
     write_list(out, "warnings", catalog.warnings())

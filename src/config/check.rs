@@ -54,6 +54,7 @@ fn check_one(
     let checked = match key.kind {
         ValueKind::Properties => return kafka::check_properties(value, path, diagnostics),
         ValueKind::RedactedPages => return nested::check_redacted_pages(value, path, diagnostics),
+        ValueKind::Filters => return nested::check_filters(value, path, diagnostics),
         ValueKind::Streams => return nested::check_streams(value, path, diagnostics),
         ValueKind::UriOptions => return nested::check_uri_options(value, path, diagnostics),
         ValueKind::Logging => return check_logging(value, flat, diagnostics),

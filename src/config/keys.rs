@@ -89,6 +89,8 @@ pub enum ValueKind {
     Properties,
     /// A map of domains, each with a list of page titles.
     RedactedPages,
+    /// A map of names, each with the text of a filter.
+    Filters,
     /// A map of stream names, each with a map of settings.
     Streams,
     /// `headers` (a map) and `timeout` (milliseconds) of requests to a URL.

@@ -68,9 +68,14 @@ pub use streams::{SchemasConfig, StreamsConfig, UriOptions, misspelt_setting};
 pub use telemetry::{Level, LogFormat, Logging};
 pub(crate) use yaml::parse as parse_yaml;
 
+use crate::filter::Filter;
+
 /// Page titles as the operator wrote them, by domain (`ru.wikipedia.org`). Redaction normalizes
 /// them.
 pub type RedactedPages = BTreeMap<String, Vec<String>>;
+
+/// Filters by the name that clients request them with (`filter=@name`).
+pub type NamedFilters = BTreeMap<String, Filter>;
 
 /// Everything that the operator decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +96,8 @@ pub struct Config {
     pub schemas: SchemasConfig,
     /// Pages whose editors are not shown (docs/protocol.md, "The JSON of an event").
     pub redacted_pages: RedactedPages,
+    /// Filters that clients request by name (docs/protocol.md, "Filters").
+    pub filters: NamedFilters,
     /// Bounds of memory, time and connections.
     pub limits: Limits,
     /// The paths of keys in the file that have no effect, in its order: named once at startup.
@@ -125,6 +132,8 @@ struct OtherKeys {
     service_name: String,
     otlp_endpoint: Option<String>,
     mediawiki_redacted_pages: RedactedPages,
+    /// Each is a filter: the check has parsed it.
+    filters: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -197,6 +206,11 @@ impl Config {
             streams: deserialize(checked, diagnostics)?,
             schemas: deserialize(checked, diagnostics)?,
             redacted_pages: other.mediawiki_redacted_pages,
+            filters: other
+                .filters
+                .into_iter()
+                .filter_map(|(name, text)| Some((name, Filter::parse(&text).ok()?)))
+                .collect(),
             limits: deserialize(checked, diagnostics)?,
             ignored_keys: Vec::new(),
             env_overrides: Vec::new(),

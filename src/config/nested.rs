@@ -1,5 +1,5 @@
-//! Keys whose values are maps with keys of the operator's own: redacted pages, stream settings,
-//! request options.
+//! Keys whose values are maps with keys of the operator's own: redacted pages, filters, stream
+//! settings, request options.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use super::error::Diagnostics;
 use super::streams::misspelt_essential_setting;
 use super::value::{describe, text};
 use super::yaml::{self, join};
+use crate::filter::Filter;
 
 fn entries<'a>(
     value: &'a Value,
@@ -155,6 +156,35 @@ pub(super) fn check_streams(
                 );
                 diagnostics.error(&path, message);
             }
+        }
+    }
+    Some(Value::Object(checked))
+}
+
+/// `{name: filter}`.
+pub(super) fn check_filters(
+    value: &Value,
+    path: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Value> {
+    let mut checked = Map::new();
+    for (name, filter) in entries(value, path, diagnostics)? {
+        let path = join(path, name);
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if name.is_empty() || !name.bytes().all(is_part) {
+            diagnostics.error(
+                &path,
+                "is not a name: use ASCII letters, digits, `_` and `-`",
+            );
+            continue;
+        }
+        let parsed = text(filter).and_then(|text| match Filter::parse(&text) {
+            Ok(_) => Ok(text),
+            Err(error) => Err(format!("is not a filter: {error}")),
+        });
+        match parsed {
+            Ok(text) => _ = checked.insert(name.clone(), Value::String(text)),
+            Err(message) => diagnostics.error(&path, message),
         }
     }
     Some(Value::Object(checked))

@@ -16,11 +16,13 @@
 //! * `counters`: counts the delivered events and bytes.
 //! * `close_reason`: why a stream ended.
 //! * `stream_guard`: a stream's metrics, its span, and its line in the log.
-//! * `stream_limit`: how many streams each client has at once.
+//! * `stream_limit`: how many streams each client has at once. `filter_limit`: how many different
+//!   filters there are.
 
 mod close_reason;
 mod compression;
 mod counters;
+mod filter_limit;
 mod group_task;
 mod heartbeat;
 mod payload;
@@ -38,6 +40,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use compression::ContentCoding;
+pub use filter_limit::{FilterLimit, FilterLimitError, FilterLimits, FilterPermit};
 pub use sink::Sink;
 pub use stream_guard::{StreamClient, StreamGuard};
 pub use stream_limit::{StreamLimit, StreamLimitError, StreamPermit};

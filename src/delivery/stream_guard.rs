@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::close_reason::CloseReason;
 use super::counters::DeliveryTotals;
+use super::filter_limit::FilterPermit;
 use super::stream_limit::StreamPermit;
 use crate::memory::Held;
 use crate::stream::{Stream, StreamName};
@@ -21,6 +22,8 @@ pub struct StreamClient {
     pub address: Option<IpAddr>,
     /// The stream's permit.
     pub permit: StreamPermit,
+    /// The stream's filter, if it has one.
+    pub filter: Option<FilterPermit>,
     /// The span of the client's request, which lasts until the stream ends; `None` without traces.
     pub span: Option<RequestSpan>,
 }
@@ -111,6 +114,11 @@ impl Drop for StreamGuard {
             events,
             bytes,
             reason,
+            filter = self
+                .client
+                .filter
+                .as_ref()
+                .map(|filter| { tracing::field::display(filter.selection()) }),
             user_agent = self.client.user_agent,
             client = self.client.address.map(tracing::field::display),
             "stream ended"

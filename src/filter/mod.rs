@@ -12,7 +12,7 @@
 //! * `fields`: extracts the named fields of an event in one pass. `json`: the ends of JSON values.
 //! * `value`, `number`: values and how they compare. `evaluate`: the value of an expression for an
 //!   event.
-//! * `index`: finds the filters that an event matches.
+//! * `index`: finds the filters that an event matches. `selection`: a filter and a bound of size.
 
 mod error;
 mod evaluate;
@@ -24,17 +24,19 @@ mod lexer;
 mod normalise;
 mod number;
 mod parser;
+mod selection;
 mod selector;
 mod shorthand;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 pub use error::FilterError;
 pub use index::{FilterId, FilterIndex, Scratch};
 pub use parser::FILTER_BYTES_MAX;
+pub use selection::{Matcher, Selection};
 pub use selector::Shorthand;
 
 use expression::{Expr, Literal};
@@ -57,6 +59,20 @@ pub enum FilterKind {
     Residual,
     /// By evaluation of a pattern for each event.
     Pattern,
+}
+
+impl FilterKind {
+    /// Every kind, in the order of the variants.
+    pub const ALL: [Self; 3] = [Self::Indexed, Self::Residual, Self::Pattern];
+
+    /// Its label in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Indexed => "indexed",
+            Self::Residual => "residual",
+            Self::Pattern => "pattern",
+        }
+    }
 }
 
 impl Filter {
@@ -93,6 +109,20 @@ impl Filter {
         &self.text
     }
 
+    /// The normal form in ASCII, for an HTTP header: other characters, which stand in strings only,
+    /// are escaped.
+    pub fn ascii_text(&self) -> String {
+        let mut ascii = String::with_capacity(self.text.len());
+        for c in self.text.chars() {
+            match u32::from(c) {
+                0x20..=0x7e => ascii.push(c),
+                code @ ..=0xffff => _ = write!(ascii, "\\u{code:04x}"),
+                code => _ = write!(ascii, "\\U{code:08x}"),
+            }
+        }
+        ascii
+    }
+
     /// Whether every event matches.
     pub fn is_always_true(&self) -> bool {
         self.expr == Expr::Literal(Literal::Bool(true))
@@ -120,6 +150,13 @@ impl Filter {
             event,
             values: &values,
         })
+    }
+}
+
+/// Matches every event.
+impl Default for Filter {
+    fn default() -> Self {
+        Self::new(Expr::Literal(Literal::Bool(true)))
     }
 }
 

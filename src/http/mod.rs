@@ -4,6 +4,7 @@
 //!
 //! * `stream`: `GET /v2/stream/{streams}`. `stream_request`: such a request, parsed.
 //!   `stream_names`: the streams of a path.
+//! * `requested_filter`: which events a stream request asks for.
 //! * `info`: the small routes. `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `query`: query parameters. `negotiation`: media type and content coding.
@@ -21,6 +22,7 @@ mod negotiation;
 mod printable;
 mod query;
 mod request_rate;
+mod requested_filter;
 pub mod server;
 mod spec;
 mod stream;
@@ -29,6 +31,7 @@ mod stream_request;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
@@ -42,8 +45,8 @@ pub use request_rate::RequestRate;
 pub use spec::Documents;
 pub use stream_names::requested_streams;
 
-use crate::config::Config;
-use crate::delivery::{Delivery, StreamLimit};
+use crate::config::{Config, NamedFilters};
+use crate::delivery::{Delivery, FilterLimit, StreamLimit};
 use crate::fanout::Hub;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
@@ -62,6 +65,8 @@ pub struct App {
     pub config: Config,
     /// The public streams.
     pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
+    /// The operator's filters.
+    pub filters: Arc<ArcSwap<NamedFilters>>,
     /// The source of subscriptions.
     pub hub: Arc<Hub>,
     /// Why Kafka cannot be read, if it cannot.
@@ -76,6 +81,8 @@ pub struct App {
     pub stream_limit: StreamLimit,
     /// The limit on stream requests of each client.
     pub request_rate: RequestRate,
+    /// The limit on different filters.
+    pub filter_limit: FilterLimit,
     /// What every stream shares.
     pub delivery: Arc<Delivery>,
     /// Documents that are rendered once for each catalog.

@@ -23,8 +23,25 @@ pub(super) struct KnownParameters {
 
 /// The parameters of a stream request.
 pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
-    names: &["since", "lastEventId", "compression"],
-    listed: "since, lastEventId, compression",
+    names: &[
+        "since",
+        "lastEventId",
+        "filter",
+        "wiki",
+        "domain",
+        "namespace",
+        "type",
+        "user",
+        "title",
+        "bot",
+        "minor",
+        "patrolled",
+        "canary",
+        "max_event_bytes",
+        "compression",
+    ],
+    listed: "since, lastEventId, filter, wiki, domain, namespace, type, user, title, bot, minor, \
+             patrolled, canary, max_event_bytes, compression",
     repeatable: &["lastEventId"],
 };
 
@@ -130,6 +147,7 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::Shorthand;
 
     fn parse(query: &str) -> Result<Parameters, Problem> {
         Parameters::parse(Some(query), &STREAM_PARAMETERS)
@@ -164,12 +182,26 @@ mod tests {
             "since=1&since=1",
             "since=&since=",
             "compression=gzip&compression=gzip",
+            "fliter=true",
+            "filters=true",
+            "wikis=enwiki",
+            "max_events_bytes=1",
+            "Canary=false",
+            "wiki=enwiki&wiki=dewiki",
         ] {
             let problem = parse(query).expect_err(query).to_string();
-            assert!(
-                problem.ends_with("Valid query parameters here: since, lastEventId, compression"),
-                "{problem}"
-            );
+            let valid = "Valid query parameters here: since, lastEventId, filter, wiki,";
+            assert!(problem.contains(valid), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_list_in_a_problem_is_the_list_of_names() {
+        for known in [&STREAM_PARAMETERS, &ROOT_PARAMETERS] {
+            assert_eq!(known.listed, known.names.join(", "));
+        }
+        for shorthand in Shorthand::ALL {
+            assert!(STREAM_PARAMETERS.names.contains(&shorthand.name()));
         }
     }
 

@@ -10,10 +10,12 @@ use super::App;
 use super::client_address::ClientIp;
 use super::negotiation::{MediaType, coding, vary};
 use super::query::{Parameters, STREAM_PARAMETERS};
+use super::requested_filter::{FILTER, filter_header, requested_selection};
 use super::stream_names::requested_streams;
 use crate::cursor::{IdEntry, LastEventId, since};
 use crate::delivery::ContentCoding;
 use crate::fanout::SubscribeRequest;
+use crate::filter::Selection;
 use crate::problem::Problem;
 use crate::stream::{Stream, Topic};
 
@@ -23,6 +25,7 @@ pub(super) struct StreamRequest {
     pub(super) media: MediaType,
     pub(super) coding: ContentCoding,
     pub(super) subscribe: SubscribeRequest,
+    pub(super) selection: Option<Arc<Selection>>,
     parameters: Parameters,
 }
 
@@ -30,7 +33,8 @@ impl StreamRequest {
     /// Parses a request.
     ///
     /// # Errors
-    /// The first problem: of the query, of `compression`, of the streams, of the start.
+    /// The first problem: of the query, of `compression`, of the filter, of the streams, of the
+    /// start.
     pub(super) fn parse(
         app: &App,
         uri: &Uri,
@@ -39,9 +43,14 @@ impl StreamRequest {
     ) -> Result<Self, Problem> {
         let parameters = Parameters::parse(uri.query(), &STREAM_PARAMETERS)?;
         let in_query = match parameters.get("compression") {
-            Some(name) => Some(ContentCoding::named(name).ok_or(Problem::InvalidCompression)?),
+            Some(name) => Some(ContentCoding::named(name).ok_or(Problem::InvalidValue {
+                name: "compression",
+                expected: "gzip, zstd or none",
+            })?),
             None => None,
         };
+        let canary_events = app.config.http.canary_events;
+        let selection = requested_selection(&parameters, &app.filters.load(), canary_events)?;
         let media = MediaType::of(headers);
         let coding = coding(app.config.http.compression, in_query, headers);
         let streams_max = app.config.limits.streams_per_request_max;
@@ -52,6 +61,7 @@ impl StreamRequest {
             media,
             coding,
             subscribe,
+            selection: selection.map(Arc::new),
             parameters,
         })
     }
@@ -65,6 +75,10 @@ impl StreamRequest {
         headers.insert(header::VARY, vary(app.config.http.compression));
         if let Some(coding) = self.coding.name() {
             headers.insert(header::CONTENT_ENCODING, coding);
+        }
+        let selection = self.selection.as_ref();
+        if let Some(filter) = selection.and_then(|selection| filter_header(selection)) {
+            headers.insert(FILTER, filter);
         }
         self.parameters.add_ignored_header(&mut headers);
         headers

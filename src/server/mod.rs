@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use self::admin_thread::AdminThread;
 pub use self::listeners::Listeners;
-use crate::config::Config;
-use crate::delivery::{Delivery, StreamLimit, WriteGroups};
+use crate::config::{Config, HttpConfig};
+use crate::delivery::{Delivery, FilterLimit, FilterLimits, StreamLimit, WriteGroups};
 use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits, StepLimits};
@@ -211,6 +211,7 @@ fn reloaded(config: &Config, catalog: Catalog, hub: Arc<Hub>, metrics: Arc<Metri
     Reloaded {
         topics: Arc::new(ArcSwap::from_pointee(catalog.topics())),
         catalog: Arc::new(watch::Sender::new(Arc::new(catalog))),
+        filters: Arc::new(ArcSwap::from_pointee(config.filters.clone())),
         pipeline: Arc::new(pipeline),
         hub,
         metrics,
@@ -228,12 +229,14 @@ fn app(
     let refresh = Duration::from_millis(config.kafka.metadata_refresh_ms);
     Ok(Arc::new(App {
         catalog: Arc::clone(&reloaded.catalog),
+        filters: Arc::clone(&reloaded.filters),
         hub: Arc::clone(&reloaded.hub),
         kafka_health: Arc::new(KafkaHealth::new(Arc::clone(metrics), refresh)),
         metrics: Arc::clone(metrics),
         traces: traces?,
         stream_limit: StreamLimit::new(http.client_ip_connection_limit, http.streams_max),
         request_rate: RequestRate::new(http.request_rate_limit),
+        filter_limit: FilterLimit::new(filter_limits(http), Arc::clone(metrics)),
         addresses: ClientAddresses::new(
             http.client_ip_header.clone(),
             http.trusted_proxies.clone(),
@@ -243,6 +246,14 @@ fn app(
         shutdown: shutdown.clone(),
         config: config.clone(),
     }))
+}
+
+fn filter_limits(http: &HttpConfig) -> FilterLimits {
+    FilterLimits {
+        filters: http.filters_max,
+        per_client: http.filters_per_client_max,
+        unindexed: http.unindexed_filters_max,
+    }
 }
 
 fn delivery(config: &Config, reloaded: &Reloaded, shutdown: Shutdown) -> Arc<Delivery> {

@@ -167,6 +167,24 @@ pub static KEYS: &[Key] = &[
         "100",
         "Streams that one request may name.",
     ),
+    conf(
+        "filters_max",
+        number(1, 1_000_000),
+        "20000",
+        "Different filters of all clients at the same time; further ones get 503.",
+    ),
+    conf(
+        "filters_per_client_max",
+        ValueKind::NumberOrOff { max: 1_000_000 },
+        "100",
+        "Different filters of one client address at the same time; further ones get 429.",
+    ),
+    conf(
+        "unindexed_filters_max",
+        number(1, 100_000),
+        "500",
+        "Filters among them that are evaluated for each event; further ones get 503.",
+    ),
     // Streams.
     conf(
         "allowed_streams",
@@ -227,6 +245,19 @@ pub static KEYS: &[Key] = &[
         "Domains, each with titles of pages whose editors are not shown.",
     )
     .with_example("{en.wikipedia.org: [An example page]}"),
+    conf(
+        "filters",
+        ValueKind::Filters,
+        "{}",
+        "Filters by name; clients request one with `filter=@name`.",
+    )
+    .with_example("{humans: '!event.bot'}"),
+    conf(
+        "canary_events",
+        ValueKind::Flag,
+        "true",
+        "Send canary events to clients that do not say `canary=false`.",
+    ),
     conf(
         "schema_base_uris",
         ValueKind::Names,

@@ -110,6 +110,13 @@ table! {
     lag_records: Family<TopicLabel, Gauge> = "eventstreams_lag_records";
     /// Feeds with at least one subscriber.
     feeds: Gauge = "eventstreams_feeds";
+    /// Different filters in use, by kind: found by the value of a field (`indexed`), or evaluated
+    /// for each event (`residual`, `pattern`).
+    filters: Family<KindLabel, Gauge> = "eventstreams_filters";
+    /// Records looked at for filtered feeds and filtered subscribers.
+    filter_records_scanned: Counter = "eventstreams_filter_records_scanned";
+    /// Events that matched a filter, once for each filter.
+    filter_events_matched: Counter = "eventstreams_filter_events_matched";
     /// Partitions read now.
     partitions: Gauge = "eventstreams_partitions";
     /// Events handed to subscribers, live or catching up, by stream.
