@@ -1,6 +1,7 @@
 //! Bounds that several modules share or that need a reason. The operator does not set them. A bound
 //! that concerns one file only stands there.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Entries that a read takes out of a partition's memory log while a subscriber catches up: enough
@@ -47,6 +48,27 @@ pub const FEED_BYTES: usize = 8 * 1024;
 /// Cost of a feed for each partition, in bytes: the slot, and its share of the id and of each
 /// cursor.
 pub const FEED_PARTITION_BYTES: usize = 512;
+
+/// Cost of a view of a feed, in bytes: its filter, its entries and its progress frames. A high
+/// estimate.
+pub const VIEW_BYTES: usize = 8 * 1024;
+
+/// How often it is checked in which views a progress frame is due.
+pub const PROGRESS_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Records after which a subscriber that catches up with a filter gets a progress frame, or after
+/// [`PROGRESS_PAUSE_MAX`].
+pub const PROGRESS_RECORDS: u64 = 10_000;
+
+/// See [`PROGRESS_RECORDS`].
+pub const PROGRESS_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Records that the subscribers of one client may look at in a second while they catch up with
+/// filters: about a tenth of a core, besides what Kafka costs.
+pub const FILTER_SCAN_RECORDS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100_000).expect("not 0");
+
+/// Records that one merge looks at before the others have their turn: a few milliseconds.
+pub const FILTER_SCAN_RECORDS_MAX: u64 = 2000;
 
 /// Cost of one stream, in bytes: task, cursor, timers, and what the runtime and hyper keep. A high
 /// estimate.

@@ -102,6 +102,7 @@ async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Subscribed {
     let request = SubscribeRequest {
         topics: vec![topic()],
         format: Format::Ndjson,
+        selection: None,
         last_event_id,
         since: None,
         client: None,

@@ -52,6 +52,14 @@ impl TimestampMs {
         Self(self.0.saturating_sub(milliseconds(duration)))
     }
 
+    /// As ISO 8601 in UTC with milliseconds; `None` for 1970-01-01T00:00:00.000Z and before, which
+    /// no record has, and for times after the year 9999.
+    #[must_use]
+    pub fn to_iso8601(self) -> Option<String> {
+        let time = jiff::Timestamp::from_millisecond(self.0).ok()?;
+        (self.0 > 0).then(|| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+    }
+
     /// Seconds since 1970, as Prometheus counts them.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {

@@ -7,6 +7,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::PublicEvent;
+use crate::cursor::TimestampMs;
 
 /// The format in which a subscriber receives its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,7 @@ impl Format {
 }
 
 const EVENT: &[u8] = b"event: message\nid: ";
+const PROGRESS: &[u8] = b"event: progress\nid: ";
 const DATA: &[u8] = b"\ndata: ";
 const END: &[u8] = b"\n\n";
 
@@ -93,6 +95,26 @@ pub fn error_event(json: &str) -> Bytes {
     out.extend_from_slice(b"event: error\n");
     append_lines(&mut out, b"data: ", json);
     out.extend_from_slice(b"\n");
+    out.freeze()
+}
+
+/// An SSE frame that moves the id of a filtered stream past events that its client does not get
+/// (docs/protocol.md, "Filters"): `event: progress`, the id, and
+/// `{"dt":"2026-11-27T10:00:00.000Z","scanned":1000,"matched":3}`.
+///
+/// `time` is Kafka's timestamp of the newest record before the id; `dt` is null where it is no
+/// date. `scanned` records were looked at since the frame before, of which `matched` were sent.
+pub fn progress(id: &[u8], time: TimestampMs, scanned: u64, matched: u64) -> Bytes {
+    let mut out = BytesMut::with_capacity(id.len() + 112);
+    out.extend_from_slice(PROGRESS);
+    out.extend_from_slice(id);
+    let dt = time
+        .to_iso8601()
+        .map_or_else(|| "null".to_owned(), |dt| format!("\"{dt}\""));
+    let data = format!("{{\"dt\":{dt},\"scanned\":{scanned},\"matched\":{matched}}}");
+    for part in [DATA, data.as_bytes(), END] {
+        out.extend_from_slice(part);
+    }
     out.freeze()
 }
 

@@ -8,6 +8,7 @@
 //! read further. Then the subscriber keeps its own ids and waits until the feed has reached it.
 //!
 //! * `fetch`: fills the buffers from memory and Kafka.
+//! * `scan`: looks at events for a subscriber that does not get all of them.
 //! * `merge`: renders the buffered entries in time order.
 
 use std::collections::VecDeque;
@@ -16,13 +17,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::merge::Merged;
+use self::scan::Scan;
+pub(super) use self::scan::progress_point;
 use super::delivered::Delivered;
 use super::fair_queue::Client;
-use super::feed::{Replaced, Replacement, Slot, Tail};
+use super::feed::{FeedKey, Replaced, Replacement, Slot, Tail};
 use super::hub::Hub;
 use super::moved::Moved;
 use super::partition::HubPartition;
 use super::partition_buffer::PartitionBuffer;
+use super::progress::Counts;
 use super::replay_permits::ReplayPermit;
 use super::upstream::{ReplayConsumerNumber, UpstreamUnavailable};
 use crate::cursor::{EventId, MovedReason, Position, Requested};
@@ -31,6 +35,7 @@ use crate::memory::Use;
 
 mod fetch;
 mod merge;
+mod scan;
 
 /// The state of a subscriber that is not live.
 #[derive(Debug)]
@@ -43,13 +48,16 @@ pub(super) struct CatchUp {
     /// One for each slot. Between two steps they are stored with the permit, if there is one.
     buffers: Vec<PartitionBuffer>,
     permit: Option<ReplayPermit>,
-    /// Whether anything was delivered under the permit. It is not released before.
-    has_delivered: bool,
+    /// Whether the permit was of use: events were delivered, or looked at. It is not released
+    /// before.
+    has_advanced: bool,
     consumer: ReplayConsumerNumber,
     /// [`Hub::rewrites`] when the buffers were filled.
     rewrites: u64,
     /// Notices that the client gets first.
     notices: VecDeque<Moved>,
+    /// For a subscriber that does not get all events.
+    scan: Option<Scan>,
 }
 
 /// The result of one step.
@@ -60,8 +68,8 @@ pub(super) enum Step {
         bytes: Bytes,
         delivered: Vec<Delivered>,
     },
-    /// The cursor has reached the feed: continue live at this sequence number.
-    Live(u64),
+    /// The cursor has reached the tail of the feed: continue live there, after this progress frame.
+    Live(Option<Bytes>),
     /// Nothing to send (skipped records, holes), but there is more: step again.
     Again,
     /// The cursor is ahead of the feed: wait until the feed moves.
@@ -75,14 +83,16 @@ pub(super) enum Step {
 }
 
 impl CatchUp {
-    pub(super) fn new(hub: Arc<Hub>, format: Format, client: Client) -> Self {
+    /// A subscriber of `key` that looked at `pending` records since its last progress frame.
+    pub(super) fn new(hub: Arc<Hub>, key: &FeedKey, client: Client, pending: Counts) -> Self {
         Self {
-            format,
+            format: key.format,
+            scan: Scan::new(key, pending, hub.step_limits()),
             client,
             event_id: EventId::default(),
             buffers: Vec::new(),
             permit: None,
-            has_delivered: false,
+            has_advanced: false,
             consumer: hub.upstream.replay_consumer(),
             rewrites: hub.rewrites(),
             notices: VecDeque::new(),
@@ -93,7 +103,7 @@ impl CatchUp {
     /// Takes the permit that [`Step::PermitNeeded`] requested.
     pub(super) fn set_permit(&mut self, permit: ReplayPermit) {
         self.permit = Some(permit);
-        self.has_delivered = false;
+        self.has_advanced = false;
     }
 
     /// Makes one step towards `tail`. The cursor moves only past what the step returns, so dropping
@@ -108,6 +118,7 @@ impl CatchUp {
             Some(None) => self.release_permit(cursor),
         }
         self.align(tail, cursor);
+        self.begin_scan();
         let step = match self.notices.pop_front() {
             Some(moved) => Step::Moved(moved),
             None => self.step_aligned(tail, cursor).await,
@@ -137,8 +148,8 @@ impl CatchUp {
             .iter_mut()
             .filter(|buffer| buffer.held.bytes() > 0)
             .for_each(PartitionBuffer::count_entries);
-        if !delivered.is_empty() {
-            self.has_delivered = true;
+        self.has_advanced |= !delivered.is_empty() || self.has_scanned();
+        if !bytes.is_empty() {
             let bytes = self.hub.memory().keep(Use::Unwritten, bytes);
             return Step::Frames { bytes, delivered };
         }
@@ -149,7 +160,7 @@ impl CatchUp {
         let has_reached =
             |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
         if tail.slots.iter().zip(cursor.iter()).all(has_reached) {
-            return Step::Live(tail.next);
+            return Step::Live(self.last_progress(cursor));
         }
         let has_more = |(buffer, slot): (&PartitionBuffer, &Slot)| {
             let is_done = slot.is_reached_at(buffer.fetched) || slot.is_unavailable();

@@ -1,39 +1,46 @@
 //! A feed: the newest events of one set of topics in one format, rendered once for all its
 //! subscribers.
 //!
-//! * `ring`: its frames.
-//! * `slot`: its partitions.
+//! * `ring`: its frames. `slot`: its partitions. `read`: how it returns frames.
+//! * `filtered`: the views of a feed, each with the frames that a filter matches.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+pub(super) use self::filtered::FilterCounters;
+pub use self::read::FeedRead;
+pub(super) use self::read::Handout;
 use self::ring::{FeedFrame, Ring};
 pub use self::slot::{Replaced, Replacement, Slot, Tail};
-use super::delivered::Delivered;
 use super::log_entry::LogEntry;
 use super::moved::Moved;
 use super::partition::HubPartition;
-use crate::cursor::{EventId, Position, TimestampMs};
+use crate::cursor::{EventId, Position};
 use crate::event::frame::{self, Format};
+use crate::filter::Selection;
 use crate::limits;
 use crate::memory::{MemoryBudget, Use};
 use crate::stream::Topic;
 
+mod filtered;
+mod read;
 mod ring;
 mod slot;
 
-/// What the subscribers of a feed share: the topics (sorted, each once) and the format.
+/// What the subscribers of a feed share: the topics (sorted, each once), the format, and the
+/// selection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FeedKey {
     /// The topics of the subscription.
     pub topics: Arc<[Topic]>,
     /// The format of its frames.
     pub format: Format,
+    /// Which of the events; `None` for all.
+    pub selection: Option<Arc<Selection>>,
 }
 
 /// A ring of rendered frames, bounded in bytes, with the cursor after the newest of them.
@@ -43,25 +50,12 @@ pub struct Feed {
     /// Bytes that the ring of each feed may hold now.
     bytes_max: Arc<AtomicUsize>,
     memory: Arc<MemoryBudget>,
+    /// Subscribers that get all events: without them, an event is rendered only if a filter
+    /// matches.
+    unfiltered: AtomicUsize,
     ring: Mutex<Ring>,
     /// The sequence number of the next frame. Subscribers wait until it changes.
     wake: watch::Sender<u64>,
-}
-
-/// The result of [`Feed::read`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FeedRead {
-    /// There are frames.
-    Frames {
-        /// Sequence number of the frame after them.
-        next: u64,
-        /// Kafka's timestamp of the last event among them; `None` when there are only notices.
-        timestamp: Option<TimestampMs>,
-    },
-    /// Nothing new.
-    Nothing,
-    /// The requested frames have left the ring.
-    Behind,
 }
 
 impl Feed {
@@ -69,13 +63,15 @@ impl Feed {
         key: FeedKey,
         bytes_max: Arc<AtomicUsize>,
         memory: Arc<MemoryBudget>,
+        counters: FilterCounters,
     ) -> Self {
         let held = memory.hold(Use::Feeds, limits::FEED_BYTES);
         Self {
             key,
             bytes_max,
             memory,
-            ring: Mutex::new(Ring::new(held)),
+            unfiltered: AtomicUsize::new(0),
+            ring: Mutex::new(Ring::new(held, counters)),
             wake: watch::Sender::new(0),
         }
     }
@@ -128,10 +124,15 @@ impl Feed {
         let position = entry.position_after();
         ring.slots[slot].position = position;
         ring.event_id.set(slot, position);
+        ring.records += 1;
         let Some(event) = &entry.event else { return };
+        let (next, first) = (ring.next(), ring.first);
+        let is_matched = ring.views.push(next, first, event);
+        if !is_matched && self.unfiltered.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         if !self.memory.has_room(event.json().len()) {
-            let next = ring.next() + 1;
-            ring.forget(next);
+            ring.forget(next + 1);
             return;
         }
         let bytes = self.memory.keep(
@@ -180,6 +181,7 @@ impl Feed {
         ring.frames = VecDeque::new();
         ring.event_id = EventId::default();
         ring.bytes = 0;
+        ring.views.clear();
         ring.held.set(0);
     }
 
@@ -202,68 +204,10 @@ impl Feed {
 
     /// Wakes the subscribers that wait for new frames.
     pub(super) fn wake(&self) {
-        let next = self.ring.lock().next();
+        let mut ring = self.ring.lock();
+        ring.views.wake_touched();
+        let next = ring.next();
+        drop(ring);
         self.wake.send_replace(next);
-    }
-
-    /// Changes with each [`Feed::wake`].
-    #[must_use]
-    pub fn watch(&self) -> watch::Receiver<u64> {
-        self.wake.subscribe()
-    }
-
-    /// The end of the feed now.
-    #[must_use]
-    pub fn tail(&self) -> Tail {
-        let ring = self.ring.lock();
-        Tail {
-            next: ring.next(),
-            slots: ring.slots.clone(),
-        }
-    }
-
-    /// Appends the frames from sequence number `from` on, about `bytes_max` at most, to `frames`,
-    /// moves `cursor` past them, and counts their events in `delivered`.
-    #[must_use]
-    pub fn read(
-        &self,
-        from: u64,
-        bytes_max: usize,
-        cursor: &mut Vec<Position>,
-        frames: &mut Vec<Bytes>,
-        delivered: &mut Vec<Delivered>,
-    ) -> FeedRead {
-        let ring = self.ring.lock();
-        if from < ring.first {
-            return FeedRead::Behind;
-        }
-        let (mut bytes, mut count, mut timestamp) = (0, 0, None);
-        let skip = usize::try_from(from - ring.first).unwrap_or(usize::MAX);
-        for frame in ring.frames.iter().skip(skip) {
-            if bytes > 0 && bytes + frame.bytes.len() > bytes_max {
-                break;
-            }
-            if frame.timestamp.is_some() {
-                let topic = &ring.slots[frame.slot].partition.topic;
-                Delivered::count(delivered, topic, frame.bytes.len() as u64);
-            }
-            bytes += frame.bytes.len();
-            count += 1;
-            timestamp = frame.timestamp.or(timestamp);
-            // The cursor gains a slot with the first frame of it, so that a subscriber that falls
-            // behind before that frame still sees what the slot replaces.
-            for slot in ring.slots.iter().take(frame.slot + 1).skip(cursor.len()) {
-                cursor.push(slot.start);
-            }
-            cursor[frame.slot] = frame.position;
-            frames.push(frame.bytes.clone());
-        }
-        if count == 0 {
-            return FeedRead::Nothing;
-        }
-        FeedRead::Frames {
-            next: from + count,
-            timestamp,
-        }
     }
 }

@@ -6,6 +6,7 @@
 //! none before. A feed that loses its last subscriber is marked as closed, and the publisher drops
 //! it at the next record.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,12 +15,15 @@ use parking_lot::{Mutex, MutexGuard};
 use super::feed::Feed;
 use super::partition::HubPartition;
 use super::partition_log::PartitionLog;
+use crate::filter::{FilterId, Selection};
 
 /// A feed and the number of its subscribers. It closes with the last of them.
 #[derive(Debug)]
 pub(super) struct FeedEntry {
     pub(super) feed: Arc<Feed>,
     pub(super) subscribers: Mutex<usize>,
+    /// The views of the feed.
+    pub(super) views: Mutex<HashMap<Arc<Selection>, ViewUse>>,
     /// Whether the batch that is being published has reached it.
     is_touched: AtomicBool,
     is_closed: AtomicBool,
@@ -30,6 +34,7 @@ impl FeedEntry {
         Arc::new(Self {
             feed: Arc::new(feed),
             subscribers: Mutex::new(0),
+            views: Mutex::default(),
             is_touched: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
         })
@@ -55,6 +60,13 @@ impl FeedEntry {
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
     }
+}
+
+/// A view and the number of its subscribers.
+#[derive(Debug)]
+pub(super) struct ViewUse {
+    pub(super) id: FilterId,
+    pub(super) subscribers: usize,
 }
 
 /// The feeds that follow one partition.

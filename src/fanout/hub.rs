@@ -18,6 +18,7 @@ use super::feed::FeedKey;
 use super::followers::FeedEntry;
 use super::partition::{Arrival, HubPartition};
 use super::replay_permits::{PermitLimits, ReplayPermits};
+use super::scan_pace::ScanPace;
 use super::upstream::Upstream;
 use crate::cursor::TimestampMs;
 use crate::event::PublicEvent;
@@ -59,6 +60,10 @@ pub struct StepLimits {
     pub catch_up_bytes: usize,
     /// See [`limits::LIVE_WRITE_BYTES`].
     pub live_bytes_max: usize,
+    /// See [`limits::FILTER_SCAN_RECORDS_MAX`].
+    pub scanned_records_max: u64,
+    /// See [`limits::PROGRESS_RECORDS`].
+    pub progress_records: u64,
 }
 
 impl Default for StepLimits {
@@ -67,6 +72,8 @@ impl Default for StepLimits {
             memory_entries_max: limits::MEMORY_READ_ENTRIES_MAX,
             catch_up_bytes: limits::CATCH_UP_WRITE_BYTES,
             live_bytes_max: limits::LIVE_WRITE_BYTES,
+            scanned_records_max: limits::FILTER_SCAN_RECORDS_MAX,
+            progress_records: limits::PROGRESS_RECORDS,
         }
     }
 }
@@ -89,6 +96,8 @@ pub struct Hub {
     feed_bytes_max: Arc<AtomicUsize>,
     memory: Arc<MemoryBudget>,
     pub(super) replay_permits: ReplayPermits,
+    /// How fast subscribers with filters look at records.
+    pub(super) scan_pace: ScanPace,
     pub(super) upstream: Upstream,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -129,6 +138,7 @@ impl Hub {
             feed_bytes_max: Arc::new(AtomicUsize::new(limits.feed_bytes_max)),
             memory: MemoryBudget::new(limits.memory_bytes_max),
             replay_permits: ReplayPermits::new(permit_limits),
+            scan_pace: ScanPace::new(limits::FILTER_SCAN_RECORDS_PER_SECOND),
             upstream,
             metrics,
         })

@@ -18,6 +18,8 @@
 //! * `replay_permits`: the bounded permits for replays from Kafka, and their queue.
 //! * `lookup_permits`: the bounded permits for look-ups in Kafka, and their queue.
 //! * `fair_queue`: the queue of both, served round-robin by client.
+//! * `progress`: what a filtered subscriber knows of the events that it does not get.
+//! * `scan_pace`: how fast filtered subscribers look at records while they catch up.
 //! * `upstream`: the requests to Kafka, over bounded queues.
 //!
 //! Quirks, each with the test that locks it:
@@ -39,7 +41,9 @@ mod moved;
 mod partition;
 mod partition_buffer;
 mod partition_log;
+mod progress;
 mod replay_permits;
+mod scan_pace;
 mod subscribe;
 mod subscription;
 #[cfg(test)]

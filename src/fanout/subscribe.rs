@@ -16,6 +16,7 @@ use crate::cursor::{
     RequestedPosition, Target, TimestampMs,
 };
 use crate::event::frame::Format;
+use crate::filter::Selection;
 use crate::limits;
 use crate::stream::Topic;
 
@@ -26,6 +27,8 @@ pub struct SubscribeRequest {
     pub topics: Vec<Topic>,
     /// SSE or NDJSON.
     pub format: Format,
+    /// Which of the events; `None` for all.
+    pub selection: Option<Arc<Selection>>,
     /// The entries of its Last-Event-ID, for topics in `topics` only.
     pub last_event_id: Vec<IdEntry>,
     /// Where topics start that are not in the id.
@@ -86,9 +89,10 @@ pub async fn subscribe(
     let member = hub.join(&FeedKey {
         topics: topics.into(),
         format: request.format,
+        selection: request.selection,
     });
     // "Live" is the end of the feed before any look-up: what arrives meanwhile comes after it.
-    let tail = member.feed().tail();
+    let tail = member.tail();
     let positions = StartPositions::new(&request.last_event_id, request.since);
     let mut cursor = Vec::with_capacity(tail.slots.len());
     let mut moved = Vec::new();
@@ -115,11 +119,7 @@ pub async fn subscribe(
         .iter()
         .zip(&cursor)
         .all(|(slot, own)| slot.position.next == own.next);
-    let subscription = if live {
-        Subscription::live(member, client, tail.next, cursor)
-    } else {
-        Subscription::new(member, client, cursor)
-    };
+    let subscription = Subscription::new(member, client, cursor, &tail, live);
     Ok(Subscribed {
         subscription,
         moved,

@@ -7,14 +7,16 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::catch_up::{CatchUp, Step};
+use super::catch_up::{CatchUp, Step, progress_point};
 use super::delivered::Delivered;
 use super::fair_queue::Client;
-use super::feed::{FeedKey, FeedRead};
+use super::feed::{FeedKey, FeedRead, Handout, Tail};
 use super::hub::FeedMembership;
 use super::moved::Moved;
+use super::progress::{Counts, ReadProgress};
 use super::replay_permits::{ReplayWaiter, WaitOutcome};
 use crate::cursor::{Position, TimestampMs};
+use crate::event::frame::Format;
 use crate::limits;
 
 /// What a subscriber gets next.
@@ -45,6 +47,11 @@ pub struct Subscription {
     wake: watch::Receiver<u64>,
     client: Client,
     cursor: Vec<Position>,
+    /// Where it is in the totals of its feed, while it is live.
+    progress: ReadProgress,
+    /// The first frame of a subscriber that does not get all events: a client that is cut before
+    /// its first event goes on from there.
+    opening: Option<Bytes>,
     state: State,
 }
 
@@ -57,70 +64,98 @@ enum State {
 }
 
 impl Subscription {
-    /// A subscription that continues at `cursor`: one position for each slot of the feed. Further
-    /// slots start where the feed did. The cursor must be created after `member` joined, from
-    /// positions that are not beyond the ends of Kafka's logs.
+    /// A subscription that continues at `cursor`: one position for each slot of the feed, which are
+    /// those of `tail` if it `is_live`. Further slots start where the feed did. The cursor must be
+    /// created after `member` joined, from positions that are not beyond the ends of Kafka's logs.
     #[must_use]
-    pub(super) fn new(member: FeedMembership, client: Client, cursor: Vec<Position>) -> Self {
-        let wake = member.feed().watch();
-        let state = catching_up(&member, client);
-        Self {
-            member,
-            wake,
-            client,
-            cursor,
-            state,
-        }
-    }
-
-    /// A subscription that continues live at `next`, with the feed's own positions.
-    #[must_use]
-    pub(super) fn live(
+    pub(super) fn new(
         member: FeedMembership,
         client: Client,
-        next: u64,
         cursor: Vec<Position>,
+        tail: &Tail,
+        is_live: bool,
     ) -> Self {
-        let wake = member.feed().watch();
-        Self {
+        let opening = sends_progress(member.key())
+            .then(|| progress_point(&tail.slots, &cursor).frame(Counts::default()));
+        let state = State::CatchingUp(catch_up(&member, client, Counts::default()), None);
+        let mut subscription = Self {
+            wake: member.watch_feed(),
             member,
-            wake,
             client,
             cursor,
-            state: State::Live(next),
+            progress: ReadProgress::default(),
+            opening,
+            state,
+        };
+        if is_live {
+            subscription.go_live(tail);
         }
+        subscription
     }
 
-    /// Whether it reads the feed.
+    /// Continues live at `tail`, which the cursor has reached.
+    fn go_live(&mut self, tail: &Tail) {
+        self.progress = ReadProgress {
+            since: tail.counts,
+            seen: tail.counts,
+            is_synced: !sends_progress(self.member.key()) || tail.counts == tail.last_progress,
+        };
+        if !self.progress.is_synced {
+            self.member.request_progress();
+        }
+        self.wake = self.member.watch();
+        self.state = State::Live(tail.next);
+    }
+
+    fn fall_behind(&mut self) {
+        self.member.hub().metrics.fallen_behind.increment(1);
+        self.wake = self.member.watch_feed();
+        let pending = self.progress.pending();
+        self.state = State::CatchingUp(catch_up(&self.member, self.client, pending), None);
+    }
+
+    /// Whether it reads the feed, in step with others.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.live_at().is_some()
     }
 
     /// The sequence number of the next frame, if it reads the feed. Two subscriptions of one feed
-    /// with the same number have the same position.
+    /// with the same number have the same position. `None` also while its next progress frame
+    /// differs from that of others.
     #[must_use]
     pub fn live_at(&self) -> Option<u64> {
-        if let State::Live(next) = self.state {
-            Some(next)
-        } else {
-            None
+        match self.state {
+            State::Live(next) if self.progress.is_synced && self.opening.is_none() => Some(next),
+            _ => None,
         }
     }
 
     /// The key of the feed, which it shares with others.
     #[must_use]
     pub fn feed_key(&self) -> &FeedKey {
-        self.member.feed().key()
+        self.member.key()
     }
 
     /// Another subscription for `client` at the same position.
     #[must_use]
     pub fn fork(&self, client: Client) -> Self {
-        let (member, cursor) = (self.member.clone(), self.cursor.clone());
-        match self.live_at() {
-            Some(next) => Self::live(member, client, next, cursor),
-            None => Self::new(member, client, cursor),
+        let member = self.member.clone();
+        let (wake, state) = match self.state {
+            State::Live(next) => (member.watch(), State::Live(next)),
+            State::CatchingUp(..) => {
+                let catch_up = catch_up(&member, client, Counts::default());
+                (member.watch_feed(), State::CatchingUp(catch_up, None))
+            }
+        };
+        Self {
+            member,
+            wake,
+            client,
+            cursor: self.cursor.clone(),
+            progress: self.progress.clone(),
+            opening: self.opening.clone(),
+            state,
         }
     }
 
@@ -138,6 +173,9 @@ impl Subscription {
 
     /// Returns what comes after the cursor, and waits until there is something. Cancel-safe.
     pub async fn next(&mut self) -> Batch {
+        if let Some(opening) = self.opening.take() {
+            return Batch::progress(opening);
+        }
         loop {
             self.wake.borrow_and_update();
             let batch = match self.state {
@@ -151,27 +189,21 @@ impl Subscription {
     }
 
     async fn next_live(&mut self, next: u64) -> Option<Batch> {
-        let (mut pieces, mut delivered) = (Vec::new(), Vec::new());
-        match self.member.feed().read(
-            next,
-            self.member.hub().step_limits().live_bytes_max,
-            &mut self.cursor,
-            &mut pieces,
-            &mut delivered,
-        ) {
+        let mut handout = Handout::default();
+        match self
+            .member
+            .read(next, &mut self.cursor, &mut self.progress, &mut handout)
+        {
             FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
                 return Some(Batch::Frames {
-                    pieces,
-                    delivered,
+                    pieces: handout.pieces,
+                    delivered: handout.delivered,
                     live: timestamp,
                 });
             }
             FeedRead::Nothing => self.wait_for_feed().await,
-            FeedRead::Behind => {
-                self.member.hub().metrics.fallen_behind.increment(1);
-                self.state = catching_up(&self.member, self.client);
-            }
+            FeedRead::Behind => self.fall_behind(),
         }
         None
     }
@@ -193,7 +225,8 @@ impl Subscription {
             }
             *waiter = None;
         }
-        let tail = self.member.feed().tail();
+        catch_up.keep_pace().await;
+        let tail = self.member.tail();
         match catch_up.step(&tail, &mut self.cursor).await {
             Step::Frames { bytes, delivered } => {
                 return Some(Batch::Frames {
@@ -202,10 +235,13 @@ impl Subscription {
                     live: None,
                 });
             }
-            Step::Live(next) => {
+            Step::Live(progress) => {
                 hub.metrics.handoffs.increment(1);
-                self.state = State::Live(next);
+                self.go_live(&tail);
+                return progress.map(Batch::progress);
             }
+            // Looking at events takes time, and a memory log never lets it wait.
+            Step::Again if catch_up.is_filtered() => tokio::task::yield_now().await,
             Step::Again => {}
             Step::Wait => self.wait_for_feed().await,
             Step::Moved(moved) => {
@@ -233,13 +269,22 @@ impl Subscription {
     }
 }
 
-fn catching_up(member: &FeedMembership, client: Client) -> State {
-    State::CatchingUp(
-        Box::new(CatchUp::new(
-            Arc::clone(member.hub()),
-            member.feed().key().format,
-            client,
-        )),
-        None,
-    )
+fn catch_up(member: &FeedMembership, client: Client, pending: Counts) -> Box<CatchUp> {
+    let hub = Arc::clone(member.hub());
+    Box::new(CatchUp::new(hub, member.key(), client, pending))
+}
+
+/// Whether the subscribers of a feed get progress frames. NDJSON has no ids.
+fn sends_progress(key: &FeedKey) -> bool {
+    key.selection.is_some() && key.format == Format::Sse
+}
+
+impl Batch {
+    fn progress(frame: Bytes) -> Self {
+        Self::Frames {
+            pieces: vec![frame],
+            delivered: Vec::new(),
+            live: None,
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub(super) async fn stream(
         if method == Method::HEAD {
             return Ok((StatusCode::OK, request.response_headers(&app)).into_response());
         }
-        let filter = take_filter_permit(&app, &client, request.selection.as_ref())?;
+        let filter = take_filter_permit(&app, &client, request.subscribe.selection.as_ref())?;
         let client = StreamClient {
             user_agent: user_agent(&headers),
             address: client

@@ -15,7 +15,6 @@ use super::stream_names::requested_streams;
 use crate::cursor::{IdEntry, LastEventId, since};
 use crate::delivery::ContentCoding;
 use crate::fanout::SubscribeRequest;
-use crate::filter::Selection;
 use crate::problem::Problem;
 use crate::stream::{Stream, Topic};
 
@@ -25,7 +24,6 @@ pub(super) struct StreamRequest {
     pub(super) media: MediaType,
     pub(super) coding: ContentCoding,
     pub(super) subscribe: SubscribeRequest,
-    pub(super) selection: Option<Arc<Selection>>,
     parameters: Parameters,
 }
 
@@ -55,13 +53,13 @@ impl StreamRequest {
         let coding = coding(app.config.http.compression, in_query, headers);
         let streams_max = app.config.limits.streams_per_request_max;
         let streams = requested_streams(&app.catalog(), uri.path(), streams_max)?;
-        let subscribe = subscribe_request(&streams, headers, &parameters, media, client)?;
+        let mut subscribe = subscribe_request(&streams, headers, &parameters, media, client)?;
+        subscribe.selection = selection.map(Arc::new);
         Ok(Self {
             streams,
             media,
             coding,
             subscribe,
-            selection: selection.map(Arc::new),
             parameters,
         })
     }
@@ -76,7 +74,7 @@ impl StreamRequest {
         if let Some(coding) = self.coding.name() {
             headers.insert(header::CONTENT_ENCODING, coding);
         }
-        let selection = self.selection.as_ref();
+        let selection = self.subscribe.selection.as_ref();
         if let Some(filter) = selection.and_then(|selection| filter_header(selection)) {
             headers.insert(FILTER, filter);
         }
@@ -107,6 +105,7 @@ fn subscribe_request(
     Ok(SubscribeRequest {
         topics: topics(streams, &entries)?,
         format: media.format(),
+        selection: None,
         last_event_id: entries,
         since,
         client: client.address,

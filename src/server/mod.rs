@@ -92,6 +92,8 @@ impl Server {
         );
         let hub = Hub::new(hub_limits(&config), to_kafka, Arc::clone(&metrics));
         tokio::spawn(watch_memory(Arc::downgrade(&hub)));
+        let heartbeat = Duration::from_millis(config.http.heartbeat_ms);
+        tokio::spawn(report_progress(Arc::downgrade(&hub), heartbeat));
         let reloaded = reloaded(&config, loaded.catalog, Arc::clone(&hub), metrics);
         let app = app(&config, &reloaded, &shutdown)?;
         tokio::spawn(Arc::clone(&app.kafka_health).log(shutdown.clone()));
@@ -291,6 +293,15 @@ async fn watch_memory(hub: Weak<Hub>) {
         hub.relieve();
         drop(hub);
         tokio::time::sleep(limits::MEMORY_POLL_INTERVAL).await;
+    }
+}
+
+/// Sends progress to filtered streams, as often as heartbeats, as long as the hub exists.
+async fn report_progress(hub: Weak<Hub>, heartbeat: Duration) {
+    while let Some(hub) = hub.upgrade() {
+        hub.report_progress(heartbeat);
+        drop(hub);
+        tokio::time::sleep(limits::PROGRESS_POLL_INTERVAL.min(heartbeat)).await;
     }
 }
 

@@ -139,7 +139,7 @@ impl CatchUp {
 
     /// Whether there is a permit for reads from Kafka. Releases one that is due.
     fn has_permit(&mut self, cursor: &[Position]) -> bool {
-        if self.has_delivered && self.permit.as_ref().is_some_and(ReplayPermit::is_due) {
+        if self.has_advanced && self.permit.as_ref().is_some_and(ReplayPermit::is_due) {
             self.release_permit(cursor);
             return false;
         }

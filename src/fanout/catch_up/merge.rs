@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::CatchUp;
+use super::scan::Scan;
 use crate::cursor::Position;
 use crate::event::frame;
 use crate::fanout::delivered::Delivered;
@@ -33,16 +34,15 @@ impl CatchUp {
         let mut bytes = BytesMut::new();
         let mut delivered = Vec::new();
         let mut is_short = false;
-        while bytes.len() < self.hub.step_limits().catch_up_bytes {
+        let mut is_fetched = true;
+        let bytes_max = self.hub.step_limits().catch_up_bytes;
+        while bytes.len() < bytes_max && !self.is_step_full() {
             let index = match self.next_entry(tail) {
                 Next::Buffer(index) => index,
                 Next::Nowhere => break,
                 Next::NotFetched => {
-                    return Merged {
-                        bytes: bytes.freeze(),
-                        delivered,
-                        is_short,
-                    };
+                    is_fetched = false;
+                    break;
                 }
             };
             if !self.has_room(index, bytes.len()) {
@@ -54,7 +54,8 @@ impl CatchUp {
             };
             cursor[index] = entry.position_after();
             self.event_id.set(index, cursor[index]);
-            if let Some(event) = &entry.event {
+            let is_wanted = self.scan.as_mut().is_none_or(|scan| scan.look_at(&entry));
+            if let Some(event) = entry.event.as_ref().filter(|_| is_wanted) {
                 let before = bytes.len();
                 frame::append_to(&mut bytes, self.format, self.event_id.as_bytes(), event);
                 Delivered::count(
@@ -64,12 +65,19 @@ impl CatchUp {
                 );
             }
         }
-        self.pass_holes(cursor);
+        if is_fetched {
+            self.pass_holes(cursor);
+        }
+        self.append_progress(&mut bytes, cursor);
         Merged {
             bytes: bytes.freeze(),
             delivered,
             is_short,
         }
+    }
+
+    fn is_step_full(&self) -> bool {
+        self.scan.as_ref().is_some_and(Scan::is_step_full)
     }
 
     fn next_entry(&self, tail: &Tail) -> Next {

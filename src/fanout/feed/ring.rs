@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use super::filtered::{FilterCounters, Views};
 use super::slot::{Replaced, Slot};
 use crate::cursor::{EventId, Position, TimestampMs};
 use crate::event::frame::{self, Format};
 use crate::fanout::moved::Moved;
 use crate::fanout::partition::HubPartition;
+use crate::fanout::progress::ProgressPoint;
 use crate::limits;
 use crate::memory::Held;
 
@@ -22,6 +24,10 @@ pub(super) struct Ring {
     /// Sequence number of `frames[0]`.
     pub(super) first: u64,
     pub(super) bytes: usize,
+    /// Records since the feed started, skipped ones included.
+    pub(super) records: u64,
+    /// The views of the feed.
+    pub(super) views: Views,
     /// The memory of the feed besides its frames.
     pub(super) held: Held,
 }
@@ -37,13 +43,15 @@ pub(super) struct FeedFrame {
 }
 
 impl Ring {
-    pub(super) fn new(held: Held) -> Self {
+    pub(super) fn new(held: Held, counters: FilterCounters) -> Self {
         Self {
             slots: Vec::new(),
             event_id: EventId::default(),
             frames: VecDeque::new(),
             first: 0,
             bytes: 0,
+            records: 0,
+            views: Views::new(counters),
             held,
         }
     }
@@ -105,6 +113,7 @@ impl Ring {
             Format::Sse => frame::comment(&format!("moved: {notice}")),
             Format::Ndjson => Bytes::from_static(format.heartbeat()),
         };
+        self.views.push_to_all(self.next());
         self.bytes += bytes.len();
         self.frames.push_back(FeedFrame {
             bytes,
@@ -119,6 +128,13 @@ impl Ring {
         while self.bytes > bytes_max.load(Ordering::Relaxed) && self.frames.len() > 1 {
             self.forget_oldest();
         }
+    }
+
+    /// The place after the newest record.
+    pub(super) fn progress_point(&self) -> ProgressPoint {
+        let slots = self.slots.iter().filter(|slot| !slot.retired);
+        let positions = slots.map(|slot| slot.position);
+        ProgressPoint::new(self.event_id.to_bytes(), positions)
     }
 
     pub(super) fn slot_of(&self, partition: &Arc<HubPartition>) -> Option<usize> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cursor::{Offset, Position};
 use crate::fanout::partition::HubPartition;
+use crate::fanout::progress::Counts;
 
 /// One partition of a feed. Slots are never removed, so that a slot's number stays valid for every
 /// cursor.
@@ -47,6 +48,9 @@ pub struct Tail {
     pub next: u64,
     /// Every partition, with the feed's position in it.
     pub slots: Vec<Slot>,
+    /// The totals of a filtered feed, and those at its last progress frame.
+    pub(in crate::fanout) counts: Counts,
+    pub(in crate::fanout) last_progress: Counts,
 }
 
 impl Slot {

@@ -1,25 +1,35 @@
-//! How subscribers join and leave feeds.
+//! How subscribers join and leave feeds and their views.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::{Hub, Routes};
-use crate::fanout::feed::{Feed, FeedKey};
-use crate::fanout::followers::FeedEntry;
+use crate::cursor::Position;
+use crate::fanout::feed::{Feed, FeedKey, FeedRead, FilterCounters, Handout, Tail};
+use crate::fanout::followers::{FeedEntry, ViewUse};
+use crate::fanout::progress::ReadProgress;
+use crate::filter::{FilterId, Selection};
+use crate::limits;
 use crate::telemetry::metrics::gauge_value;
 
-/// A subscriber's membership of its feed. Dropping it leaves the feed.
+/// A subscriber's membership of its feed, and of a view if it has a selection. Dropping it leaves
+/// both.
 #[derive(Debug)]
 pub struct FeedMembership {
     hub: Arc<Hub>,
     entry: Arc<FeedEntry>,
+    key: FeedKey,
+    view: Option<FilterId>,
 }
 
 impl FeedMembership {
-    /// The feed.
+    /// What the subscriber shares with others.
     #[must_use]
-    pub fn feed(&self) -> &Feed {
-        &self.entry.feed
+    pub fn key(&self) -> &FeedKey {
+        &self.key
     }
 
     /// The hub of the feed.
@@ -27,21 +37,103 @@ impl FeedMembership {
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
+
+    /// Changes when the feed moves, whether the subscriber gets something or not.
+    pub(in crate::fanout) fn watch_feed(&self) -> watch::Receiver<u64> {
+        self.entry.feed.watch()
+    }
+
+    /// Changes when there is something for the subscriber.
+    pub(in crate::fanout) fn watch(&self) -> watch::Receiver<u64> {
+        match self.view {
+            Some(view) => self.entry.feed.watch_view(view),
+            None => self.entry.feed.watch(),
+        }
+    }
+
+    /// The end of the feed now. The sequence numbers of a view are its own.
+    pub(in crate::fanout) fn tail(&self) -> Tail {
+        match self.view {
+            Some(view) => self.entry.feed.tail_of_view(view),
+            None => self.entry.feed.tail(),
+        }
+    }
+
+    /// Hands out what the subscriber gets from sequence number `from` on, and moves `cursor` past
+    /// it.
+    pub(in crate::fanout) fn read(
+        &self,
+        from: u64,
+        cursor: &mut Vec<Position>,
+        progress: &mut ReadProgress,
+        handout: &mut Handout,
+    ) -> FeedRead {
+        let feed = &self.entry.feed;
+        match self.view {
+            Some(view) => feed.read_view(view, from, cursor, progress, handout),
+            None => feed.read(from, self.hub.step_limits().live_bytes_max, cursor, handout),
+        }
+    }
+
+    /// Asks for a progress frame soon.
+    pub(in crate::fanout) fn request_progress(&self) {
+        if let Some(view) = self.view {
+            self.entry.feed.request_progress(view);
+        }
+    }
 }
 
 impl Clone for FeedMembership {
     fn clone(&self) -> Self {
+        let view = self.key.selection.as_ref();
+        let view = view.map(|selection| self.entry.add_subscriber_of(selection));
+        if view.is_none() {
+            self.entry.feed.add_unfiltered();
+        }
         *self.entry.subscribers.lock() += 1;
         Self {
             hub: Arc::clone(&self.hub),
             entry: Arc::clone(&self.entry),
+            key: self.key.clone(),
+            view,
         }
     }
 }
 
 impl Drop for FeedMembership {
     fn drop(&mut self) {
+        match &self.key.selection {
+            Some(selection) => self.entry.remove_subscriber_of(selection),
+            None => self.entry.feed.remove_unfiltered(),
+        }
         self.hub.leave(&self.entry);
+    }
+}
+
+impl FeedEntry {
+    /// Adds a subscriber of a view. The first one creates the view.
+    fn add_subscriber_of(&self, selection: &Arc<Selection>) -> FilterId {
+        let mut views = self.views.lock();
+        let view = views
+            .entry(Arc::clone(selection))
+            .or_insert_with(|| ViewUse {
+                id: self.feed.add_view(Arc::clone(selection)),
+                subscribers: 0,
+            });
+        view.subscribers += 1;
+        view.id
+    }
+
+    /// Removes one, and the view with the last of them.
+    fn remove_subscriber_of(&self, selection: &Arc<Selection>) {
+        let mut views = self.views.lock();
+        if let Some(view) = views.get_mut(selection) {
+            view.subscribers -= 1;
+            if view.subscribers == 0 {
+                self.feed.remove_view(view.id);
+                views.remove(selection);
+            }
+        }
     }
 }
 
@@ -49,17 +141,38 @@ impl Hub {
     /// Joins the feed of `key`. The first subscriber creates it.
     #[must_use]
     pub fn join(self: &Arc<Self>, key: &FeedKey) -> FeedMembership {
+        let base = FeedKey {
+            selection: None,
+            ..key.clone()
+        };
         let mut routes = self.routes.write();
-        let entry = if let Some(entry) = routes.feeds.get(key) {
+        let entry = if let Some(entry) = routes.feeds.get(&base) {
             Arc::clone(entry)
         } else {
-            self.add_feed(&mut routes, key)
+            self.add_feed(&mut routes, &base)
         };
         *entry.subscribers.lock() += 1;
         self.count_feeds(&routes);
+        drop(routes);
+        let view = key.selection.as_ref();
+        let view = view.map(|selection| entry.add_subscriber_of(selection));
+        if view.is_none() {
+            entry.feed.add_unfiltered();
+        }
         FeedMembership {
             hub: Arc::clone(self),
             entry,
+            key: key.clone(),
+            view,
+        }
+    }
+
+    /// Sends progress to the subscribers of views in which it is due: every `interval`, and where a
+    /// subscriber has joined. Call it every [`limits::PROGRESS_POLL_INTERVAL`].
+    pub fn report_progress(&self, interval: Duration) {
+        let entries: Vec<_> = self.routes.read().feeds.values().cloned().collect();
+        for entry in entries {
+            entry.feed.report_progress(interval);
         }
     }
 
@@ -68,6 +181,10 @@ impl Hub {
             key.clone(),
             Arc::clone(&self.feed_bytes_max),
             Arc::clone(&self.memory),
+            FilterCounters {
+                scanned: self.metrics.filter_records_scanned.clone(),
+                matched: self.metrics.filter_events_matched.clone(),
+            },
         );
         let entry = FeedEntry::new(feed);
         for topic in key.topics.iter() {

@@ -13,11 +13,12 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 
 use self::connection::{Connection, Item, read};
-use super::cluster::Log;
+use super::cluster::{KINDS, Log};
 use super::server::Server;
 use crate::cursor::{IdEntry, LastEventId, RequestedPosition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::SubscribeRequest;
+use crate::filter::{Filter, Selection};
 use crate::stream::Topic;
 
 mod checks;
@@ -56,25 +57,56 @@ pub struct Client {
     since: Option<i64>,
     /// Records of each partition are in time order.
     in_order: bool,
+    /// The only kind of events that it wants.
+    kind: Option<usize>,
     /// The last complete id, and its cluster.
     last_id: Option<(String, usize)>,
     /// One for each log.
     progress: Vec<Option<Progress>>,
     connection: Option<Connection>,
+    /// The newest id of the connection, and what came since its last progress frame.
+    seen: Seen,
     pub events: usize,
 }
 
+/// What a connection has received.
+#[derive(Debug, Default)]
+struct Seen {
+    id: Option<LastEventId>,
+    /// The id of the last progress frame.
+    progress: Option<LastEventId>,
+    /// Events since then.
+    events: u64,
+}
+
 impl Client {
-    pub fn new(topics: Vec<Topic>, since: Option<i64>, in_order: bool) -> Self {
+    pub fn new(
+        topics: Vec<Topic>,
+        since: Option<i64>,
+        in_order: bool,
+        kind: Option<usize>,
+    ) -> Self {
         Self {
             topics,
             since,
             in_order,
+            kind,
             last_id: None,
             progress: Vec::new(),
             connection: None,
+            seen: Seen::default(),
             events: 0,
         }
+    }
+
+    /// Whether the client gets a record.
+    fn wants(&self, records: &[(i64, Fate)], index: usize) -> bool {
+        records[index].1 == Fate::Delivered && self.kind.is_none_or(|kind| index % KINDS == kind)
+    }
+
+    fn selection(&self) -> Option<Arc<Selection>> {
+        let filter = Filter::parse(&format!("event.k == {}", self.kind?)).expect("a filter");
+        Selection::new(filter, None).map(Arc::new)
     }
 
     pub fn server(&self) -> Option<usize> {
@@ -115,6 +147,7 @@ impl Client {
         let request = SubscribeRequest {
             topics: self.topics.clone(),
             format: Format::Sse,
+            selection: self.selection(),
             last_event_id: entries,
             since,
             client: None,
@@ -137,6 +170,7 @@ impl Client {
         } else {
             spawn_local(reading)
         };
+        self.seen = Seen::default();
         self.connection = Some(Connection {
             server: number,
             cluster: server.cluster,
@@ -262,9 +296,8 @@ impl Client {
                     first.max(logs[number].index_at(logs[number].low))
                 }
             };
-            truth[number][next.min(truth[number].len())..]
-                .iter()
-                .all(|(_, fate)| *fate != Fate::Delivered)
+            let records = &truth[number];
+            (next.min(records.len())..records.len()).all(|index| !self.wants(records, index))
         })
     }
 }

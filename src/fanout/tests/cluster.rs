@@ -8,6 +8,9 @@ use crate::fanout::LogEntry;
 use crate::fanout::upstream::{ReplayRange, ReplayRead};
 use crate::stream::Topic;
 
+/// The kinds of events, which filters select by the member `k`.
+pub const KINDS: usize = 4;
+
 /// A record of one cluster's log.
 #[derive(Clone, Debug)]
 pub struct LogRecord {
@@ -54,7 +57,7 @@ impl Log {
     /// Appends a record, after a hole of `hole` offsets.
     pub fn append(&mut self, index: Option<usize>, timestamp: i64, delivered: bool, hole: i64) {
         let offset = self.high + hole;
-        let event = delivered.then(|| self.event(offset));
+        let event = delivered.then(|| self.event(offset, index));
         self.records.push(LogRecord {
             offset,
             timestamp,
@@ -69,14 +72,18 @@ impl Log {
         self.high += 1;
     }
 
-    fn event(&self, offset: i64) -> PublicEvent {
+    fn event(&self, offset: i64, index: Option<usize>) -> PublicEvent {
+        let json = index.map_or_else(
+            || "{}".to_owned(),
+            |index| format!("{{\"k\":{}}}", index % KINDS),
+        );
         let record = Record {
             topic: &self.topic,
             partition: self.partition,
             offset: Offset(offset),
             timestamp: TimestampMs(0),
             key: None,
-            value: Some(b"{}"),
+            value: Some(json.as_bytes()),
         };
         let prepared = event::prepare(
             &record,

@@ -33,6 +33,7 @@ fn request(position: Option<RequestedPosition>) -> SubscribeRequest {
     SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
+        selection: None,
         last_event_id: position.map(entry).into_iter().collect(),
         since: None,
         client: None,

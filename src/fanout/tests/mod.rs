@@ -30,6 +30,8 @@ const TINY_STEPS: StepLimits = StepLimits {
     memory_entries_max: 3,
     catch_up_bytes: 1024,
     live_bytes_max: 1024,
+    scanned_records_max: 5,
+    progress_records: 7,
 };
 
 fn runs(kind: Kind) {

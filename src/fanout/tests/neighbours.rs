@@ -60,6 +60,7 @@ fn request() -> SubscribeRequest {
     SubscribeRequest {
         topics,
         format: Format::Ndjson,
+        selection: None,
         last_event_id,
         since: None,
         client: None,
@@ -78,6 +79,7 @@ fn a_feed_joins_and_leaves_while_an_event_is_rendered() {
         drop(joining.join(&FeedKey {
             topics: [topic()].into(),
             format: Format::Ndjson,
+            selection: None,
         }));
         done.send(()).expect("the test waits");
     });

@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 
 use super::TINY_STEPS;
 use super::client::{Client, Fate, Truth};
-use super::cluster::Log;
+use super::cluster::{KINDS, Log};
 use super::server::{Cluster, Server};
 use crate::fanout::HubLimits;
 use crate::stream::Topic;
@@ -158,7 +158,8 @@ impl Run {
             topics.remove(gone);
         }
         let since = (self.below(3) == 0).then(|| self.now - self.rng.random_range(-50..1000));
-        Client::new(topics, since, self.kind != Kind::OneCluster)
+        let kind = (self.below(2) == 0).then(|| self.below(KINDS));
+        Client::new(topics, since, self.kind != Kind::OneCluster, kind)
     }
 
     fn step(&mut self) {
@@ -171,6 +172,10 @@ impl Run {
                     self.rng.random_range(1..24),
                 );
                 self.servers[server].publish(most, &mut self.rng);
+                if self.below(3) == 0 {
+                    let interval = Duration::from_millis(self.rng.random_range(0..2));
+                    self.servers[server].hub.report_progress(interval);
+                }
             }
             38..70 => {
                 let reads = self.rng.random_range(1..12);

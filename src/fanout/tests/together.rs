@@ -77,6 +77,7 @@ pub(super) fn from_offset_0() -> SubscribeRequest {
     SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
+        selection: None,
         last_event_id: id,
         since: None,
         client: None,
@@ -176,6 +177,7 @@ async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
     let request = || SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
+        selection: None,
         last_event_id: Vec::new(),
         since: None,
         client: None,

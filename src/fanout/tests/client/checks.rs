@@ -4,7 +4,7 @@ use super::connection::moved;
 use super::{Client, Fate, Progress, Truth};
 use crate::cursor::{IdEntry, LastEventId, MovedReason, Requested, RequestedPosition};
 use crate::fanout::Moved;
-use crate::fanout::tests::cluster::Log;
+use crate::fanout::tests::cluster::{KINDS, Log};
 
 impl Client {
     /// Processes the whole frames, and returns their bytes.
@@ -15,9 +15,12 @@ impl Client {
             .split_inclusive("\n\n")
             .filter(|frame| frame.ends_with("\n\n"))
         {
-            match frame.strip_prefix(": moved: ") {
-                Some(notice) => self.take_moved(&moved(notice), logs),
-                None => self.take_frame(frame, logs, truth),
+            if let Some(notice) = frame.strip_prefix(": moved: ") {
+                self.take_moved(&moved(notice), logs);
+            } else if let Some(progress) = frame.strip_prefix("event: progress\nid: ") {
+                self.take_progress(progress, logs, truth);
+            } else {
+                self.take_frame(frame, logs, truth);
             }
             whole += frame.len();
         }
@@ -45,31 +48,83 @@ impl Client {
         let index = record.index.expect("no filler is delivered");
         let id_of = LastEventId::parse(id).expect("a valid id");
         for entry in id_of.entries() {
-            self.set_start(entry, number, index, logs, truth, frame);
+            self.set_start(entry, Some((number, index)), logs, truth, frame);
         }
         let Some(Progress::At(next)) = self.progress[number] else {
             panic!("not subscribed: {frame}")
         };
         let records = &truth[number];
-        let lost = (next..index).find(|index| records[*index].1 == Fate::Delivered);
+        let lost = (next..index).find(|index| self.wants(records, *index));
         assert_eq!(lost, None, "lost in {number}, from {next} on: {frame}");
         assert!(index >= next, "again in {number}, from {next} on: {frame}");
         assert_ne!(records[index].1, Fate::Skipped, "{frame}");
+        assert!(
+            self.kind.is_none_or(|kind| index % KINDS == kind),
+            "not wanted: {frame}"
+        );
         self.progress[number] = Some(Progress::At(index + 1));
         self.events += 1;
         for entry in id_of.entries() {
             self.check_entry(entry, logs, truth, frame);
         }
+        self.seen.events += 1;
+        self.take_id(id, id_of);
+    }
+
+    /// Within a filtered connection ids never go back. Without a filter they may, over records that
+    /// are no events, when the client falls behind.
+    fn take_id(&mut self, id: &str, id_of: LastEventId) {
         let cluster = self.connection.as_ref().expect("connected").cluster;
         self.last_id = Some((id.to_owned(), cluster));
+        if let Some(before) = self.seen.id.as_ref().filter(|_| self.kind.is_some()) {
+            for (entry, offset) in offsets(before) {
+                let now = offsets(&id_of).find(|(other, _)| same_partition(other, entry));
+                assert!(now.is_some_and(|(_, now)| now >= offset), "went back: {id}");
+            }
+        }
+        self.seen.id = Some(id_of);
+    }
+
+    /// A progress frame passes what the client does not get, and counts it.
+    fn take_progress(&mut self, progress: &str, logs: &[Log], truth: &Truth) {
+        let (id, data) = progress.split_once("\ndata: ").expect("data");
+        let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+        let id_of = LastEventId::parse(id).expect("a valid id");
+        for entry in id_of.entries() {
+            self.set_start(entry, None, logs, truth, progress);
+            let (number, offset) = log_and_offset(entry, logs);
+            let Some(Progress::At(next)) = self.progress[number] else {
+                panic!("{number} has not begun: {progress}")
+            };
+            let records = &truth[number];
+            let passed = logs[number].index_at(offset);
+            let lost = (next..passed).find(|index| self.wants(records, *index));
+            assert_eq!(lost, None, "lost in {number}, from {next} on: {progress}");
+            self.progress[number] = Some(Progress::At(passed.max(next)));
+            self.check_entry(entry, logs, truth, progress);
+        }
+        assert_eq!(data["matched"], self.seen.events, "{progress}");
+        if let Some(before) = &self.seen.progress {
+            let grown = offsets(&id_of).any(|(entry, now)| {
+                offsets(before).all(|(other, then)| !same_partition(other, entry) || then < now)
+            });
+            assert!(grown, "the same place again: {progress}");
+            let between = scanned_between(before, &id_of, logs);
+            assert!(
+                between.is_none_or(|between| data["scanned"] == between),
+                "{between:?}: {progress}"
+            );
+        }
+        self.seen.events = 0;
+        self.seen.progress = Some(id_of.clone());
+        self.take_id(id, id_of);
     }
 
     /// Takes the start of a partition from the first id of a connection, if it was not known.
     fn set_start(
         &mut self,
         entry: &IdEntry,
-        of: usize,
-        index: usize,
+        event: Option<(usize, usize)>,
         logs: &[Log],
         truth: &Truth,
         frame: &str,
@@ -80,10 +135,9 @@ impl Client {
             "not subscribed: {frame}"
         );
         self.progress.resize(logs.len(), None);
-        let begun = if number == of {
-            index
-        } else {
-            logs[number].index_at(next)
+        let begun = match event {
+            Some((of, index)) if number == of => index,
+            _ => logs[number].index_at(next),
         };
         match self.progress[number] {
             Some(Progress::At(_)) => {}
@@ -97,8 +151,7 @@ impl Client {
                 } else {
                     want
                 };
-                let lost =
-                    (want.min(begun)..begun).find(|index| records[*index].1 == Fate::Delivered);
+                let lost = (want.min(begun)..begun).find(|index| self.wants(records, *index));
                 assert_eq!(
                     lost, None,
                     "lost in {number}, wanted from {want} on, began at {begun}: {frame}"
@@ -122,9 +175,9 @@ impl Client {
             panic!("{number} has not begun: {frame}")
         };
         let index = logs[number].index_at(offset);
-        let between = &truth[number][index.min(next)..index.max(next)];
+        let records = &truth[number];
         assert!(
-            between.iter().all(|(_, fate)| *fate != Fate::Delivered),
+            (index.min(next)..index.max(next)).all(|index| !self.wants(records, index)),
             "in {number} the client has {next}: {frame}"
         );
         let RequestedPosition::Both { timestamp, .. } = entry.position else {
@@ -162,6 +215,34 @@ impl Client {
             Progress::At(next) | Progress::Begins { want: next, .. } => *next = gone.max(*next),
         }
     }
+}
+
+fn offsets(id: &LastEventId) -> impl Iterator<Item = (&IdEntry, i64)> {
+    id.entries().iter().map(|entry| {
+        let RequestedPosition::Both { next, .. } = entry.position else {
+            panic!("an invalid id: {entry:?}")
+        };
+        (entry, next.0)
+    })
+}
+
+fn same_partition(a: &IdEntry, b: &IdEntry) -> bool {
+    (&a.topic, a.partition) == (&b.topic, b.partition)
+}
+
+/// The records between two ids; `None` where logs lose records, or a partition is new.
+fn scanned_between(before: &LastEventId, now: &LastEventId, logs: &[Log]) -> Option<usize> {
+    let mut scanned = 0;
+    for (entry, to) in offsets(now) {
+        let (_, from) = offsets(before).find(|(other, _)| same_partition(other, entry))?;
+        let (number, _) = log_and_offset(entry, logs);
+        let log = &logs[number];
+        if log.low > 0 || !log.compacted.is_empty() {
+            return None;
+        }
+        scanned += log.record_at(to) - log.record_at(from);
+    }
+    Some(scanned)
 }
 
 /// The number of the log that an entry names, and its offset.

@@ -58,7 +58,7 @@ pub(super) async fn read(
                 let frames = |piece: &Bytes| {
                     str::from_utf8(piece)
                         .expect("UTF-8")
-                        .matches("event: ")
+                        .matches("event: message")
                         .count()
                 };
                 let counted: u64 = delivered.iter().map(|topic| topic.events).sum();
