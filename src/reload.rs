@@ -240,7 +240,7 @@ impl Reloader {
         }
         config.streams = new.streams;
         config.redacted_pages = new.redacted_pages;
-        config.filters = new.filters;
+        config.filters.named = new.filters.named;
         Ok(config)
     }
 
@@ -258,7 +258,7 @@ impl Reloader {
             hub.rewrite(|topic, event| redaction.redact_again(topic, event));
         });
         topics.store(Arc::new(catalog.topics()));
-        filters.store(Arc::new(config.filters.clone()));
+        filters.store(Arc::new(config.filters.named.clone()));
         hub.rediscover();
         for warning in catalog.warnings() {
             tracing::warn!("{warning}");

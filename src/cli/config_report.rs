@@ -44,7 +44,7 @@ fn write_report(out: &mut String, config: &Config, catalog: &Catalog) -> fmt::Re
     for (domain, titles) in &config.redacted_pages {
         writeln!(out, "  {domain}: {}", titles.len())?;
     }
-    let filters = config.filters.iter();
+    let filters = config.filters.named.iter();
     let filters: Vec<_> = filters
         .map(|(name, filter)| format!("@{name}: {filter}"))
         .collect();
@@ -125,6 +125,10 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
     let per_address = limits
         .connections_per_address_max
         .map_or_else(|| "off".to_owned(), |max| max.to_string());
+    let filters = &config.filters;
+    let filters_per_client = filters
+        .filters_per_client_max
+        .map_or_else(|| "off".to_owned(), |max| max.to_string());
     let memory = limits
         .memory_bytes_max
         .map_or_else(|| "auto".to_owned(), |bytes| bytes.to_string());
@@ -136,6 +140,12 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
         ),
         ("streams_max", off_or(http.streams_max)),
         ("request_rate_limit", off_or(http.request_rate_limit)),
+        ("filters_max", filters.filters_max.to_string()),
+        ("filters_per_client_max", filters_per_client),
+        (
+            "unindexed_filters_max",
+            filters.unindexed_filters_max.to_string(),
+        ),
         ("connections_max", limits.connections_max.to_string()),
         ("connections_per_address_max", per_address),
         ("http2_streams_max", limits.http2_streams_max.to_string()),

@@ -55,14 +55,6 @@ pub struct HttpConfig {
     pub require_user_agent: bool,
     /// For which clients streams are compressed.
     pub compression: Compression,
-    /// Whether canary events are sent to clients that do not choose.
-    pub canary_events: bool,
-    /// Different filters of all clients.
-    pub filters_max: usize,
-    /// Different filters of one client address.
-    pub filters_per_client_max: Option<usize>,
-    /// Filters that are evaluated for each event.
-    pub unindexed_filters_max: usize,
     /// Whether the log contains the addresses of clients.
     pub log_client_addresses: bool,
 }

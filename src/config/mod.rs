@@ -12,7 +12,7 @@
 //! * `env`: lays `EVENTSTREAMS__...` variables over the file.
 //! * `paths`: resolves relative paths.
 //! * `check`, `nested`, `value`: check values against the table: keys, maps, single values.
-//! * `http`, `kafka`, `streams`, `limits`, `telemetry`: the typed result.
+//! * `http`, `kafka`, `streams`, `filters`, `limits`, `telemetry`: the typed result.
 //! * `error`, `locate`: what is wrong, and where.
 //!
 //! Special rules, each with the test that guards it:
@@ -32,6 +32,7 @@
 mod check;
 mod env;
 mod error;
+mod filters;
 mod flat;
 mod http;
 mod kafka;
@@ -56,6 +57,7 @@ use serde_json::{Map, Value};
 
 use error::Diagnostics;
 pub use error::{ConfigError, Diagnostic};
+pub use filters::{FiltersConfig, NamedFilters};
 use flat::FlatConfig;
 pub use http::{Compression, HttpConfig};
 pub(crate) use kafka::redacted_value;
@@ -68,14 +70,9 @@ pub use streams::{SchemasConfig, StreamsConfig, UriOptions, misspelt_setting};
 pub use telemetry::{Level, LogFormat, Logging};
 pub(crate) use yaml::parse as parse_yaml;
 
-use crate::filter::Filter;
-
 /// Page titles as the operator wrote them, by domain (`ru.wikipedia.org`). Redaction normalizes
 /// them.
 pub type RedactedPages = BTreeMap<String, Vec<String>>;
-
-/// Filters by the name that clients request them with (`filter=@name`).
-pub type NamedFilters = BTreeMap<String, Filter>;
 
 /// Everything that the operator decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,8 +93,8 @@ pub struct Config {
     pub schemas: SchemasConfig,
     /// Pages whose editors are not shown (docs/protocol.md, "The JSON of an event").
     pub redacted_pages: RedactedPages,
-    /// Filters that clients request by name (docs/protocol.md, "Filters").
-    pub filters: NamedFilters,
+    /// The settings of filters.
+    pub filters: FiltersConfig,
     /// Bounds of memory, time and connections.
     pub limits: Limits,
     /// The paths of keys in the file that have no effect, in its order: named once at startup.
@@ -132,8 +129,6 @@ struct OtherKeys {
     service_name: String,
     otlp_endpoint: Option<String>,
     mediawiki_redacted_pages: RedactedPages,
-    /// Each is a filter: the check has parsed it.
-    filters: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -206,11 +201,7 @@ impl Config {
             streams: deserialize(checked, diagnostics)?,
             schemas: deserialize(checked, diagnostics)?,
             redacted_pages: other.mediawiki_redacted_pages,
-            filters: other
-                .filters
-                .into_iter()
-                .filter_map(|(name, text)| Some((name, Filter::parse(&text).ok()?)))
-                .collect(),
+            filters: deserialize(checked, diagnostics)?,
             limits: deserialize(checked, diagnostics)?,
             ignored_keys: Vec::new(),
             env_overrides: Vec::new(),

@@ -47,7 +47,7 @@ impl StreamRequest {
             })?),
             None => None,
         };
-        let canary_events = app.config.http.canary_events;
+        let canary_events = app.config.filters.canary_events;
         let selection = requested_selection(&parameters, &app.filters.load(), canary_events)?;
         let media = MediaType::of(headers);
         let coding = coding(app.config.http.compression, in_query, headers);

@@ -43,7 +43,7 @@ pub(super) fn needs_restart(current: &Config, new: &Config) -> bool {
     let mut expected = new.clone();
     expected.streams.clone_from(&current.streams);
     expected.redacted_pages.clone_from(&current.redacted_pages);
-    expected.filters.clone_from(&current.filters);
+    expected.filters.named.clone_from(&current.filters.named);
     expected.http.port = current.http.port;
     expected.http.admin_port = current.http.admin_port;
     expected.ignored_keys.clone_from(&current.ignored_keys);

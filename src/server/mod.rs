@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use self::admin_thread::AdminThread;
 pub use self::listeners::Listeners;
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, FiltersConfig};
 use crate::delivery::{Delivery, FilterLimit, FilterLimits, StreamLimit, WriteGroups};
 use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::upstream::upstream;
@@ -213,7 +213,7 @@ fn reloaded(config: &Config, catalog: Catalog, hub: Arc<Hub>, metrics: Arc<Metri
     Reloaded {
         topics: Arc::new(ArcSwap::from_pointee(catalog.topics())),
         catalog: Arc::new(watch::Sender::new(Arc::new(catalog))),
-        filters: Arc::new(ArcSwap::from_pointee(config.filters.clone())),
+        filters: Arc::new(ArcSwap::from_pointee(config.filters.named.clone())),
         pipeline: Arc::new(pipeline),
         hub,
         metrics,
@@ -238,7 +238,7 @@ fn app(
         traces: traces?,
         stream_limit: StreamLimit::new(http.client_ip_connection_limit, http.streams_max),
         request_rate: RequestRate::new(http.request_rate_limit),
-        filter_limit: FilterLimit::new(filter_limits(http), Arc::clone(metrics)),
+        filter_limit: FilterLimit::new(filter_limits(&config.filters), Arc::clone(metrics)),
         addresses: ClientAddresses::new(
             http.client_ip_header.clone(),
             http.trusted_proxies.clone(),
@@ -250,11 +250,11 @@ fn app(
     }))
 }
 
-fn filter_limits(http: &HttpConfig) -> FilterLimits {
+fn filter_limits(config: &FiltersConfig) -> FilterLimits {
     FilterLimits {
-        filters: http.filters_max,
-        per_client: http.filters_per_client_max,
-        unindexed: http.unindexed_filters_max,
+        filters: config.filters_max,
+        per_client: config.filters_per_client_max,
+        unindexed: config.unindexed_filters_max,
     }
 }
 

@@ -59,6 +59,7 @@ fn production_yaml_is_the_defaults_except_for_its_examples() {
     defaults.kafka.set_brokers("localhost:9092");
     defaults.streams = shown.streams.clone();
     defaults.redacted_pages.clone_from(&shown.redacted_pages);
+    defaults.filters.clone_from(&shown.filters);
     assert_eq!(shown, defaults);
 }
 
