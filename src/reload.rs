@@ -2,9 +2,9 @@
 //! `stream_config_ttl` seconds.
 //!
 //! A reload can change the public streams, the redaction rules and the filters with names. It
-//! replaces one immutable snapshot with another. Configuration that cannot be read or used changes nothing, and the log
-//! says why. A change of the operator's file takes effect without a request to its URL, so that a
-//! page can be redacted while the URL is slow or down.
+//! replaces one immutable snapshot with another. Configuration that cannot be read or used changes
+//! nothing, and the log says why. A change of the operator's file takes effect without a request to
+//! its URL, so that a page can be redacted while the URL is slow or down.
 //!
 //! A file that is half written must not open what was closed. It is read only after two polls find
 //! it unchanged, and what closes something may not be merely absent from it.

@@ -118,17 +118,13 @@ fn write_kafka(out: &mut String, config: &Config) -> fmt::Result {
     Ok(())
 }
 
+fn off_or(limit: Option<impl ToString>) -> String {
+    limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string())
+}
+
 fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
-    let off_or =
-        |limit: Option<u32>| limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string());
     let (http, kafka, limits) = (&config.http, &config.kafka, &config.limits);
-    let per_address = limits
-        .connections_per_address_max
-        .map_or_else(|| "off".to_owned(), |max| max.to_string());
     let filters = &config.filters;
-    let filters_per_client = filters
-        .filters_per_client_max
-        .map_or_else(|| "off".to_owned(), |max| max.to_string());
     let memory = limits
         .memory_bytes_max
         .map_or_else(|| "auto".to_owned(), |bytes| bytes.to_string());
@@ -141,13 +137,19 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
         ("streams_max", off_or(http.streams_max)),
         ("request_rate_limit", off_or(http.request_rate_limit)),
         ("filters_max", filters.filters_max.to_string()),
-        ("filters_per_client_max", filters_per_client),
+        (
+            "filters_per_client_max",
+            off_or(filters.filters_per_client_max),
+        ),
         (
             "unindexed_filters_max",
             filters.unindexed_filters_max.to_string(),
         ),
         ("connections_max", limits.connections_max.to_string()),
-        ("connections_per_address_max", per_address),
+        (
+            "connections_per_address_max",
+            off_or(limits.connections_per_address_max),
+        ),
         ("http2_streams_max", limits.http2_streams_max.to_string()),
         (
             "streams_per_request_max",

@@ -7,7 +7,7 @@ mod table;
 pub use table::KEYS;
 
 /// A key of the operator's file.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// Its name in the file.
     pub name: &'static str,

@@ -173,7 +173,7 @@ fn every_dependency_has_its_reason() {
 
 #[test]
 fn the_containerfile_names_what_is_there() {
-    let keys = read("src/config/keys/table.rs");
+    let keys = read("src/config/keys/table/service.rs");
     for (key, port) in [("port", "8092"), ("admin_port", "9102")] {
         // `conf("port", KIND, "8092", ..)`, over several lines.
         let arguments = keys

@@ -12,7 +12,6 @@ use crate::fanout::feed::{Feed, FeedKey, FeedRead, FilterCounters, Handout, Tail
 use crate::fanout::followers::{FeedEntry, ViewUse};
 use crate::fanout::progress::ReadProgress;
 use crate::filter::{FilterId, Selection};
-use crate::limits;
 use crate::telemetry::metrics::gauge_value;
 
 /// A subscriber's membership of its feed, and of a view if it has a selection. Dropping it leaves

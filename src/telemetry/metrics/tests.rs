@@ -45,10 +45,9 @@ fn metrics_with_all_series() -> Metrics {
         .connected_clients
         .get_or_create(&stream("a"))
         .increment(1);
-    metrics
-        .memory_used_bytes
-        .get_or_create(&KindLabel { kind: "kind" })
-        .set(1);
+    for family in [&metrics.memory_used_bytes, &metrics.filters] {
+        family.get_or_create(&KindLabel { kind: "kind" }).set(1);
+    }
     metrics.records_read.get_or_create(&topic("a")).increment(1);
     metrics
         .newest_record_seconds
