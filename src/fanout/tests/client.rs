@@ -3,6 +3,7 @@
 //! * `connection`: the task that reads the subscription.
 //! * `checks`: each frame and notice, compared with the model.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -115,9 +116,7 @@ impl Client {
 
     /// Whether the server has ended the connection.
     pub fn is_ended(&self) -> bool {
-        self.connection
-            .as_ref()
-            .is_some_and(|connection| connection.task.is_finished())
+        self.connection.as_ref().is_some_and(Connection::is_ended)
     }
 
     pub fn allow_reads(&self, reads: usize) {
@@ -165,16 +164,20 @@ impl Client {
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
             .is_ready();
-        let task = if has_ended {
-            spawn_local(async {})
-        } else {
-            spawn_local(reading)
-        };
+        let has_returned = Rc::new(Cell::new(has_ended));
+        let returned = Rc::clone(&has_returned);
+        let task = spawn_local(async move {
+            if !has_ended {
+                reading.await;
+            }
+            returned.set(true);
+        });
         self.seen = Seen::default();
         self.connection = Some(Connection {
             server: number,
             cluster: server.cluster,
             task,
+            has_returned,
             reads,
             inbox,
         });

@@ -1,6 +1,6 @@
 //! The connection of a client: the task that reads the subscription, and what it has received.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,9 +22,23 @@ pub(super) struct Connection {
     pub(super) server: usize,
     pub(super) cluster: usize,
     pub(super) task: JoinHandle<()>,
+    /// Whether the task has come to its end, and not panicked.
+    pub(super) has_returned: Rc<Cell<bool>>,
     /// Batches that the client may read; without any, it lags.
     pub(super) reads: Rc<Semaphore>,
     pub(super) inbox: Rc<RefCell<VecDeque<Item>>>,
+}
+
+impl Connection {
+    /// Whether the server has ended it.
+    pub(super) fn is_ended(&self) -> bool {
+        let is_ended = self.task.is_finished();
+        assert!(
+            !is_ended || self.has_returned.get(),
+            "its task has panicked"
+        );
+        is_ended
+    }
 }
 
 pub(super) async fn read(
