@@ -25,6 +25,9 @@ pub struct Publisher {
     /// Later than every record.
     pub(super) now: i64,
     pub(super) compacted: BTreeSet<String>,
+    /// Logs that are cut lie in one segment, although marks of transactions are years newer than
+    /// the records before them.
+    has_cuts: bool,
     /// The transaction that is open.
     pub(super) open: Option<Open>,
     /// Below these offsets no log is cut: marks of transactions lie there.
@@ -62,6 +65,7 @@ impl Publisher {
             dice,
             now: TIME,
             compacted: BTreeSet::new(),
+            has_cuts: troubles.contains(&Trouble::Cut),
             open: None,
             marks: BTreeMap::new(),
             codec: "none",
@@ -95,6 +99,11 @@ impl Publisher {
         for cluster in &self.clusters {
             if self.compacted.contains(topic) {
                 cluster.create_compacted_topic(topic, PARTITIONS).await;
+            } else if self.has_cuts {
+                let settings = [("segment.ms", "1000000000000000")];
+                cluster
+                    .create_topic_with(topic, PARTITIONS, &settings)
+                    .await;
             } else {
                 cluster.create_topic(topic, PARTITIONS).await;
             }
