@@ -49,6 +49,10 @@ pub const FEED_BYTES: usize = 8 * 1024;
 /// cursor.
 pub const FEED_PARTITION_BYTES: usize = 512;
 
+/// Bytes of the ring of one feed: a second of the busiest streams. With many feeds each has less,
+/// because all of them together are bounded (`feeds_bytes_max`).
+pub const FEED_RING_BYTES_MAX: usize = 1 << 20;
+
 /// Cost of a view of a feed, in bytes: its filter, its entries and its progress frames. A high
 /// estimate.
 pub const VIEW_BYTES: usize = 8 * 1024;

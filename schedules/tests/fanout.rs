@@ -56,6 +56,7 @@ fn hub(feed_bytes_max: usize) -> (Arc<Hub>, Arc<HubPartition>, UpstreamRequests)
     let limits = HubLimits {
         memory_log_bytes_max: ROOMY,
         feed_bytes_max,
+        feeds_bytes_max: None,
         memory_bytes_max: 1 << 30,
         replays_max: 1,
         replays_per_client_max: None,

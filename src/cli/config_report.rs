@@ -118,6 +118,10 @@ fn write_kafka(out: &mut String, config: &Config) -> fmt::Result {
     Ok(())
 }
 
+fn auto_or(bytes: Option<usize>) -> String {
+    bytes.map_or_else(|| "auto".to_owned(), |bytes| bytes.to_string())
+}
+
 fn off_or(limit: Option<impl ToString>) -> String {
     limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string())
 }
@@ -125,9 +129,6 @@ fn off_or(limit: Option<impl ToString>) -> String {
 fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
     let (http, kafka, limits) = (&config.http, &config.kafka, &config.limits);
     let filters = &config.filters;
-    let memory = limits
-        .memory_bytes_max
-        .map_or_else(|| "auto".to_owned(), |bytes| bytes.to_string());
     writeln!(out, "\nlimits")?;
     for (name, value) in [
         (
@@ -172,8 +173,8 @@ fn write_limits(out: &mut String, config: &Config) -> fmt::Result {
             "memory_log_bytes_max",
             limits.memory_log_bytes_max.to_string(),
         ),
-        ("memory_bytes_max", memory),
-        ("feed_bytes_max", limits.feed_bytes_max.to_string()),
+        ("memory_bytes_max", auto_or(limits.memory_bytes_max)),
+        ("feeds_bytes_max", auto_or(limits.feeds_bytes_max)),
         ("event_bytes_max", limits.event_bytes_max.to_string()),
         ("drain_delay_ms", limits.drain_delay_ms.to_string()),
         ("drain_ms", limits.drain_ms.to_string()),

@@ -11,8 +11,9 @@ pub struct Limits {
     /// Bytes of all memory that clients cause; `None` for a share of what the container, or the
     /// machine, has.
     pub memory_bytes_max: Option<usize>,
-    /// Bytes of rendered frames kept for each set of streams and format.
-    pub feed_bytes_max: usize,
+    /// Bytes of rendered frames kept for all sets of streams and formats together; `None` for half
+    /// of the memory that clients cause.
+    pub feeds_bytes_max: Option<usize>,
     /// Bytes of the largest event delivered; larger ones are skipped.
     pub event_bytes_max: usize,
     /// Milliseconds between the announcement of a shutdown (`/readyz` turns 503) and the end of the

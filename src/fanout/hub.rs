@@ -38,6 +38,8 @@ pub struct HubLimits {
     pub memory_log_bytes_max: usize,
     /// Bytes of one feed's ring.
     pub feed_bytes_max: usize,
+    /// Bytes of the rings of all feeds; `None` for half of `memory_bytes_max`.
+    pub feeds_bytes_max: Option<usize>,
     /// Bytes of everything that clients cause.
     pub memory_bytes_max: usize,
     /// Subscribers that are replayed from Kafka at once.
@@ -136,7 +138,7 @@ impl Hub {
             limits,
             rewrites: AtomicU64::new(0),
             feed_bytes_max: Arc::new(AtomicUsize::new(limits.feed_bytes_max)),
-            memory: MemoryBudget::new(limits.memory_bytes_max),
+            memory: MemoryBudget::with_feeds(limits.memory_bytes_max, limits.feeds_bytes_max),
             replay_permits: ReplayPermits::new(permit_limits),
             scan_pace: ScanPace::new(limits::FILTER_SCAN_RECORDS_PER_SECOND),
             upstream,

@@ -77,6 +77,7 @@ const FEEDS_SHARE: usize = 8;
 #[derive(Debug)]
 pub struct MemoryBudget {
     max: usize,
+    feeds_max: usize,
     held: [AtomicUsize; Use::ALL.len()],
     /// The most bytes that found no room since holders last yielded.
     demand: AtomicUsize,
@@ -87,8 +88,15 @@ impl MemoryBudget {
     /// A budget of `max` bytes, all of them free.
     #[must_use]
     pub fn new(max: usize) -> Arc<Self> {
+        Self::with_feeds(max, None)
+    }
+
+    /// The same, of which the rings of all feeds may have `feeds_max` bytes; `None` for half of it.
+    #[must_use]
+    pub fn with_feeds(max: usize, feeds_max: Option<usize>) -> Arc<Self> {
         Arc::new(Self {
             max,
+            feeds_max: feeds_max.unwrap_or(max / 16 * FEEDS_SHARE),
             held: Default::default(),
             demand: AtomicUsize::new(0),
             stalled: StalledClients::default(),
@@ -146,7 +154,7 @@ impl MemoryBudget {
         self.demand.store(0, Ordering::Relaxed);
     }
 
-    /// Bytes that each of `feeds` may keep, if the operator allows `most` for one.
+    /// Bytes that each of `feeds` may keep, and each at most `most`.
     #[must_use]
     pub fn feed_share(&self, feeds: usize, most: usize) -> usize {
         most.min(self.feeds_max() / feeds.max(1))
@@ -155,7 +163,7 @@ impl MemoryBudget {
     /// Bytes that all feeds together may keep.
     #[must_use]
     pub fn feeds_max(&self) -> usize {
-        self.share(FEEDS_SHARE)
+        self.feeds_max
     }
 
     /// Clients that accept no bytes now.

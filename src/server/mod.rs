@@ -322,7 +322,8 @@ fn memory_bytes_max(config: &Config) -> usize {
 fn hub_limits(config: &Config) -> HubLimits {
     HubLimits {
         memory_log_bytes_max: config.limits.memory_log_bytes_max,
-        feed_bytes_max: config.limits.feed_bytes_max,
+        feed_bytes_max: limits::FEED_RING_BYTES_MAX,
+        feeds_bytes_max: config.limits.feeds_bytes_max,
         memory_bytes_max: memory_bytes_max(config),
         replays_max: config.kafka.replay_places_max,
         replays_per_client_max: config

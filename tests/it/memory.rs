@@ -158,7 +158,7 @@ on_both_brokers!(
             }
             most = most.max(bytes_used(&server, "feeds").await);
         }
-        // Each of 32 feeds got two megabytes; `feed_bytes_max` allows one for each.
+        // Each of 32 feeds got two megabytes; at most one is kept for each.
         assert!(most <= BUDGET_BYTES / 2 + (1 << 20), "{most} bytes");
         assert!(
             most > BUDGET_BYTES / 4,

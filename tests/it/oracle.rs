@@ -190,7 +190,7 @@ fn settings(topics: &[[String; 2]], dice: &mut ChaCha8Rng) -> Settings {
     let mut settings = Settings::default()
         .key("memory_log_bytes_max", "1048576")
         .key(
-            "feed_bytes_max",
+            "feeds_bytes_max",
             &(65_536 * dice.random_range(1..4)).to_string(),
         )
         .key("replay_places_max", &dice.random_range(1..6).to_string())

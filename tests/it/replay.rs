@@ -27,7 +27,7 @@ fn little_memory(topics: &[&str]) -> Settings {
     Settings::default()
         .stream("past", topics)
         .key("memory_log_bytes_max", "1048576")
-        .key("feed_bytes_max", "65536")
+        .key("feeds_bytes_max", "65536")
 }
 
 async fn resume(server: &TestServer, id: &str) -> Subscriber {

@@ -29,6 +29,7 @@ fn hub() -> (Arc<Hub>, Arc<HubPartition>) {
     let limits = HubLimits {
         memory_log_bytes_max: 1 << 20,
         feed_bytes_max: 1 << 20,
+        feeds_bytes_max: None,
         memory_bytes_max: BUDGET,
         replays_max: 1,
         replays_per_client_max: None,

@@ -133,6 +133,7 @@ impl Run {
             // From a single event to a hundred.
             memory_log_bytes_max: 250 << self.rng.random_range(0..8),
             feed_bytes_max: 500 << self.rng.random_range(0..7),
+            feeds_bytes_max: None,
             memory_bytes_max: 1 << 30,
             replays_max: self.rng.random_range(1..4),
             replays_per_client_max: None,

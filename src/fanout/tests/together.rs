@@ -41,6 +41,7 @@ pub(super) fn hub_that_keeps(
     let limits = HubLimits {
         memory_log_bytes_max,
         feed_bytes_max: 1 << 20,
+        feeds_bytes_max: None,
         memory_bytes_max: 1 << 30,
         replays_max: 1,
         replays_per_client_max: None,

@@ -157,10 +157,14 @@ pub(super) const KEYS: &[Key] = &[
          machine, has besides the memory log.",
     ),
     conf(
-        "feed_bytes_max",
-        number(1 << 16, 16 * GIB),
-        "1048576",
-        "Bytes of rendered frames kept for each set of streams.",
+        "feeds_bytes_max",
+        ValueKind::NumberOrAuto {
+            min: 1 << 16,
+            max: 1024 * GIB,
+        },
+        "auto",
+        "Bytes of rendered frames kept for all sets of streams together; `auto`: half of \
+         `memory_bytes_max`.",
     ),
     conf(
         "event_bytes_max",
