@@ -11,7 +11,7 @@
 //! * `stream_writer`: writes one stream and waits while its client makes progress.
 //! * `sink`: where bytes go: a socket, or a body that hyper writes.
 //! * `write_group`: streams at the same position of the same feed. `group_task`: the task that
-//!   writes to them.
+//!   writes to them. `write_groups`: the groups of all feeds.
 //! * `compression`: gzip and zstd in blocks that a stream can join.
 //! * `counters`: counts the delivered events and bytes.
 //! * `close_reason`: why a stream ended.
@@ -33,6 +33,7 @@ mod stream_output;
 mod stream_task;
 mod stream_writer;
 mod write_group;
+mod write_groups;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub use stream_guard::{StreamClient, StreamGuard};
 pub use stream_limit::{StreamLimit, StreamLimitError, StreamPermit};
 pub use stream_output::StreamOutput;
 pub use stream_task::StreamTask;
-pub use write_group::WriteGroups;
+pub use write_groups::WriteGroups;
 
 use crate::memory::MemoryBudget;
 use crate::shutdown::Shutdown;

@@ -15,27 +15,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::compression::{Checksum, Compressor, ContentCoding};
 use super::counters::DeliveryTotals;
-use super::group_task::GroupTask;
 use super::sink::Sink;
-use super::stream_output::StreamOutput;
 use crate::fanout::{Client, FeedKey, Subscription};
-use crate::limits;
 use crate::stream::Stream;
 
 /// What the streams of a group share.
 pub(super) type GroupKey = (FeedKey, ContentCoding);
-
-/// The write groups of all feeds.
-#[derive(Debug, Default)]
-pub struct WriteGroups {
-    by_key: DashMap<GroupKey, Vec<Arc<WriteGroup>>>,
-}
 
 /// What a group shares with its streams.
 #[derive(Debug, Default)]
@@ -118,85 +108,42 @@ pub(super) struct Membership {
     released: oneshot::Receiver<Box<Detached>>,
 }
 
-impl WriteGroups {
-    /// Adds a live stream to the smallest group of its feed, or to a new one.
-    pub(super) fn join(
-        &self,
-        output: &StreamOutput,
+impl WriteGroup {
+    pub(super) fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Lets a live stream join.
+    pub(super) fn add(
+        self: &Arc<Self>,
         sink: Sink,
         subscription: Subscription,
+        streams: Arc<[Arc<Stream>]>,
+        coding: ContentCoding,
     ) -> Membership {
         let (sender, released) = oneshot::channel();
         let state = Arc::new(MemberState::default());
         let member = Member {
             sink,
             client: subscription.client(),
-            streams: Arc::clone(output.guard.streams()),
+            streams,
             before: Checksum::default(),
             joined: Checksum::default(),
             state: Arc::clone(&state),
             released: sender,
         };
-        let coding = output.compressor.coding();
-        let key = (subscription.feed_key().clone(), coding);
-        // The entry is locked until the stream is in `joining`, so that the group cannot close
-        // before.
-        let mut groups = self.by_key.entry(key).or_default();
-        let smallest = groups
-            .iter()
-            .min_by_key(|group| group.size())
-            .filter(|group| {
-                group.size() < limits::GROUP_SPLIT_STREAMS || groups.len() >= groups_max(coding)
-            });
-        let group = smallest.cloned().unwrap_or_else(|| {
-            let group = Arc::new(WriteGroup::default());
-            groups.push(Arc::clone(&group));
-            tokio::spawn(GroupTask::new(output, &group, subscription.fork(None)).run());
-            group
-        });
-        group.size.fetch_add(1, Ordering::Relaxed);
-        group.joining.lock().push(Joining {
+        self.size.fetch_add(1, Ordering::Relaxed);
+        self.joining.lock().push(Joining {
             subscription,
             compressor: Compressor::new(coding),
             member,
         });
-        drop(groups);
-        group.wake.notify_one();
+        self.wake.notify_one();
         Membership {
-            group,
+            group: Arc::clone(self),
             state,
             released,
         }
-    }
-
-    /// Closes a group without streams. Returns `false` when a stream is joining.
-    pub(super) fn close(&self, key: &GroupKey, group: &Arc<WriteGroup>) -> bool {
-        let Some(mut groups) = self.by_key.get_mut(key) else {
-            return true;
-        };
-        if !group.joining.lock().is_empty() {
-            return false;
-        }
-        groups.retain(|other| !Arc::ptr_eq(other, group));
-        // A second look-up must not wait for the first one's lock.
-        drop(groups);
-        self.by_key.remove_if(key, |_, groups| groups.is_empty());
-        true
-    }
-}
-
-/// How many groups one feed has at most. All compressed streams share one compressor.
-fn groups_max(coding: ContentCoding) -> usize {
-    if coding == ContentCoding::Identity {
-        limits::groups_per_feed_max()
-    } else {
-        1
-    }
-}
-
-impl WriteGroup {
-    fn size(&self) -> usize {
-        self.size.load(Ordering::Relaxed)
     }
 
     /// What a member received that was there from the beginning.

@@ -12,6 +12,7 @@
 //! * `json_object`: an object's members as slices of its text, and how to cut some out.
 //! * `augment`: adds Kafka's fields to `meta`.
 //! * `redact`: the operator's rules, the events they apply to, and what those lose.
+//! * `redaction_policy`: the rules, with the way in which each topic's events are redacted.
 //! * `prepare`: from a record to a public event.
 //! * [`frame`]: frames of SSE and NDJSON, heartbeats, comments.
 //!
@@ -43,6 +44,7 @@ mod json_text;
 mod prepare;
 mod record;
 mod redact;
+mod redaction_policy;
 #[cfg(test)]
 mod tests;
 
@@ -50,4 +52,5 @@ pub use frame::Format;
 pub use prepare::{Prepared, PublicEvent, prepare, redact_again};
 pub use record::{Record, SkipReason};
 pub(crate) use redact::comparable_title;
-pub use redact::{RedactionKind, RedactionPolicy, RedactionRules};
+pub use redact::{RedactionKind, RedactionRules};
+pub use redaction_policy::RedactionPolicy;

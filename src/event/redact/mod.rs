@@ -3,18 +3,18 @@
 //!
 //! * `rules`: which pages are named.
 //! * `page_match`: whether an event is of a named page.
-//! * `policy`: how the events of each topic are redacted.
+//! * `kind`: how the events of a topic are redacted.
 
 use std::ops::Range;
 
 use super::json_object::{Cuts, each_member, span};
 
+mod kind;
 mod page_match;
-mod policy;
 mod rules;
 
+pub use kind::RedactionKind;
 pub(super) use page_match::PageMatch;
-pub use policy::{RedactionKind, RedactionPolicy};
 pub use rules::RedactionRules;
 pub(crate) use rules::comparable_title;
 

@@ -1,10 +1,6 @@
-//! How the events of each topic are redacted.
+//! How the events of a topic are redacted.
 
-use std::collections::HashMap;
-
-use super::RedactionRules;
-use crate::event::{PublicEvent, redact_again};
-use crate::stream::{Catalog, StreamName, Topic};
+use crate::stream::StreamName;
 
 /// How an event of a named page is redacted. Every stream loses `performer`, `user`,
 /// `revision.editor` and `prior_state.revision.editor`. Streams of `page_change` keep an empty
@@ -31,45 +27,6 @@ impl RedactionKind {
         Self {
             page_change: names.iter().any(is_page_change),
         }
-    }
-}
-
-/// The operator's rules, and how each topic's events are redacted by the streams it belongs to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RedactionPolicy {
-    rules: RedactionRules,
-    kinds: HashMap<Topic, RedactionKind>,
-}
-
-impl RedactionPolicy {
-    /// For the topics of a catalog.
-    pub fn new(rules: RedactionRules, catalog: &Catalog) -> Self {
-        let kind = |topic: &Topic| RedactionKind::of_streams(catalog.streams_of_topic(topic));
-        let kinds = catalog
-            .topics()
-            .into_iter()
-            .map(|topic| (topic.clone(), kind(&topic)))
-            .collect();
-        Self { rules, kinds }
-    }
-
-    /// The operator's rules.
-    pub fn rules(&self) -> &RedactionRules {
-        &self.rules
-    }
-
-    /// How the events of a topic are redacted: most strictly for a topic outside the catalog.
-    pub fn kind(&self, topic: &Topic) -> RedactionKind {
-        self.kinds
-            .get(topic)
-            .copied()
-            .unwrap_or_else(RedactionKind::strictest)
-    }
-
-    /// The redacted form of an event that was prepared under another policy; `None` when this one
-    /// changes nothing.
-    pub fn redact_again(&self, topic: &Topic, event: &PublicEvent) -> Option<PublicEvent> {
-        redact_again(event, &self.rules, self.kind(topic))
     }
 }
 
