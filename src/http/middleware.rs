@@ -14,6 +14,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::App;
 use super::query::IGNORED;
+use super::requested_filter::FILTER;
 use crate::problem::{Problem, ProblemName};
 use crate::telemetry::metrics::ReasonLabel;
 
@@ -21,6 +22,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Bytes of a request id that a client may choose.
 const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// The headers that a script of a browser may read. Others are added where a response has them.
+const EXPOSED_HEADERS: &str = "etag, retry-after, x-request-id, x-eventstreams-moved";
 
 /// The headers that a page of another origin may send.
 const ALLOWED_HEADERS: &str = "accept, x-requested-with, content-type, last-event-id";
@@ -131,16 +135,18 @@ async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
 }
 
 fn add_cors_headers(headers: &mut HeaderMap, origin: HeaderValue) {
-    let exposed = if headers.contains_key(IGNORED) {
-        "etag, retry-after, x-request-id, x-eventstreams-moved, x-eventstreams-ignored"
-    } else {
-        "etag, retry-after, x-request-id, x-eventstreams-moved"
-    };
+    let mut exposed = EXPOSED_HEADERS.to_owned();
+    for header in [IGNORED, FILTER] {
+        if headers.contains_key(&header) {
+            exposed = format!("{exposed}, {header}");
+        }
+    }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     let allowed = HeaderValue::from_static(ALLOWED_HEADERS);
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-    let exposed = HeaderValue::from_static(exposed);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    if let Ok(exposed) = HeaderValue::try_from(exposed) {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
 }
 
 /// The allowed headers, and those that the preflight requests: no header that the server reads can

@@ -302,11 +302,11 @@ on_both_brokers!(
         assert!(events.iter().all(|event| event.record().0 == eqiad));
         let last = subscriber.last_id().expect("an id");
         assert!(!last.contains(&codfw), "{last}");
-        let mut newcomer = Request::get("/v2/stream/twice?since=0")
+        let mut second = Request::get("/v2/stream/twice?since=0")
             .subscribe(server.address)
             .await;
         assert!(
-            newcomer
+            second
                 .events(8)
                 .await
                 .iter()

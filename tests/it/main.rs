@@ -4,7 +4,7 @@
 //! `cargo test --test it` runs all. The names `embedded::` and `kafka::` select the broker: `cargo
 //! test --test it embedded::` needs no Java.
 
-#![allow(
+#![expect(
     unreachable_pub,
     reason = "a test binary exports nothing; `pub` marks the vocabulary"
 )]

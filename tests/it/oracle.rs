@@ -64,9 +64,9 @@ async fn play_runs(clusters: &[Cluster], mut faulty: Option<&mut FaultyCluster>,
     };
     let mut events = 0;
     for seed in &seeds {
-        let said = SaySeed(*seed);
+        let seed_on_panic = PrintSeed(*seed);
         events += play(clusters, faulty.as_deref_mut(), all, *seed).await;
-        drop(said);
+        drop(seed_on_panic);
     }
     println!(
         "{} runs, {events} events, the last SEED={}",
@@ -76,9 +76,9 @@ async fn play_runs(clusters: &[Cluster], mut faulty: Option<&mut FaultyCluster>,
 }
 
 /// Says, when a run fails, which it was.
-struct SaySeed(u64);
+struct PrintSeed(u64);
 
-impl Drop for SaySeed {
+impl Drop for PrintSeed {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("repeat with SEED={}", self.0);

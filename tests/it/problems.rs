@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::support::admin::{Cluster, NewRecord, unique};
@@ -14,142 +13,14 @@ mod ids;
 mod malformed;
 mod names;
 mod queries;
+mod rows;
 
-/// Status, type and title of a problem.
-#[derive(Clone, Copy)]
-struct ProblemKind {
-    status: u16,
-    name: &'static str,
-    title: &'static str,
-}
-
-const fn problem(status: u16, name: &'static str, title: &'static str) -> ProblemKind {
-    ProblemKind {
-        status,
-        name,
-        title,
-    }
-}
-
-/// A request and the problem that it must get.
-struct Row {
-    request: Request,
-    method: &'static str,
-    uri: String,
-    kind: ProblemKind,
-    /// Parts of the detail; `=text` is the whole detail.
-    detail: Vec<String>,
-}
-
-/// Where a problem refers to.
-const STREAM_LIST: &str = "The streams are listed at /?doc, for programs at /?spec.";
-
-const STREAM_NOT_FOUND: ProblemKind = problem(400, "not_found", "Stream Not Found");
-const INVALID_TIMESTAMP: ProblemKind = problem(400, "invalid_timestamp", "Invalid Timestamp");
-const INVALID_ID: ProblemKind = problem(400, "invalid_last_event_id", "Invalid Last-Event-ID");
-const TOPIC_NOT_AVAILABLE: ProblemKind = problem(404, "topic_not_available", "Topic Not Available");
-const INVALID_QUERY: ProblemKind = problem(400, "invalid_query", "Invalid Query");
-const TOO_MANY_STREAMS: ProblemKind = problem(429, "too_many_streams", "Too Many Streams");
-const TOO_MANY_REQUESTS: ProblemKind = problem(429, "too_many_requests", "Too Many Requests");
-const MISSING_CLIENT_IP: ProblemKind = problem(400, "missing_client_ip", "Missing Client IP");
-const USER_AGENT_REQUIRED: ProblemKind = problem(403, "user_agent_required", "User-Agent Required");
-const UNAVAILABLE: ProblemKind = problem(503, "unavailable", "Service Unavailable");
-const STREAM_UNAVAILABLE: ProblemKind = problem(503, "stream_unavailable", "Stream Unavailable");
-const PAGE_NOT_FOUND: ProblemKind = problem(404, "not_found", "Not Found");
-const METHOD_NOT_ALLOWED: ProblemKind = problem(405, "method_not_allowed", "Method Not Allowed");
-
-/// A GET of `target` and its problem.
-fn get(target: impl Into<String>, kind: ProblemKind, detail: &[&str]) -> Row {
-    let target = target.into();
-    let uri = target.split('?').next().unwrap_or_default().to_owned();
-    let detail = detail.iter().map(|&text| text.to_owned()).collect();
-    Row {
-        request: Request::get(target),
-        method: "GET",
-        uri,
-        kind,
-        detail,
-    }
-}
-
-impl Row {
-    fn header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.request = self.request.header(name, value);
-        self
-    }
-
-    fn detail(mut self, text: &str) -> Self {
-        self.detail.push(text.to_owned());
-        self
-    }
-
-    async fn check(self, server: &TestServer) {
-        let ProblemKind {
-            status,
-            name,
-            title,
-        } = self.kind;
-        let mut response = self.request.send(server.address).await;
-        assert_eq!(response.status, status, "{} {}", self.method, self.uri);
-        let body = response.text().await;
-        let row = format!("{} {}: {body}", self.method, self.uri);
-        assert_eq!(
-            response.header("content-type"),
-            Some("application/problem+json"),
-            "{row}"
-        );
-        assert_eq!(
-            response.header("access-control-allow-origin"),
-            Some("*"),
-            "{row}"
-        );
-        assert_eq!(response.header("cache-control"), Some("no-cache"), "{row}");
-        let retry_after = response
-            .header("retry-after")
-            .map(|value| value.parse::<u32>().expect("seconds"));
-        assert_eq!(
-            retry_after.is_some_and(|seconds| seconds > 0),
-            matches!(status, 429 | 503),
-            "{row}"
-        );
-        let body: Value = serde_json::from_str(&body).expect("a body of JSON");
-        let members: Vec<_> = body
-            .as_object()
-            .expect("an object")
-            .keys()
-            .map(String::as_str)
-            .collect();
-        assert_eq!(
-            members,
-            ["status", "type", "title", "detail", "method", "uri"],
-            "{row}"
-        );
-        assert_eq!(
-            (&body["status"], &body["type"], &body["title"]),
-            (&status.into(), &name.into(), &title.into()),
-            "{row}"
-        );
-        assert_eq!(
-            (&body["method"], &body["uri"]),
-            (&self.method.into(), &self.uri.into()),
-            "{row}"
-        );
-        let detail = body["detail"].as_str().expect("a detail of text");
-        assert!(!detail.is_empty(), "{row}");
-        for text in &self.detail {
-            match text.strip_prefix('=') {
-                Some(whole) => assert_eq!(detail, whole, "{row}"),
-                None => assert!(detail.contains(text), "no {text:?} in: {row}"),
-            }
-        }
-    }
-}
-
-async fn check_all(server: &TestServer, rows: impl IntoIterator<Item = Row>) {
-    for row in rows {
-        row.check(server).await;
-    }
-}
+use rows::{
+    INVALID_ID, INVALID_QUERY, INVALID_TIMESTAMP, METHOD_NOT_ALLOWED, MISSING_CLIENT_IP,
+    PAGE_NOT_FOUND, ProblemKind, Row, STREAM_LIST, STREAM_NOT_FOUND, STREAM_UNAVAILABLE,
+    TOO_MANY_REQUESTS, TOO_MANY_STREAMS, TOPIC_NOT_AVAILABLE, UNAVAILABLE, USER_AGENT_REQUIRED,
+    check_all, get,
+};
 
 /// The stream `known` of a topic that exists in Kafka.
 async fn known(cluster: &Cluster) -> (String, Settings) {

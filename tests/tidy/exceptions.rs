@@ -5,14 +5,7 @@
 pub type Exception = (&'static str, &'static str);
 
 pub const EXCEPTIONS: &[Exception] = &[
-    ("tests/it/ids.rs", "the word newcomer"),
-    ("tests/it/main.rs", "#[allow]"),
-    ("tests/it/oracle.rs", "the word said"),
     ("tests/it/oracle/subscribe.rs", "fn subscribe"),
-    ("tests/it/problems.rs", "lines; split"),
-    ("tests/it/production.rs", "lines; split"),
-    ("tests/it/stream.rs", "lines; split"),
-    ("tests/it/support/admin.rs", "lines; split"),
     ("tests/it/support/brokers.rs", "#[allow]"),
 ];
 

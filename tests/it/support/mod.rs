@@ -4,6 +4,7 @@
 //! * `brokers`: `on_both_brokers!` runs each test against the embedded broker and against Apache
 //!   Kafka.
 //! * `admin`: a Kafka cluster, embedded or real: create topics, produce records, read the log back.
+//!   `records`: those records.
 //! * `transactions`: producers that commit, abort or leave a transaction open.
 //! * `compaction`: compacted topics, whose offsets have gaps.
 //! * `acls`: deny an operation on a topic.
@@ -40,6 +41,7 @@ pub mod numbered;
 pub mod process;
 pub mod program;
 pub mod readers;
+pub mod records;
 pub mod server;
 pub mod sse;
 pub mod transactions;
