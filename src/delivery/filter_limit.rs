@@ -1,7 +1,7 @@
 //! How many different filters there may be at the same time.
 //!
-//! A filter counts once, however many streams use it. Each costs memory, and those that are not
-//! found by the value of a field cost time for each event.
+//! A filter counts once for each set of streams, however many clients use it there. Each costs
+//! memory, and those that are not found by the value of a field cost time for each event.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::fanout::FeedKey;
 use crate::filter::{FilterKind, Selection};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{KindLabel, Metrics, gauge_value};
@@ -33,21 +34,21 @@ pub struct FilterLimit {
 
 #[derive(Debug)]
 struct Counts {
-    /// How many streams use a filter.
-    filters: HashMap<Arc<Selection>, usize>,
+    /// How many clients' streams use a filtered feed.
+    filters: HashMap<FeedKey, usize>,
     /// The same for each client.
-    clients: HashMap<IpAddr, HashMap<Arc<Selection>, usize>>,
+    clients: HashMap<IpAddr, HashMap<FeedKey, usize>>,
     /// How many filters of each kind there are, by the kind's number.
     by_kind: [usize; FilterKind::ALL.len()],
     metrics: Arc<Metrics>,
 }
 
-/// A stream's use of a filter. Dropped, it is counted no longer.
+/// A stream's use of a filtered feed. Dropped, it is counted no longer.
 #[derive(Debug)]
 pub struct FilterPermit {
     counts: Arc<Mutex<Counts>>,
     client: IpAddr,
-    selection: Arc<Selection>,
+    feed: FeedKey,
 }
 
 /// The limit that a client has reached.
@@ -86,30 +87,33 @@ impl FilterLimit {
         }
     }
 
-    /// Counts one more stream of `client` with `selection`.
+    /// Counts one more stream of `client` that reads `feed`; nothing if it has no filter.
     ///
     /// # Errors
     /// The limit that is reached. Nothing is counted then.
     pub fn take(
         &self,
         client: IpAddr,
-        selection: &Arc<Selection>,
-    ) -> Result<FilterPermit, FilterLimitError> {
+        feed: &FeedKey,
+    ) -> Result<Option<FilterPermit>, FilterLimitError> {
+        if feed.selection.is_none() {
+            return Ok(None);
+        }
         let mut counts = self.counts.lock();
-        self.check(&counts, client, selection)?;
-        counts.add(client, selection);
-        Ok(FilterPermit {
+        self.check(&counts, client, feed)?;
+        counts.add(client, feed);
+        Ok(Some(FilterPermit {
             counts: Arc::clone(&self.counts),
             client,
-            selection: Arc::clone(selection),
-        })
+            feed: feed.clone(),
+        }))
     }
 
     fn check(
         &self,
         counts: &Counts,
         client: IpAddr,
-        selection: &Arc<Selection>,
+        feed: &FeedKey,
     ) -> Result<(), FilterLimitError> {
         let FilterLimits {
             filters,
@@ -118,17 +122,17 @@ impl FilterLimit {
         } = self.limits;
         if let (Some(max), Some(own)) = (per_client, counts.clients.get(&client))
             && own.len() >= max
-            && !own.contains_key(selection)
+            && !own.contains_key(feed)
         {
             return Err(FilterLimitError::Client(max));
         }
-        if counts.filters.contains_key(selection) {
+        if counts.filters.contains_key(feed) {
             return Ok(());
         }
         if counts.filters.len() >= filters {
             return Err(FilterLimitError::Total(filters));
         }
-        if selection.kind() != FilterKind::Indexed && counts.unindexed() >= unindexed {
+        if kind(feed) != FilterKind::Indexed && counts.unindexed() >= unindexed {
             return Err(FilterLimitError::Unindexed(unindexed));
         }
         Ok(())
@@ -140,24 +144,24 @@ impl Counts {
         self.by_kind.iter().sum::<usize>() - self.by_kind[FilterKind::Indexed as usize]
     }
 
-    fn add(&mut self, client: IpAddr, selection: &Arc<Selection>) {
-        let users = self.filters.entry(Arc::clone(selection)).or_default();
+    fn add(&mut self, client: IpAddr, feed: &FeedKey) {
+        let users = self.filters.entry(feed.clone()).or_default();
         *users += 1;
         if *users == 1 {
-            self.by_kind[selection.kind() as usize] += 1;
-            self.show(selection.kind());
+            self.by_kind[kind(feed) as usize] += 1;
+            self.show(kind(feed));
         }
         let own = self.clients.entry(client).or_default();
-        *own.entry(Arc::clone(selection)).or_default() += 1;
+        *own.entry(feed.clone()).or_default() += 1;
     }
 
-    fn remove(&mut self, client: IpAddr, selection: &Arc<Selection>) {
-        if remove_one(&mut self.filters, selection) {
-            self.by_kind[selection.kind() as usize] -= 1;
-            self.show(selection.kind());
+    fn remove(&mut self, client: IpAddr, feed: &FeedKey) {
+        if remove_one(&mut self.filters, feed) {
+            self.by_kind[kind(feed) as usize] -= 1;
+            self.show(kind(feed));
         }
         if let Some(own) = self.clients.get_mut(&client)
-            && remove_one(own, selection)
+            && remove_one(own, feed)
             && own.is_empty()
         {
             self.clients.remove(&client);
@@ -173,15 +177,20 @@ impl Counts {
     }
 }
 
+fn kind(feed: &FeedKey) -> FilterKind {
+    let selection = feed.selection.as_ref();
+    selection.map_or(FilterKind::Indexed, |selection| selection.kind())
+}
+
 /// Whether it was the last one.
-fn remove_one(users: &mut HashMap<Arc<Selection>, usize>, selection: &Arc<Selection>) -> bool {
-    let Some(count) = users.get_mut(selection) else {
+fn remove_one(users: &mut HashMap<FeedKey, usize>, feed: &FeedKey) -> bool {
+    let Some(count) = users.get_mut(feed) else {
         return false;
     };
     *count -= 1;
     let is_last = *count == 0;
     if is_last {
-        users.remove(selection);
+        users.remove(feed);
     }
     is_last
 }
@@ -189,21 +198,23 @@ fn remove_one(users: &mut HashMap<Arc<Selection>, usize>, selection: &Arc<Select
 impl FilterPermit {
     /// The filter.
     #[must_use]
-    pub fn selection(&self) -> &Selection {
-        &self.selection
+    pub fn selection(&self) -> Option<&Selection> {
+        self.feed.selection.as_deref()
     }
 }
 
 impl Drop for FilterPermit {
     fn drop(&mut self) {
-        self.counts.lock().remove(self.client, &self.selection);
+        self.counts.lock().remove(self.client, &self.feed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Format;
     use crate::filter::Filter;
+    use crate::stream::Topic;
 
     fn limit(filters: usize, per_client: Option<usize>, unindexed: usize) -> FilterLimit {
         let limits = FilterLimits {
@@ -214,9 +225,13 @@ mod tests {
         FilterLimit::new(limits, Arc::new(Metrics::default()))
     }
 
-    fn selection(filter: &str) -> Arc<Selection> {
+    fn feed(filter: &str) -> FeedKey {
         let filter = Filter::parse(filter).expect("a filter");
-        Arc::new(Selection::new(filter, None).expect("not everything"))
+        FeedKey {
+            topics: [Topic::from("a")].into(),
+            format: Format::Sse,
+            selection: Selection::new(filter, None).map(Arc::new),
+        }
     }
 
     fn client(last: u8) -> IpAddr {
@@ -226,7 +241,7 @@ mod tests {
     #[test]
     fn equal_filters_count_once() {
         let limit = limit(1, Some(1), 0);
-        let take = |filter: &str| limit.take(client(1), &selection(filter));
+        let take = |filter: &str| limit.take(client(1), &feed(filter));
         let first = take("event.a == 1 && event.b == 2").expect("the first");
         let second = take("2 == event.b && event.a == 1").expect("the same");
         assert_eq!(
@@ -243,7 +258,7 @@ mod tests {
     #[test]
     fn clients_together_and_costly_filters_have_limits() {
         let limit = limit(3, Some(3), 1);
-        let take = |last, filter: &str| limit.take(client(last), &selection(filter));
+        let take = |last, filter: &str| limit.take(client(last), &feed(filter));
         let _costly = take(1, "event.a > 1").expect("one that is evaluated for each event");
         assert_eq!(
             take(2, "event.a > 2").err(),
@@ -258,5 +273,21 @@ mod tests {
         );
         let counts = limit.counts.lock();
         assert_eq!((counts.filters.len(), counts.by_kind), (3, [2, 1, 0]));
+    }
+
+    #[test]
+    fn a_filter_counts_once_for_each_set_of_streams() {
+        let limit = limit(1, None, 1);
+        let mut other = feed("event.a > 1");
+        other.topics = [Topic::from("b")].into();
+        let _first = limit
+            .take(client(1), &feed("event.a > 1"))
+            .expect("the first");
+        assert_eq!(
+            limit.take(client(1), &other).err(),
+            Some(FilterLimitError::Total(1))
+        );
+        other.selection = None;
+        assert!(limit.take(client(1), &other).expect("no filter").is_none());
     }
 }

@@ -108,17 +108,15 @@ impl Drop for StreamGuard {
             });
         }
         let streams = names.join(",");
+        let filter = self.client.filter.as_ref();
+        let filter = filter.and_then(FilterPermit::selection);
         tracing::info!(
             streams,
             duration_ms = self.started.elapsed().as_millis(),
             events,
             bytes,
             reason,
-            filter = self
-                .client
-                .filter
-                .as_ref()
-                .map(|filter| { tracing::field::display(filter.selection()) }),
+            filter = filter.map(tracing::field::display),
             user_agent = self.client.user_agent,
             client = self.client.address.map(tracing::field::display),
             "stream ended"

@@ -39,6 +39,21 @@ pub struct SubscribeRequest {
     pub lookup_client: Client,
 }
 
+impl SubscribeRequest {
+    /// The feed of the subscription.
+    #[must_use]
+    pub fn feed_key(&self) -> FeedKey {
+        let mut topics = self.topics.clone();
+        topics.sort_unstable();
+        topics.dedup();
+        FeedKey {
+            topics: topics.into(),
+            format: self.format,
+            selection: self.selection.clone(),
+        }
+    }
+}
+
 /// Why a subscription cannot start. It is known before the first byte.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeError {
@@ -83,14 +98,7 @@ pub async fn subscribe(
     }
     await_partitions(hub, &request.last_event_id).await?;
     let client = request.client;
-    let mut topics = request.topics;
-    topics.sort_unstable();
-    topics.dedup();
-    let member = hub.join(&FeedKey {
-        topics: topics.into(),
-        format: request.format,
-        selection: request.selection,
-    });
+    let member = hub.join(&request.feed_key());
     // "Live" is the end of the feed before any look-up: what arrives meanwhile comes after it.
     let tail = member.tail();
     let positions = StartPositions::new(&request.last_event_id, request.since);

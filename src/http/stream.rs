@@ -16,10 +16,9 @@ use super::server::body::body;
 use super::server::hijack::Hijack;
 use super::stream_request::{StreamRequest, topics_of};
 use crate::cursor::IdEntry;
-use crate::delivery::{FilterPermit, StreamClient, StreamGuard, StreamOutput, StreamPermit};
+use crate::delivery::{StreamClient, StreamGuard, StreamOutput, StreamPermit};
 use crate::event::Format;
 use crate::fanout::{SubscribeError, Subscribed, subscribe};
-use crate::filter::Selection;
 use crate::limits;
 use crate::memory::Use;
 use crate::problem::Problem;
@@ -47,7 +46,10 @@ pub(super) async fn stream(
         if method == Method::HEAD {
             return Ok((StatusCode::OK, request.response_headers(&app)).into_response());
         }
-        let filter = take_filter_permit(&app, &client, request.subscribe.selection.as_ref())?;
+        let address = client.address.unwrap_or(client.peer);
+        let filter = app
+            .filter_limit
+            .take(address, &request.subscribe.feed_key())?;
         let client = StreamClient {
             user_agent: user_agent(&headers),
             address: client
@@ -92,16 +94,6 @@ fn take_permit(app: &App, client: &ClientIp) -> Result<StreamPermit, Problem> {
         client.address.unwrap_or(client.peer)
     };
     Ok(app.stream_limit.take(address)?)
-}
-
-fn take_filter_permit(
-    app: &App,
-    client: &ClientIp,
-    selection: Option<&Arc<Selection>>,
-) -> Result<Option<FilterPermit>, Problem> {
-    let address = client.address.unwrap_or(client.peer);
-    let take = |selection| app.filter_limit.take(address, selection);
-    Ok(selection.map(take).transpose()?)
 }
 
 /// Whether the streams can be read now, and their ids would be accepted back.
