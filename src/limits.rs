@@ -247,6 +247,12 @@ pub const HTTP2_RECEIVE_WINDOW_BYTES: u32 = 65_535;
 /// chunk.
 pub const HTTP2_SEND_BUFFER_BYTES: usize = 256 * 1024;
 
+/// Least time between two log lines about skipped records.
+pub const SKIP_LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Least time between two log lines about a fault that clients, or their number, can repeat.
+pub const FAULT_LOG_INTERVAL: Duration = Duration::from_mins(1);
+
 /// How often the state of Kafka is checked for the log.
 pub const KAFKA_LOG_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,6 @@
 //! From a Kafka message to an event. Counts what is skipped, and logs it at a bounded rate.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use rdkafka::Message;
@@ -9,7 +8,9 @@ use rdkafka::message::BorrowedMessage;
 
 use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::event::{self, PublicEvent, Record, RedactionPolicy, SkipReason};
+use crate::limits;
 use crate::stream::Topic;
+use crate::telemetry::LogPace;
 use crate::telemetry::metrics::Metrics;
 
 /// How records become events: one way for live and for replay, so that no path avoids redaction.
@@ -18,8 +19,8 @@ pub struct EventPipeline {
     redaction: RwLock<Arc<RedactionPolicy>>,
     event_bytes_max: usize,
     metrics: Arc<Metrics>,
-    /// The second of the last log line about a skip: a flood of bad records must not flood the log.
-    last_logged: AtomicI64,
+    /// For log lines about skipped records.
+    log_pace: LogPace,
 }
 
 /// The pipeline with the redaction policy of one moment.
@@ -39,7 +40,7 @@ impl EventPipeline {
             redaction: RwLock::new(Arc::new(redaction)),
             event_bytes_max,
             metrics,
-            last_logged: AtomicI64::new(0),
+            log_pace: LogPace::new(limits::SKIP_LOG_INTERVAL),
         }
     }
 
@@ -81,8 +82,7 @@ impl EventPipeline {
     }
 
     fn log_skip(&self, record: &Record<'_>, reason: SkipReason) {
-        let second = TimestampMs::now().0 / 1000;
-        if self.last_logged.swap(second, Ordering::Relaxed) != second {
+        if self.log_pace.next().is_some() {
             let Record {
                 topic,
                 partition,

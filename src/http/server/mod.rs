@@ -35,6 +35,7 @@ use crate::config::Limits;
 use crate::limits;
 use crate::problem::{Problem, RETRY_AFTER_SECONDS};
 use crate::shutdown::Shutdown;
+use crate::telemetry::LogPace;
 
 /// What is served on a port, and how.
 #[derive(Clone, Debug)]
@@ -88,13 +89,14 @@ impl Port {
 
     async fn serve_one(&self, listener: TcpListener) {
         let tasks = TaskTracker::new();
+        let log_pace = LogPace::new(limits::FAULT_LOG_INTERVAL);
         loop {
             let free = tokio::select! {
                 free = self.slots.free() => free,
                 () = self.shutdown.begun() => break,
             };
             let (socket, peer) = tokio::select! {
-                accepted = accept(&listener) => accepted,
+                accepted = accept(&listener, &log_pace) => accepted,
                 () = self.shutdown.begun() => break,
             };
             let slot = match self.slots.take(free, peer.ip()) {
@@ -134,12 +136,18 @@ impl Port {
 }
 
 /// Accepts the next connection. Without a free file descriptor it waits for one.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, log_pace: &LogPace) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                tracing::warn!(%error, "accept");
+                if let Some(not_logged) = log_pace.next() {
+                    tracing::warn!(
+                        %error,
+                        not_logged,
+                        "a connection could not be accepted (logged at most once a minute)"
+                    );
+                }
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             }
         }

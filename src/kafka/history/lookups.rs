@@ -18,6 +18,7 @@ use crate::kafka::event_pipeline::timestamp;
 use crate::kafka::offsets::try_offsets_at_times;
 use crate::limits;
 use crate::stream::Topic;
+use crate::telemetry::LogPace;
 
 /// Why a question has no answer. The client gets 503 and tries again.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,7 @@ pub(in crate::kafka) struct Lookups {
     /// The connection for questions.
     questions: Arc<Consumer>,
     requests: Receiver<LookupRequest>,
+    log_pace: LogPace,
 }
 
 /// The timestamp of the record right before an offset, or else of the first one from there on.
@@ -54,6 +56,7 @@ impl Lookups {
             reader: RangeReader::for_few_records(&reader.client, "lookup"),
             questions,
             requests,
+            log_pace: LogPace::new(limits::FAULT_LOG_INTERVAL),
         }
     }
 
@@ -66,11 +69,18 @@ impl Lookups {
             match self.answer(&request.topic, request.partition, request.question) {
                 // The reply fails when the client has left: nobody waits for it then.
                 Ok(answer) => drop(request.reply.send(answer)),
-                Err(error) => tracing::warn!(
-                    topic = %request.topic, partition = request.partition.0, %error,
-                    "look-up failed"
-                ),
+                Err(error) => self.log_failure(&request, &error),
             }
+        }
+    }
+
+    /// Clients repeat a look-up that failed: without a bound they would fill the log.
+    fn log_failure(&self, request: &LookupRequest, error: &LookupError) {
+        if let Some(not_logged) = self.log_pace.next() {
+            tracing::warn!(
+                topic = %request.topic, partition = request.partition.0, %error, not_logged,
+                "look-up failed (logged at most once a minute)"
+            );
         }
     }
 
