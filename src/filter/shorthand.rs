@@ -1,16 +1,24 @@
 //! Shorthand parameters (`wiki=enwiki,dewiki`), rewritten to the same expressions as filters.
 
-use super::expression::{Comparison, Expr, Literal, TextTest};
+use super::FILTER_BYTES_MAX;
+use super::expression::{Comparison, Expr, LIST_ITEMS_MAX, Literal, TextTest};
 use super::number::Number;
 use super::selector::{Selector, Shorthand};
 use crate::event::comparable_title;
 
 /// The values of one parameter, separated by commas: any of them. A `*` at one end of a value makes
-/// it a suffix or a prefix.
+/// it a suffix or a prefix. Bytes and values are bounded as those of an expression are: each affix
+/// is a test of its own for each event.
 ///
 /// # Errors
 /// What is wrong with a value.
 pub(super) fn expression(name: Shorthand, values: &str) -> Result<Expr, String> {
+    if values.len() > FILTER_BYTES_MAX || values.split(',').count() > LIST_ITEMS_MAX {
+        return Err(format!(
+            "'{}' may have {LIST_ITEMS_MAX} values and {FILTER_BYTES_MAX} bytes at most",
+            name.name()
+        ));
+    }
     let field = || Expr::Field(Selector::Shorthand(name));
     let mut all = Vec::new();
     for value in values.split(',').map(str::trim) {

@@ -336,7 +336,11 @@ fn shorthand_is_the_same_as_its_expression() {
     assert!(shorthand(Shorthand::Namespace, "0").matches(r#"{"page_namespace":"0"}"#));
     assert!(shorthand(Shorthand::Title, "FOO_\"bar\"").matches(EVENT));
     assert!(shorthand(Shorthand::User, "ex ample").matches(EVENT));
+    let values = |count| vec!["a*"; count].join(",");
+    Filter::shorthand(Shorthand::Title, &values(100)).expect("as many as a list may have");
     for (name, values) in [
+        (Shorthand::Title, &*values(101)),
+        (Shorthand::Wiki, &*"x".repeat(1025)),
         (Shorthand::Bot, "maybe"),
         (Shorthand::Wiki, "a,,b"),
         (Shorthand::Wiki, ""),
