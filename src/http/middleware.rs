@@ -182,3 +182,29 @@ async fn answer_options(request: Request, next: Next) -> Response {
     }
     next.run(request).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_another_origin_may_read_the_headers_of_a_stream() {
+        let exposed = |names: &[HeaderName]| {
+            let value = HeaderValue::from_static("x");
+            let mut headers: HeaderMap = names
+                .iter()
+                .map(|name| (name.clone(), value.clone()))
+                .collect();
+            add_cors_headers(&mut headers, value);
+            let exposed = headers.get(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+            exposed
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let with = |more: &str| Some(format!("{EXPOSED_HEADERS}{more}"));
+        assert_eq!(exposed(&[]), with(""));
+        assert_eq!(exposed(&[FILTER]), with(", x-eventstreams-filter"));
+        let both = ", x-eventstreams-ignored, x-eventstreams-filter";
+        assert_eq!(exposed(&[FILTER, IGNORED]), with(both));
+    }
+}

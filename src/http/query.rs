@@ -66,6 +66,14 @@ pub(super) const IGNORED: HeaderName = HeaderName::from_static("x-eventstreams-i
 /// The characters of an ignored name that are escaped.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
 
+impl KnownParameters {
+    /// Their names.
+    #[cfg(test)]
+    pub(super) const fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+}
+
 impl Parameters {
     /// # Errors
     /// [`Problem::InvalidQuery`] for a misspelt name, and for a name given twice.

@@ -1,4 +1,6 @@
 //! The `OpenAPI` document of the public streams (`/?spec`), and a page that shows it (`/?doc`).
+//!
+//! * `parameters`: what a stream request takes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,10 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::App;
+use super::requested_filter::FILTER;
 use crate::stream::{Catalog, Stream};
+use parameters::PARAMETERS;
+
+mod parameters;
 
 /// The document and the page, rendered once for each catalog.
 #[derive(Debug, Default)]
@@ -72,63 +78,62 @@ fn render_document(service_name: &str, catalog: &Catalog) -> String {
         let comma = if number > 0 { "," } else { "" };
         let _ = write!(document, "{comma}{}:{}", Value::from(name), path(stream));
     }
-    document + "}}"
+    let _ = write!(document, "}},\"components\":{}}}", components());
+    document
 }
 
 fn path(stream: &Stream) -> Value {
+    let parameters = PARAMETERS
+        .iter()
+        .map(|parameter| reference("parameters", parameter.name));
     json!({
         "get": {
             "tags": ["Streams"],
             "summary": format!("The stream {}", stream.name),
             "description": stream.description.as_deref().unwrap_or_default(),
             "x-schema-title": stream.schema_title,
-            "parameters": [
-                parameter(
-                    "since",
-                    "query",
-                    "Start with events of this time: ISO 8601, or milliseconds since 1970.",
-                ),
-                parameter(
-                    "Last-Event-ID",
-                    "header",
-                    "The id of the last received event: continue right after it.",
-                ),
-                parameter(
-                    "lastEventId",
-                    "query",
-                    "The same for clients that cannot set the header.",
-                ),
-                parameter(
-                    "compression",
-                    "query",
-                    "gzip, zstd or none, for clients that cannot set Accept-Encoding.",
-                ),
-            ],
+            "parameters": parameters.collect::<Vec<_>>(),
             "responses": {
-                "200": {
-                    "description": "Events, without end",
-                    "content": {
-                        "text/event-stream": {"schema": {"type": "string"}},
-                        "application/json": {"schema": {"type": "object"}},
-                    },
-                },
-                "default": {
-                    "description": "A problem",
-                    "content": {"application/problem+json": {"schema": {"type": "object"}}},
-                },
+                "200": reference("responses", "events"),
+                "default": reference("responses", "problem"),
             },
         }
     })
 }
 
-fn parameter(name: &str, location: &str, description: &str) -> Value {
+/// What all paths have: the document has it once.
+fn components() -> Value {
+    let parameters: Map<String, Value> = PARAMETERS
+        .iter()
+        .map(|parameter| (parameter.name.to_owned(), parameter.definition()))
+        .collect();
     json!({
-        "name": name,
-        "in": location,
-        "required": false,
-        "description": description,
-        "schema": {"type": "string"},
+        "parameters": parameters,
+        "responses": {
+            "events": {
+                "description": "Events, without end",
+                "headers": {
+                    FILTER.as_str(): {
+                        "description": "The filter in its normal form, in ASCII. Absent when \
+                            every event matches.",
+                        "schema": {"type": "string"},
+                    },
+                },
+                "content": {
+                    "text/event-stream": {"schema": {"type": "string"}},
+                    "application/json": {"schema": {"type": "object"}},
+                },
+            },
+            "problem": {
+                "description": "A problem",
+                "content": {"application/problem+json": {"schema": {"type": "object"}}},
+            },
+        },
     })
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    json!({"$ref": format!("#/components/{kind}/{name}")})
 }
 
 fn render_page(service_name: &str, catalog: &Catalog) -> String {
@@ -192,6 +197,26 @@ mod tests {
         let empty: Value =
             serde_json::from_str(&render_document("n", &Catalog::default())).expect("JSON");
         assert_eq!(empty["paths"], json!({}));
+    }
+
+    #[test]
+    fn what_a_path_refers_to_is_in_the_document() {
+        let yaml = "stream_config_defaults: {a: {}}";
+        let config =
+            crate::config::Config::parse(yaml, std::iter::empty()).expect("a configuration");
+        let catalog = Catalog::build(&Value::Null, &config.streams).expect("a catalog");
+        let document: Value = serde_json::from_str(&render_document("n", &catalog)).expect("JSON");
+        let get = &document["paths"]["/v2/stream/a"]["get"];
+        let parameters = get["parameters"].as_array().expect("a list");
+        assert_eq!(parameters.len(), PARAMETERS.len());
+        let responses = [&get["responses"]["200"], &get["responses"]["default"]];
+        for reference in parameters.iter().chain(responses) {
+            let pointer = reference["$ref"].as_str().expect("a reference");
+            let pointer = pointer.strip_prefix('#').expect("of this document");
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+        let headers = &document["components"]["responses"]["events"]["headers"];
+        assert_eq!(headers["x-eventstreams-filter"]["schema"]["type"], "string");
     }
 
     #[test]

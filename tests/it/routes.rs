@@ -43,10 +43,20 @@ async fn json_of(server: &TestServer, path: &str) -> Value {
     response.json().await
 }
 
+/// What stands in the specification, or what it refers to.
+fn resolved<'a>(spec: &'a Value, item: &'a Value) -> &'a Value {
+    let Some(reference) = item["$ref"].as_str() else {
+        return item;
+    };
+    let pointer = reference.strip_prefix('#').expect("of this document");
+    spec.pointer(pointer).expect(reference)
+}
+
 /// Checks the parameters and responses of a path in the specification.
-fn assert_path_is_described(path: &str, item: &Value) {
+fn assert_path_is_described(spec: &Value, path: &str, item: &Value) {
     let get = &item["get"];
     for parameter in get["parameters"].as_array().into_iter().flatten() {
+        let parameter = resolved(spec, parameter);
         assert!(
             parameter["name"].is_string() && parameter["schema"].is_object(),
             "{path}: {parameter}"
@@ -67,12 +77,12 @@ fn assert_path_is_described(path: &str, item: &Value) {
     assert!(
         responses
             .values()
-            .all(|response| response["description"].is_string()),
+            .all(|response| resolved(spec, response)["description"].is_string()),
         "{path}: {responses:?}"
     );
     if path.starts_with("/v2/stream/") {
         assert!(
-            responses["200"]["content"]["text/event-stream"].is_object(),
+            resolved(spec, &responses["200"])["content"]["text/event-stream"].is_object(),
             "{path}: {responses:?}"
         );
     }
@@ -181,7 +191,7 @@ on_both_brokers!(
             "private streams stay hidden"
         );
         for (path, item) in paths {
-            assert_path_is_described(path, item);
+            assert_path_is_described(&spec, path, item);
         }
         // Each of them exists.
         for name in names {

@@ -35,7 +35,7 @@ const ONLY: &[Only] = &[
 
 const NEVER: &[Never] = &[
     Never {
-        places: &["event", "cursor", "stream"],
+        places: &["event", "cursor", "stream", "filter"],
         what: &[
             &["tokio"],
             &["tokio_stream"],
