@@ -14,6 +14,7 @@ use eventstreams::cursor::{EventId, LastEventId, Offset, Partition, Position, Ti
 use eventstreams::event::{
     Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare, redact_again,
 };
+use eventstreams::filter::{FILTER_BYTES_MAX, Filter, FilterIndex, Matcher, Scratch, Selection};
 use eventstreams::stream::{Catalog, Topic};
 use memchr::memmem;
 use sample_events::Samples;
@@ -210,5 +211,291 @@ fn gate(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(micro, augment_and_redact, ids_and_frames, gate);
+/// As many of `parts`, joined, as fit into a filter; `end` closes it.
+fn fill(start: &str, parts: impl Iterator<Item = String>, joint: &str, end: &str) -> String {
+    let mut text = start.to_owned();
+    for (number, part) in parts.enumerate() {
+        let joint = if number == 0 { "" } else { joint };
+        if text.len() + joint.len() + part.len() + end.len() > FILTER_BYTES_MAX {
+            break;
+        }
+        text += joint;
+        text += &part;
+    }
+    text + end
+}
+
+/// Texts of filters that take long to parse, some of them with an error at their end.
+fn long_filters() -> Vec<(&'static str, String)> {
+    let lists = (0..).map(|number| {
+        let items: Vec<_> = (0..100)
+            .map(|item| format!("{}", (item + number) % 10))
+            .collect();
+        format!("event.a in [{}]", items.join(","))
+    });
+    let classes = |class: &'static str| std::iter::repeat_with(move || class.to_owned());
+    let nested = |depth: usize| {
+        format!(
+            "{}event.a==1{}",
+            "(event.b==2&&(event.c==3||".repeat(depth),
+            "))".repeat(depth)
+        )
+    };
+    vec![
+        (
+            "comparisons",
+            fill(
+                "",
+                (0..32).map(|n| format!("event.f{n}.m.n.o < {n}")),
+                " && ",
+                "",
+            ),
+        ),
+        (
+            "one field",
+            fill("", (0..32).map(|n| format!("event.a == '{n}'")), "||", ""),
+        ),
+        ("lists", fill("", lists, "||", "")),
+        ("nested", nested(8)),
+        ("not", format!("{}event.a", "!".repeat(64))),
+        (
+            "sum",
+            fill("1 == ", (0..62).map(|n| format!("{n}.5e10")), "+", ""),
+        ),
+        ("string", fill("event.a == '", classes("\\u0041"), "", "'")),
+        (
+            "classes",
+            fill("event.a.matches('", classes("\\\\pL"), "", "')"),
+        ),
+        (
+            "folded classes",
+            fill("event.a.matches('(?i)", classes("\\\\pL"), "", "')"),
+        ),
+        (
+            "sets",
+            fill(
+                "event.a.matches('(?i)",
+                classes("[\\\\w--\\\\pN]"),
+                "",
+                "')",
+            ),
+        ),
+        (
+            "nested sets",
+            fill(
+                "event.a.matches('(?i)[",
+                classes("\\\\pL&&\\\\w"),
+                "&&",
+                "]')",
+            ),
+        ),
+        (
+            "repetitions",
+            "event.a.matches('(((a{9}){9}){9}){9}')".to_owned(),
+        ),
+        (
+            "repeated classes",
+            "event.a.matches('(\\\\pL{20}){20}') || event.a.matches('\\\\w{200}')".to_owned(),
+        ),
+        (
+            "alternatives",
+            fill(
+                "event.a.matches('",
+                (0..).map(|n| format!("{n}x*")),
+                "|",
+                "')",
+            ),
+        ),
+        (
+            "empty alternatives",
+            fill("event.a.matches('", classes("|"), "", "')"),
+        ),
+    ]
+}
+
+/// An event of 10 kB with these members.
+fn large(members: &serde_json::Value) -> String {
+    let mut event = json!({"$schema": "/a/b/1.0.0", "wiki": "enwiki"});
+    for (name, value) in members.as_object().into_iter().flatten() {
+        event[name] = value.clone();
+    }
+    let filler = 10_000_usize.saturating_sub(event.to_string().len() + 12);
+    event["filler"] = "x".repeat(filler).into();
+    event.to_string()
+}
+
+/// Filters that take long to evaluate, each with its event.
+fn slow_filters() -> Vec<(&'static str, String, String)> {
+    let or = |part: fn(usize) -> String| fill("", (0..32).map(part), "||", "");
+    let text = |text: &str| large(&json!({"c": text}));
+    let ones = large(&json!({"a": vec![1; 4800], "b": 1}));
+    let strings = large(&json!({"a": vec!["a\"b"; 1300]}));
+    let deep = format!("{}1{}", "[".repeat(60), "]".repeat(60));
+    let deep: serde_json::Value = serde_json::from_str(&deep).expect("JSON");
+    let deep = large(&json!({"a": vec![deep.clone(); 35], "b": vec![deep; 35]}));
+    let mut filters = vec![
+        (
+            "fields",
+            or(|n| format!("event.f{n} == {n}")),
+            large(&json!({"b": 1})),
+        ),
+        (
+            "one of 100",
+            fill(
+                "event.wiki in [",
+                (0..100).map(|n| format!("'w{n}'")),
+                ",",
+                "]",
+            ),
+            text(""),
+        ),
+        (
+            "contains",
+            or(|n| format!("event.c.contains('zz{n}')")),
+            text(&"x".repeat(9900)),
+        ),
+        (
+            "contains, repetitive",
+            or(|_| "event.c.contains('aaaaaaaaaaaaab')".into()),
+            text(&"a".repeat(9900)),
+        ),
+        (
+            "lower, contains",
+            fill(
+                "",
+                (0..21).map(|n| format!("event.c.lowerAscii().contains('z{n}')")),
+                "||",
+                "",
+            ),
+            text(&"X".repeat(9900)),
+        ),
+        (
+            "lower, compared",
+            fill(
+                "",
+                (0..16).map(|_| "event.c.lowerAscii() < event.c".into()),
+                "||",
+                "",
+            ),
+            text(&"x".repeat(9900)),
+        ),
+        (
+            "in an array",
+            or(|n| format!("{} in event.a", n + 2)),
+            ones.clone(),
+        ),
+        (
+            "a size",
+            or(|n| format!("size(event.a) == {n}")),
+            ones.clone(),
+        ),
+        (
+            "size of a string",
+            or(|n| format!("size(event.c) == {n}")),
+            text(&"é".repeat(4900)),
+        ),
+        (
+            "in an array of strings",
+            or(|n| format!("'z{n}' in event.a")),
+            strings,
+        ),
+        (
+            "equal arrays",
+            fill("", (0..32).map(|_| "event.a != event.b".into()), "||", ""),
+            deep,
+        ),
+        (
+            "pattern",
+            "event.c.matches('(a|b|ab)*c') || event.c.matches('(x+x+)+y')".into(),
+            text(&"ab".repeat(4900)),
+        ),
+    ];
+    // Distinct, so that the normal form keeps them all.
+    filters.push((
+        "arrays of arrays",
+        or(|n| format!("[{n}] in event.a")),
+        ones,
+    ));
+    filters
+}
+
+fn filters(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parse a filter");
+    for (name, text) in long_filters() {
+        assert!(text.len() <= FILTER_BYTES_MAX, "{name}: {text}");
+        println!("{name}: {:?}", Filter::parse(&text).map(drop));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| Filter::parse(black_box(&text)).is_ok());
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("evaluate a filter, 10 kB");
+    for (name, text, event) in slow_filters() {
+        let filter = Filter::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let selection = Selection::new(filter, None).expect("not everything");
+        let mut matcher = Matcher::new(&selection);
+        assert!(
+            (9_900..=10_100).contains(&event.len()),
+            "{name}: {}",
+            event.len()
+        );
+        assert!(!matcher.matches(&event), "{name}");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| matcher.matches(black_box(&event)));
+        });
+    }
+    group.finish();
+}
+
+/// Many filters at once, on events of recentchange: the time of all samples.
+fn filter_index(criterion: &mut Criterion) {
+    let events: Vec<String> = values()
+        .into_iter()
+        .map(|value| String::from_utf8(value).expect("a sample is UTF-8"))
+        .collect();
+    let mut group = criterion.benchmark_group("filters");
+    group.throughput(Throughput::Elements(events.len() as u64));
+    let wiki = |number: usize| format!("event.wiki == 'w{number}wiki'");
+    let kinds: [(&str, fn(&dyn Fn(usize) -> String, usize) -> String); 4] = [
+        ("one wiki each", |wiki, number| wiki(number)),
+        ("one wiki each, no bots", |wiki, number| {
+            format!("{} && event.bot == false", wiki(number))
+        }),
+        ("residual", |_, number| {
+            format!(
+                "event.length.new - event.length.old > {}",
+                1_000_000 + number
+            )
+        }),
+        ("different fields", |_, number| {
+            format!("event.f{number} == 1")
+        }),
+    ];
+    for (name, text) in kinds {
+        for count in [1, 200, 1000, 10_000] {
+            let (mut index, mut scratch) = (FilterIndex::default(), Scratch::default());
+            for number in 0..count {
+                index.add(&Filter::parse(&text(&wiki, number)).expect("a filter"));
+            }
+            group.bench_function(BenchmarkId::new(name, count), |bencher| {
+                bencher.iter(|| {
+                    let found = events
+                        .iter()
+                        .map(|event| index.matching(event, &mut scratch).len());
+                    found.sum::<usize>()
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(
+    micro,
+    augment_and_redact,
+    ids_and_frames,
+    gate,
+    filters,
+    filter_index
+);
 criterion_main!(micro);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use dev_broker::{BrokerConfig, DevBroker, NewRecord, TopicSpec};
-use sample_events::Samples;
+use sample_events::{SampleEvent, Samples};
 
 use crate::commands::{Answer, BrokerCommand, answer, commands};
 use crate::server::topics;
@@ -19,7 +19,7 @@ pub const SENT: &[u8] = b"\"sent_us\":";
 const FILL_EVENTS: u64 = 1000;
 
 /// More than a compressor looks back at.
-const DIFFERENT_EVENTS: usize = 5000;
+pub const DIFFERENT_EVENTS: usize = 10_000;
 
 /// Answers commands until there are no more.
 pub fn play() -> anyhow::Result<()> {
@@ -162,16 +162,20 @@ fn samples(event_bytes: usize) -> anyhow::Result<Vec<Sample>> {
     if event_bytes > 0 {
         return Ok(vec![Sample::new(event_bytes)?]);
     }
-    let events = Samples::new(1, 30.0, 1_700_000_000_000)
-        .filter(|event| event.topic.ends_with("mediawiki.recentchange"));
     let with_time = |value: &[u8]| Sample {
         before: [b"{", SENT].concat(),
         after: [b",", &value[1..]].concat(),
     };
-    Ok(events
-        .take(DIFFERENT_EVENTS)
+    Ok(different_events()
         .map(|event| with_time(&event.value))
         .collect())
+}
+
+/// The events that are appended when they are as different as they are, in order.
+pub fn different_events() -> impl Iterator<Item = SampleEvent> {
+    Samples::new(1, 30.0, 1_700_000_000_000)
+        .filter(|event| event.topic.ends_with("mediawiki.recentchange"))
+        .take(DIFFERENT_EVENTS)
 }
 
 /// An event with its creation time in it.

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use anyhow::bail;
 
+use crate::broker::DIFFERENT_EVENTS;
 use crate::deliveries::{Against, Deliveries, Sets};
+use crate::filters::{Crowd, Filters, Kind};
 use crate::processes::raise_open_files;
 use crate::run::Options;
 use crate::server::BINARY;
 use crate::table::{Row, print};
-use crate::{Arguments, churn, compression, history, http2, neighbours, plot, startup};
+use crate::{Arguments, churn, compression, history, http2, neighbours, plot, scan, startup};
 
 /// Files for the largest case: every process inherits the limit.
 const OPEN_FILES: u64 = 65_536;
@@ -82,7 +84,84 @@ const DELIVERIES: &[Deliveries] = &[
     },
 ];
 
-/// A case that is no [`Deliveries`].
+/// A round of all samples, five seconds long.
+const ROUND: Crowd = Crowd {
+    name: "no filter",
+    filters: Kind::None,
+    events_per_s: 2000.0,
+    events: DIFFERENT_EVENTS,
+};
+
+/// Different filters beside one: an event goes to one subscriber in the mean, on both sides.
+const FILTERS_1000: Filters = Filters {
+    name: "filters_1000",
+    subscribers: 1000,
+    ours: Crowd {
+        name: "different",
+        filters: Kind::Wikis,
+        ..ROUND
+    },
+    other: Crowd {
+        name: "one",
+        filters: Kind::Events(10),
+        ..ROUND
+    },
+    ratio_max: Some(2.0),
+};
+
+/// Cases of filters.
+const FILTERS: &[Filters] = &[
+    // As many events a second are delivered on both sides.
+    Filters {
+        name: "filter",
+        ours: Crowd {
+            name: "one wiki",
+            filters: Kind::OneWiki,
+            events_per_s: 1000.0,
+            events: 5000,
+        },
+        other: Crowd {
+            events_per_s: 100.0,
+            events: 500,
+            ..ROUND
+        },
+        ratio_max: Some(1.1),
+        ..FILTERS_1000
+    },
+    FILTERS_1000,
+    Filters {
+        name: "filters_10000",
+        subscribers: 10_000,
+        ours: Crowd {
+            name: "different",
+            filters: Kind::WikisAndNamespaces,
+            ..ROUND
+        },
+        other: Crowd {
+            name: "one",
+            filters: Kind::Events(1),
+            ..ROUND
+        },
+        ratio_max: Some(3.0),
+    },
+    Filters {
+        name: "filters_residual",
+        ours: Crowd {
+            name: "200 residual filters",
+            filters: Kind::Residual(200),
+            ..ROUND
+        },
+        other: Crowd {
+            name: "one residual filter",
+            filters: Kind::Residual(1),
+            ..ROUND
+        },
+        ratio_max: None,
+        ..FILTERS_1000
+    },
+];
+
+/// A case that is neither.
 type Run = fn(&Options) -> anyhow::Result<Vec<Row>>;
 
 /// All others.
@@ -96,10 +175,19 @@ const OTHERS: &[(&str, Run)] = &[
     ("http2", http2::http2),
     ("churn", churn::churn),
     ("neighbours", neighbours::neighbours),
+    ("filters_scan", scan::scan),
 ];
 
 /// Takes a minute or more, or thousands of files: only when named.
-const WHEN_NAMED: &[&str] = &["idle_20000", "churn", "neighbours"];
+const WHEN_NAMED: &[&str] = &[
+    "idle_20000",
+    "churn",
+    "neighbours",
+    "filters_1000",
+    "filters_10000",
+    "filters_residual",
+    "filters_scan",
+];
 
 /// Runs what the command line names.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -115,6 +203,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         DELIVERIES
             .iter()
             .map(|case| case.name)
+            .chain(FILTERS.iter().map(|case| case.name))
             .chain(OTHERS.iter().map(|(name, _)| *name))
     };
     if let Some(unknown) = arguments
@@ -148,6 +237,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             .run(&options)?,
         )?;
+    }
+    for case in FILTERS.iter().filter(|case| is_wanted(case.name)) {
+        print(&case.run(&options)?)?;
     }
     for (_, run) in OTHERS.iter().filter(|(name, _)| is_wanted(name)) {
         print(&run(&options)?)?;

@@ -47,6 +47,7 @@ pub fn churn(options: &Options) -> anyhow::Result<Vec<Row>> {
         Settings {
             streams: 2,
             memory_log_bytes_max: 16 << 20,
+            ..Settings::default()
         },
     )?;
     let mut staying = options.load(PAUSE)?;

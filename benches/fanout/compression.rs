@@ -44,6 +44,7 @@ pub fn compression(options: &Options) -> anyhow::Result<Vec<Row>> {
         Settings {
             streams: SIDES.len(),
             memory_log_bytes_max: 16 << 20,
+            ..Settings::default()
         },
     )?;
     let mut loads = Vec::new();

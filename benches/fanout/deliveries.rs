@@ -17,15 +17,17 @@ pub const EVENT_BYTES: usize = 1300;
 
 /// Before subscribers are counted the memory log and the feed are full, so that what grows is
 /// theirs.
-const MEMORY_LOG_BYTES: u64 = 16 << 20;
-const FILL_EVENTS_PER_S: f64 = 6000.0;
-const FILL: Duration = Duration::from_secs(3);
+pub const MEMORY_LOG_BYTES: u64 = 16 << 20;
+/// How many events a second fill them.
+pub const FILL_EVENTS_PER_S: f64 = 6000.0;
+/// For how long.
+pub const FILL: Duration = Duration::from_secs(3);
 
 /// What a window needs to get under way, and to end.
-const SETTLE: Duration = Duration::from_millis(400);
+pub const SETTLE: Duration = Duration::from_millis(400);
 
 /// How long the load generator rests between two looks for what has come.
-const REST: Duration = Duration::from_micros(500);
+pub const REST: Duration = Duration::from_micros(500);
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +119,7 @@ impl Deliveries {
         let settings = Settings {
             streams: self.streams,
             memory_log_bytes_max: MEMORY_LOG_BYTES,
+            ..Settings::default()
         };
         let server = options.server(&broker, settings)?;
         let mut ours =

@@ -23,7 +23,8 @@ const INGEST_EVENTS: u64 = 300_000;
 /// Within the five minutes that a server reads into memory at start.
 const PAST_MS: i64 = 240_000;
 
-const RETENTION_BYTES: u64 = 4 << 30;
+/// More than any case of the past appends.
+pub const RETENTION_BYTES: u64 = 4 << 30;
 const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -78,6 +79,7 @@ fn replay(
     let settings = Settings {
         streams: 1,
         memory_log_bytes_max,
+        ..Settings::default()
     };
     let server = options.server(&broker, settings)?;
     let since = now_us() / 1000 - 2 * PAST_MS;
@@ -162,6 +164,7 @@ pub fn ingest(options: &Options) -> anyhow::Result<Vec<Row>> {
     let settings = Settings {
         streams: 1,
         memory_log_bytes_max: 64 << 20,
+        ..Settings::default()
     };
     let server = options.server(&broker, settings)?;
     let mut load = options.load(Duration::ZERO)?;
@@ -218,6 +221,7 @@ pub fn herd(options: &Options) -> anyhow::Result<Vec<Row>> {
         let settings = Settings {
             streams: 1,
             memory_log_bytes_max: 256 << 20,
+            ..Settings::default()
         };
         let server = options.server(&broker, settings)?;
         let mut load = options.load(Duration::ZERO)?;

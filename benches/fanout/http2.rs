@@ -40,6 +40,7 @@ pub fn http2(options: &Options) -> anyhow::Result<Vec<Row>> {
         Settings {
             streams: SIDES.len(),
             memory_log_bytes_max: 16 << 20,
+            ..Settings::default()
         },
     )?;
     let mut loads = Vec::new();

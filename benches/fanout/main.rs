@@ -19,8 +19,8 @@
 //! not counted.
 //!
 //! * `cases`: every case with its parameters and goals. `run`: what they have in common.
-//! * `deliveries`, `history`, `startup`, `compression`, `http2`, `churn`, `neighbours`: the kinds
-//!   of cases.
+//! * `deliveries`, `history`, `startup`, `compression`, `http2`, `churn`, `neighbours`, `filters`,
+//!   `scan`: the kinds of cases.
 //! * `processes`, `server`: starting and ending processes. `commands`: the lines they exchange.
 //!   `usage`: what they cost.
 //! * `table`: what is printed and kept in `target/bench/`. `plot`: the plot of README.md and
@@ -42,6 +42,7 @@ mod compression;
 mod connection;
 mod consumer;
 mod deliveries;
+mod filters;
 mod history;
 mod http2;
 mod load;
@@ -49,6 +50,7 @@ mod neighbours;
 mod plot;
 mod processes;
 mod run;
+mod scan;
 mod server;
 mod startup;
 mod table;

@@ -42,6 +42,7 @@ pub fn neighbours(options: &Options) -> anyhow::Result<Vec<Row>> {
         Settings {
             streams: STREAMS,
             memory_log_bytes_max: 64 << 20,
+            ..Settings::default()
         },
     )?;
     broker.rate(EVENTS_PER_S, 0, STREAMS * 2)?;

@@ -21,10 +21,15 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_eventstreams");
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What differs between servers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     /// Streams `bench.s0`, `bench.s1` and so on, of two topics each.
     pub streams: usize,
+    /// Of these, the server has those from here on.
+    pub first_stream: usize,
+    /// Any number of filters may be in use. Servers before there were filters do not know these
+    /// keys.
+    pub any_filters: bool,
     /// Bytes of the memory log.
     pub memory_log_bytes_max: u64,
 }
@@ -126,11 +131,16 @@ impl Settings {
             "port: {public}\ninterface: 127.0.0.1\n\
              admin_port: {admin}\nadmin_interface: 127.0.0.1\nlogging: {{level: warn}}\n\
              connections_max: 100000\ntrusted_proxies: [127.0.0.0/8]\ndrain_ms: 0\n\
-             memory_log_bytes_max: {}\nkafka: {{metadata.broker.list: '{brokers}'}}\n\
-             stream_config_defaults:\n",
+             memory_log_bytes_max: {}\nkafka: {{metadata.broker.list: '{brokers}'}}\n",
             self.memory_log_bytes_max
         );
-        for (stream, topics) in topics(self.streams * 2).chunks(2).enumerate() {
+        if self.any_filters {
+            yaml += "filters_max: 100000\nfilters_per_client_max: off\n\
+                     unindexed_filters_max: 10000\n";
+        }
+        yaml += "stream_config_defaults:\n";
+        let topics = topics(self.streams * 2);
+        for (stream, topics) in topics.chunks(2).enumerate().skip(self.first_stream) {
             writeln!(
                 yaml,
                 "  bench.s{stream}: {{topics: [{}]}}",
