@@ -99,6 +99,11 @@ impl FieldSet {
         slot
     }
 
+    /// The slot of a field that some filter names.
+    pub(super) fn slot(&self, selector: &Selector) -> Option<Slot> {
+        self.slots.get(selector).copied()
+    }
+
     fn acquire_members(&mut self, shorthand: Shorthand) -> Vec<Slot> {
         let path = |names: &&[&str]| Path(names.iter().map(|name| (*name).into()).collect());
         let paths: Vec<Path> = shorthand.members().iter().map(path).collect();

@@ -2,7 +2,9 @@
 //!
 //! A filter with a conjunct that compares a field with values (`event.wiki == "enwiki"`,
 //! `event.namespace in [0, 4]`) is found by the value of the field, and only then evaluated. All
-//! other filters are evaluated for each event.
+//! other filters are evaluated for each event. Of several such conjuncts the index takes the one
+//! whose values find the fewest other filters: of a thousand filters for one wiki each without
+//! bots, almost none are found by `bot == false`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -71,7 +73,14 @@ impl FilterIndex {
             slots.push(slot);
             slot
         });
-        let indexed = indexable(&filter.expr).map(|(selector, keys)| {
+        let by_value = &self.by_value;
+        let load = |selector: &Selector, keys: &[Literal]| {
+            let values = fields.slot(selector).and_then(|slot| by_value.get(&slot));
+            values.map_or(0, |values| values.load(keys))
+        };
+        let conjunct = indexable(&filter.expr)
+            .min_by_key(|(selector, keys)| (load(selector, keys), spread(keys), keys.len()));
+        let indexed = conjunct.map(|(selector, keys)| {
             let slot = fields.acquire(selector);
             slots.push(slot);
             Indexed {
@@ -152,27 +161,47 @@ impl FilterIndex {
             event,
             values: &scratch.values,
         };
-        let found = self.by_value.iter().filter_map(|(slot, values)| {
-            let value = fields.get(*slot)?;
-            values.find(value)
-        });
-        let candidates = found.flatten().chain(&self.residual);
         let matches = |id: &&FilterId| self.entries[*id].program.matches(fields);
+        let candidates = self.candidates(fields);
         scratch.matching.extend(candidates.filter(matches));
         &scratch.matching
     }
+
+    /// The filters that must be evaluated for an event.
+    fn candidates(&self, fields: Fields<'_>) -> impl Iterator<Item = &FilterId> {
+        let found = self.by_value.iter().filter_map(move |(slot, values)| {
+            let value = fields.get(*slot)?;
+            values.find(value)
+        });
+        found.flatten().chain(&self.residual)
+    }
+
+    #[cfg(test)]
+    pub(super) fn candidates_len(&self, event: &str, scratch: &mut Scratch) -> usize {
+        self.fields.extract(event, &mut scratch.values);
+        let values = &scratch.values;
+        self.candidates(Fields { event, values }).count()
+    }
 }
 
-/// The conjunct by which a filter is found: the one with the fewest values.
-fn indexable(expr: &Expr) -> Option<(&Selector, &[Literal])> {
+/// The conjuncts by which a filter can be found.
+fn indexable(expr: &Expr) -> impl Iterator<Item = (&Selector, &[Literal])> {
     let conjuncts = match expr {
         Expr::And(all) => all.as_slice(),
         other => std::slice::from_ref(other),
     };
-    conjuncts
-        .iter()
-        .filter_map(field_and_values)
-        .min_by_key(|(_, values)| values.len())
+    conjuncts.iter().filter_map(field_and_values)
+}
+
+/// How common a value is likely to be: of all events many have the same boolean, few the same
+/// string.
+fn spread(keys: &[Literal]) -> usize {
+    let rank = |key: &Literal| match key {
+        Literal::String(_) => 0,
+        Literal::Number(_) => 1,
+        Literal::Bool(_) | Literal::Null | Literal::List(_) => 2,
+    };
+    keys.iter().map(rank).max().unwrap_or(0)
 }
 
 fn field_and_values(expr: &Expr) -> Option<(&Selector, &[Literal])> {
@@ -206,6 +235,12 @@ impl Values {
             Literal::String(text) => self.strings.entry(text.clone()).or_default(),
             Literal::List(_) => return None,
         })
+    }
+
+    /// How many filters these values find already.
+    fn load(&self, keys: &[Literal]) -> usize {
+        let found = keys.iter().filter_map(|key| self.find(Value::of(key)));
+        found.map(HashSet::len).sum()
     }
 
     fn remove(&mut self, key: &Literal, id: FilterId) {
@@ -257,5 +292,5 @@ fn bits(number: Number) -> u64 {
 
 /// Whether a filter is found by the value of a field.
 pub(super) fn is_indexable(expr: &Expr) -> bool {
-    indexable(expr).is_some()
+    indexable(expr).next().is_some()
 }

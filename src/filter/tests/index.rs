@@ -31,3 +31,19 @@ fn an_index_finds_what_matches_and_forgets_what_is_removed() {
     let again = index.add(&filter(texts[0]));
     assert_eq!(index.matching(EVENT, &mut scratch), [again]);
 }
+
+#[test]
+fn a_filter_is_found_by_the_rarest_of_its_values() {
+    let event = r#"{"bot":false,"namespace":0,"wiki":"w3"}"#;
+    for text in [
+        "event.bot == false && event.wiki == 'w{}'",
+        "event.wiki == 'w{}' && event.namespace == 0",
+    ] {
+        let mut index = FilterIndex::default();
+        for number in 0..100 {
+            index.add(&filter(&text.replace("{}", &number.to_string())));
+        }
+        let candidates = index.candidates_len(event, &mut Scratch::default());
+        assert!(candidates <= 3, "{text}: {candidates}");
+    }
+}
