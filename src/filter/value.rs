@@ -7,6 +7,10 @@ use super::expression::{Literal, TextTest};
 use super::json::{items, unescape};
 use super::number::Number;
 
+/// Arrays inside arrays that two arrays of an event are compared to. A list in a filter is not
+/// deeper.
+const ARRAY_DEPTH_MAX: usize = 16;
+
 /// A value while a filter is evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'a> {
@@ -91,8 +95,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether two values are equal. Values of different kinds are not. Two objects are unknown.
+    /// Whether two values are equal. Values of different kinds are not. Two objects are unknown, and
+    /// so are two arrays that are nested too deep.
     pub(super) fn equals(self, other: Value<'_>) -> Option<bool> {
+        self.equals_to_depth(other, ARRAY_DEPTH_MAX)
+    }
+
+    fn equals_to_depth(self, other: Value<'_>, depth: usize) -> Option<bool> {
         Some(match (self, other) {
             (Self::Null, Value::Null) => true,
             (Self::Bool(a), Value::Bool(b)) => a == b,
@@ -101,7 +110,7 @@ impl<'a> Value<'a> {
             (Self::List(a), Value::List(b)) => return all_equal(literals(a), literals(b)),
             (Self::List(a), Value::Array(b)) => return items_equal(b, literals(a)),
             (Self::Array(a), Value::List(b)) => return items_equal(a, literals(b)),
-            (Self::Array(a), Value::Array(b)) => return arrays_equal(a, b),
+            (Self::Array(a), Value::Array(b)) => return arrays_equal(a, b, depth.checked_sub(1)?),
             (Self::Object, Value::Object) => return None,
             _ => false,
         })
@@ -194,13 +203,14 @@ fn items_equal<'b>(array: &str, mut list: impl Iterator<Item = Value<'b>>) -> Op
     }
 }
 
-fn arrays_equal(a: &str, b: &str) -> Option<bool> {
+fn arrays_equal(a: &str, b: &str, depth: usize) -> Option<bool> {
     let (mut a, mut b) = (items(a), items(b));
+    let equal = |a: &str, b: &str| with_json(a, |a| with_json(b, |b| a.equals_to_depth(b, depth)));
     let mut result = Some(true);
     loop {
         match (a.next(), b.next()) {
             (None, None) => return result,
-            (Some(a), Some(b)) => match with_json(a, |a| with_json(b, |b| a.equals(b))) {
+            (Some(a), Some(b)) => match equal(a, b) {
                 Some(true) => {}
                 Some(false) => return Some(false),
                 None => result = None,

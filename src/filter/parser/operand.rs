@@ -17,6 +17,10 @@ const PATTERNS_MAX: usize = 2;
 /// Bytes of a compiled pattern, and of the cache that matching fills.
 const PATTERN_BYTES_MAX: usize = 1 << 18;
 
+/// Groups, repetitions, sequences and alternatives inside each other in a pattern: the compiler of
+/// patterns recurses into them.
+const PATTERN_DEPTH_MAX: u32 = 32;
+
 impl Parser<'_> {
     pub(super) fn member(&mut self) -> Parsed {
         let start = self.token.column;
@@ -162,6 +166,7 @@ impl Parser<'_> {
             return Err(FilterError::new(column, what));
         }
         let regex = RegexBuilder::new(&pattern)
+            .nest_limit(PATTERN_DEPTH_MAX)
             .size_limit(PATTERN_BYTES_MAX)
             .dfa_size_limit(PATTERN_BYTES_MAX)
             .build()

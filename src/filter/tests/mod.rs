@@ -1,7 +1,9 @@
 //! * `cases`: tables of filters, events and results. `index`: many filters at once. `oracle`:
 //!   random filters against the `cel` crate.
+//! * `bounds`: what takes the most stack.
 //! * `generate`: random filters and events.
 
+mod bounds;
 mod cases;
 mod generate;
 mod index;
