@@ -1,19 +1,29 @@
 //! Random filters against the `cel` crate, an index against each filter alone, normal forms against
 //! what was written.
 
-use cel::{Context, Program};
+use std::sync::{Arc, LazyLock};
+
+use cel::{Context, Env, extensions};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::super::{Filter, FilterIndex, Scratch};
 use super::generate;
 
-/// What the crate says: `None` for an error, which is unknown here.
+/// CEL with its functions of strings: `lowerAscii`.
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    env.add_extension(extensions::strings)
+        .expect("its own extension");
+    Arc::new(env)
+});
+
+/// The crate's result: `None` for an error, which is unknown here.
 fn cel(text: &str, event: &str) -> Option<bool> {
     let event: Value = serde_json::from_str(event).expect("an event");
-    let mut context = Context::default();
+    let mut context = Context::with_env(Arc::clone(&ENV));
     context.add_variable("event", event).expect("a variable");
-    let program = Program::compile(text).expect(text);
+    let program = ENV.compile(text).expect(text);
     match program.execute(&context) {
         Ok(cel::Value::Bool(value)) => Some(value),
         _ => None,
