@@ -42,7 +42,7 @@ pub(super) fn expression(name: Shorthand, values: &str) -> Result<Expr, String> 
             }
         };
         let text = if name.is_title() {
-            comparable_title(value)
+            comparable_affix(value, affix)
         } else {
             value.to_owned()
         };
@@ -64,6 +64,20 @@ pub(super) fn expression(name: Shorthand, values: &str) -> Result<Expr, String> 
     } else {
         Expr::Or(all)
     })
+}
+
+/// A title, or the beginning or end of one. A space beside the `*` counts: the titles that begin
+/// with `Talk_` are not those that begin with `Talk`.
+fn comparable_affix(value: &str, affix: Option<TextTest>) -> String {
+    let mut text = comparable_title(value);
+    let is_space = |c: char| c == '_' || c.is_whitespace();
+    match affix {
+        _ if text.is_empty() => {}
+        Some(TextTest::StartsWith) if value.ends_with(is_space) => text.push('_'),
+        Some(TextTest::EndsWith) if value.starts_with(is_space) => text.insert(0, '_'),
+        _ => {}
+    }
+    text
 }
 
 fn equal(field: Expr, literal: Literal) -> Expr {

@@ -8,3 +8,4 @@ mod cases;
 mod generate;
 mod index;
 mod oracle;
+mod shorthand;
