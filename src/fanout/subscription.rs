@@ -141,10 +141,10 @@ impl Subscription {
     #[must_use]
     pub fn fork(&self, client: Client) -> Self {
         let member = self.member.clone();
-        let (wake, state) = match self.state {
-            State::Live(next) => (member.watch(), State::Live(next)),
-            State::CatchingUp(..) => {
-                let catch_up = catch_up(&member, client, Counts::default());
+        let (wake, state) = match &self.state {
+            State::Live(next) => (member.watch(), State::Live(*next)),
+            State::CatchingUp(own, _) => {
+                let catch_up = catch_up(&member, client, own.pending());
                 (member.watch_feed(), State::CatchingUp(catch_up, None))
             }
         };

@@ -112,6 +112,12 @@ impl CatchUp {
         self.scan.as_ref().is_some_and(|scan| scan.step > 0)
     }
 
+    /// What was looked at since the last progress frame.
+    pub(in crate::fanout) fn pending(&self) -> Counts {
+        let scan = self.scan.as_ref();
+        scan.map(|scan| scan.counts).unwrap_or_default()
+    }
+
     /// Whether the subscriber leaves events out.
     pub(in crate::fanout) fn is_filtered(&self) -> bool {
         self.scan.is_some()
