@@ -23,7 +23,7 @@ async fn two(cluster: &Cluster) -> (String, Settings) {
 }
 
 /// A connection; a task drives it.
-async fn connect(address: SocketAddr) -> SendRequest<bytes::Bytes> {
+pub async fn connect(address: SocketAddr) -> SendRequest<bytes::Bytes> {
     connect_as(address, &h2::client::Builder::new()).await
 }
 
@@ -40,7 +40,10 @@ async fn connect_as(
     requests
 }
 
-async fn get(requests: &mut SendRequest<bytes::Bytes>, path: &str) -> http::Response<RecvStream> {
+pub async fn get(
+    requests: &mut SendRequest<bytes::Bytes>,
+    path: &str,
+) -> http::Response<RecvStream> {
     get_with_coding(requests, path, "identity").await
 }
 
@@ -57,7 +60,7 @@ async fn get_with_coding(
 }
 
 /// Reads the body until it contains `expected`.
-async fn read_until(body: &mut RecvStream, expected: &str) -> String {
+pub async fn read_until(body: &mut RecvStream, expected: &str) -> String {
     let mut text = String::new();
     while !text.contains(expected) {
         let bytes = within(format!("{expected:?}"), body.data())

@@ -21,6 +21,7 @@ mod deleted_segments;
 mod delivery;
 mod dev;
 mod faults;
+mod filters;
 mod hostile;
 mod http2;
 mod ids;

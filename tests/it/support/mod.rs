@@ -15,6 +15,7 @@
 //! * `wire`: a request written by hand and a response read byte by byte. `chunked` removes its
 //!   framing, `content_coding` its compression.
 //! * `sse` and `ndjson`: a subscriber that reads events and can disconnect at any byte.
+//! * `filtered`: clients of filtered streams, and filters written in Rust.
 //! * `server`: an EventStreams server inside the test's process.
 //! * `process`: the program as a process that a test kills and restarts.
 //! * `program`: the program as an operator starts it, with a file, an environment and a log.
@@ -34,6 +35,7 @@ pub mod content_coding;
 pub mod crowd;
 pub mod deadline;
 pub mod faulty;
+pub mod filtered;
 pub mod jars;
 pub mod kafka;
 pub mod ndjson;
