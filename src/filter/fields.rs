@@ -160,7 +160,8 @@ impl FieldSet {
         };
         let is_title = matches!(entry.selector, Selector::Shorthand(name) if name.is_title());
         let text = match &found {
-            Extracted::Text(range) => &event[range.clone()],
+            // Text that is not JSON may have no such range.
+            Extracted::Text(range) => event.get(range.clone()).unwrap_or_default(),
             Extracted::Decoded(range) => &values.decoded[range.clone()],
             _ => return found,
         };

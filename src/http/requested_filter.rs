@@ -15,6 +15,14 @@ pub(super) const FILTER: HeaderName = HeaderName::from_static("x-eventstreams-fi
 /// Canary events are of this domain.
 const NO_CANARY: &str = "!has(event.meta.domain) || event.meta.domain != \"canary\"";
 
+/// Whether the request itself says which events it wants. What the operator excludes for all
+/// clients does not count as one of their filters.
+pub(super) fn chooses_events(parameters: &Parameters) -> bool {
+    let names = ["filter", "canary", "max_event_bytes"].into_iter();
+    let mut names = names.chain(Shorthand::ALL.map(Shorthand::name));
+    names.any(|name| parameters.get(name).is_some())
+}
+
 /// The selection of a request; `None` for all events. `canary_events` holds where the request does
 /// not say.
 pub(super) fn requested_selection(

@@ -16,7 +16,7 @@ use super::server::body::body;
 use super::server::hijack::Hijack;
 use super::stream_request::{StreamRequest, topics_of};
 use crate::cursor::IdEntry;
-use crate::delivery::{StreamClient, StreamGuard, StreamOutput, StreamPermit};
+use crate::delivery::{FilterPermit, StreamClient, StreamGuard, StreamOutput, StreamPermit};
 use crate::event::Format;
 use crate::fanout::{SubscribeError, Subscribed, subscribe};
 use crate::limits;
@@ -46,10 +46,7 @@ pub(super) async fn stream(
         if method == Method::HEAD {
             return Ok((StatusCode::OK, request.response_headers(&app)).into_response());
         }
-        let address = client.address.unwrap_or(client.peer);
-        let filter = app
-            .filter_limit
-            .take(address, &request.subscribe.feed_key())?;
+        let filter = take_filter_permit(&app, &client, &request)?;
         let client = StreamClient {
             user_agent: user_agent(&headers),
             address: client
@@ -94,6 +91,19 @@ fn take_permit(app: &App, client: &ClientIp) -> Result<StreamPermit, Problem> {
         client.address.unwrap_or(client.peer)
     };
     Ok(app.stream_limit.take(address)?)
+}
+
+fn take_filter_permit(
+    app: &App,
+    client: &ClientIp,
+    request: &StreamRequest,
+) -> Result<Option<FilterPermit>, Problem> {
+    if !request.chooses_events() {
+        return Ok(None);
+    }
+    let address = client.address.unwrap_or(client.peer);
+    let feed = request.subscribe.feed_key();
+    Ok(app.filter_limit.take(address, &feed)?)
 }
 
 /// Whether the streams can be read now, and their ids would be accepted back.

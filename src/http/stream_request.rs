@@ -10,7 +10,7 @@ use super::App;
 use super::client_address::ClientIp;
 use super::negotiation::{MediaType, coding, vary};
 use super::query::{Parameters, STREAM_PARAMETERS};
-use super::requested_filter::{FILTER, filter_header, requested_selection};
+use super::requested_filter::{FILTER, chooses_events, filter_header, requested_selection};
 use super::stream_names::requested_streams;
 use crate::cursor::{IdEntry, LastEventId, since};
 use crate::delivery::ContentCoding;
@@ -80,6 +80,11 @@ impl StreamRequest {
         }
         self.parameters.add_ignored_header(&mut headers);
         headers
+    }
+
+    /// Whether the client says which events it wants.
+    pub(super) fn chooses_events(&self) -> bool {
+        chooses_events(&self.parameters)
     }
 
     /// The names of the ignored query parameters.

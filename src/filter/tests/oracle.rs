@@ -108,3 +108,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_string_that_does_not_end_makes_no_shorthand_panic() {
+    for name in ["wiki", "title", "user"] {
+        let filter = Filter::parse(&format!("{name} == \"a\"")).expect("a filter");
+        for event in [format!("{{\"{name}\":\""), format!("{{\"{name}\":\"\\\\\\")] {
+            assert!(!filter.matches(&event), "{event}");
+        }
+    }
+}
