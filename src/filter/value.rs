@@ -95,8 +95,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether two values are equal. Values of different kinds are not. Two objects are unknown, and
-    /// so are two arrays that are nested too deep.
+    /// Whether two values are equal. Values of different kinds are not. Two objects are unknown,
+    /// and so are two arrays that are nested too deep.
     pub(super) fn equals(self, other: Value<'_>) -> Option<bool> {
         self.equals_to_depth(other, ARRAY_DEPTH_MAX)
     }

@@ -1,6 +1,6 @@
 //! * `cases`: tables of filters, events and results. `index`: many filters at once. `oracle`:
 //!   random filters against the `cel` crate.
-//! * `bounds`: what takes the most stack.
+//! * `bounds`: what takes the most stack. `shorthand`: parameters as expressions.
 //! * `generate`: random filters and events.
 
 mod bounds;
