@@ -59,10 +59,11 @@ async fn get_with_coding(
     within("the head", response).await.expect("a response")
 }
 
-/// Reads the body until it contains `expected`.
+/// Reads the body until it contains `expected`, and on to the end of that frame of SSE.
 pub async fn read_until(body: &mut RecvStream, expected: &str) -> String {
-    let mut text = String::new();
-    while !text.contains(expected) {
+    let mut read = Vec::new();
+    // A piece may end in the middle of a character.
+    while !(read.ends_with(b"\n\n") && String::from_utf8_lossy(&read).contains(expected)) {
         let bytes = within(format!("{expected:?}"), body.data())
             .await
             .expect("the stream goes on")
@@ -70,9 +71,9 @@ pub async fn read_until(body: &mut RecvStream, expected: &str) -> String {
         body.flow_control()
             .release_capacity(bytes.len())
             .expect("the capacity is released");
-        text.push_str(str::from_utf8(&bytes).expect("UTF-8"));
+        read.extend_from_slice(&bytes);
     }
-    text
+    String::from_utf8(read).expect("UTF-8")
 }
 
 /// A body that is decoded piece by piece.
