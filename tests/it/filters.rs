@@ -1,6 +1,7 @@
 //! Filtered streams compared with a filter in Rust over the whole stream (docs/protocol.md,
 //! "Filters"): the same events in the same order, none twice, wherever they come from.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,11 +10,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::http2;
-use crate::support::admin::{Cluster, unique};
+use crate::support::admin::{Cluster, NewRecord, unique};
 use crate::support::filtered::{
     CASES, FORMS, FilterCase, ProgressCheck, Reader, closing_edit, edit_record, is_closing,
 };
-use crate::support::numbered::TIME;
+use crate::support::numbered::{TIME, padded_record};
 use crate::support::server::{Settings, TestServer};
 use crate::support::sse::{Frame, FrameParser, record};
 use crate::support::wire::Request;
@@ -34,13 +35,16 @@ async fn edits(cluster: &Cluster) -> (Settings, [String; 2]) {
     (settings, topics)
 }
 
-/// Produces these edits, spread over the partitions.
-async fn produce(cluster: &Cluster, topics: &[String; 2], numbers: std::ops::Range<usize>) {
-    let records = numbers.map(|n| {
+/// These edits, spread over the partitions.
+fn records(topics: &[String; 2], numbers: Range<usize>) -> impl Iterator<Item = NewRecord> {
+    numbers.map(|n| {
         let partition = i32::from(n % 3 == 0);
         edit_record(&topics[n % 2], partition, n)
-    });
-    cluster.produce_many("lz4", records).await;
+    })
+}
+
+async fn produce(cluster: &Cluster, topics: &[String; 2], numbers: Range<usize>) {
+    cluster.produce_many("lz4", records(topics, numbers)).await;
 }
 
 /// The smallest memory log and feeds.
@@ -250,11 +254,12 @@ on_both_brokers!(
         for form in &FORMS[..2] {
             slow.push(Reader::open(&path, *form, false, server.address).await);
         }
-        let padded = |n| crate::support::numbered::padded_record(&topic, TIME, n, 4000);
-        for thousand in 0..3 {
-            let numbers = thousand * 1000..thousand * 1000 + 1000;
+        let padded = |n| padded_record(&topic, TIME, n, 4000);
+        // The first one alone is live: what it counts must not be lost.
+        for numbers in [0..1, 1..1000, 1000..2000, 2000..3000] {
+            let count = numbers.len();
             cluster.produce_many("zstd", numbers.map(padded)).await;
-            whole.data(1000).await;
+            whole.data(count).await;
         }
         let fallen = "eventstreams_subscribers_fallen_behind_total";
         assert!(server.metric(fallen).await > 0);

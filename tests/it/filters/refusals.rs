@@ -16,6 +16,7 @@ fn filtered(filter: &str) -> Request {
 async fn refused(server: &TestServer, parameters: &str) -> (u16, String, String) {
     let request = Request::get(format!("/v2/stream/s?{parameters}"));
     let mut response = request.send(server.address).await;
+    assert_ne!(response.status, 200, "{parameters}");
     let problem = response.json().await;
     let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
     (response.status, text("type"), text("detail"))

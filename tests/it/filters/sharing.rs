@@ -1,8 +1,6 @@
 //! Filters that several clients use at the same time, and ids that outlive a filter.
 
-use std::time::Duration;
-
-use super::{edits, little_memory, path, produce};
+use super::{edits, little_memory, path, produce, records};
 use crate::support::admin::{NewRecord, unique};
 use crate::support::deadline::eventually;
 use crate::support::filtered::{
@@ -19,19 +17,21 @@ on_both_brokers!(
     /// They end up in one write group. [`FilteredSubscriber`] checks the counts of each.
     async fn clients_of_a_filter_that_join_one_by_one_all_count_right(cluster: Cluster) {
         let (settings, topics) = edits(&cluster).await;
-        let server = TestServer::start(&cluster, &settings.key("heartbeat_ms", "300")).await;
+        let server = TestServer::start(&cluster, &settings.key("heartbeat_ms", "2000")).await;
         let mut whole = Reader::open("/v2/stream/edits", FORMS[0], true, server.address).await;
-        let (case, mut sent, mut readers) = (CASES[1], Vec::new(), Vec::new());
+        let (case, producer) = (CASES[1], cluster.producer("none"));
+        let (mut sent, mut readers) = (Vec::new(), Vec::new());
         for round in 0..8 {
             for coding in ["identity", "gzip", "zstd"] {
                 let request = Request::get(path(&case, "")).header("Accept-Encoding", coding);
                 let reader = FilteredSubscriber::open(&request, server.address).await;
                 readers.push((sent.len(), reader));
             }
-            produce(&cluster, &topics, round * 60..round * 60 + 60).await;
+            // So soon after the other that they join between the same two progress frames.
+            producer
+                .produce_many(records(&topics, round * 60..round * 60 + 60))
+                .await;
             sent.extend(whole.data(60).await);
-            // Between two progress frames, and after one.
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         cluster.produce(closing_edit(&topics[0], 480)).await;
         sent.extend(whole.data(1).await);
@@ -83,7 +83,10 @@ on_both_brokers!(
         }
         let late = TestServer::start(&cluster, &little_memory(settings)).await;
         for from in [&server, &late] {
+            let since = Request::get("/v2/stream/edits?filter=event.third&since=0");
+            let mut past = FilteredSubscriber::open(&since, from.address).await;
             for (index, event) in matches.iter().enumerate() {
+                assert_eq!(past.event().await.id, event.id, "an event has one id");
                 let id = event.id.clone().expect("an id");
                 let mut rest = all().last_event_id(&id).subscribe(from.address).await;
                 let first = index * 3 + 1;
