@@ -17,6 +17,7 @@ pub(super) struct FieldSet {
     free: Vec<Slot>,
     slots: HashMap<Selector, Slot>,
     shorthands: Vec<Slot>,
+    nodes: NodeNumbers,
 }
 
 /// Where the value of a field is found.
@@ -34,14 +35,30 @@ struct Entry {
 /// A member on the way to fields.
 #[derive(Debug, Default)]
 struct Node {
+    number: usize,
     slot: Option<Slot>,
     children: HashMap<Box<str>, Node>,
 }
 
-/// The fields of one event. It is reused for the next event.
+/// The numbers of nodes: small, because [`FieldValues`] has an entry for each.
+#[derive(Debug, Default)]
+struct NodeNumbers {
+    /// The root has number 0.
+    last: usize,
+    free: Vec<usize>,
+}
+
+/// The fields of one event. It is reused for the next event, at a cost of what this one has,
+/// however many fields the filters name.
 #[derive(Debug, Default)]
 pub(super) struct FieldValues {
     values: Vec<Extracted>,
+    /// The slots of `values` that are not absent.
+    found: Vec<Slot>,
+    /// The number of the event.
+    event: u64,
+    /// By the numbers of nodes: the last event that has the node's member.
+    seen: Vec<u64>,
     /// Strings whose text differs from the event's.
     decoded: String,
 }
@@ -51,6 +68,8 @@ pub(super) struct FieldValues {
 enum Extracted {
     #[default]
     Absent,
+    /// Absent, because a later member of the same name replaces it or what it was in.
+    Replaced,
     Null,
     Bool(bool),
     Number(Number),
@@ -93,7 +112,7 @@ impl FieldSet {
         };
         self.slots.insert(selector.clone(), slot);
         match selector {
-            Selector::Path(path) => self.root.add(&path.0, slot),
+            Selector::Path(path) => self.root.add(&path.0, slot, &mut self.nodes),
             Selector::Shorthand(_) => self.shorthands.push(slot),
         }
         slot
@@ -123,7 +142,7 @@ impl FieldSet {
         let (selector, members) = (entry.selector.clone(), std::mem::take(&mut entry.members));
         self.slots.remove(&selector);
         match &selector {
-            Selector::Path(path) => self.root.remove(&path.0),
+            Selector::Path(path) => self.root.remove(&path.0, &mut self.nodes),
             Selector::Shorthand(_) => self.shorthands.retain(|other| *other != slot),
         }
         self.free.push(slot);
@@ -135,15 +154,14 @@ impl FieldSet {
     /// Extracts the fields of `event`, the text of a JSON object. Of duplicate members the last one
     /// counts.
     pub(super) fn extract(&self, event: &str, values: &mut FieldValues) {
-        values.values.clear();
-        values.values.resize(self.entries.len(), Extracted::Absent);
-        values.decoded.clear();
+        values.begin(self.entries.len(), self.nodes.last + 1);
         let start = skip_space(event.as_bytes(), 0);
         if event.as_bytes().get(start) == Some(&b'{') {
             self.root.scan(event, start, values);
         }
         for slot in &self.shorthands {
-            values.values[slot.0] = self.first_member(event, *slot, values);
+            let value = self.first_member(event, *slot, values);
+            values.set(*slot, value);
         }
     }
 
@@ -154,7 +172,10 @@ impl FieldSet {
             .members
             .iter()
             .map(|member| values.values[member.0].clone());
-        let mut found = found.filter(|value| !matches!(value, Extracted::Absent | Extracted::Null));
+        let mut found = found.filter(|value| {
+            use Extracted::{Absent, Null, Replaced};
+            !matches!(value, Absent | Replaced | Null)
+        });
         let Some(found) = found.next() else {
             return Extracted::Absent;
         };
@@ -175,25 +196,27 @@ impl FieldSet {
 }
 
 impl Node {
-    fn add(&mut self, path: &[Box<str>], slot: Slot) {
-        match path {
-            [] => self.slot = Some(slot),
-            [name, rest @ ..] => self
-                .children
-                .entry(name.clone())
-                .or_default()
-                .add(rest, slot),
-        }
+    fn add(&mut self, path: &[Box<str>], slot: Slot, numbers: &mut NodeNumbers) {
+        let [name, rest @ ..] = path else {
+            self.slot = Some(slot);
+            return;
+        };
+        let child = self.children.entry(name.clone()).or_insert_with(|| Self {
+            number: numbers.take(),
+            ..Self::default()
+        });
+        child.add(rest, slot, numbers);
     }
 
-    fn remove(&mut self, path: &[Box<str>]) {
+    fn remove(&mut self, path: &[Box<str>], numbers: &mut NodeNumbers) {
         let [name, rest @ ..] = path else {
             self.slot = None;
             return;
         };
         if let Some(child) = self.children.get_mut(name) {
-            child.remove(rest);
+            child.remove(rest, numbers);
             if child.slot.is_none() && child.children.is_empty() {
+                numbers.free.push(child.number);
                 self.children.remove(name);
             }
         }
@@ -234,28 +257,79 @@ impl Node {
     fn read(&self, event: &str, start: usize, values: &mut FieldValues) -> usize {
         let text = event.as_bytes();
         let is_object = text.get(start) == Some(&b'{');
-        // An earlier member of the same name does not count.
-        self.clear(values);
+        let event_number = values.event;
+        if std::mem::replace(&mut values.seen[self.number], event_number) == event_number {
+            // The earlier member of the same name does not count.
+            self.clear(values);
+        }
         let end = if is_object && !self.children.is_empty() {
             self.scan(event, start, values)
         } else {
             skip_value(text, start)
         };
         if let Some(slot) = self.slot {
-            values.values[slot.0] = values.extracted(event, start..end);
+            let value = values.extracted(event, start..end);
+            values.set(slot, value);
         }
         end
     }
 
     fn clear(&self, values: &mut FieldValues) {
         if let Some(slot) = self.slot {
-            values.values[slot.0] = Extracted::Absent;
+            values.replace(slot);
         }
         self.children.values().for_each(|child| child.clear(values));
     }
 }
 
+impl NodeNumbers {
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.last += 1;
+            self.last
+        })
+    }
+}
+
 impl FieldValues {
+    /// Forgets the event before. There are so many slots and nodes.
+    fn begin(&mut self, slots: usize, nodes: usize) {
+        for slot in self.found.drain(..) {
+            self.values[slot.0] = Extracted::Absent;
+        }
+        if self.values.len() < slots {
+            self.values.resize(slots, Extracted::Absent);
+        }
+        if self.seen.len() < nodes {
+            self.seen.resize(nodes, 0);
+        }
+        self.event += 1;
+        self.decoded.clear();
+    }
+
+    fn set(&mut self, slot: Slot, value: Extracted) {
+        if matches!(value, Extracted::Absent) {
+            return;
+        }
+        let before = std::mem::replace(&mut self.values[slot.0], value);
+        if matches!(before, Extracted::Absent) {
+            self.found.push(slot);
+        }
+    }
+
+    /// Takes back the value of an earlier member.
+    fn replace(&mut self, slot: Slot) {
+        let value = &mut self.values[slot.0];
+        if !matches!(value, Extracted::Absent) {
+            *value = Extracted::Replaced;
+        }
+    }
+
+    /// The slots that have a value, each once, and some that have none.
+    pub(super) fn found(&self) -> &[Slot] {
+        &self.found
+    }
+
     fn extracted(&mut self, event: &str, range: Range<usize>) -> Extracted {
         let value = event.get(range.clone()).unwrap_or_default();
         match value.as_bytes().first() {
@@ -293,7 +367,7 @@ impl<'a> Fields<'a> {
     pub(super) fn get(self, slot: Slot) -> Option<Value<'a>> {
         let text = |text| Value::Text(Text { text, lower: false });
         Some(match self.values.values.get(slot.0)? {
-            Extracted::Absent => return None,
+            Extracted::Absent | Extracted::Replaced => return None,
             Extracted::Null => Value::Null,
             Extracted::Bool(value) => Value::Bool(*value),
             Extracted::Number(number) => Value::Number(*number),

@@ -169,9 +169,9 @@ impl FilterIndex {
 
     /// The filters that must be evaluated for an event.
     fn candidates(&self, fields: Fields<'_>) -> impl Iterator<Item = &FilterId> {
-        let found = self.by_value.iter().filter_map(move |(slot, values)| {
-            let value = fields.get(*slot)?;
-            values.find(value)
+        let found = fields.values.found().iter().filter_map(move |slot| {
+            let values = self.by_value.get(slot)?;
+            values.find(fields.get(*slot)?)
         });
         found.flatten().chain(&self.residual)
     }
