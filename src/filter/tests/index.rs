@@ -26,7 +26,11 @@ fn an_index_finds_what_matches_and_forgets_what_is_removed() {
         index.remove(id);
     }
     assert!(index.matching(EVENT, &mut scratch).is_empty());
-    assert_eq!(format!("{index:?}").matches("Node {").count(), 1, "{index:?}");
+    assert_eq!(
+        format!("{index:?}").matches("Node {").count(),
+        1,
+        "{index:?}"
+    );
     assert!(index.is_empty() && index.residual_len() == 0);
     let again = index.add(&filter(texts[0]));
     assert_eq!(index.matching(EVENT, &mut scratch), [again]);
