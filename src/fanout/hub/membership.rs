@@ -167,7 +167,7 @@ impl Hub {
     }
 
     /// Sends progress to the subscribers of views in which it is due: every `interval`, and where a
-    /// subscriber has joined. Call it every [`limits::PROGRESS_POLL_INTERVAL`].
+    /// subscriber has joined. Call it every [`crate::limits::PROGRESS_POLL_INTERVAL`].
     pub fn report_progress(&self, interval: Duration) {
         let entries: Vec<_> = self.routes.read().feeds.values().cloned().collect();
         for entry in entries {
