@@ -9,6 +9,7 @@
 //! grows with it. So the depth of recursion is bounded too.
 
 mod operand;
+mod pattern;
 
 use super::error::FilterError;
 use super::expression::{Comparison, Expr, Literal, Sign};

@@ -1,8 +1,6 @@
 //! Parses operands: fields, values, lists and calls.
 
-use regex::RegexBuilder;
-
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, pattern};
 use crate::filter::error::FilterError;
 use crate::filter::expression::{Expr, LIST_ITEMS_MAX, Literal, Pattern, TextTest};
 use crate::filter::lexer::TokenKind;
@@ -13,13 +11,6 @@ const PATH_MEMBERS_MAX: usize = 16;
 
 /// Patterns of one filter.
 const PATTERNS_MAX: usize = 2;
-
-/// Bytes of a compiled pattern, and of the cache that matching fills.
-const PATTERN_BYTES_MAX: usize = 1 << 18;
-
-/// Groups, repetitions, sequences and alternatives inside each other in a pattern: the compiler of
-/// patterns recurses into them.
-const PATTERN_DEPTH_MAX: u32 = 32;
 
 impl Parser<'_> {
     pub(super) fn member(&mut self) -> Parsed {
@@ -165,12 +156,7 @@ impl Parser<'_> {
             let what = format!("a filter has at most {PATTERNS_MAX} patterns");
             return Err(FilterError::new(column, what));
         }
-        let regex = RegexBuilder::new(&pattern)
-            .nest_limit(PATTERN_DEPTH_MAX)
-            .size_limit(PATTERN_BYTES_MAX)
-            .dfa_size_limit(PATTERN_BYTES_MAX)
-            .build()
-            .map_err(|error| FilterError::new(column, describe(&error)))?;
+        let regex = pattern::compile(&pattern).map_err(|what| FilterError::new(column, what))?;
         self.advance()?;
         Ok(Pattern(regex))
     }
@@ -206,20 +192,4 @@ fn unknown_function(name: &str, column: usize) -> FilterError {
         ),
     };
     FilterError::new(column, what)
-}
-
-/// The last line says what is wrong; those before it draw the pattern.
-fn describe(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => "this pattern is too large when compiled".to_owned(),
-        error => {
-            let text = error.to_string();
-            let reason = text
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            format!("this pattern is not valid: {reason}")
-        }
-    }
 }
