@@ -24,6 +24,11 @@ impl PublicEvent {
     pub fn json(&self) -> &Bytes {
         &self.json
     }
+
+    /// The same as a string.
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(&self.json).unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for PublicEvent {
@@ -86,7 +91,7 @@ pub fn redact_again(
     redaction: &RedactionRules,
     kind: RedactionKind,
 ) -> Option<PublicEvent> {
-    let text = str::from_utf8(&event.json).ok()?;
+    let text = event.text();
     let found = scan(text, false, redaction).ok()?;
     let redacted = found.redact.then(|| redact(text, kind).ok()).flatten()?;
     (redacted.as_bytes() != event.json).then(|| PublicEvent {

@@ -160,7 +160,7 @@ impl CatchUp {
         let has_reached =
             |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
         if tail.slots.iter().zip(cursor.iter()).all(has_reached) {
-            return Step::Live(self.last_progress(cursor));
+            return Step::Live(self.last_progress());
         }
         let has_more = |(buffer, slot): (&PartitionBuffer, &Slot)| {
             let is_done = slot.is_reached_at(buffer.fetched) || slot.is_unavailable();

@@ -1,9 +1,9 @@
-//! What a filtered subscriber knows of the events that it does not get: `event: progress` frames,
-//! which move its id past them (docs/protocol.md, "Filters").
+//! Progress of filtered subscribers: `event: progress` frames move the id past the events that the
+//! filter leaves out (docs/protocol.md, "Filters").
 
 use bytes::Bytes;
 
-use crate::cursor::{Position, TimestampMs};
+use crate::cursor::{EventId, TimestampMs};
 use crate::event::frame;
 
 /// Records that were looked at for a filter, and events that matched it. The totals of a feed since
@@ -18,9 +18,9 @@ pub(super) struct Counts {
 #[derive(Clone, Debug)]
 pub(super) struct ProgressPoint {
     /// The id there.
-    pub(super) id: Bytes,
+    id: Bytes,
     /// Kafka's timestamp of the newest record before it; 0 for none.
-    pub(super) time: TimestampMs,
+    time: TimestampMs,
 }
 
 /// Where a live filtered subscriber is, in the totals of its feed.
@@ -30,7 +30,7 @@ pub(super) struct ReadProgress {
     pub(super) since: Counts,
     /// The totals at its cursor.
     pub(super) seen: Counts,
-    /// Whether its last progress frame was one of the feed. The next one is then right for it, too.
+    /// Whether its last progress frame was one of the feed, so that it can share the next one.
     pub(super) is_synced: bool,
 }
 
@@ -42,12 +42,12 @@ impl ReadProgress {
 }
 
 impl ProgressPoint {
-    /// The place of an id and its positions.
-    pub(super) fn new(id: Bytes, positions: impl Iterator<Item = Position>) -> Self {
-        let time = positions.map(|position| position.timestamp).max();
+    /// The place that an id names.
+    pub(super) fn of(id: &EventId) -> Self {
+        let times = id.slots().map(|(.., position)| position.timestamp);
         Self {
-            id,
-            time: time.unwrap_or(TimestampMs(0)),
+            time: times.max().unwrap_or(TimestampMs(0)),
+            id: id.to_bytes(),
         }
     }
 

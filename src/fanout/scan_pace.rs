@@ -1,5 +1,5 @@
-//! How fast subscribers that catch up with a filter look at records: a bounded number a second for
-//! each client, because a filter that nothing matches would otherwise read as fast as it can.
+//! Bounds how many records a second the filtered subscribers of each client scan while they catch
+//! up: a filter that nothing matches would otherwise read as fast as it can.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -35,13 +35,13 @@ impl ScanPace {
         }
     }
 
-    /// How long the client must wait before so many count; `None` when they are counted.
+    /// How long the client must wait until these records count; `None` if they count now.
     fn pause(&self, client: Client, records: u64) -> Option<Duration> {
         let records = NonZeroU32::new(u32::try_from(records).unwrap_or(u32::MAX))?;
         match self.clients.check_key_n(&client, records) {
             Ok(Ok(())) => None,
             Ok(Err(not_until)) => Some(not_until.wait_time_from(self.clock.now())),
-            // More than a second's worth in one step: as much as a second allows.
+            // More records than a second allows count as that many.
             Err(capacity) => self.pause(client, capacity.0.into()),
         }
     }

@@ -77,7 +77,11 @@ impl Subscription {
     ) -> Self {
         let opening = sends_progress(member.key())
             .then(|| progress_point(&tail.slots, &cursor).frame(Counts::default()));
-        let state = State::CatchingUp(catch_up(&member, client, Counts::default()), None);
+        let state = if is_live {
+            State::Live(tail.next)
+        } else {
+            State::CatchingUp(catch_up(&member, client, Counts::default()), None)
+        };
         let mut subscription = Self {
             wake: member.watch_feed(),
             member,

@@ -33,6 +33,11 @@ impl ClientIp {
         let missing = || Problem::MissingClientIp(self.header.clone());
         self.address.ok_or_else(missing)
     }
+
+    /// The address, or that of the peer if the header is missing.
+    pub(super) fn or_peer(&self) -> IpAddr {
+        self.address.unwrap_or(self.peer)
+    }
 }
 
 impl FromRequestParts<Arc<App>> for ClientIp {

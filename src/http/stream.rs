@@ -88,7 +88,7 @@ fn take_permit(app: &App, client: &ClientIp) -> Result<StreamPermit, Problem> {
     let address = if app.stream_limit.is_per_client() {
         client.required()?
     } else {
-        client.address.unwrap_or(client.peer)
+        client.or_peer()
     };
     Ok(app.stream_limit.take(address)?)
 }
@@ -101,9 +101,8 @@ fn take_filter_permit(
     if !request.chooses_events() {
         return Ok(None);
     }
-    let address = client.address.unwrap_or(client.peer);
     let feed = request.subscribe.feed_key();
-    Ok(app.filter_limit.take(address, &feed)?)
+    Ok(app.filter_limit.take(client.or_peer(), &feed)?)
 }
 
 /// Whether the streams can be read now, and their ids would be accepted back.

@@ -114,7 +114,7 @@ fn subscribe_request(
         last_event_id: entries,
         since,
         client: client.address,
-        lookup_client: client.address.or(Some(client.peer)),
+        lookup_client: Some(client.or_peer()),
     })
 }
 

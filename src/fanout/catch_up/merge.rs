@@ -68,7 +68,7 @@ impl CatchUp {
         if is_fetched {
             self.pass_holes(cursor);
         }
-        self.append_progress(&mut bytes, cursor);
+        self.append_progress(&mut bytes);
         Merged {
             bytes: bytes.freeze(),
             delivered,

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::CatchUp;
-use crate::cursor::Position;
+use crate::cursor::{EventId, Position};
 use crate::event::frame::Format;
 use crate::fanout::feed::{FeedKey, Slot};
 use crate::fanout::hub::StepLimits;
@@ -53,8 +53,7 @@ impl Scan {
         let Some(event) = &entry.event else {
             return false;
         };
-        let json = str::from_utf8(event.json()).unwrap_or_default();
-        let is_match = self.matcher.matches(json);
+        let is_match = self.matcher.matches(event.text());
         self.uncounted.matched += u64::from(is_match);
         self.counts.matched += u64::from(is_match);
         is_match
@@ -71,9 +70,9 @@ impl Scan {
         self.sends_progress && self.counts.scanned > 0 && (enough || late)
     }
 
-    fn report(&mut self, point: &ProgressPoint) -> Bytes {
+    fn report(&mut self, id: &EventId) -> Bytes {
         self.reported_at = Instant::now();
-        point.frame(std::mem::take(&mut self.counts))
+        ProgressPoint::of(id).frame(std::mem::take(&mut self.counts))
     }
 }
 
@@ -86,25 +85,17 @@ impl CatchUp {
     }
 
     /// Appends a progress frame when one is due.
-    pub(super) fn append_progress(&mut self, bytes: &mut BytesMut, cursor: &[Position]) {
-        if self.scan.as_ref().is_some_and(Scan::is_due) {
-            let point = self.progress_point(cursor);
-            if let Some(scan) = &mut self.scan {
-                bytes.extend_from_slice(&scan.report(&point));
-            }
+    pub(super) fn append_progress(&mut self, bytes: &mut BytesMut) {
+        if let Some(scan) = self.scan.as_mut().filter(|scan| scan.is_due()) {
+            bytes.extend_from_slice(&scan.report(&self.event_id));
         }
     }
 
     /// The progress frame before the subscriber is live, if it has looked at something since the
     /// last one.
-    pub(super) fn last_progress(&mut self, cursor: &[Position]) -> Option<Bytes> {
-        let point = self.progress_point(cursor);
+    pub(super) fn last_progress(&mut self) -> Option<Bytes> {
         let scan = self.scan.as_mut()?;
-        (scan.sends_progress && scan.counts.scanned > 0).then(|| scan.report(&point))
-    }
-
-    fn progress_point(&self, cursor: &[Position]) -> ProgressPoint {
-        ProgressPoint::new(self.event_id.to_bytes(), cursor.iter().copied())
+        (scan.sends_progress && scan.counts.scanned > 0).then(|| scan.report(&self.event_id))
     }
 
     /// Whether the last step looked at records.
@@ -137,7 +128,7 @@ impl CatchUp {
 
 /// The place of a cursor in the partitions of a feed.
 pub(in crate::fanout) fn progress_point(slots: &[Slot], cursor: &[Position]) -> ProgressPoint {
-    let mut id = crate::cursor::EventId::default();
+    let mut id = EventId::default();
     for (index, (slot, own)) in slots.iter().zip(cursor).enumerate() {
         let partition = &slot.partition;
         let topic = partition.topic.clone();
@@ -146,5 +137,5 @@ pub(in crate::fanout) fn progress_point(slots: &[Slot], cursor: &[Position]) -> 
             id.retire(index);
         }
     }
-    ProgressPoint::new(id.to_bytes(), cursor.iter().copied())
+    ProgressPoint::of(&id)
 }

@@ -141,7 +141,7 @@ impl Views {
         if self.is_empty() {
             return false;
         }
-        let json = str::from_utf8(event.json()).unwrap_or_default();
+        let json = event.text();
         let mut matched = 0;
         for id in self.index.matching(json, &mut self.scratch) {
             let Some(view) = self.by_id.get_mut(id) else {

@@ -172,7 +172,7 @@ impl Feed {
         }
     }
 
-    /// Asks for a progress frame in a view: a subscriber waits for one to be like the others.
+    /// Requests a progress frame in a view. A subscriber shares the next ones after it.
     pub(in crate::fanout) fn request_progress(&self, view: FilterId) {
         if let Some(view) = self.ring.lock().views.get(view) {
             view.request_progress();
@@ -193,8 +193,8 @@ impl Feed {
     }
 
     /// Hands out all frames of a view from its sequence number `from` on, and moves `cursor` to the
-    /// end of the feed: what the view leaves out has been passed. There is no bound: a part would
-    /// leave the cursor where no frame of the view tells it. The ring bounds what there is.
+    /// end of the feed, past what the view leaves out. The ring bounds the frames: a smaller part
+    /// of them would leave the cursor inexact in the other partitions.
     pub(in crate::fanout) fn read_view(
         &self,
         view: FilterId,
@@ -227,7 +227,7 @@ impl Feed {
                     handout.add_frame(&frames[index], slots);
                 }
                 ViewEntry::Progress(one) => {
-                    // Nothing was looked at where a subscriber joined right before.
+                    // A subscriber that joined right before this frame has scanned nothing.
                     let is_new = progress.since != one.counts;
                     handout.add(is_new.then(|| one.bytes_after(progress.since)));
                     progress.since = one.counts;

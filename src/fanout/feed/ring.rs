@@ -132,9 +132,7 @@ impl Ring {
 
     /// The place after the newest record.
     pub(super) fn progress_point(&self) -> ProgressPoint {
-        let slots = self.slots.iter().filter(|slot| !slot.retired);
-        let positions = slots.map(|slot| slot.position);
-        ProgressPoint::new(self.event_id.to_bytes(), positions)
+        ProgressPoint::of(&self.event_id)
     }
 
     pub(super) fn slot_of(&self, partition: &Arc<HubPartition>) -> Option<usize> {

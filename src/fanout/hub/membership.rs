@@ -11,7 +11,7 @@ use crate::cursor::Position;
 use crate::fanout::feed::{Feed, FeedKey, FeedRead, FilterCounters, Handout, Tail};
 use crate::fanout::followers::{FeedEntry, ViewUse};
 use crate::fanout::progress::ReadProgress;
-use crate::filter::{FilterId, Selection};
+use crate::filter::FilterId;
 use crate::telemetry::metrics::gauge_value;
 
 /// A subscriber's membership of its feed, and of a view if it has a selection. Dropping it leaves
@@ -84,11 +84,7 @@ impl FeedMembership {
 
 impl Clone for FeedMembership {
     fn clone(&self) -> Self {
-        let view = self.key.selection.as_ref();
-        let view = view.map(|selection| self.entry.add_subscriber_of(selection));
-        if view.is_none() {
-            self.entry.feed.add_unfiltered();
-        }
+        let view = self.entry.add_subscriber(&self.key);
         *self.entry.subscribers.lock() += 1;
         Self {
             hub: Arc::clone(&self.hub),
@@ -101,17 +97,18 @@ impl Clone for FeedMembership {
 
 impl Drop for FeedMembership {
     fn drop(&mut self) {
-        match &self.key.selection {
-            Some(selection) => self.entry.remove_subscriber_of(selection),
-            None => self.entry.feed.remove_unfiltered(),
-        }
+        self.entry.remove_subscriber(&self.key);
         self.hub.leave(&self.entry);
     }
 }
 
 impl FeedEntry {
-    /// Adds a subscriber of a view. The first one creates the view.
-    fn add_subscriber_of(&self, selection: &Arc<Selection>) -> FilterId {
+    /// Adds a subscriber of all events, or of a view. The view's first subscriber creates it.
+    fn add_subscriber(&self, key: &FeedKey) -> Option<FilterId> {
+        let Some(selection) = &key.selection else {
+            self.feed.add_unfiltered();
+            return None;
+        };
         let mut views = self.views.lock();
         let view = views
             .entry(Arc::clone(selection))
@@ -120,11 +117,14 @@ impl FeedEntry {
                 subscribers: 0,
             });
         view.subscribers += 1;
-        view.id
+        Some(view.id)
     }
 
-    /// Removes one, and the view with the last of them.
-    fn remove_subscriber_of(&self, selection: &Arc<Selection>) {
+    /// Removes one. The view's last subscriber removes it.
+    fn remove_subscriber(&self, key: &FeedKey) {
+        let Some(selection) = &key.selection else {
+            return self.feed.remove_unfiltered();
+        };
         let mut views = self.views.lock();
         if let Some(view) = views.get_mut(selection) {
             view.subscribers -= 1;
@@ -153,11 +153,7 @@ impl Hub {
         *entry.subscribers.lock() += 1;
         self.count_feeds(&routes);
         drop(routes);
-        let view = key.selection.as_ref();
-        let view = view.map(|selection| entry.add_subscriber_of(selection));
-        if view.is_none() {
-            entry.feed.add_unfiltered();
-        }
+        let view = entry.add_subscriber(key);
         FeedMembership {
             hub: Arc::clone(self),
             entry,

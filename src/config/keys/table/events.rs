@@ -75,7 +75,7 @@ pub(super) const KEYS: &[Key] = &[
         "canary_events",
         ValueKind::Flag,
         "true",
-        "Send canary events to clients that do not say `canary=false`.",
+        "Send canary events to clients that do not request `canary=false`.",
     ),
     conf(
         "schema_base_uris",
