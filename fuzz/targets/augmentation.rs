@@ -134,6 +134,7 @@ fn expected(value: &[u8], has_key: bool) -> Result<String, SkipReason> {
     let mut parts = members(&line);
     let Some(at) = parts.iter().rposition(|part| part.name() == "meta") else {
         return Ok(rewritten(
+            &line,
             &parts,
             |_| false,
             &format!("\"meta\":{{{added}}}"),
@@ -145,17 +146,22 @@ fn expected(value: &[u8], has_key: bool) -> Result<String, SkipReason> {
             let replaced = |name: &str| {
                 ["topic", "partition", "offset"].contains(&name) || has_key && name == "key"
             };
-            rewritten(&members(meta), |part| replaced(&part.name()), &added)
+            rewritten(meta, &members(meta), |part| replaced(&part.name()), &added)
         }
         _ => return Err(SkipReason::MetaNotObject),
     };
     parts[at].value = &meta;
-    Ok(rewritten(&parts, |_| false, ""))
+    Ok(rewritten(&line, &parts, |_| false, ""))
 }
 
 /// An object of members of which some are cut and something is added: what stays has the white
-/// space that its neighbours leave it.
-fn rewritten(members: &[Parts<'_>], is_cut: impl Fn(&Parts<'_>) -> bool, added: &str) -> String {
+/// space that its neighbours leave it. What is added to an empty object stands before its space.
+fn rewritten(
+    object: &str,
+    members: &[Parts<'_>],
+    is_cut: impl Fn(&Parts<'_>) -> bool,
+    added: &str,
+) -> String {
     let mut out = "{".to_owned() + members.first().map_or("", |first| first.before);
     let mut any_kept = false;
     for (index, member) in members
@@ -172,7 +178,8 @@ fn rewritten(members: &[Parts<'_>], is_cut: impl Fn(&Parts<'_>) -> bool, added: 
     if any_kept && !added.is_empty() {
         out.push(',');
     }
-    out + added + members.last().map_or("", |last| last.after) + "}"
+    let empty = &object[1..object.len() - 1];
+    out + added + members.last().map_or(empty, |last| last.after) + "}"
 }
 
 /// Through a tree, which knows nothing of texts: an event of the page is redacted, and then has
