@@ -248,11 +248,18 @@ impl fmt::Display for Expr {
             Self::Has(selector) => write!(f, "has({selector})"),
             Self::Not(a) => {
                 f.write_str("!")?;
-                a.operand(f, 6)
+                a.operand(f, if matches!(**a, Self::Not(_)) { 5 } else { 6 })
             }
             Self::Negative(a) => {
                 f.write_str("-")?;
-                a.operand(f, 6)
+                a.operand(
+                    f,
+                    if matches!(**a, Self::Negative(_)) {
+                        5
+                    } else {
+                        6
+                    },
+                )
             }
             Self::And(all) => joined(f, all, " && ", 3),
             Self::Or(all) => joined(f, all, " || ", 2),

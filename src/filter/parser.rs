@@ -151,12 +151,19 @@ impl<'a> Parser<'a> {
         Ok(left)
     }
 
+    /// `!!a` and `--a`, but not `!-a`, as in CEL.
     fn unary(&mut self) -> Parsed {
         // Counted, so not recursive without bound.
         if self.operator("!")? {
+            if self.is_symbol("-") {
+                return Err(self.unexpected("what '!' negates: no number is true or false"));
+            }
             return Ok(Expr::Not(self.unary()?.into()));
         }
         if self.operator("-")? {
+            if self.is_symbol("!") {
+                return Err(self.unexpected("a number after '-'"));
+            }
             return Ok(match self.unary()? {
                 Expr::Literal(Literal::Number(number)) => match number.negated() {
                     Some(number) => Expr::Literal(Literal::Number(number)),

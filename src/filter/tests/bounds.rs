@@ -62,6 +62,7 @@ fn texts() -> Vec<String> {
             nested("size(", "event.a", ")", depth) + " == 1",
             nested("event.a.contains(", "'a'", ")", depth),
             nested("!", "event.a", "", depth),
+            nested("-", "event.a", "", depth) + " == 1",
         ]);
     }
     texts.push(filled("event.a == 1", "+ 1", ""));

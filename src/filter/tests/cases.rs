@@ -217,6 +217,14 @@ fn errors_name_what_is_not_supported() {
         ),
         ("event.a & event.b", "column 9: found '&'; write '&&'"),
         ("(event.a", "column 9: found the end, expected ')'"),
+        (
+            "!-event.a",
+            "column 2: found '-', expected what '!' negates: no number is true or false",
+        ),
+        (
+            "-!event.a == 1",
+            "column 2: found '!', expected a number after '-'",
+        ),
     ]);
 }
 
