@@ -6,7 +6,7 @@
 //! *view* of it begins. A topic that is recreated also begins a new *generation*, whose offsets
 //! start at 0 again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use eventstreams::cursor::{LogId, TopicIdentity};
 
@@ -198,6 +198,19 @@ impl Partition {
         });
     }
 
+    /// Marks the records that compaction may have taken, in every generation.
+    fn mark_superseded(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (index, entry) in self.entries.iter_mut().enumerate().rev() {
+            if let Some(key) = &entry.written.key {
+                entry.is_superseded = !seen.insert(key.clone());
+            }
+            if self.generations.contains(&index) {
+                seen.clear();
+            }
+        }
+    }
+
     /// Fails unless this is what the log of a cluster holds.
     fn check(&self, place: &Place, cluster: usize, log: &[LogRecord]) {
         let newest = self.generations[self.generations.len() - 1];
@@ -347,17 +360,8 @@ impl Ledger {
             partition.entries.truncate(*count);
         }
         for partition in self.partitions.values_mut() {
-            let (start, is_compacted) = (
-                partition.generations[partition.generations.len() - 1],
-                partition.is_compacted,
-            );
-            let mut seen = Vec::new();
-            for entry in partition.entries[start..].iter_mut().rev() {
-                let Some(key) = entry.written.key.as_ref().filter(|_| is_compacted) else {
-                    continue;
-                };
-                entry.is_superseded = seen.contains(key);
-                seen.push(key.clone());
+            if partition.is_compacted {
+                partition.mark_superseded();
             }
         }
     }
