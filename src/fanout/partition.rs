@@ -9,9 +9,14 @@ use super::followers::Followers;
 use super::log_entry::LogEntry;
 use super::moved::Moved;
 use super::partition_log::PartitionLog;
-use crate::cursor::{LogId, MovedReason, Offset, Partition, Position, Requested, TimestampMs};
+use crate::cursor::{
+    LogId, LogMatch, MovedReason, Offset, Partition, Position, Requested, TimestampMs,
+};
 use crate::event::PublicEvent;
 use crate::stream::Topic;
+
+/// How many older logs of a partition are remembered.
+const OLDER_LOGS_MAX: usize = 16;
 
 /// A partition that is read, with its memory log. When a topic is deleted and recreated, its
 /// partitions are new values.
@@ -23,6 +28,9 @@ pub struct HubPartition {
     pub partition: Partition,
     /// The identity of its log; `None` where Kafka does not provide one.
     pub log_id: Option<LogId>,
+    /// The identities of the topic's older logs that this process has read: at most
+    /// [`OLDER_LOGS_MAX`].
+    older_logs: Vec<LogId>,
     pub(super) log: Arc<RwLock<PartitionLog>>,
     pub(super) followers: Followers,
     pub(super) is_available: AtomicBool,
@@ -52,10 +60,29 @@ impl HubPartition {
             topic: topic.clone(),
             partition,
             log_id,
+            older_logs: Vec::new(),
             log,
             followers: Followers::default(),
             is_available: AtomicBool::new(true),
         }
+    }
+
+    /// The partition that takes the place of this one, with another log or with one that was cut.
+    pub(super) fn replaced(&self, log_id: Option<LogId>, log: Arc<RwLock<PartitionLog>>) -> Self {
+        let ids = self.older_logs.iter().copied().chain(self.log_id);
+        let mut older_logs: Vec<LogId> = ids.filter(|id| Some(*id) != log_id).collect();
+        older_logs.drain(..older_logs.len().saturating_sub(OLDER_LOGS_MAX));
+        Self {
+            older_logs,
+            ..Self::new(&self.topic, self.partition, log_id, log)
+        }
+    }
+
+    /// Whether a log of this topic may be newer than the one that is read: another process may have
+    /// discovered a recreated topic first.
+    pub(super) fn may_be_older_than(&self, log: LogId) -> bool {
+        let is_recreated = |current: LogId| matches!(log.compare(current), LogMatch::Recreated);
+        self.log_id.is_some_and(is_recreated) && !self.older_logs.contains(&log)
     }
 
     /// Whether Kafka can serve it now.

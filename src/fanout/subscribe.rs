@@ -96,7 +96,7 @@ pub async fn subscribe(
     if !hub.is_ready() {
         return Err(SubscribeError::NotReady);
     }
-    await_partitions(hub, &request.last_event_id).await?;
+    await_logs(hub, &request.last_event_id).await?;
     let client = request.client;
     let member = hub.join(&request.feed_key());
     // "Live" is the end of the feed before any look-up: what arrives meanwhile comes after it.
@@ -143,8 +143,9 @@ fn needs_kafka(slots: &[Slot], cursor: &[Position]) -> bool {
     })
 }
 
-/// Waits until the partitions of the id are known: another process may have discovered one first.
-async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), SubscribeError> {
+/// Waits until the logs of the id are known: another process may have discovered a partition, or a
+/// recreated topic, first. What is still not known after that is an older topic's log.
+async fn await_logs(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), SubscribeError> {
     let unknown = |entry: &&IdEntry| {
         let known = hub.partitions(&entry.topic);
         entry.partition.is_some_and(|wanted| {
@@ -152,7 +153,11 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), Sub
         })
     };
     if hub
-        .await_discovery(|| !entries.iter().any(|entry| unknown(&entry)))
+        .await_discovery(|| {
+            !entries
+                .iter()
+                .any(|entry| unknown(&entry) || may_be_newer(hub, entry))
+        })
         .await
     {
         return Ok(());
@@ -168,6 +173,15 @@ async fn await_partitions(hub: &Arc<Hub>, entries: &[IdEntry]) -> Result<(), Sub
         }),
         _ => Ok(()),
     }
+}
+
+/// Whether the entry's offset may be of a newer topic than the one that is read.
+fn may_be_newer(hub: &Hub, entry: &IdEntry) -> bool {
+    let RequestedPosition::Both { log: Some(log), .. } = entry.position else {
+        return false;
+    };
+    let mut known = hub.partitions(&entry.topic).into_iter();
+    known.any(|known| Some(known.partition) == entry.partition && known.may_be_older_than(log))
 }
 
 /// The requested position in each partition.

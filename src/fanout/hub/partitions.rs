@@ -76,9 +76,7 @@ impl Hub {
         log: Arc<RwLock<PartitionLog>>,
         how: Replacement,
     ) -> Arc<HubPartition> {
-        let HubPartition {
-            topic, partition, ..
-        } = &**old;
+        let topic = &old.topic;
         let _publishing = self.retention.lock();
         let mut routes = self.routes.write();
         let expected = old.end().next;
@@ -90,7 +88,7 @@ impl Hub {
             }
         };
         let start = log.read().end();
-        let new = Arc::new(HubPartition::new(topic, *partition, log_id, log));
+        let new = Arc::new(old.replaced(log_id, log));
         let partitions = routes.partitions.entry(topic.clone()).or_default();
         partitions.retain(|other| !Arc::ptr_eq(other, old));
         partitions.push(Arc::clone(&new));

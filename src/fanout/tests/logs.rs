@@ -1,8 +1,10 @@
 //! What subscribers get when a log is recreated, truncated or unavailable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::cluster::{Log, LogRecord};
 use super::together::{TIME, hub, hub_that_keeps, log, publish};
@@ -173,6 +175,30 @@ async fn an_id_of_a_deleted_topic_starts_the_recreated_one_with_a_notice() {
     assert_eq!(moved.reason, MovedReason::TopicRecreated);
     assert_eq!(moved.requested, Requested::Offset(Offset(12)));
     assert_eq!(drain(&mut started.subscription).await, events(0..30));
+}
+
+/// Another process has discovered the recreated topic, and this one has not.
+#[tokio::test]
+async fn an_id_of_a_recreated_topic_waits_for_its_discovery() {
+    let old = log(0, 0, &[TIME; 20]);
+    let (hub, requests) = hub_that_keeps(1 << 20, std::slice::from_ref(&old));
+    let position = RequestedPosition::Both {
+        next: Offset(12),
+        timestamp: TimestampMs(TIME),
+        log: Some(new_log()),
+    };
+    let (started, ()) = tokio::join!(subscribe(&hub, request(Some(position))), async {
+        let discovery = timeout(Duration::from_secs(20), requests.rediscover.recv()).await;
+        discovery
+            .expect("in time")
+            .expect("the topics are looked up");
+        let start = LogStart::of_log(Offset(0));
+        let new = hub.recreate_partition(&partition(&hub), Some(new_log()), start);
+        publish(&hub, &new, &log(0, 0, &[TIME; 30]).records);
+    });
+    let mut started = started.expect("it starts");
+    assert_eq!(started.moved, []);
+    assert_eq!(drain(&mut started.subscription).await, events(12..30));
 }
 
 /// Kafka lost the last five records and continues with others: subscribers below the cut are not
