@@ -39,16 +39,20 @@ pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
     if parser.token.kind != TokenKind::End {
         return Err(parser.unexpected("an operator or the end"));
     }
-    let is_value = matches!(
-        expr,
-        Expr::Arithmetic(..) | Expr::Negative(_) | Expr::Size(_) | Expr::LowerAscii(_)
-    );
-    let is_value_literal =
-        matches!(&expr, Expr::Literal(literal) if !matches!(literal, Literal::Bool(_)));
-    if is_value || is_value_literal {
+    condition(expr, 1)
+}
+
+/// The expression at a column, if it can be true or false.
+fn condition(expr: Expr, column: usize) -> Parsed {
+    let is_value = match &expr {
+        Expr::Arithmetic(..) | Expr::Negative(_) | Expr::Size(_) | Expr::LowerAscii(_) => true,
+        Expr::Literal(literal) => !matches!(literal, Literal::Bool(_)),
+        _ => false,
+    };
+    if is_value {
         let what =
-            "this is a value; a filter must be true or false, for example event.bot == false";
-        return Err(FilterError::new(1, what));
+            "this is a value; a condition must be true or false, for example event.bot == false";
+        return Err(FilterError::new(column, what));
     }
     Ok(expr)
 }
@@ -78,10 +82,7 @@ impl<'a> Parser<'a> {
     }
 
     fn or(&mut self) -> Parsed {
-        let mut all = vec![self.and()?];
-        while self.operator("||")? {
-            all.push(self.and()?);
-        }
+        let all = self.operands("||", Self::and)?;
         if self.is_symbol("?") {
             return Err(self.unsupported("the conditional operator '?:'"));
         }
@@ -89,11 +90,27 @@ impl<'a> Parser<'a> {
     }
 
     fn and(&mut self) -> Parsed {
-        let mut all = vec![self.relation()?];
-        while self.operator("&&")? {
-            all.push(self.relation()?);
-        }
+        let all = self.operands("&&", Self::relation)?;
         Ok(one_or(all, Expr::And))
+    }
+
+    /// One operand, or several conditions with `operator` between them.
+    fn operands(
+        &mut self,
+        operator: &str,
+        parse: fn(&mut Self) -> Parsed,
+    ) -> Result<Vec<Expr>, FilterError> {
+        let column = self.token.column;
+        let first = parse(self)?;
+        if !self.is_symbol(operator) {
+            return Ok(vec![first]);
+        }
+        let mut all = vec![condition(first, column)?];
+        while self.operator(operator)? {
+            let column = self.token.column;
+            all.push(condition(parse(self)?, column)?);
+        }
+        Ok(all)
     }
 
     fn relation(&mut self) -> Parsed {

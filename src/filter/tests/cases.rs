@@ -110,7 +110,7 @@ fn of_duplicate_members_the_last_one_counts() {
     }
 }
 
-const NOT_BOOLEAN: &str = "column 1: this is a value; a filter must be true or false, for example \
+const NOT_BOOLEAN: &str = "column 1: this is a value; a condition must be true or false, for example \
                            event.bot == false";
 
 fn assert_errors(cases: &[(&str, &str)]) {
@@ -217,6 +217,11 @@ fn errors_name_what_is_not_supported() {
         ),
         ("event.a & event.b", "column 9: found '&'; write '&&'"),
         ("(event.a", "column 9: found the end, expected ')'"),
+        (
+            "event.a || 4",
+            "column 12: this is a value; a condition must be true or false, for example \
+             event.bot == false",
+        ),
         (
             "!-event.a",
             "column 2: found '-', expected what '!' negates: no number is true or false",
