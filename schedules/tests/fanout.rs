@@ -11,7 +11,7 @@ use eventstreams::cursor::{IdEntry, LogAnswer, Offset, Partition, RequestedPosit
 use eventstreams::event::{self, Format, Record, RedactionKind, RedactionRules};
 use eventstreams::fanout::upstream::{UpstreamRequests, upstream};
 use eventstreams::fanout::{
-    Arrival, Batch, Hub, HubLimits, HubPartition, LogStart, StepLimits, SubscribeRequest,
+    Arrival, Batch, Bound, Hub, HubLimits, HubPartition, LogStart, StepLimits, SubscribeRequest,
     Subscribed, subscribe,
 };
 use eventstreams::stream::Topic;
@@ -107,6 +107,7 @@ async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Subscribed {
         last_event_id,
         since: None,
         client: None,
+        bound: Bound::default(),
         lookup_client: None,
     };
     subscribe(hub, request).await.expect("it begins")

@@ -1,5 +1,7 @@
 //! Why a stream ended.
 
+use crate::fanout::BoundReached;
+
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CloseReason {
@@ -17,6 +19,8 @@ pub(super) enum CloseReason {
     StreamChanged,
     /// The server shut down.
     Shutdown,
+    /// It has reached the end that its client asked for.
+    Bound(BoundReached),
 }
 
 impl CloseReason {
@@ -30,6 +34,7 @@ impl CloseReason {
             Self::StreamGone => "stream_gone",
             Self::StreamChanged => "stream_changed",
             Self::Shutdown => "shutdown",
+            Self::Bound(reached) => reached.as_str(),
         }
     }
 }

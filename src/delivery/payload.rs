@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::close_reason::CloseReason;
 use crate::cursor::TimestampMs;
 use crate::event::{Format, frame};
-use crate::fanout::{Batch, Delivered, Moved, SubscribeError};
+use crate::fanout::{Batch, BoundReached, Delivered, Moved, SubscribeError};
 use crate::limits;
 use crate::problem::Problem;
 
@@ -46,6 +46,7 @@ impl Payload {
                 end: Some(CloseReason::ReplayRefused),
                 ..Self::default()
             },
+            Batch::End { reached, id } => Self::at_end(reached, &id, format),
         }
     }
 
@@ -53,6 +54,17 @@ impl Payload {
     pub(super) fn heartbeat(format: Format) -> Self {
         Self {
             pieces: vec![Bytes::from_static(format.heartbeat())],
+            ..Self::default()
+        }
+    }
+
+    /// NDJSON ends without a word.
+    fn at_end(reached: BoundReached, id: &[u8], format: Format) -> Self {
+        let is_sse = format == Format::Sse;
+        let frame = is_sse.then(|| frame::end(id, reached.as_str()));
+        Self {
+            pieces: frame.into_iter().collect(),
+            end: Some(CloseReason::Bound(reached)),
             ..Self::default()
         }
     }

@@ -39,6 +39,7 @@ impl Format {
 
 const EVENT: &[u8] = b"event: message\nid: ";
 const PROGRESS: &[u8] = b"event: progress\nid: ";
+const ENDED: &[u8] = b"event: end\nid: ";
 const DATA: &[u8] = b"\ndata: ";
 const END: &[u8] = b"\n\n";
 
@@ -116,6 +117,15 @@ pub fn progress(id: &[u8], time: TimestampMs, scanned: u64, matched: u64) -> Byt
         out.extend_from_slice(part);
     }
     out.freeze()
+}
+
+/// The last SSE frame of a stream that has reached the end that its client asked for: `event: end`,
+/// the id with which a client goes on, and `{"reason":"limit"}` (docs/protocol.md, "Streams that
+/// end").
+pub fn end(id: &[u8], reason: &str) -> Bytes {
+    let data = format!("{{\"reason\":\"{reason}\"}}");
+    let parts = [ENDED, id, DATA, data.as_bytes(), END];
+    parts.concat().into()
 }
 
 /// The SSE field that sets how many milliseconds a client waits before it reconnects.

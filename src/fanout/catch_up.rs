@@ -10,15 +10,18 @@
 //! * `fetch`: fills the buffers from memory and Kafka.
 //! * `scan`: looks at events for a subscriber that does not get all of them.
 //! * `merge`: renders the buffered entries in time order.
+//! * `end`: the end of a stream that has one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::end::End;
 use self::merge::Merged;
 use self::scan::Scan;
 pub(super) use self::scan::progress_point;
+use super::bound::{Bound, BoundReached};
 use super::delivered::Delivered;
 use super::fair_queue::Client;
 use super::feed::{FeedKey, Replaced, Replacement, Slot, Tail};
@@ -33,6 +36,7 @@ use crate::cursor::{EventId, MovedReason, Position, Requested};
 use crate::event::frame::Format;
 use crate::memory::Use;
 
+mod end;
 mod fetch;
 mod merge;
 mod scan;
@@ -58,6 +62,8 @@ pub(super) struct CatchUp {
     notices: VecDeque<Moved>,
     /// For a subscriber that does not get all events.
     scan: Option<Scan>,
+    /// For a subscriber whose stream has an end.
+    end: Option<End>,
 }
 
 /// The result of one step.
@@ -76,6 +82,8 @@ pub(super) enum Step {
     Wait,
     /// A partition's log is gone below the offset at which reading should continue.
     Moved(Moved),
+    /// The stream ends here.
+    End { reached: BoundReached, id: Bytes },
     /// Kafka must be read, which needs a permit.
     PermitNeeded,
     /// Kafka could not be read in time.
@@ -83,11 +91,19 @@ pub(super) enum Step {
 }
 
 impl CatchUp {
-    /// A subscriber of `key` that looked at `pending` records since its last progress frame.
-    pub(super) fn new(hub: Arc<Hub>, key: &FeedKey, client: Client, pending: Counts) -> Self {
+    /// A subscriber of `key` that looked at `pending` records since its last progress frame, and
+    /// whose stream ends at `bound`.
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        key: &FeedKey,
+        client: Client,
+        pending: Counts,
+        bound: Bound,
+    ) -> Self {
         Self {
             format: key.format,
             scan: Scan::new(key, pending, hub.step_limits()),
+            end: End::new(bound),
             client,
             event_id: EventId::default(),
             buffers: Vec::new(),
@@ -130,6 +146,9 @@ impl CatchUp {
     }
 
     async fn step_aligned(&mut self, tail: &Tail, cursor: &mut [Position]) -> Step {
+        if self.is_spent() {
+            return self.end_step(BoundReached::Limit);
+        }
         match self.fetch(tail, cursor).await {
             Ok(None) => {}
             Ok(Some(step)) => return step,
@@ -160,7 +179,7 @@ impl CatchUp {
         let has_reached =
             |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
         if tail.slots.iter().zip(cursor.iter()).all(has_reached) {
-            return Step::Live(self.last_progress());
+            return self.step_at_tail();
         }
         let has_more = |(buffer, slot): (&PartitionBuffer, &Slot)| {
             let is_done = slot.is_reached_at(buffer.fetched) || slot.is_unavailable();
@@ -170,6 +189,14 @@ impl CatchUp {
             Step::Again
         } else {
             Step::Wait
+        }
+    }
+
+    /// A stream with an end never becomes live: it waits for what comes next.
+    fn step_at_tail(&mut self) -> Step {
+        match &self.end {
+            Some(_) => Step::Wait,
+            None => Step::Live(self.last_progress()),
         }
     }
 

@@ -11,6 +11,7 @@
 //! * `partition_log`: the memory log of one partition. `log_entry`: an entry of it.
 //! * `subscribe`: where a subscription starts.
 //! * `subscription`: the loop that every subscriber polls.
+//! * `bound`: where a stream ends whose client asks for an end.
 //! * `moved`: the notice that a subscriber continues at another offset than expected.
 //! * `delivered`: counts of the events in a batch.
 //! * `catch_up`: what comes before the feed: merge by time, handoff.
@@ -29,6 +30,7 @@
 //! * A record of the future is delivered, but look-ups by time skip it:
 //!   `a_record_of_the_future_hides_no_later_record`.
 
+mod bound;
 mod catch_up;
 mod delivered;
 mod fair_queue;
@@ -50,6 +52,7 @@ mod subscription;
 mod tests;
 pub mod upstream;
 
+pub use bound::{Bound, BoundReached};
 pub use delivered::Delivered;
 pub use fair_queue::Client;
 pub use feed::FeedKey;

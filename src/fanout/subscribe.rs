@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bound::Bound;
 use super::fair_queue::Client;
 use super::feed::{FeedKey, Slot};
 use super::hub::Hub;
@@ -33,6 +34,8 @@ pub struct SubscribeRequest {
     pub last_event_id: Vec<IdEntry>,
     /// Where topics start that are not in the id.
     pub since: Option<TimestampMs>,
+    /// Where the stream ends.
+    pub bound: Bound,
     /// The client for the permits of replays.
     pub client: Client,
     /// The client for the permits of look-ups: `client`, or the peer if that is unknown.
@@ -127,7 +130,7 @@ pub async fn subscribe(
         .iter()
         .zip(&cursor)
         .all(|(slot, own)| slot.position.next == own.next);
-    let subscription = Subscription::new(member, client, cursor, &tail, live);
+    let subscription = Subscription::new(member, client, cursor, &tail, live, request.bound);
     Ok(Subscribed {
         subscription,
         moved,

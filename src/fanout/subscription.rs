@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::bound::{Bound, BoundReached};
 use super::catch_up::{CatchUp, Step, progress_point};
 use super::delivered::Delivered;
 use super::fair_queue::Client;
@@ -38,6 +39,13 @@ pub enum Batch {
     Waiting(usize),
     /// There is no permit for a replay and no room in the queue: the subscription ends.
     ReplayRefused,
+    /// The stream has reached the end that its client asked for.
+    End {
+        /// What was reached.
+        reached: BoundReached,
+        /// The id with which a client goes on behind it.
+        id: Bytes,
+    },
 }
 
 /// A cursor and its state. It needs no thread, no Kafka consumer and no queue.
@@ -67,6 +75,7 @@ impl Subscription {
     /// A subscription that continues at `cursor`: one position for each slot of the feed, which are
     /// those of `tail` if it `is_live`. Further slots start where the feed did. The cursor must be
     /// created after `member` joined, from positions that are not beyond the ends of Kafka's logs.
+    /// With a `bound` it catches up until it ends.
     #[must_use]
     pub(super) fn new(
         member: FeedMembership,
@@ -74,13 +83,15 @@ impl Subscription {
         cursor: Vec<Position>,
         tail: &Tail,
         is_live: bool,
+        bound: Bound,
     ) -> Self {
+        let is_live = is_live && !bound.is_set();
         let opening = sends_progress(member.key())
             .then(|| progress_point(&tail.slots, &cursor).frame(Counts::default()));
         let state = if is_live {
             State::Live(tail.next)
         } else {
-            State::CatchingUp(catch_up(&member, client, Counts::default()), None)
+            State::CatchingUp(catch_up(&member, client, Counts::default(), bound), None)
         };
         let mut subscription = Self {
             wake: member.watch_feed(),
@@ -115,7 +126,10 @@ impl Subscription {
         self.member.hub().metrics.fallen_behind.increment(1);
         self.wake = self.member.watch_feed();
         let pending = self.progress.pending();
-        self.state = State::CatchingUp(catch_up(&self.member, self.client, pending), None);
+        self.state = State::CatchingUp(
+            catch_up(&self.member, self.client, pending, Bound::default()),
+            None,
+        );
     }
 
     /// Whether it reads the feed, in step with others.
@@ -148,7 +162,7 @@ impl Subscription {
         let (wake, state) = match &self.state {
             State::Live(next) => (member.watch(), State::Live(*next)),
             State::CatchingUp(own, _) => {
-                let catch_up = catch_up(&member, client, own.pending());
+                let catch_up = catch_up(&member, client, own.pending(), own.bound());
                 (member.watch_feed(), State::CatchingUp(catch_up, None))
             }
         };
@@ -252,6 +266,7 @@ impl Subscription {
                 hub.metrics.count_moved(moved.reason);
                 return Some(Batch::Moved(moved));
             }
+            Step::End { reached, id } => return Some(Batch::End { reached, id }),
             Step::PermitNeeded => {
                 let Some(queued) = hub.replay_permits.enqueue(self.client) else {
                     hub.metrics.replays_refused.increment(1);
@@ -273,9 +288,14 @@ impl Subscription {
     }
 }
 
-fn catch_up(member: &FeedMembership, client: Client, pending: Counts) -> Box<CatchUp> {
+fn catch_up(
+    member: &FeedMembership,
+    client: Client,
+    pending: Counts,
+    bound: Bound,
+) -> Box<CatchUp> {
     let hub = Arc::clone(member.hub());
-    Box::new(CatchUp::new(hub, member.key(), client, pending))
+    Box::new(CatchUp::new(hub, member.key(), client, pending, bound))
 }
 
 /// Whether the subscribers of a feed get progress frames. NDJSON has no ids.

@@ -4,6 +4,7 @@
 //!
 //! * `stream`: `GET /v2/stream/{streams}`. `stream_request`: such a request, parsed.
 //!   `stream_names`: the streams of a path.
+//! * `requested_bound`: where a stream ends.
 //! * `requested_filter`: which events a stream request asks for.
 //! * `info`: the small routes. `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
@@ -22,6 +23,7 @@ mod negotiation;
 mod printable;
 mod query;
 mod request_rate;
+mod requested_bound;
 mod requested_filter;
 pub mod server;
 mod spec;

@@ -26,6 +26,7 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
     names: &[
         "since",
         "lastEventId",
+        "limit",
         "filter",
         "wiki",
         "domain",
@@ -40,8 +41,8 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
         "max_event_bytes",
         "compression",
     ],
-    listed: "since, lastEventId, filter, wiki, domain, namespace, type, user, title, bot, minor, \
-             patrolled, canary, max_event_bytes, compression",
+    listed: "since, lastEventId, limit, filter, wiki, domain, namespace, type, user, title, bot, \
+             minor, patrolled, canary, max_event_bytes, compression",
     repeatable: &["lastEventId"],
 };
 
@@ -193,12 +194,14 @@ mod tests {
             "fliter=true",
             "filters=true",
             "wikis=enwiki",
+            "limits=1",
+            "limit=1&limit=2",
             "max_events_bytes=1",
             "Canary=false",
             "wiki=enwiki&wiki=dewiki",
         ] {
             let problem = parse(query).expect_err(query).to_string();
-            let valid = "Valid query parameters here: since, lastEventId, filter, wiki,";
+            let valid = "Valid query parameters here: since, lastEventId, limit,";
             assert!(problem.contains(valid), "{problem}");
         }
     }

@@ -111,7 +111,7 @@ fn components() -> Value {
         "parameters": parameters,
         "responses": {
             "events": {
-                "description": "Events, without end",
+                "description": "Events, without end unless the request asks for one",
                 "headers": {
                     FILTER.as_str(): {
                         "description": "The filter in its normal form, in ASCII. Absent when \

@@ -10,6 +10,7 @@ use super::App;
 use super::client_address::ClientIp;
 use super::negotiation::{MediaType, coding, vary};
 use super::query::{Parameters, STREAM_PARAMETERS};
+use super::requested_bound::requested_bound;
 use super::requested_filter::{FILTER, chooses_events, filter_header, requested_selection};
 use super::stream_names::requested_streams;
 use crate::cursor::{IdEntry, LastEventId, since};
@@ -109,6 +110,7 @@ fn subscribe_request(
     let entries = id.map(|id| id.entries().to_vec()).unwrap_or_default();
     Ok(SubscribeRequest {
         topics: topics(streams, &entries)?,
+        bound: requested_bound(parameters)?,
         format: media.format(),
         selection: None,
         last_event_id: entries,

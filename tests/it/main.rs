@@ -20,6 +20,7 @@ mod cut_logs;
 mod deleted_segments;
 mod delivery;
 mod dev;
+mod ends;
 mod faults;
 mod filters;
 mod hostile;

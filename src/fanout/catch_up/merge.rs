@@ -36,7 +36,7 @@ impl CatchUp {
         let mut is_short = false;
         let mut is_fetched = true;
         let bytes_max = self.hub.step_limits().catch_up_bytes;
-        while bytes.len() < bytes_max && !self.is_step_full() {
+        while bytes.len() < bytes_max && !self.is_step_full() && !self.is_spent() {
             let index = match self.next_entry(tail) {
                 Next::Buffer(index) => index,
                 Next::Nowhere => break,
@@ -63,6 +63,7 @@ impl CatchUp {
                     &tail.slots[index].partition.topic,
                     (bytes.len() - before) as u64,
                 );
+                self.count_event();
             }
         }
         if is_fetched {

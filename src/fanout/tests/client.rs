@@ -18,7 +18,7 @@ use super::cluster::{KINDS, Log};
 use super::server::Server;
 use crate::cursor::{IdEntry, LastEventId, RequestedPosition, TimestampMs};
 use crate::event::Format;
-use crate::fanout::SubscribeRequest;
+use crate::fanout::{Bound, SubscribeRequest};
 use crate::filter::{Filter, Selection};
 use crate::stream::Topic;
 
@@ -60,6 +60,8 @@ pub struct Client {
     in_order: bool,
     /// The only kind of events that it wants.
     kind: Option<usize>,
+    /// Where its connections end.
+    bound: Bound,
     /// The last complete id, and its cluster.
     last_id: Option<(String, usize)>,
     /// One for each log.
@@ -78,6 +80,8 @@ struct Seen {
     progress: Option<LastEventId>,
     /// Events since then.
     events: u64,
+    /// All events of the connection.
+    total: u64,
 }
 
 impl Client {
@@ -86,12 +90,14 @@ impl Client {
         since: Option<i64>,
         in_order: bool,
         kind: Option<usize>,
+        bound: Bound,
     ) -> Self {
         Self {
             topics,
             since,
             in_order,
             kind,
+            bound,
             last_id: None,
             progress: Vec::new(),
             connection: None,
@@ -150,6 +156,7 @@ impl Client {
             last_event_id: entries,
             since,
             client: None,
+            bound: self.bound,
             lookup_client: None,
         };
         let (reads, inbox) = (Rc::new(Semaphore::new(0)), Rc::default());
@@ -253,6 +260,7 @@ impl Client {
                     assert_eq!(whole, bytes.len(), "a batch ends with a whole frame");
                 }
                 Item::Moved(moved) => self.take_moved(&moved, logs),
+                Item::End(id) => self.take_end(&id, logs, truth),
             }
         }
     }
@@ -278,6 +286,7 @@ impl Client {
                     self.take_frames(&bytes.slice(..received), logs, truth);
                 }
                 Item::Moved(moved) => self.take_moved(&moved, logs),
+                Item::End(id) => self.take_end(&id, logs, truth),
             }
         }
         self.connection = None;

@@ -14,7 +14,7 @@ use crate::cursor::{
 };
 use crate::event::Format;
 use crate::fanout::{
-    Batch, Hub, HubPartition, LogStart, Moved, SubscribeRequest, Subscription, subscribe,
+    Batch, Bound, Hub, HubPartition, LogStart, Moved, SubscribeRequest, Subscription, subscribe,
 };
 
 /// What a subscriber received.
@@ -39,6 +39,7 @@ fn request(position: Option<RequestedPosition>) -> SubscribeRequest {
         last_event_id: position.map(entry).into_iter().collect(),
         since: None,
         client: None,
+        bound: Bound::default(),
         lookup_client: None,
     }
 }

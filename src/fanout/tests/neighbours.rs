@@ -9,7 +9,8 @@ use crate::cursor::{Offset, Partition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{
-    Arrival, Batch, FeedKey, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest, subscribe,
+    Arrival, Batch, Bound, FeedKey, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest,
+    subscribe,
 };
 use crate::memory::Use;
 use crate::stream::Topic;
@@ -65,6 +66,7 @@ fn request() -> SubscribeRequest {
         last_event_id,
         since: None,
         client: None,
+        bound: Bound::default(),
         lookup_client: None,
     }
 }

@@ -12,7 +12,7 @@ use super::TINY_STEPS;
 use super::client::{Client, Fate, Truth};
 use super::cluster::{KINDS, Log};
 use super::server::{Cluster, Server};
-use crate::fanout::HubLimits;
+use crate::fanout::{Bound, HubLimits};
 use crate::stream::Topic;
 
 /// What a run is about.
@@ -160,7 +160,9 @@ impl Run {
         }
         let since = (self.below(3) == 0).then(|| self.now - self.rng.random_range(-50..1000));
         let kind = (self.below(2) == 0).then(|| self.below(KINDS));
-        Client::new(topics, since, self.kind != Kind::OneCluster, kind)
+        let events = (self.below(3) == 0).then(|| self.rng.random_range(3..20));
+        let in_order = self.kind != Kind::OneCluster;
+        Client::new(topics, since, in_order, kind, Bound { events })
     }
 
     fn step(&mut self) {
@@ -242,11 +244,15 @@ impl Run {
     }
 
     fn cut(&mut self, client: usize) {
+        let resume = self.below(10) > 0;
+        self.cut_and(client, resume);
+    }
+
+    fn cut_and(&mut self, client: usize, resume: bool) {
         let Some(server) = self.clients[client].server() else {
             return;
         };
         let cluster = self.servers[server].cluster;
-        let resume = self.below(10) > 0;
         self.clients[client].cut(
             resume,
             &self.clusters[cluster].borrow(),
@@ -258,7 +264,8 @@ impl Run {
     fn connect(&mut self, client: usize) {
         if self.clients[client].is_ended() {
             self.take_in(client);
-            self.cut(client);
+            // With a new start, a client with a small bound would never get everything.
+            self.cut_and(client, true);
         }
         if self.clients[client].server().is_none() {
             let number = self.below(self.servers.len());

@@ -7,7 +7,7 @@ use crate::cursor::{IdEntry, Offset, Partition, Requested, RequestedPosition, Ti
 use crate::event::Format;
 use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{
-    Arrival, Batch, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest, subscribe,
+    Arrival, Batch, Bound, Hub, HubLimits, HubPartition, LogStart, SubscribeRequest, subscribe,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -82,6 +82,7 @@ pub(super) fn from_offset_0() -> SubscribeRequest {
         last_event_id: id,
         since: None,
         client: None,
+        bound: Bound::default(),
         lookup_client: None,
     }
 }
@@ -182,6 +183,7 @@ async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
         last_event_id: Vec::new(),
         since: None,
         client: None,
+        bound: Bound::default(),
         lookup_client: None,
     };
     let mut one = subscribe(&hub, request())

@@ -21,6 +21,7 @@ enum Kind {
     Texts,
     Flag,
     Bytes,
+    Count,
     OneOf(&'static [&'static str]),
 }
 
@@ -41,6 +42,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "lastEventId",
         Kind::Text,
         "The same for clients that cannot set the header.",
+    ),
+    query(
+        "limit",
+        Kind::Count,
+        "End the stream after this number of events. Server-Sent Events end with an event named \
+         `end`, in which the client must close its EventSource.",
     ),
     query(
         "filter",
@@ -114,7 +121,7 @@ impl Kind {
             Self::Filter => json!({"type": "string", "maxLength": FILTER_BYTES_MAX}),
             Self::Texts => json!({"type": "array", "items": {"type": "string"}}),
             Self::Flag => json!({"type": "boolean"}),
-            Self::Bytes => json!({"type": "integer", "minimum": 1}),
+            Self::Bytes | Self::Count => json!({"type": "integer", "minimum": 1}),
             Self::OneOf(values) => json!({"type": "string", "enum": values}),
         }
     }
@@ -147,6 +154,7 @@ mod tests {
         );
         for (name, schema) in [
             ("bot", json!({"type": "boolean"})),
+            ("limit", json!({"type": "integer", "minimum": 1})),
             ("max_event_bytes", json!({"type": "integer", "minimum": 1})),
             ("filter", json!({"type": "string", "maxLength": 1024})),
         ] {

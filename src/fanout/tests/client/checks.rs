@@ -68,6 +68,9 @@ impl Client {
             self.check_entry(entry, logs, truth, frame);
         }
         self.seen.events += 1;
+        self.seen.total += 1;
+        let most = self.bound.events.unwrap_or(u64::MAX);
+        assert!(self.seen.total <= most, "more than {most}: {frame}");
         self.take_id(id, id_of);
     }
 
@@ -85,24 +88,38 @@ impl Client {
         self.seen.id = Some(id_of);
     }
 
-    /// A progress frame passes what the client does not get, and counts it.
-    fn take_progress(&mut self, progress: &str, logs: &[Log], truth: &Truth) {
-        let (id, data) = progress.split_once("\ndata: ").expect("data");
-        let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+    /// The last id of a connection that had an end.
+    pub(super) fn take_end(&mut self, id: &[u8], logs: &[Log], truth: &Truth) {
+        let id = str::from_utf8(id).expect("UTF-8");
+        assert_eq!(Some(self.seen.total), self.bound.events, "{id}");
+        let id_of = self.pass_to(id, logs, truth);
+        self.take_id(id, id_of);
+    }
+
+    /// Moves to an id without an event: nothing that the client must get lies before it.
+    fn pass_to(&mut self, id: &str, logs: &[Log], truth: &Truth) -> LastEventId {
         let id_of = LastEventId::parse(id).expect("a valid id");
         for entry in id_of.entries() {
-            self.set_start(entry, None, logs, truth, progress);
+            self.set_start(entry, None, logs, truth, id);
             let (number, offset) = log_and_offset(entry, logs);
             let Some(Progress::At(next)) = self.progress[number] else {
-                panic!("{number} has not begun: {progress}")
+                panic!("{number} has not begun: {id}")
             };
             let records = &truth[number];
             let passed = logs[number].index_at(offset);
             let lost = (next..passed).find(|index| self.wants(records, *index));
-            assert_eq!(lost, None, "lost in {number}, from {next} on: {progress}");
+            assert_eq!(lost, None, "lost in {number}, from {next} on: {id}");
             self.progress[number] = Some(Progress::At(passed.max(next)));
-            self.check_entry(entry, logs, truth, progress);
+            self.check_entry(entry, logs, truth, id);
         }
+        id_of
+    }
+
+    /// A progress frame passes what the client does not get, and counts it.
+    fn take_progress(&mut self, progress: &str, logs: &[Log], truth: &Truth) {
+        let (id, data) = progress.split_once("\ndata: ").expect("data");
+        let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+        let id_of = self.pass_to(id, logs, truth);
         assert_eq!(data["matched"], self.seen.events, "{progress}");
         if let Some(before) = &self.seen.progress {
             let grown = offsets(&id_of).any(|(entry, now)| {

@@ -16,6 +16,8 @@ use crate::fanout::{Batch, Hub, Moved, SubscribeRequest, subscribe};
 pub(super) enum Item {
     Frames(Bytes),
     Moved(Moved),
+    /// The stream has reached its end, with this id.
+    End(Bytes),
 }
 
 pub(super) struct Connection {
@@ -87,6 +89,7 @@ pub(super) async fn read(
             Batch::Moved(moved) => inbox.borrow_mut().push_back(Item::Moved(moved)),
             Batch::Waiting(_) => {}
             Batch::ReplayRefused => return,
+            Batch::End { id, .. } => return inbox.borrow_mut().push_back(Item::End(id)),
         }
     }
 }
