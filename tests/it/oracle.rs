@@ -11,7 +11,8 @@
 //! cluster, which are stopped and started meanwhile, or between two clusters with different
 //! offsets. On one cluster a client must receive what was written from its start on, each event
 //! once and in order; on two clusters no event may be missing. Only what a log has lost may be
-//! missing, and only after a notice.
+//! missing, and only after a notice. Some clients have a filter: what it leaves out is not missing,
+//! and their progress frames pass nothing else, never go back, and count what they pass.
 //!
 //! `cargo test` plays a few short runs of fixed seeds and a random one. What happens when is up to
 //! the machine, but everybody's plans hang on the seed:
@@ -21,10 +22,13 @@
 //!   from a random seed on.
 //!
 //! Its parts: `publish` writes records, `trouble` does things to logs, and both enter this in the
-//! `ledger`. `subscribe` is what a client does, `verdict` compares what it received with the
-//! ledger.
+//! `ledger`, which has a `partition` for each. `subscribe` is what a client does, `choice` its
+//! filter. `verdict` compares what it received with the ledger, `filtered` its progress frames.
 
+mod choice;
+mod filtered;
 mod ledger;
+mod partition;
 mod publish;
 mod subscribe;
 mod trouble;
@@ -189,6 +193,7 @@ impl Servers {
 fn settings(topics: &[[String; 2]], dice: &mut ChaCha8Rng) -> Settings {
     let mut settings = Settings::default()
         .key("memory_log_bytes_max", "1048576")
+        .key("heartbeat_ms", "100")
         .key(
             "feeds_bytes_max",
             &(65_536 * dice.random_range(1..4)).to_string(),

@@ -7,7 +7,9 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::PARTITIONS;
-use super::ledger::{Counts, FILLER, Ledger, Place, Written};
+use super::choice;
+use super::ledger::{Counts, FILLER, Ledger, Place};
+use super::partition::Written;
 use super::trouble::{Open, Trouble};
 use crate::support::admin::{Cluster, NewRecord, Producer, unique};
 use crate::support::deadline::eventually;
@@ -300,14 +302,15 @@ impl Publisher {
             of @ 0..5 => format!("key {of}"),
             _ => format!("key of {n}"),
         };
+        let start = format!(r#"{{"n":{n},{}"#, choice::kind(n));
         let page = r#""meta":{"domain":"en.wikipedia.org"},"page_title":"Secret_page""#;
         let value = match self.dice.random_range(0..12) {
             0 => Some(format!("not JSON {n}")),
             1 => None,
             2 | 3 => Some(format!(
-                r#"{{"n":{n},{page},"performer":{{"user_text":"{SECRET}"}},"padding":"{padding}"}}"#
+                r#"{start},{page},"performer":{{"user_text":"{SECRET}"}},"padding":"{padding}"}}"#
             )),
-            _ => Some(format!(r#"{{"n":{n},"padding":"{padding}"}}"#)),
+            _ => Some(format!(r#"{start},"padding":"{padding}"}}"#)),
         };
         let is_event = value.as_ref().is_some_and(|value| value.starts_with('{'));
         let (topic, partition) = (&place.0, place.1);

@@ -8,6 +8,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{sleep, timeout};
 
+use super::choice::Choice;
 use super::ledger::{Counts, Ledger};
 use super::publish::SECRET;
 use crate::support::numbered::TIME;
@@ -57,6 +58,12 @@ impl World {
         *self.ledger.write().expect("not poisoned") = Some(ledger);
     }
 
+    /// The cluster and address of one of the servers.
+    fn any_server(&self, dice: &mut ChaCha8Rng) -> (usize, SocketAddr) {
+        let servers = self.servers.read().expect("not poisoned");
+        servers[dice.random_range(0..servers.len())]
+    }
+
     fn ledger(&self) -> Option<Arc<Ledger>> {
         self.ledger.read().expect("not poisoned").clone()
     }
@@ -84,6 +91,7 @@ pub enum Beginning {
 pub struct Connection {
     pub cluster: usize,
     pub beginning: Beginning,
+    pub choice: Choice,
     pub frames: Vec<Frame>,
 }
 
@@ -91,14 +99,16 @@ pub struct Connection {
 #[derive(Debug)]
 pub struct Account {
     pub topics: Vec<String>,
+    pub choice: Choice,
     pub connections: Vec<Connection>,
 }
 
 /// What a subscriber will do.
 pub struct Plan {
     topics: Vec<String>,
-    streams: String,
+    path: String,
     since: Option<i64>,
+    choice: Choice,
     dice: ChaCha8Rng,
 }
 
@@ -113,14 +123,16 @@ impl Plan {
             .iter()
             .map(|number| super::STREAMS[*number])
             .collect();
+        let choice = Choice::roll(&mut dice);
         let since = (dice.random_range(0..3) == 0).then(|| TIME + dice.random_range(-100..20_000));
         Self {
             topics: chosen
                 .iter()
                 .flat_map(|number| topics[*number].clone())
                 .collect(),
-            streams: streams.join(","),
+            path: format!("/v2/stream/{}?{}", streams.join(","), choice.parameter),
             since,
+            choice,
             dice,
         }
     }
@@ -131,24 +143,23 @@ impl Plan {
 pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
     let Plan {
         topics,
-        streams,
+        path,
         since,
+        choice,
         mut dice,
     } = plan;
     let mut account = Account {
         topics,
+        choice,
         connections: Vec::new(),
     };
     // With the cluster that it is of.
     let mut last_id: Option<(String, usize)> = None;
     let everything = timeout(TIMEOUT, async {
         loop {
-            let (cluster, address) = {
-                let servers = world.servers.read().expect("not poisoned");
-                servers[dice.random_range(0..servers.len())]
-            };
+            let (cluster, address) = world.any_server(&mut dice);
             let acknowledged = world.acknowledged.read().expect("not poisoned").clone();
-            let request = request(&streams, last_id.as_ref(), since);
+            let request = request(&path, last_id.as_ref(), since);
             // A server that restarts or has no place for a replay now says so, and is asked again.
             let Some(mut response) = request
                 .try_send(address, 16 * 1024)
@@ -159,18 +170,18 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
                 continue;
             };
             let sent = world.sent.read().expect("not poisoned").clone();
-            let beginning = if last_id.is_some() {
-                Beginning::Resumed
-            } else {
-                Beginning::New {
+            let beginning = match last_id {
+                Some(_) => Beginning::Resumed,
+                None => Beginning::New {
                     since,
                     acknowledged,
                     sent,
-                }
+                },
             };
             let mut connection = Connection {
                 cluster,
                 beginning,
+                choice,
                 frames: Vec::new(),
             };
             let complete = read(
@@ -201,11 +212,11 @@ pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
     account
 }
 
-fn request(streams: &str, last_id: Option<&(String, usize)>, since: Option<i64>) -> Request {
+fn request(path: &str, last_id: Option<&(String, usize)>, since: Option<i64>) -> Request {
     match (last_id, since) {
-        (Some((id, _)), _) => Request::get(format!("/v2/stream/{streams}")).last_event_id(id),
-        (None, Some(time)) => Request::get(format!("/v2/stream/{streams}?since={time}")),
-        (None, None) => Request::get(format!("/v2/stream/{streams}")),
+        (Some((id, _)), _) => Request::get(path).last_event_id(id),
+        (None, Some(time)) => Request::get(format!("{path}&since={time}")),
+        (None, None) => Request::get(path),
     }
 }
 

@@ -1,27 +1,30 @@
 //! The verdict: what a client received, compared with the ledger.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::Value;
 
-use super::ledger::{Ledger, Partition, Place};
+use super::filtered::is_progress;
+use super::ledger::{Ledger, Place};
+use super::partition::Partition;
 use super::subscribe::{Account, Beginning, Connection};
 use crate::support::sse::Frame;
 
 /// How far a client is: for each partition an index below which nothing is left to send to it.
 /// There are several where an offset can be one of the log before it was cut and one after: the
 /// next event decides.
-type Progress = BTreeMap<Place, Vec<usize>>;
+pub type Progress = BTreeMap<Place, Vec<usize>>;
 
 /// An entry of an id.
-struct Position {
-    place: Place,
-    offset: i64,
-    log: String,
+pub struct Position {
+    pub place: Place,
+    pub offset: i64,
+    pub log: String,
 }
 
 /// A notice of a position that was moved.
-struct Notice {
+pub struct Notice {
     place: Place,
     actual: i64,
     reason: String,
@@ -40,14 +43,13 @@ impl Ledger {
             return self.of(topics).all(|(place, partition)| {
                 let (wanted, _) = wanted(place, partition, connection);
                 let on = connection.cluster;
-                partition.required_in(on, wanted, partition.len()).is_none()
+                !partition.has_required(on, connection.choice, wanted..partition.len())
             });
         };
         let had = self.progress(id, *cluster);
         self.of(topics).all(|(place, partition)| {
             let has_all = |index: &usize| {
-                let lacking = partition.required_in(*cluster, *index, partition.len());
-                lacking.is_none()
+                !partition.has_required(*cluster, connection.choice, *index..partition.len())
             };
             had.get(place)
                 .is_some_and(|indices| indices.iter().all(has_all))
@@ -93,18 +95,25 @@ impl Ledger {
                     });
                 }
                 let now = now.as_mut().expect("it has begun");
-                self.take(now, frame, connection);
+                if is_progress(frame) {
+                    self.pass(now, frame, connection);
+                } else {
+                    self.take(now, frame, connection);
+                    events += 1;
+                }
                 last = Some(now.clone());
-                events += 1;
             }
+            self.check_progress(connection);
             progress = last;
         }
         let progress = progress.unwrap_or_default();
         for (place, indices) in &progress {
             let partition = &self.partitions[place];
-            let missing = |index: &usize| partition.required_in(cluster, *index, partition.len());
+            let is_at_end = |index: &usize| {
+                !partition.has_required(cluster, account.choice, *index..partition.len())
+            };
             assert!(
-                indices.iter().any(|index| missing(index).is_none()),
+                indices.iter().any(is_at_end),
                 "{place:?} was not read to its end, from {indices:?} on: {account:?}"
             );
         }
@@ -112,7 +121,7 @@ impl Ledger {
     }
 
     /// The indices of an id's positions.
-    fn progress(&self, id: &str, cluster: usize) -> Progress {
+    pub fn progress(&self, id: &str, cluster: usize) -> Progress {
         let mut progress = Progress::new();
         for Position { place, offset, log } in positions(id) {
             let generation = self.generation(&log, &place.0, cluster);
@@ -126,8 +135,10 @@ impl Ledger {
     /// Where a connection began, according to its first event.
     fn beginning(&self, first: &Frame, cluster: usize) -> Progress {
         let mut progress = self.progress(first.id.as_ref().expect("an id"), cluster);
-        let (place, index) = self.identify(first);
-        progress.insert(place.clone(), vec![*index]);
+        if !is_progress(first) {
+            let (place, index) = self.identify(first);
+            progress.insert(place.clone(), vec![*index]);
+        }
         progress
     }
 
@@ -141,7 +152,7 @@ impl Ledger {
             );
             let nothing_lost = |now: &usize| {
                 had.iter()
-                    .any(|had| partition.unexcused_in(*had, *now).is_none())
+                    .any(|had| !partition.has_unexcused(connection.choice, *had..*now))
             };
             assert!(
                 now.iter().any(nothing_lost),
@@ -160,9 +171,9 @@ impl Ledger {
             let now = begun.get_mut(place).expect("an id names every partition");
             let (first, earliest) = wanted(place, partition, connection);
             let is_right = |now: &usize| {
-                let on = connection.cluster;
-                partition.required_in(on, first, *now).is_none()
-                    && partition.required_in(on, *now, earliest).is_none()
+                let has_required =
+                    |range| partition.has_required(connection.cluster, connection.choice, range);
+                !has_required(first..*now) && !has_required(*now..earliest)
             };
             assert!(
                 now.iter().any(is_right),
@@ -183,16 +194,23 @@ impl Ledger {
         let (partition, cluster) = (&self.partitions[place], connection.cluster);
         let indices = progress.get_mut(place).expect("a partition of it");
         let mut moved = Vec::new();
+        // Only deleted records are passed, also those of a topic that was recreated before.
+        let is_gone =
+            |range: Range<usize>| !partition.has_required(cluster, connection.choice, range);
         for index in indices.iter() {
             match reason.as_str() {
-                // Only deleted records are passed.
                 "below_log_start" if partition.has_been_deleted_from => {
                     let to = partition.indices_beside(*index, cluster, *actual);
-                    let is_gone =
-                        |to: &usize| partition.required_in(cluster, *index, *to).is_none();
-                    moved.extend(to.into_iter().filter(is_gone).map(|to| to.max(*index)));
+                    let to = to.into_iter().filter(|to| is_gone(*index..*to));
+                    moved.extend(to.map(|to| to.max(*index)));
                 }
-                "topic_recreated" => moved.extend(partition.later_generations(*index)),
+                "topic_recreated" => {
+                    for start in partition.later_generations(*index) {
+                        let to = partition.indices_beside(*start, cluster, *actual);
+                        let is_there = |to: &usize| to >= start && is_gone(*start..*to);
+                        moved.extend(to.into_iter().filter(is_there));
+                    }
+                }
                 "log_truncated" if partition.has_been_cut => {
                     moved.extend(partition.indices_beside(*index, cluster, *actual));
                 }
@@ -210,21 +228,21 @@ impl Ledger {
 
     /// Which record an event is.
     fn identify(&self, frame: &Frame) -> &(Place, usize) {
-        let number = frame.json()["n"]
-            .as_u64()
-            .and_then(|n| usize::try_from(n).ok());
-        &self.numbers[&number.expect("a number")]
+        &self.numbers[&number(frame)]
     }
 
     /// The next event of its partition, whose id says exactly what the subscriber has.
     fn take(&self, progress: &mut Progress, frame: &Frame, connection: &Connection) {
         let (place, index) = self.identify(frame);
+        let is_chosen = connection.choice.wants(number(frame));
+        assert!(is_chosen, "{frame:?} is not chosen: {connection:?}");
         let (topic, number, offset) = frame.record();
         let (partition, cluster) = (&self.partitions[place], connection.cluster);
         assert_eq!((&topic, number), (&place.0, i64::from(place.1)));
         assert_eq!(offset, partition.offset(cluster, *index));
         let has = progress.entry(place.clone()).or_default();
-        let follows = |has: &usize| has <= index && partition.unexcused_in(*has, *index).is_none();
+        let follows =
+            |has: &usize| has <= index && !partition.has_unexcused(connection.choice, *has..*index);
         if has.iter().any(follows) {
             *has = vec![index + 1];
         } else {
@@ -239,8 +257,8 @@ impl Ledger {
         for (place, says) in self.progress(frame.id.as_ref().expect("an id"), cluster) {
             let (has, partition) = (&progress[&place], &self.partitions[&place]);
             let is_same = |says: &usize, has: &usize| {
-                let (from, to) = (*says.min(has), *says.max(has));
-                partition.required_in(cluster, from, to).is_none()
+                let range = *says.min(has)..*says.max(has);
+                !partition.has_required(cluster, connection.choice, range)
             };
             assert!(
                 says.iter()
@@ -269,8 +287,15 @@ fn wanted(place: &Place, partition: &Partition, connection: &Connection) -> (usi
     }
 }
 
+/// The number in an event.
+fn number(frame: &Frame) -> usize {
+    let number = frame.json()["n"].as_u64();
+    let number = number.and_then(|number| usize::try_from(number).ok());
+    number.expect("a number")
+}
+
 /// The entries of an id.
-fn positions(id: &str) -> Vec<Position> {
+pub fn positions(id: &str) -> Vec<Position> {
     let entries: Vec<Value> = serde_json::from_str(id).expect("an array");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let position = |entry: &Value| {
@@ -287,7 +312,7 @@ fn positions(id: &str) -> Vec<Position> {
 }
 
 /// The notice of a frame, if it is one.
-fn notice(frame: &Frame) -> Option<Notice> {
+pub fn notice(frame: &Frame) -> Option<Notice> {
     let text = frame
         .comments
         .iter()
