@@ -130,6 +130,7 @@ fn slow_over_text() -> Vec<(&'static str, String, String)> {
     let repetitive = |number| format!("event.a.contains('{}b{number}')", "a".repeat(9));
     let lower = |number| format!("event.a.lowerAscii().contains('z{number}')");
     let order = ["<", ">", "!="].map(|order| format!("event.a.lowerAscii() {order} event.a"));
+    let ends = |number| format!("event.a.lowerAscii() == 'z{number}'");
     let size = |number| format!("size(event.a) == {number}");
     vec![
         ("fields", any(1, field), event("x", 9900)),
@@ -142,6 +143,7 @@ fn slow_over_text() -> Vec<(&'static str, String, String)> {
         ("contains, repetitive", any(1, repetitive), event("a", 9900)),
         ("lower case, contains", any(2, lower), event("X", 9900)),
         ("lower case, order", order.join("||"), event("x", 9900)),
+        ("lower case, 21 times", any(2, ends), event("X", 9900)),
         ("size of a string", any(2, size), event("é", 4900)),
         ("escapes", any(1, field), event("\"", 4900)),
     ]
@@ -149,6 +151,8 @@ fn slow_over_text() -> Vec<(&'static str, String, String)> {
 
 /// The same over arrays.
 fn slow_over_arrays() -> Vec<(&'static str, String, String)> {
+    let different = large(&json!((1000..2900).collect::<Vec<_>>()));
+    let decimals = large(&json!(vec![1.5; 2400]));
     let ones = large(&json!(vec![1; 4900]));
     let strings = large(&json!(vec!["a\"b"; 1400]));
     let mut deep = json!(1);
@@ -160,8 +164,29 @@ fn slow_over_arrays() -> Vec<(&'static str, String, String)> {
     let size = |number| format!("size(event.a) == {number}");
     let string = |number| format!("'z{number}' in event.a");
     let list = |number| format!("[{number}] in event.a");
+    let numbers: Vec<_> = (0..100).map(|number| (number % 10).to_string()).collect();
+    let lists = [0, 1, 2].map(|number| format!("event.a == [{number},{}]", numbers.join(",")));
+    let pair = |number: usize| {
+        let (a, b) = (number % 8, (number + 1 + number / 8) % 8);
+        format!("event.f{a} != event.f{b}")
+    };
+    let mut many = json!({});
+    for number in 0..8 {
+        many[format!("f{number}")] = json!(vec![1; 620]);
+    }
+    let mut same = large(&json!(1));
+    same.truncate(1);
+    same += many.to_string().trim_start_matches('{');
     vec![
         ("in an array", any(1, contains), ones.clone()),
+        (
+            "in an array of different numbers",
+            any(1, contains),
+            different,
+        ),
+        ("in an array of decimals", any(1, contains), decimals),
+        ("long lists", lists.join("||"), ones.clone()),
+        ("pairs of equal arrays", any(1, pair), same),
         ("size of an array", any(2, size), ones.clone()),
         ("in an array of strings", any(1, string), strings),
         ("lists in an array", any(1, list), ones),

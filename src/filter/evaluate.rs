@@ -1,9 +1,9 @@
 //! Evaluates an expression for one event. `None` is unknown: a field is absent, or kinds do not
 //! fit.
 
-use super::expression::{Expr, Sign};
+use super::expression::{Expr, Sign, TextTest};
 use super::fields::{Fields, Slot};
-use super::value::{Text, Value};
+use super::value::Value;
 
 impl Expr<Slot> {
     /// Whether the event matches. Unknown is no match.
@@ -29,11 +29,15 @@ impl Expr<Slot> {
             }
             Self::In(a, b) => a.value(fields)?.is_in(b.value(fields)?),
             Self::Text(test, a, b) => match (a.value(fields)?, b.value(fields)?) {
-                (Value::Text(whole), Value::Text(part)) => Some(whole.test(*test, part)),
+                (Value::Text(whole), Value::Text(part)) => Some(match test {
+                    TextTest::StartsWith => whole.starts_with(part),
+                    TextTest::EndsWith => whole.ends_with(part),
+                    TextTest::Contains => whole.contains(part),
+                }),
                 _ => None,
             },
             Self::Matches(a, pattern) => match a.value(fields)? {
-                Value::Text(text) => Some(pattern.0.is_match(&text.folded())),
+                Value::Text(text) => Some(pattern.0.is_match(text)),
                 _ => None,
             },
             _ => match self.value(fields)? {
@@ -62,9 +66,13 @@ impl Expr<Slot> {
                 _ => None,
             },
             Self::Size(a) => a.value(fields)?.size().map(Value::Number),
-            Self::LowerAscii(a) => match a.value(fields)? {
-                Value::Text(Text { text, .. }) => Some(Value::Text(Text { text, lower: true })),
-                _ => None,
+            Self::LowerAscii(a) => match &**a {
+                Self::Field(slot) => fields.get_lower(*slot).map(Value::Text),
+                // In a normal form it is in lower case already.
+                a => match a.value(fields)? {
+                    Value::Text(text) => Some(Value::Text(text)),
+                    _ => None,
+                },
             },
             _ => self.truth(fields).map(Value::Bool),
         }

@@ -1,12 +1,18 @@
 //! Extracts the fields that filters name from an event, all in one pass over its text.
+//!
+//! * `view`: their values for the evaluation.
 
+mod view;
+
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
 
+pub(super) use self::view::Fields;
 use super::json::{skip_space, skip_string, skip_value, unescape};
 use super::number::Number;
 use super::selector::{Path, Selector, Shorthand};
-use super::value::{Text, Value};
+use super::value::Array;
 use crate::event::comparable_title;
 
 /// The fields that some filters name, each once.
@@ -61,6 +67,18 @@ pub(super) struct FieldValues {
     seen: Vec<u64>,
     /// Strings whose text differs from the event's.
     decoded: String,
+    /// By slots: what operations made of the values, so that it is made once.
+    made: Vec<Made>,
+    /// Arrays of earlier events.
+    spare: RefCell<Vec<Array>>,
+}
+
+/// What operations make of a value.
+#[derive(Debug, Default)]
+struct Made {
+    array: OnceCell<Array>,
+    /// A text in lower case.
+    lower: OnceCell<String>,
 }
 
 /// A value of the event. Ranges are of its text.
@@ -78,13 +96,6 @@ enum Extracted {
     Decoded(Range<usize>),
     Array(Range<usize>),
     Object,
-}
-
-/// The fields of an event, and its text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fields<'a> {
-    pub(super) event: &'a str,
-    pub(super) values: &'a FieldValues,
 }
 
 impl FieldSet {
@@ -296,9 +307,14 @@ impl FieldValues {
     fn begin(&mut self, slots: usize, nodes: usize) {
         for slot in self.found.drain(..) {
             self.values[slot.0] = Extracted::Absent;
+            let made = &mut self.made[slot.0];
+            let array = made.array.take().filter(Array::is_small);
+            self.spare.get_mut().extend(array);
+            made.lower.take();
         }
         if self.values.len() < slots {
             self.values.resize(slots, Extracted::Absent);
+            self.made.resize_with(slots, Made::default);
         }
         if self.seen.len() < nodes {
             self.seen.resize(nodes, 0);
@@ -359,22 +375,5 @@ impl FieldValues {
         let start = self.decoded.len();
         self.decoded.push_str(text);
         Extracted::Decoded(start..self.decoded.len())
-    }
-}
-
-impl<'a> Fields<'a> {
-    /// The value of a field; `None` when it is absent.
-    pub(super) fn get(self, slot: Slot) -> Option<Value<'a>> {
-        let text = |text| Value::Text(Text { text, lower: false });
-        Some(match self.values.values.get(slot.0)? {
-            Extracted::Absent | Extracted::Replaced => return None,
-            Extracted::Null => Value::Null,
-            Extracted::Bool(value) => Value::Bool(*value),
-            Extracted::Number(number) => Value::Number(*number),
-            Extracted::Text(range) => text(self.event.get(range.clone())?),
-            Extracted::Decoded(range) => text(self.values.decoded.get(range.clone())?),
-            Extracted::Array(range) => Value::Array(self.event.get(range.clone())?),
-            Extracted::Object => Value::Object,
-        })
     }
 }

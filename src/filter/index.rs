@@ -150,7 +150,7 @@ impl FilterIndex {
     }
 
     /// The filters that match `event`, the text of a JSON object, in no order. Allocates nothing
-    /// once `scratch` is large enough, unless a pattern or `contains` is applied to `lowerAscii()`.
+    /// once `scratch` is large enough, but for operations on lists and for `lowerAscii()`.
     pub fn matching<'s>(&self, event: &str, scratch: &'s mut Scratch) -> &'s [FilterId] {
         scratch.matching.clear();
         if self.entries.is_empty() {
@@ -268,7 +268,7 @@ impl Values {
                 Some(integer) => self.integers.get(&integer),
                 None => self.doubles.get(&bits(number)),
             },
-            Value::Text(text) => self.strings.get(text.text),
+            Value::Text(text) => self.strings.get(text),
             Value::List(_) | Value::Array(_) | Value::Object => None,
         }
     }

@@ -10,8 +10,8 @@
 //!   parameters as expressions.
 //! * `normalise`: one form for equal filters.
 //! * `fields`: extracts the named fields of an event in one pass. `json`: the ends of JSON values.
-//! * `value`, `number`: values and how they compare. `evaluate`: the value of an expression for an
-//!   event.
+//! * `value`, `number`: values and how they compare.
+//! * `evaluate`: the value of an expression for an event.
 //! * `index`: finds the filters that an event matches. `selection`: a filter and a bound of size.
 
 mod error;

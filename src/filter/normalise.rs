@@ -34,7 +34,18 @@ pub(super) fn normalise(expr: Expr) -> Expr {
         Expr::Text(test, a, b) => Expr::Text(test, normalise(*a).into(), normalise(*b).into()),
         Expr::Matches(a, pattern) => Expr::Matches(normalise(*a).into(), pattern),
         Expr::Size(a) => Expr::Size(normalise(*a).into()),
-        Expr::LowerAscii(a) => Expr::LowerAscii(normalise(*a).into()),
+        Expr::LowerAscii(a) => lower(normalise(*a)),
+    }
+}
+
+/// Only fields remain to be brought to lower case for each event.
+fn lower(a: Expr) -> Expr {
+    match a {
+        Expr::Literal(Literal::String(text)) => {
+            Expr::Literal(Literal::String(text.to_ascii_lowercase().into()))
+        }
+        Expr::LowerAscii(_) => a,
+        a => Expr::LowerAscii(a.into()),
     }
 }
 

@@ -69,6 +69,15 @@ impl Number {
         }
     }
 
+    /// The double with this value, if there is one and there is no integer of 64 bits.
+    pub(super) fn as_double_only(self) -> Option<f64> {
+        let double = self.to_double();
+        let is_integer = self
+            .as_integer()
+            .is_some_and(|value| INTEGERS.contains(&value));
+        (!is_integer && self == Self::Double(double)).then_some(double)
+    }
+
     /// The integer with this value, if there is one of 64 bits.
     pub(super) fn as_integer(self) -> Option<i128> {
         match self {

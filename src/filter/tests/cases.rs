@@ -8,7 +8,7 @@ pub(super) const EVENT: &str = concat!(
     r#""rate":1.5,"e":{},"n":null,"deep":[[1,2],[]]}"#
 );
 
-pub(super) fn filter(text: &str) -> Filter {
+pub(in crate::filter) fn filter(text: &str) -> Filter {
     Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 

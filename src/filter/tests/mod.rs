@@ -4,7 +4,7 @@
 //! * `generate`: random filters and events.
 
 mod bounds;
-mod cases;
+pub(super) mod cases;
 mod generate;
 mod index;
 mod oracle;

@@ -38,6 +38,14 @@ fn compares_objects(text: &str, event: &str) -> bool {
     has_object && takes_object.iter().any(|part| text.contains(part))
 }
 
+/// Whether there are numbers that the crate takes for equal in lists, and only there: it rounds
+/// them to doubles.
+fn rounds_in_lists(text: &str, event: &str) -> bool {
+    let has = |number: &str| text.contains(number) || event.contains(number);
+    let has_list = event.contains(":[") || text.contains(" [");
+    has_list && has("9007199254740993") && has("9007199254740992.0")
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 2000,
@@ -53,6 +61,7 @@ proptest! {
     fn the_cel_crate_agrees(text in generate::filter(), event in generate::event()) {
         let filter = Filter::parse(&text);
         prop_assume!(filter.is_ok() && !compares_objects(&text, &event));
+        prop_assume!(!rounds_in_lists(&text, &event));
         let ours = filter.expect("checked").matches(&event);
         let theirs = cel(&text, &event) == Some(true);
         prop_assert_eq!(ours, theirs, "{} on {}", text, event);
