@@ -74,6 +74,13 @@ pub const FILTER_SCAN_RECORDS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100_000).
 /// Records that one merge looks at before the others have their turn: a few milliseconds.
 pub const FILTER_SCAN_RECORDS_MAX: u64 = 2000;
 
+/// How much later than `until` a record, or the clock at the end of a partition, must be for the
+/// partition to have passed `until`: producers send records a little late, and not quite in order.
+pub const UNTIL_GRACE: Duration = Duration::from_secs(10);
+
+/// How often a stream that waits for `until` looks at the clock, which may be set.
+pub const CLOCK_CHECK_INTERVAL: Duration = Duration::from_mins(1);
+
 /// Cost of one stream, in bytes: task, cursor, timers, and what the runtime and hyper keep. A high
 /// estimate.
 pub const STREAM_BYTES: usize = 8 * 1024;

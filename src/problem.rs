@@ -25,9 +25,14 @@ pub enum Problem {
     /// error event of a stream that was just removed.
     #[error("No longer available: {}", .0.join(","))]
     StreamGone(Vec<String>),
-    /// 400 `invalid_timestamp`: `since` is not a time.
-    #[error(transparent)]
-    InvalidTimestamp(#[from] SinceError),
+    /// 400 `invalid_timestamp`: `since` or `until` is not a time.
+    #[error("`{name}` {error}")]
+    InvalidTimestamp {
+        /// The parameter.
+        name: &'static str,
+        /// Why it is not one.
+        error: SinceError,
+    },
     /// 400 `invalid_last_event_id`: not an array, a malformed entry, too long.
     #[error(transparent)]
     InvalidLastEventId(#[from] LastEventIdError),
@@ -206,7 +211,7 @@ impl Problem {
         match self {
             Self::StreamNotFound { .. } => kind(S::BAD_REQUEST, "not_found", "Stream Not Found"),
             Self::StreamGone(_) => kind(S::GONE, "stream_gone", "Stream Gone"),
-            Self::InvalidTimestamp(_) => {
+            Self::InvalidTimestamp { .. } => {
                 kind(S::BAD_REQUEST, "invalid_timestamp", "Invalid Timestamp")
             }
             Self::InvalidLastEventId(_)

@@ -1,4 +1,4 @@
-//! `since`: the time from which a client wants events.
+//! `since` and `until`: the times from which and up to which a client wants events.
 
 use jiff::civil::Time;
 use jiff::fmt::temporal::Pieces;
@@ -15,38 +15,38 @@ const SECONDS_DIGITS: usize = 10;
 /// Stands for every time that is too late.
 const LATEST: TimestampMs = TimestampMs(i64::MAX);
 
-/// Why a `since` is refused: the detail of the problem that the client gets (docs/protocol.md,
-/// "Errors", `invalid_timestamp`, status 400).
+/// Why a time is refused: the detail, behind the name of the parameter, of the problem that the
+/// client gets (docs/protocol.md, "Errors", `invalid_timestamp`, status 400).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SinceError {
     /// The parameter has no value.
-    #[error("`since` is empty; {FORMS}")]
+    #[error("is empty; {FORMS}")]
     Empty,
     /// Longer than any time.
-    #[error("`since` is {bytes} bytes long; {FORMS}")]
+    #[error("is {bytes} bytes long; {FORMS}")]
     TooLong {
         /// Its length.
         bytes: usize,
     },
     /// Ten digits: seconds since 1970.
     #[error(
-        "`since` counts milliseconds since 1970, and {0} looks like seconds: \
+        "counts milliseconds since 1970, and {0} looks like seconds: \
          use {0}000, or a date"
     )]
     Seconds(String),
     /// It is not a time.
-    #[error("`since` is not a time ({0}); {FORMS}")]
+    #[error("is not a time ({0}); {FORMS}")]
     NotTime(String),
     /// A time zone by name: only offsets are understood.
-    #[error("`since` names a time zone; {FORMS}")]
+    #[error("names a time zone; {FORMS}")]
     NamedZone,
 }
 
 const FORMS: &str = "use an ISO 8601 date or date-time (2026-11-23, 2026-11-23T10:00:00Z, \
                      2026-11-23T11:00:00.250+01:00) or milliseconds since 1970 as digits";
 
-/// Parses the value of the query's `since`, percent-decoded (docs/protocol.md, "Where a stream
-/// begins").
+/// Parses the value of the query's `since` or `until`, percent-decoded (docs/protocol.md,
+/// "Where a stream begins").
 ///
 /// * Only digits: milliseconds since 1970-01-01T00:00:00Z. So `20261123` is a time on 1 January
 ///   1970, and not a date; dates need their hyphens. Ten digits are refused: they are seconds since

@@ -1,10 +1,14 @@
 //! Where a stream ends whose client asks for an end.
 
+use crate::cursor::TimestampMs;
+
 /// The end that a client asks for. Without one, the stream goes on for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bound {
     /// The number of events after which the stream ends.
     pub events: Option<u64>,
+    /// The time before which the events are. The stream ends when every partition has passed it.
+    pub until: Option<TimestampMs>,
 }
 
 /// Which part of a [`Bound`] was reached.
@@ -12,6 +16,8 @@ pub struct Bound {
 pub enum BoundReached {
     /// [`Bound::events`].
     Limit,
+    /// [`Bound::until`].
+    Until,
 }
 
 impl Bound {
@@ -28,6 +34,7 @@ impl BoundReached {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Limit => "limit",
+            Self::Until => "until",
         }
     }
 }

@@ -126,7 +126,7 @@ impl CatchUp {
     /// an unfinished step loses nothing. While the client does not read, the next step may be long
     /// in coming: until then the fetched entries are stored with the permit, and are dropped if the
     /// permit is revoked.
-    pub(super) async fn step(&mut self, tail: &Tail, cursor: &mut Vec<Position>) -> Step {
+    pub(super) async fn step(&mut self, tail: &mut Tail, cursor: &mut Vec<Position>) -> Step {
         match self.permit.as_ref().map(ReplayPermit::resume) {
             None => {}
             Some(Some(parked)) if parked.is_empty() => {}
@@ -134,6 +134,7 @@ impl CatchUp {
             Some(None) => self.release_permit(cursor),
         }
         self.align(tail, cursor);
+        self.cut_passed(tail, cursor);
         self.begin_scan();
         let step = match self.notices.pop_front() {
             Some(moved) => Step::Moved(moved),
@@ -179,7 +180,7 @@ impl CatchUp {
         let has_reached =
             |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
         if tail.slots.iter().zip(cursor.iter()).all(has_reached) {
-            return self.step_at_tail();
+            return self.step_at_tail(tail);
         }
         let has_more = |(buffer, slot): (&PartitionBuffer, &Slot)| {
             let is_done = slot.is_reached_at(buffer.fetched) || slot.is_unavailable();
@@ -189,14 +190,6 @@ impl CatchUp {
             Step::Again
         } else {
             Step::Wait
-        }
-    }
-
-    /// A stream with an end never becomes live: it waits for what comes next.
-    fn step_at_tail(&mut self) -> Step {
-        match &self.end {
-            Some(_) => Step::Wait,
-            None => Step::Live(self.last_progress()),
         }
     }
 

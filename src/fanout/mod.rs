@@ -12,6 +12,7 @@
 //! * `subscribe`: where a subscription starts.
 //! * `subscription`: the loop that every subscriber polls.
 //! * `bound`: where a stream ends whose client asks for an end.
+//! * `over`: whether a stream with an end is over before it starts.
 //! * `moved`: the notice that a subscriber continues at another offset than expected.
 //! * `delivered`: counts of the events in a batch.
 //! * `catch_up`: what comes before the feed: merge by time, handoff.
@@ -40,6 +41,7 @@ mod hub;
 mod log_entry;
 mod lookup_permits;
 mod moved;
+mod over;
 mod partition;
 mod partition_buffer;
 mod partition_log;

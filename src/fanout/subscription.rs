@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::bound::{Bound, BoundReached};
 use super::catch_up::{CatchUp, Step, progress_point};
@@ -244,8 +244,8 @@ impl Subscription {
             *waiter = None;
         }
         catch_up.keep_pace().await;
-        let tail = self.member.tail();
-        match catch_up.step(&tail, &mut self.cursor).await {
+        let mut tail = self.member.tail();
+        match catch_up.step(&mut tail, &mut self.cursor).await {
             Step::Frames { bytes, delivered } => {
                 return Some(Batch::Frames {
                     pieces: vec![bytes],
@@ -261,7 +261,11 @@ impl Subscription {
             // Looking at events takes time, and a memory log never lets it wait.
             Step::Again if catch_up.is_filtered() => tokio::task::yield_now().await,
             Step::Again => {}
-            Step::Wait => self.wait_for_feed().await,
+            Step::Wait => match catch_up.time_left() {
+                None => self.wait_for_feed().await,
+                // When it is over, the next step sees.
+                Some(left) => drop(timeout(left, self.wait_for_feed()).await),
+            },
             Step::Moved(moved) => {
                 hub.metrics.count_moved(moved.reason);
                 return Some(Batch::Moved(moved));

@@ -26,6 +26,7 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
     names: &[
         "since",
         "lastEventId",
+        "until",
         "limit",
         "filter",
         "wiki",
@@ -41,8 +42,8 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
         "max_event_bytes",
         "compression",
     ],
-    listed: "since, lastEventId, limit, filter, wiki, domain, namespace, type, user, title, bot, \
-             minor, patrolled, canary, max_event_bytes, compression",
+    listed: "since, lastEventId, until, limit, filter, wiki, domain, namespace, type, user, title, \
+             bot, minor, patrolled, canary, max_event_bytes, compression",
     repeatable: &["lastEventId"],
 };
 
@@ -195,13 +196,15 @@ mod tests {
             "filters=true",
             "wikis=enwiki",
             "limits=1",
+            "untill=1",
+            "until=1&until=1",
             "limit=1&limit=2",
             "max_events_bytes=1",
             "Canary=false",
             "wiki=enwiki&wiki=dewiki",
         ] {
             let problem = parse(query).expect_err(query).to_string();
-            let valid = "Valid query parameters here: since, lastEventId, limit,";
+            let valid = "Valid query parameters here: since, lastEventId, until,";
             assert!(problem.contains(valid), "{problem}");
         }
     }

@@ -95,6 +95,7 @@ fn path(stream: &Stream) -> Value {
             "parameters": parameters.collect::<Vec<_>>(),
             "responses": {
                 "200": reference("responses", "events"),
+                "204": {"description": "The id is beyond `until`: there are no more events"},
                 "default": reference("responses", "problem"),
             },
         }

@@ -43,6 +43,10 @@ pub(super) async fn stream(
         let request = StreamRequest::parse(&app, &uri, &headers, &client)?;
         let permit = take_permit(&app, &client)?;
         check_available(&app, &request).await?;
+        if request.subscribe.is_over(&app.hub) {
+            // A browser does not reconnect after it.
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
         if method == Method::HEAD {
             return Ok((StatusCode::OK, request.response_headers(&app)).into_response());
         }

@@ -10,10 +10,10 @@ use super::App;
 use super::client_address::ClientIp;
 use super::negotiation::{MediaType, coding, vary};
 use super::query::{Parameters, STREAM_PARAMETERS};
-use super::requested_bound::requested_bound;
+use super::requested_bound::{requested_bound, requested_time};
 use super::requested_filter::{FILTER, chooses_events, filter_header, requested_selection};
 use super::stream_names::requested_streams;
-use crate::cursor::{IdEntry, LastEventId, since};
+use crate::cursor::{IdEntry, LastEventId};
 use crate::delivery::ContentCoding;
 use crate::fanout::SubscribeRequest;
 use crate::problem::Problem;
@@ -103,14 +103,14 @@ fn subscribe_request(
     media: MediaType,
     client: &ClientIp,
 ) -> Result<SubscribeRequest, Problem> {
-    let since = parameters.get("since").map(since::parse).transpose()?;
+    let since = requested_time(parameters, "since")?;
     let header = id_header(headers)?;
     let id = header.as_deref().or(parameters.get("lastEventId"));
     let id = id.map(LastEventId::parse).transpose()?;
     let entries = id.map(|id| id.entries().to_vec()).unwrap_or_default();
     Ok(SubscribeRequest {
         topics: topics(streams, &entries)?,
-        bound: requested_bound(parameters)?,
+        bound: requested_bound(parameters, since)?,
         format: media.format(),
         selection: None,
         last_event_id: entries,

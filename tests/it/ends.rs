@@ -14,6 +14,7 @@ use crate::support::sse::{Frame, FrameParser};
 use crate::support::wire::{End, Request};
 
 mod limit;
+mod until;
 
 /// Two topics of two partitions each, and a stream of both.
 async fn two_topics(cluster: &Cluster) -> ([String; 2], Settings) {

@@ -1,13 +1,36 @@
 //! The end of a stream that has one. It is exact because the stream never becomes live: each event
 //! goes through the merge, one at a time.
+//!
+//! A partition has passed [`Bound::until`] at a record that is later by [`limits::UNTIL_GRACE`], or
+//! when it is read to its end and the clock is later by that. Until then, what is in time is sent,
+//! although it may come behind records that are not.
+
+use std::time::Duration;
 
 use super::{CatchUp, Step};
+use crate::cursor::{EventId, Offset, Position, TimestampMs};
 use crate::fanout::bound::{Bound, BoundReached};
+use crate::fanout::feed::{Slot, Tail};
+use crate::fanout::hub::FUTURE_MIN;
+use crate::fanout::log_entry::LogEntry;
+use crate::fanout::partition_buffer::PartitionBuffer;
+use crate::limits;
 
 /// What is left of a subscriber's [`Bound`].
 #[derive(Debug)]
 pub(super) struct End {
     events_left: Option<u64>,
+    until: Option<TimestampMs>,
+    /// One for each slot that has records of `until` or later.
+    partitions: Vec<PartitionEnd>,
+}
+
+/// Where `until` lies in a partition.
+#[derive(Clone, Copy, Debug, Default)]
+struct PartitionEnd {
+    /// The first record of that time or later.
+    first_outside: Option<Offset>,
+    is_passed: bool,
 }
 
 impl End {
@@ -15,50 +38,155 @@ impl End {
     pub(super) fn new(bound: Bound) -> Option<Self> {
         bound.is_set().then_some(Self {
             events_left: bound.events,
+            until: bound.until,
+            partitions: Vec::new(),
         })
     }
 
-    /// Counts an event that the subscriber gets.
-    pub(super) fn count(&mut self) {
-        if let Some(left) = &mut self.events_left {
-            *left -= 1;
+    /// Whether a record comes before `until`. Notes where `until` lies.
+    fn admits(&mut self, slot: usize, entry: &LogEntry) -> bool {
+        let Some(until) = self.until.filter(|until| entry.timestamp >= *until) else {
+            return true;
+        };
+        // A record of the future shows nothing about the records behind it.
+        if !is_of_the_future(entry.timestamp) {
+            if self.partitions.len() <= slot {
+                self.partitions.resize_with(slot + 1, PartitionEnd::default);
+            }
+            let partition = &mut self.partitions[slot];
+            partition.first_outside.get_or_insert(entry.offset);
+            partition.is_passed |= entry.timestamp >= until.saturating_add(limits::UNTIL_GRACE);
+        }
+        false
+    }
+
+    fn has_passed(&self, slot: usize) -> bool {
+        let partition = self.partitions.get(slot);
+        partition.is_some_and(|partition| partition.is_passed)
+    }
+
+    /// Whether a stream that has nothing more to read has passed `until` in every partition.
+    fn is_over(&self, slots: &[Slot]) -> bool {
+        let is_late = self.time_left() == Some(Duration::ZERO);
+        let has_passed = |(number, slot): (usize, &Slot)| {
+            slot.retired || self.has_passed(number) || (is_late && slot.partition.is_available())
+        };
+        self.until.is_some() && slots.iter().enumerate().all(has_passed)
+    }
+
+    /// The time until a partition without records has passed `until`.
+    fn time_left(&self) -> Option<Duration> {
+        let end = self.until?.saturating_add(limits::UNTIL_GRACE);
+        let left = end.0.saturating_sub(TimestampMs::now().0).max(0);
+        Some(Duration::from_millis(left.unsigned_abs()))
+    }
+
+    /// The position at which a client goes on in a partition that has passed `until`. Its timestamp
+    /// is not earlier, so that the same request with this id is over.
+    fn position_behind(&self, slot: usize, until: TimestampMs, own: Position) -> Position {
+        let partition = self.partitions.get(slot).copied().unwrap_or_default();
+        match partition.first_outside {
+            None if own.timestamp >= until && !is_of_the_future(own.timestamp) => own,
+            first_outside => Position {
+                next: first_outside.unwrap_or(own.next),
+                timestamp: until,
+            },
         }
     }
 
-    /// Whether the subscriber has got all its events.
-    pub(super) fn is_spent(&self) -> bool {
-        self.events_left == Some(0)
-    }
-
-    fn bound(&self) -> Bound {
-        Bound {
-            events: self.events_left,
+    /// The id behind `until`.
+    fn id_behind(&self, id: &EventId) -> Option<EventId> {
+        let until = self.until?;
+        let mut behind = id.clone();
+        for (slot, .., own) in id.slots() {
+            behind.set(slot, self.position_behind(slot, until, own));
         }
+        Some(behind)
     }
+}
+
+fn is_of_the_future(time: TimestampMs) -> bool {
+    time > TimestampMs::now().saturating_add(FUTURE_MIN)
 }
 
 impl CatchUp {
     /// What is left of the bound.
     pub(in crate::fanout) fn bound(&self) -> Bound {
-        self.end.as_ref().map(End::bound).unwrap_or_default()
+        let left = self.end.as_ref().map(|end| Bound {
+            events: end.events_left,
+            until: end.until,
+        });
+        left.unwrap_or_default()
     }
 
+    /// How long a subscriber that waits for the feed may have to wait for the clock; `None` when
+    /// the clock changes nothing.
+    pub(in crate::fanout) fn time_left(&self) -> Option<Duration> {
+        let left = self.end.as_ref()?.time_left()?;
+        (!left.is_zero()).then(|| left.min(limits::CLOCK_CHECK_INTERVAL))
+    }
+
+    /// Whether the subscriber has got all events of its limit.
     pub(super) fn is_spent(&self) -> bool {
-        self.end.as_ref().is_some_and(End::is_spent)
+        let end = self.end.as_ref();
+        end.is_some_and(|end| end.events_left == Some(0))
     }
 
     /// Counts an event that is delivered.
     pub(super) fn count_event(&mut self) {
-        if let Some(end) = &mut self.end {
-            end.count();
+        if let Some(left) = self.end.as_mut().and_then(|end| end.events_left.as_mut()) {
+            *left -= 1;
         }
     }
 
-    /// Ends the stream at the cursor.
-    pub(super) fn end_step(&self, reached: BoundReached) -> Step {
-        Step::End {
-            reached,
-            id: self.event_id.to_bytes(),
+    /// Whether the record comes before the end of the stream. Reads no more of a partition that has
+    /// passed it.
+    pub(super) fn is_before_end(&mut self, slot: usize, entry: &LogEntry) -> bool {
+        let Some(end) = &mut self.end else {
+            return true;
+        };
+        let is_before = end.admits(slot, entry);
+        if end.has_passed(slot) {
+            let next = entry.position_after().next;
+            self.buffers[slot] = PartitionBuffer::new(next, self.hub.memory());
         }
+        is_before
+    }
+
+    /// Whether a record of `until` or later was passed. Then the position is no longer one at which
+    /// any request could go on, until the stream ends.
+    pub(super) fn is_ending(&self) -> bool {
+        let end = self.end.as_ref();
+        end.is_some_and(|end| !end.partitions.is_empty())
+    }
+
+    /// In a partition that has passed `until`, nothing is left to read.
+    pub(super) fn cut_passed(&self, tail: &mut Tail, cursor: &[Position]) {
+        let Some(end) = &self.end else { return };
+        for (number, slot) in tail.slots.iter_mut().enumerate() {
+            if end.has_passed(number) {
+                slot.position = cursor[number];
+            }
+        }
+    }
+
+    /// The step of a subscriber that has reached the tail. With an end, it never becomes live.
+    pub(super) fn step_at_tail(&mut self, tail: &Tail) -> Step {
+        match &self.end {
+            None => Step::Live(self.last_progress()),
+            Some(end) if end.is_over(&tail.slots) => self.end_step(BoundReached::Until),
+            Some(_) => Step::Wait,
+        }
+    }
+
+    /// Ends the stream here.
+    pub(super) fn end_step(&self, reached: BoundReached) -> Step {
+        let own = &self.event_id;
+        let id = match reached {
+            BoundReached::Limit => None,
+            BoundReached::Until => self.end.as_ref().and_then(|end| end.id_behind(own)),
+        };
+        let id = id.as_ref().unwrap_or(own).to_bytes();
+        Step::End { reached, id }
     }
 }

@@ -54,7 +54,8 @@ impl CatchUp {
             };
             cursor[index] = entry.position_after();
             self.event_id.set(index, cursor[index]);
-            let is_wanted = self.scan.as_mut().is_none_or(|scan| scan.look_at(&entry));
+            let is_before_end = self.is_before_end(index, &entry);
+            let is_wanted = self.look_at(&entry, is_before_end);
             if let Some(event) = entry.event.as_ref().filter(|_| is_wanted) {
                 let before = bytes.len();
                 frame::append_to(&mut bytes, self.format, self.event_id.as_bytes(), event);

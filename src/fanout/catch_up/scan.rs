@@ -45,12 +45,13 @@ impl Scan {
         })
     }
 
-    /// Looks at a record, and returns whether the subscriber gets its event.
-    pub(super) fn look_at(&mut self, entry: &LogEntry) -> bool {
+    /// Looks at a record, and returns whether the subscriber gets its event. It gets none behind
+    /// the end of its stream.
+    fn look_at(&mut self, entry: &LogEntry, is_before_end: bool) -> bool {
         self.step += 1;
         self.uncounted.scanned += 1;
         self.counts.scanned += 1;
-        let Some(event) = &entry.event else {
+        let Some(event) = entry.event.as_ref().filter(|_| is_before_end) else {
             return false;
         };
         let is_match = self.matcher.matches(event.text());
@@ -84,8 +85,19 @@ impl CatchUp {
         }
     }
 
+    /// Looks at a record, and returns whether the subscriber gets its event.
+    pub(super) fn look_at(&mut self, entry: &LogEntry, is_before_end: bool) -> bool {
+        match &mut self.scan {
+            Some(scan) => scan.look_at(entry, is_before_end),
+            None => is_before_end,
+        }
+    }
+
     /// Appends a progress frame when one is due.
     pub(super) fn append_progress(&mut self, bytes: &mut BytesMut) {
+        if self.is_ending() {
+            return;
+        }
         if let Some(scan) = self.scan.as_mut().filter(|scan| scan.is_due()) {
             bytes.extend_from_slice(&scan.report(&self.event_id));
         }

@@ -9,12 +9,14 @@
 //! * `server`: a hub that reads the model.
 //! * `client`: what a client gets, and what it should get.
 //! * `run`: one run.
+//! * `ends`: streams that end at a time.
 //! * `logs`: logs that are recreated, truncated or unavailable.
 //! * `neighbours`: how the streams of one client affect other clients.
 //! * `together`: cases that random runs do not reach.
 
 mod client;
 mod cluster;
+mod ends;
 mod logs;
 mod neighbours;
 mod run;

@@ -162,7 +162,16 @@ impl Run {
         let kind = (self.below(2) == 0).then(|| self.below(KINDS));
         let events = (self.below(3) == 0).then(|| self.rng.random_range(3..20));
         let in_order = self.kind != Kind::OneCluster;
-        Client::new(topics, since, in_order, kind, Bound { events })
+        Client::new(
+            topics,
+            since,
+            in_order,
+            kind,
+            Bound {
+                events,
+                until: None,
+            },
+        )
     }
 
     fn step(&mut self) {

@@ -44,6 +44,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "The same for clients that cannot set the header.",
     ),
     query(
+        "until",
+        Kind::Text,
+        "Only events before this time, in the forms of `since`. The stream ends behind them.",
+    ),
+    query(
         "limit",
         Kind::Count,
         "End the stream after this number of events. Server-Sent Events end with an event named \

@@ -30,7 +30,7 @@ fn time_rows() -> Vec<Row> {
 }
 
 fn query_rows() -> Vec<Row> {
-    let valid = "Valid query parameters here: since, lastEventId, limit,";
+    let valid = "Valid query parameters here: since, lastEventId, until,";
     let codings = "gzip, zstd or none";
     vec![
         query("sinc=1", INVALID_QUERY, &["'sinc'", valid]),
