@@ -5,8 +5,8 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::cursor::{LastEventIdError, Partition, SinceError};
-use crate::fanout::SubscribeError;
+use crate::cursor::{LastEventIdError, Offset, Partition, SinceError};
+use crate::fanout::{EventAtError, SubscribeError};
 use crate::limits;
 use crate::stream::Topic;
 
@@ -173,6 +173,30 @@ pub enum Problem {
     /// stream with the reasons.
     #[error("Currently unavailable: {}", .0.join(", "))]
     StreamUnavailable(Vec<String>),
+    /// 404 `topic_not_available`: no public stream has the topic.
+    #[error("No public stream has the topic {0}. The topics are listed at /v2/streams.")]
+    TopicNotPublic(Topic),
+    /// 400 `invalid_position`: a partition or an offset that is not a number.
+    #[error(
+        "Write the position of an event as /v2/event/TOPIC/PARTITION/OFFSET, with two numbers as \
+         in the event's meta.partition and meta.offset"
+    )]
+    InvalidPosition,
+    /// 404 `event_not_found`: the topic has no such partition.
+    #[error("Topic {0} has no partition {1}")]
+    NoPartition(Topic, Partition),
+    /// 404 `event_not_found`: the offset holds no event.
+    #[error(
+        "No event is at this offset: it holds a record that is not an event, a transaction \
+         marker, or nothing since the log was compacted"
+    )]
+    NoEvent,
+    /// 404 `event_not_found`: the log does not reach the offset.
+    #[error("No event is at this offset yet: the log ends at offset {0}")]
+    EventNotYet(Offset),
+    /// 410 `event_gone`: the record was deleted.
+    #[error("The event was deleted: the log begins at offset {0} now")]
+    EventGone(Offset),
     /// 404 `not_found`: no such page.
     #[error("There is no such page. See /?doc for the list of streams.")]
     PageNotFound,
@@ -221,7 +245,7 @@ impl Problem {
                 "invalid_last_event_id",
                 "Invalid Last-Event-ID",
             ),
-            Self::TopicNotAvailable(_) => {
+            Self::TopicNotAvailable(_) | Self::TopicNotPublic(_) => {
                 kind(S::NOT_FOUND, "topic_not_available", "Topic Not Available")
             }
             Self::InvalidQuery { .. } | Self::InvalidValue { .. } => {
@@ -260,6 +284,11 @@ impl Problem {
                 "stream_unavailable",
                 "Stream Unavailable",
             ),
+            Self::InvalidPosition => kind(S::BAD_REQUEST, "invalid_position", "Invalid Position"),
+            Self::NoPartition(..) | Self::NoEvent | Self::EventNotYet(_) => {
+                kind(S::NOT_FOUND, "event_not_found", "Event Not Found")
+            }
+            Self::EventGone(_) => kind(S::GONE, "event_gone", "Event Gone"),
             Self::PageNotFound | Self::StreamMissing => {
                 kind(S::NOT_FOUND, "not_found", "Not Found")
             }
@@ -335,6 +364,17 @@ impl From<SubscribeError> for Problem {
             SubscribeError::UnknownPartition { topic, partition } => {
                 Self::UnknownPartition { topic, partition }
             }
+        }
+    }
+}
+
+impl From<EventAtError> for Problem {
+    fn from(error: EventAtError) -> Self {
+        match error {
+            EventAtError::Unavailable => Self::Unavailable(
+                "The event could not be read in time. Try again in a few seconds.",
+            ),
+            EventAtError::UnknownPartition(topic, partition) => Self::NoPartition(topic, partition),
         }
     }
 }

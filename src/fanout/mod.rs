@@ -9,6 +9,8 @@
 //! * `followers`: the feeds that follow a partition; joining does not wait for rendering.
 //! * `partition`: a partition that is read.
 //! * `partition_log`: the memory log of one partition. `log_entry`: an entry of it.
+//! * `single_event`: one event by its position. `log_facts`: how old a log is, and how much is
+//!   written to it.
 //! * `subscribe`: where a subscription starts.
 //! * `subscription`: the loop that every subscriber polls.
 //! * `bound`: where a stream ends whose client asks for an end.
@@ -39,6 +41,7 @@ mod feed;
 mod followers;
 mod hub;
 mod log_entry;
+mod log_facts;
 mod lookup_permits;
 mod moved;
 mod over;
@@ -48,6 +51,7 @@ mod partition_log;
 mod progress;
 mod replay_permits;
 mod scan_pace;
+mod single_event;
 mod subscribe;
 mod subscription;
 #[cfg(test)]
@@ -60,8 +64,10 @@ pub use fair_queue::Client;
 pub use feed::FeedKey;
 pub use hub::{FUTURE_MIN, Hub, HubLimits, StepLimits};
 pub use log_entry::LogEntry;
+pub use log_facts::{LogFacts, log_facts};
 pub use moved::Moved;
 pub use partition::{Arrival, HubPartition};
 pub use partition_log::LogStart;
+pub use single_event::{EventAt, EventAtError, event_at};
 pub use subscribe::{SubscribeError, SubscribeRequest, Subscribed, subscribe};
 pub use subscription::{Batch, Subscription};

@@ -319,6 +319,17 @@ impl PartitionLog {
             .collect()
     }
 
+    /// How many records of this time or later it holds, and since when it holds all of them: this
+    /// time, or the one from which it does.
+    #[must_use]
+    pub fn records_since(&self, time: TimestampMs) -> (u64, TimestampMs) {
+        let since = time.max(TimestampMs(self.floor.0.saturating_add(1)));
+        let earlier = self
+            .entries
+            .partition_point(|kept| kept.max_timestamp < since);
+        ((self.entries.len() - earlier) as u64, since)
+    }
+
     /// Clones up to `count` entries of `[from, to)` into `into`; `false` when the log does not hold
     /// `from`.
     pub fn read(

@@ -197,6 +197,30 @@ impl Upstream {
         answer.await.map_err(|_| UpstreamUnavailable)
     }
 
+    /// Reads the record at an offset. Clients are served round-robin.
+    ///
+    /// # Errors
+    /// When too many look-ups of this client, or of all, wait already, or Kafka could not be read
+    /// in time.
+    pub async fn read_record(
+        &self,
+        client: Client,
+        topic: Topic,
+        partition: Partition,
+        offset: Offset,
+    ) -> Result<ReplayRead, UpstreamUnavailable> {
+        let permit = self.lookup_permits.acquire(client).await;
+        let _permit = permit.map_err(|_| UpstreamUnavailable)?;
+        let _reading = self.read_permit().await?;
+        let range = ReplayRange {
+            topic,
+            partition,
+            from: offset,
+            to: Offset(offset.0 + 1),
+        };
+        self.replay(self.replay_consumer(), range, 1).await
+    }
+
     /// Asks a question about a partition's log. Clients are served round-robin.
     ///
     /// # Errors

@@ -6,6 +6,8 @@
 //!   `stream_names`: the streams of a path.
 //! * `requested_bound`: where a stream ends.
 //! * `requested_filter`: which events a stream request asks for.
+//! * `event`: `GET /v2/event/...`. `stream_list`: `GET /v2/streams`, with the `log_facts` in it.
+//! * `cacheable`: responses that a cache may keep.
 //! * `info`: the small routes. `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `query`: query parameters. `negotiation`: media type and content coding.
@@ -15,9 +17,12 @@
 //! * `server`: connections, HTTP/1.1 and HTTP/2, and the takeover of sockets.
 
 pub mod admin;
+mod cacheable;
 mod client_address;
+mod event;
 mod id_bound;
 mod info;
+mod log_facts;
 mod middleware;
 mod negotiation;
 mod printable;
@@ -28,6 +33,7 @@ mod requested_filter;
 pub mod server;
 mod spec;
 mod stream;
+mod stream_list;
 mod stream_names;
 mod stream_request;
 
@@ -45,6 +51,7 @@ pub use client_address::ClientAddresses;
 pub(crate) use id_bound::warn_of_long_ids;
 pub use request_rate::RequestRate;
 pub use spec::Documents;
+pub use stream_list::StreamList;
 pub use stream_names::requested_streams;
 
 use crate::config::{Config, NamedFilters};
@@ -89,6 +96,8 @@ pub struct App {
     pub delivery: Arc<Delivery>,
     /// Documents that are rendered once for each catalog.
     pub documents: Documents,
+    /// The list of the public streams.
+    pub stream_list: StreamList,
     /// When it begins, streams end.
     pub shutdown: Shutdown,
 }
@@ -114,6 +123,9 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v2/stream/{*streams}", get(stream::stream))
         .route("/v2/stream", get(stream_missing))
         .route("/v2/stream/", get(stream_missing))
+        .route("/v2/streams", get(stream_list::streams))
+        .route("/v2/streams/{name}", get(stream_list::stream))
+        .route("/v2/event/{topic}/{partition}/{offset}", get(event::event))
         .fallback(page_not_found)
         .method_not_allowed_fallback(method_not_allowed);
     middleware::wrap(routes, app).with_state(Arc::clone(app))

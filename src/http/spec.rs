@@ -1,6 +1,6 @@
 //! The `OpenAPI` document of the public streams (`/?spec`), and a page that shows it (`/?doc`).
 //!
-//! * `parameters`: what a stream request takes.
+//! * `parameters`: what a stream request takes. `other_routes`: the routes besides streams.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,6 +15,7 @@ use super::requested_filter::FILTER;
 use crate::stream::{Catalog, Stream};
 use parameters::PARAMETERS;
 
+mod other_routes;
 mod parameters;
 
 /// The document and the page, rendered once for each catalog.
@@ -74,10 +75,11 @@ fn render_document(service_name: &str, catalog: &Catalog) -> String {
             streams with commas.",
     });
     let mut document = format!("{{\"openapi\":\"3.0.3\",\"info\":{info},\"paths\":{{");
-    for (number, (name, stream)) in paths.into_iter().enumerate() {
-        let comma = if number > 0 { "," } else { "" };
-        let _ = write!(document, "{comma}{}:{}", Value::from(name), path(stream));
+    for (name, stream) in paths {
+        let _ = write!(document, "{}:{},", Value::from(name), path(stream));
     }
+    let other = other_routes::paths().map(|(name, route)| format!("\"{name}\":{route}"));
+    document.push_str(&other.join(","));
     let _ = write!(document, "}},\"components\":{}}}", components());
     document
 }
@@ -188,7 +190,10 @@ mod tests {
                 "/v2/stream/a",
                 "/v2/stream/b",
                 "/v2/stream/c",
-                "/v2/stream/d"
+                "/v2/stream/d",
+                "/v2/event/{topic}/{partition}/{offset}",
+                "/v2/streams",
+                "/v2/streams/{name}",
             ]
         );
         assert_eq!(
@@ -197,7 +202,7 @@ mod tests {
         );
         let empty: Value =
             serde_json::from_str(&render_document("n", &Catalog::default())).expect("JSON");
-        assert_eq!(empty["paths"], json!({}));
+        assert!(empty["paths"].get("/v2/streams").is_some());
     }
 
     #[test]

@@ -73,7 +73,11 @@ pub(super) async fn stream(
 }
 
 /// Whether the server takes requests, and this client's.
-fn check_client(app: &App, client: &ClientIp, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn check_client(
+    app: &App,
+    client: &ClientIp,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     if app.shutdown.has_begun() {
         return Err(Problem::Unavailable(
             "The server is shutting down. Please reconnect.",

@@ -35,6 +35,22 @@ pub fn requested_streams(
     resolve(catalog, &names)
 }
 
+/// The public stream of this name or alias.
+///
+/// # Errors
+/// [`Problem::StreamNotFound`]; [`Problem::StreamGone`].
+pub(super) fn named_stream(catalog: &Catalog, name: &str) -> Result<Arc<Stream>, Problem> {
+    match catalog.resolve(name) {
+        Some(stream) => Ok(Arc::clone(stream)),
+        None if catalog.is_unconfigured(name) => Err(Problem::StreamGone(vec![name.to_owned()])),
+        None => {
+            let names = vec![name.to_owned()];
+            let hints = hints(catalog, &names);
+            Err(Problem::StreamNotFound { names, hints })
+        }
+    }
+}
+
 fn resolve(catalog: &Catalog, names: &str) -> Result<Vec<Arc<Stream>>, Problem> {
     let mut streams: Vec<Arc<Stream>> = Vec::new();
     let mut invalid: Vec<String> = Vec::new();

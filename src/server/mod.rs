@@ -24,7 +24,7 @@ use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits, StepLimits};
 use crate::http::server::{ConnectionLimits, ConnectionSlots, Port};
-use crate::http::{self, App, ClientAddresses, Documents, RequestRate};
+use crate::http::{self, App, ClientAddresses, Documents, RequestRate, StreamList};
 use crate::kafka::{EventPipeline, KafkaClient, KafkaClientError, KafkaReader, KafkaThreads};
 use crate::limits;
 use crate::memory;
@@ -245,6 +245,7 @@ fn app(
         ),
         delivery: delivery(config, reloaded, shutdown.clone()),
         documents: Documents::default(),
+        stream_list: StreamList::default(),
         shutdown: shutdown.clone(),
         config: config.clone(),
     }))
