@@ -14,7 +14,7 @@
 //! missing, and only after a notice. Some clients have a filter: what it leaves out is not missing,
 //! and their progress frames pass nothing else, never go back, and count what they pass.
 //!
-//! `cargo test` plays a few short runs of fixed seeds and a random one. What happens when is up to
+//! `cargo test` plays two short runs of fixed seeds. What happens when is up to
 //! the machine, but everybody's plans hang on the seed:
 //!
 //! * `SEED=7 cargo test --test it oracle::embedded` plays one run again;
@@ -64,7 +64,7 @@ async fn play_runs(clusters: &[Cluster], mut faulty: Option<&mut FaultyCluster>,
     let seeds: Vec<u64> = match (variable("SEED"), variable("ORACLE_RUNS")) {
         (Some(seed), _) => vec![seed],
         (None, Some(count)) => (0..count).map(|n| random.wrapping_add(n)).collect(),
-        (None, None) => vec![1, random],
+        (None, None) => vec![1, 2],
     };
     let mut events = 0;
     for seed in &seeds {
