@@ -71,7 +71,12 @@ pub(super) struct FieldValues {
     made: Vec<Made>,
     /// Arrays of earlier events.
     spare: RefCell<Vec<Array>>,
+    /// Texts of earlier events.
+    spare_texts: RefCell<Vec<String>>,
 }
+
+/// Bytes of a text whose memory is worth keeping for the next event.
+const SPARE_TEXT_BYTES_MAX: usize = 4096;
 
 /// What operations make of a value.
 #[derive(Debug, Default)]
@@ -310,7 +315,9 @@ impl FieldValues {
             let made = &mut self.made[slot.0];
             let array = made.array.take().filter(Array::is_small);
             self.spare.get_mut().extend(array);
-            made.lower.take();
+            let lower = made.lower.take();
+            let lower = lower.filter(|text| text.capacity() <= SPARE_TEXT_BYTES_MAX);
+            self.spare_texts.get_mut().extend(lower);
         }
         if self.values.len() < slots {
             self.values.resize(slots, Extracted::Absent);

@@ -150,7 +150,7 @@ impl FilterIndex {
     }
 
     /// The filters that match `event`, the text of a JSON object, in no order. Allocates nothing
-    /// once `scratch` is large enough, but for operations on lists and for `lowerAscii()`.
+    /// once `scratch` is large enough, but for long lists and long texts in `lowerAscii()`.
     pub fn matching<'s>(&self, event: &str, scratch: &'s mut Scratch) -> &'s [FilterId] {
         scratch.matching.clear();
         if self.entries.is_empty() {

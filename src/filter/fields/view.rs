@@ -35,6 +35,17 @@ impl<'a> Fields<'a> {
             return None;
         };
         let lower = &self.values.made.get(slot.0)?.lower;
-        Some(lower.get_or_init(|| text.to_ascii_lowercase()))
+        Some(lower.get_or_init(|| {
+            let mut lower = self
+                .values
+                .spare_texts
+                .borrow_mut()
+                .pop()
+                .unwrap_or_default();
+            lower.clear();
+            lower.push_str(text);
+            lower.make_ascii_lowercase();
+            lower
+        }))
     }
 }
