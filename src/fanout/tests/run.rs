@@ -344,7 +344,9 @@ impl Run {
             server.discover();
             while server.publish(7, &mut self.rng) {}
         }
-        for _ in 0..300 {
+        // A client with a limit that changes cluster gets a millisecond again: it may need many
+        // connections.
+        for _ in 0..3000 {
             for client in 0..self.clients.len() {
                 self.connect(client);
                 self.clients[client].allow_reads(1000);
