@@ -344,6 +344,11 @@ impl Problem {
     }
 }
 
+/// The response, or that of the problem.
+pub fn or_problem(response: Result<Response, Problem>, method: &Method, uri: &Uri) -> Response {
+    response.unwrap_or_else(|problem| problem.response(method, uri))
+}
+
 /// Left in a response, so that the middleware can count problems by name.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemName(pub &'static str);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::hub::Hub;
 use super::partition::HubPartition;
+use super::subscribe::look_up;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{LogQuestion, Offset, TimestampMs};
 
@@ -27,14 +28,7 @@ pub async fn log_facts(
     partition: &HubPartition,
     past: Duration,
 ) -> Result<LogFacts, UpstreamUnavailable> {
-    if !partition.is_available() {
-        return Err(UpstreamUnavailable);
-    }
-    let ask = |question| {
-        hub.metrics.lookups.increment(1);
-        let (topic, number) = (partition.topic.clone(), partition.partition);
-        hub.upstream.lookup(None, topic, number, question)
-    };
+    let ask = |question| look_up(hub, None, partition, question);
     let since = TimestampMs::now().saturating_sub(past);
     let low = ask(LogQuestion::default()).await?.low;
     let question = LogQuestion {

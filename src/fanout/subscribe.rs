@@ -9,6 +9,7 @@ use super::fair_queue::Client;
 use super::feed::{FeedKey, Slot};
 use super::hub::Hub;
 use super::moved::Moved;
+use super::partition::HubPartition;
 use super::partition_log::{PartitionLog, RecordBefore};
 use super::subscription::Subscription;
 use super::upstream::UpstreamUnavailable;
@@ -293,7 +294,7 @@ async fn resolve_slot(
             moved: None,
         });
     }
-    let mut answer = look_up(hub, client, slot, question).await?;
+    let mut answer = look_up(hub, client, &slot.partition, question).await?;
     if let Target::Offset {
         next,
         timestamp: Some(_),
@@ -301,25 +302,25 @@ async fn resolve_slot(
         && next > answer.high
     {
         let time = target.time();
-        answer = look_up(hub, client, slot, LogQuestion { time, ..question }).await?;
+        let question = LogQuestion { time, ..question };
+        answer = look_up(hub, client, &slot.partition, question).await?;
     }
     Ok(cursor::decide(target, &answer, live))
 }
 
-async fn look_up(
-    hub: &Arc<Hub>,
+/// Asks Kafka about the log of a partition that has a leader.
+pub(super) async fn look_up(
+    hub: &Hub,
     client: Client,
-    slot: &Slot,
+    partition: &HubPartition,
     question: LogQuestion,
 ) -> Result<LogAnswer, UpstreamUnavailable> {
-    if !slot.partition.is_available() {
+    if !partition.is_available() {
         return Err(UpstreamUnavailable);
     }
     hub.metrics.lookups.increment(1);
-    let (topic, partition) = (slot.partition.topic.clone(), slot.partition.partition);
-    hub.upstream
-        .lookup(client, topic, partition, question)
-        .await
+    let (topic, number) = (partition.topic.clone(), partition.partition);
+    hub.upstream.lookup(client, topic, number, question).await
 }
 
 /// The position, if the memory log suffices to decide it.

@@ -12,7 +12,7 @@ use super::client_address::ClientIp;
 use super::stream::check_client;
 use crate::cursor::{Offset, Partition};
 use crate::fanout::{EventAt, event_at};
-use crate::problem::Problem;
+use crate::problem::{Problem, or_problem};
 use crate::stream::Topic;
 
 /// For how many seconds a cache may keep an event: a page that is redacted is gone from caches
@@ -39,8 +39,7 @@ pub(super) async fn event(
             &headers,
         ))
     };
-    let response: Result<Response, Problem> = response.await;
-    response.unwrap_or_else(|problem| problem.response(&method, &uri))
+    or_problem(response.await, &method, &uri)
 }
 
 async fn read(

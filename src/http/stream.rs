@@ -21,7 +21,7 @@ use crate::event::Format;
 use crate::fanout::{SubscribeError, Subscribed, subscribe};
 use crate::limits;
 use crate::memory::Use;
-use crate::problem::Problem;
+use crate::problem::{Problem, or_problem};
 use crate::stream::{Stream, Topic};
 use crate::telemetry::traces::RequestSpan;
 
@@ -68,8 +68,7 @@ pub(super) async fn stream(
         )
         .await
     };
-    let response: Result<Response, Problem> = response.await;
-    response.unwrap_or_else(|problem| problem.response(&method, &uri))
+    or_problem(response.await, &method, &uri)
 }
 
 /// Whether the server takes requests, and this client's.

@@ -21,7 +21,7 @@ use super::stream_names::named_stream;
 use crate::cursor::TimestampMs;
 use crate::fanout::LogFacts;
 use crate::filter::Shorthand;
-use crate::problem::Problem;
+use crate::problem::{Problem, or_problem};
 use crate::stream::{Catalog, Stream, Topic};
 
 /// How long the list is kept, and for how many seconds caches may keep it.
@@ -72,8 +72,7 @@ pub(super) async fn stream(
             &headers,
         ))
     };
-    let response: Result<Response, Problem> = response.await;
-    response.unwrap_or_else(|problem| problem.response(&method, &uri))
+    or_problem(response.await, &method, &uri)
 }
 
 /// The list as it is, or was a moment ago.
