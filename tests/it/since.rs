@@ -46,6 +46,7 @@ on_both_brokers!(
             "2023-11-14T22:13:20.012Z",
             "2023-11-14T23:13:20.012%2B01:00",
             "2023-11-14T22:13:20.012",
+            "1700000000012.5",
         ] {
             assert_eq!(
                 first(&server, since, 28).await,
@@ -53,7 +54,18 @@ on_both_brokers!(
                 "{since}"
             );
         }
-        for since in ["0", "2023-11-14", "1700000000000"] {
+        for since in [
+            "0",
+            "2023-11",
+            "2023-11-14",
+            "1700000000000",
+            // As JavaScript's `Date` and HTTP write it, with what a client may leave unescaped.
+            "Tue%20Nov%2014%202023%2022:13:20%20GMT+0000%20(Coordinated%20Universal%20Time)",
+            "Tue%20Nov%2014%202023%2023:13:20%20GMT%2B0100",
+            "Tue,%2014%20Nov%202023%2022:13:20%20GMT",
+            "Tuesday,+14-Nov-23+22:13:20+GMT",
+            "Tue+Nov+14+22:13:20+2023",
+        ] {
             assert_eq!(
                 first(&server, since, 40).await,
                 (0..40).collect::<Vec<_>>(),

@@ -30,7 +30,8 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     query(
         "since",
         Kind::Text,
-        "Start with events of this time: ISO 8601, or milliseconds since 1970.",
+        "Start with events of this time: ISO 8601, a date as JavaScript or HTTP writes it, or \
+         milliseconds since 1970.",
     ),
     Parameter {
         name: "Last-Event-ID",
