@@ -10,9 +10,10 @@
 //! * [`kafka`]: the only module that talks to Kafka: live consumer, replay, offset look-ups.
 //! * [`fanout`]: the hub, feeds, memory log and subscriptions; knows no HTTP and no Kafka.
 //! * [`filter`]: which events a client wants: parses, normalises, evaluates and indexes filters
-//!   (pure; no request uses it yet).
+//!   (pure).
 //! * [`delivery`]: takes a subscription and writes its stream to a client.
 //! * [`http`]: routes, headers, limits, connections.
+//! * [`client`]: reads the streams of a server, as `eventstreams tail` does.
 //! * [`spelling`]: which known name a misspelt one stands for.
 //! * [`problem`]: every error before the first byte of a stream.
 //! * [`cli`]: the command line, which `main` runs. [`server`] wires one server, [`reload`] reads
@@ -24,6 +25,7 @@
 //! ARCHITECTURE.md tells how an event and a request walk through them.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod cursor;
 pub mod delivery;

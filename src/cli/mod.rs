@@ -1,8 +1,9 @@
-//! The command line: `dev` (also without a subcommand), `serve`, `check-config`.
+//! The command line: `dev` (also without a subcommand), `serve`, `check-config`, `tail`.
 //!
 //! * `dev`: runs a server on an embedded broker with sample events.
 //! * `serve`: runs a server with the operator's file.
 //! * `check_config`: shows how a file is understood; `config_report` writes the report.
+//! * `tail`: reads streams of a server, for people.
 //! * `config_file`: the operator's file with everything that is wrong with it.
 //! * `overrides`: options that override the configuration.
 //! * `error`: why a command fails, and its exit code.
@@ -14,6 +15,7 @@ pub mod dev;
 mod error;
 mod overrides;
 mod serve;
+mod tail;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,7 @@ use clap::{Parser, Subcommand};
 use self::check_config::CheckConfigArgs;
 use self::error::CliError;
 use self::serve::ServeArgs;
+use self::tail::TailArgs;
 use crate::telemetry::logs;
 
 /// Public event streams: Kafka topics to Server-Sent Events.
@@ -43,6 +46,8 @@ enum Command {
     Serve(ServeArgs),
     /// Show how a configuration file is understood, or what is wrong with it and where.
     CheckConfig(CheckConfigArgs),
+    /// Read streams of a server: one line for each event, again after each cut where it stopped.
+    Tail(TailArgs),
 }
 
 /// Runs the command.
@@ -68,6 +73,7 @@ fn run_command(cli: Cli) -> Result<(), CliError> {
             Some(Command::Dev(args)) => dev::run(args).await,
             Some(Command::Serve(args)) => serve::run(&args).await,
             Some(Command::CheckConfig(args)) => check_config::run(&args).await,
+            Some(Command::Tail(args)) => tail::run(&args).await,
         }
     });
     // Do not wait for what is left of the runtime, such as a look-up that Kafka never answers.

@@ -47,6 +47,7 @@ mod single_events;
 mod slow_clients;
 mod stream;
 mod stream_list;
+mod tail;
 mod thundering_herd;
 mod tls;
 mod topology_changes;

@@ -337,10 +337,12 @@ fn program(words: &[&str]) -> Vec<String> {
                 .get_arguments()
                 .any(|arg| by_name(arg) || by_letter(arg))
     };
+    // The program's own words: a pipe ends them.
     let options = words
         .iter()
+        .take_while(|word| **word != "|")
         .filter_map(|word| word.split('=').next())
-        .filter(|word| word.starts_with('-') && !known(word));
+        .filter(|word| word.len() > 1 && word.starts_with('-') && !known(word));
     options
         .map(|option| format!("eventstreams {} has no option {option}", command.get_name()))
         .collect()

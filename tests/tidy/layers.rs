@@ -80,6 +80,17 @@ const NEVER: &[Never] = &[
         places: &["http"],
         what: &[&["crate", "kafka"]],
     },
+    // It knows the server as any other client does.
+    Never {
+        places: &["client"],
+        what: &[
+            &["crate", "fanout"],
+            &["crate", "delivery"],
+            &["crate", "http"],
+            &["crate", "kafka"],
+            &["crate", "problem"],
+        ],
+    },
 ];
 
 /// Stream configuration is read from files and URLs here: the one place of the pure folders that
