@@ -1,9 +1,10 @@
 //! The allocations on the path of every event. `allocation-counter` counts those of its thread.
 
 use allocation_counter::{AllocationInfo, measure};
+use bytes::BytesMut;
 use eventstreams::cursor::{EventId, Offset, Partition, Position, TimestampMs};
 use eventstreams::event::{
-    Format, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare,
+    Format, Projection, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare,
 };
 use eventstreams::filter::{Filter, FilterIndex, Scratch};
 use eventstreams::stream::Topic;
@@ -75,6 +76,29 @@ fn a_frame_is_rendered_into_one_buffer_of_its_own_length() {
             (info.count_total, info.bytes_total),
             (1, frame.len() as u64)
         );
+    }
+}
+
+#[test]
+fn fields_are_cut_out_without_a_buffer_of_their_own() {
+    let kind = RedactionKind::strictest();
+    let fields = Projection::parse("title,length.new,wiki,performer.user_text").expect("fields");
+    let mut out = BytesMut::with_capacity(1 << 16);
+    for (topic, value) in samples() {
+        let event = prepared(&topic, &value, kind);
+        let frame = frame::render(Format::Sse, b"[]", &event);
+        out.clear();
+        let (info, ()) = allocated(|| {
+            assert!(frame::append_projected(
+                &mut out,
+                Format::Sse,
+                &frame,
+                &fields
+            ));
+        });
+        // Of the event, and of its `meta`, `length` and `performer`.
+        assert!(info.bytes_total <= 4 * OPEN_BRACKETS, "{info:?}, {out:?}");
+        assert!(out.len() < frame.len());
     }
 }
 

@@ -104,6 +104,7 @@ async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Subscribed {
         topics: vec![topic()],
         format: Format::Ndjson,
         selection: None,
+        fields: None,
         last_event_id,
         since: None,
         client: None,

@@ -231,6 +231,7 @@ mod tests {
             topics: [Topic::from("a")].into(),
             format: Format::Sse,
             selection: Selection::new(filter, None).map(Arc::new),
+            fields: None,
         }
     }
 

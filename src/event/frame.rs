@@ -4,9 +4,11 @@
 //! lines end at CR, LF or CRLF, an empty line ends a frame, and a line that begins with `:` is a
 //! comment.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
-use super::PublicEvent;
+use super::{Projection, PublicEvent};
 use crate::cursor::TimestampMs;
 
 /// The format in which a subscriber receives its events.
@@ -69,6 +71,62 @@ pub fn append_to(out: &mut BytesMut, format: Format, id: &[u8], event: &PublicEv
             out.extend_from_slice(event.json());
             out.extend_from_slice(b"\n");
         }
+    }
+}
+
+/// Appends the frame of [`render`] with those members of the event that `fields` has.
+pub fn append_fields_to(
+    out: &mut BytesMut,
+    format: Format,
+    id: &[u8],
+    event: &PublicEvent,
+    fields: &Projection,
+) {
+    match format {
+        Format::Sse => {
+            for part in [EVENT, id, DATA] {
+                out.extend_from_slice(part);
+            }
+            fields.append_to(out, event);
+            out.extend_from_slice(END);
+        }
+        Format::Ndjson => {
+            fields.append_to(out, event);
+            out.extend_from_slice(b"\n");
+        }
+    }
+}
+
+/// Appends a frame of [`render`] with those members of its event that `fields` has. Returns whether
+/// `frame` is one; otherwise appends nothing.
+pub fn append_projected(
+    out: &mut BytesMut,
+    format: Format,
+    frame: &[u8],
+    fields: &Projection,
+) -> bool {
+    let Some(json) = event_of(format, frame) else {
+        return false;
+    };
+    out.extend_from_slice(&frame[..json.start]);
+    fields.append_text(
+        out,
+        str::from_utf8(&frame[json.clone()]).unwrap_or_default(),
+    );
+    out.extend_from_slice(&frame[json.end..]);
+    true
+}
+
+/// Where the event is in a frame of [`render`].
+fn event_of(format: Format, frame: &[u8]) -> Option<Range<usize>> {
+    match format {
+        Format::Sse => {
+            let rest = frame.strip_prefix(EVENT)?;
+            // An id is one line.
+            let line = EVENT.len() + memchr::memchr(b'\n', rest)?;
+            Some(line + DATA.len()..frame.len() - END.len())
+        }
+        Format::Ndjson => frame.starts_with(b"{").then(|| 0..frame.len() - 1),
     }
 }
 

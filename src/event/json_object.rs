@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 pub(super) struct Member<'a> {
     /// What the key means: escapes resolved, no quotes.
     pub(super) name: Cow<'a, str>,
+    /// The key exactly as the producer wrote it, with its quotes.
+    pub(super) key: &'a str,
     /// The value exactly as the producer wrote it, without white space around it.
     pub(super) value: &'a str,
 }
@@ -82,10 +84,11 @@ impl<'a, W: FnMut(&str) -> bool, V: FnMut(Member<'a>)> Visitor<'a> for Members<W
 
     fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<&RawValue>()? {
-            let name = string_content(key.get());
+            let key = key.get();
+            let name = string_content(key);
             if (self.wanted)(&name) {
                 let value = map.next_value::<&RawValue>()?.get();
-                (self.visit)(Member { name, value });
+                (self.visit)(Member { name, key, value });
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

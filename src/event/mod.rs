@@ -14,6 +14,7 @@
 //! * `redact`: the operator's rules, the events they apply to, and what those lose.
 //! * `redaction_policy`: the rules, with the way in which each topic's events are redacted.
 //! * `prepare`: from a record to a public event.
+//! * `projection`: the members of an event that a client asks for.
 //! * [`frame`]: frames of SSE and NDJSON, heartbeats, comments.
 //!
 //! Deliberate quirks, each with the test that locks it (in `tests.rs` unless another file is
@@ -42,6 +43,7 @@ pub mod frame;
 mod json_object;
 mod json_text;
 mod prepare;
+mod projection;
 mod record;
 mod redact;
 mod redaction_policy;
@@ -50,6 +52,7 @@ mod tests;
 
 pub use frame::Format;
 pub use prepare::{Prepared, PublicEvent, prepare, redact_again};
+pub use projection::{Projection, ProjectionError};
 pub use record::{Record, SkipReason};
 pub(crate) use redact::comparable_title;
 pub use redact::{RedactionKind, RedactionRules};

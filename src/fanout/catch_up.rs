@@ -33,6 +33,7 @@ use super::progress::Counts;
 use super::replay_permits::ReplayPermit;
 use super::upstream::{ReplayConsumerNumber, UpstreamUnavailable};
 use crate::cursor::{EventId, MovedReason, Position, Requested};
+use crate::event::Projection;
 use crate::event::frame::Format;
 use crate::memory::Use;
 
@@ -46,6 +47,7 @@ mod scan;
 pub(super) struct CatchUp {
     hub: Arc<Hub>,
     format: Format,
+    fields: Option<Arc<Projection>>,
     client: Client,
     /// The id for this subscriber's frames: its own cursor, not the feed's.
     event_id: EventId,
@@ -102,6 +104,7 @@ impl CatchUp {
     ) -> Self {
         Self {
             format: key.format,
+            fields: key.fields.clone(),
             scan: Scan::new(key, pending, hub.step_limits()),
             end: End::new(bound),
             client,

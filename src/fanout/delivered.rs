@@ -25,11 +25,16 @@ impl Delivered {
             of_topic.events += 1;
             of_topic.bytes += bytes;
         } else {
-            all.push(Self {
-                topic: topic.clone(),
-                events: 1,
-                bytes,
-            });
+            all.push(Self::one(topic, bytes));
+        }
+    }
+
+    /// One event of `topic` with a frame of `bytes`.
+    pub(super) fn one(topic: &Topic, bytes: u64) -> Self {
+        Self {
+            topic: topic.clone(),
+            events: 1,
+            bytes,
         }
     }
 }

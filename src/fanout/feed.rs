@@ -20,6 +20,7 @@ use super::log_entry::LogEntry;
 use super::moved::Moved;
 use super::partition::HubPartition;
 use crate::cursor::{EventId, Position};
+use crate::event::Projection;
 use crate::event::frame::{self, Format};
 use crate::filter::Selection;
 use crate::limits;
@@ -31,8 +32,8 @@ mod read;
 mod ring;
 mod slot;
 
-/// What the subscribers of a feed share: the topics (sorted, each once), the format, and the
-/// selection.
+/// What subscribers share: the topics (sorted, each once), the format, the selection and the
+/// members of the events.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FeedKey {
     /// The topics of the subscription.
@@ -41,6 +42,27 @@ pub struct FeedKey {
     pub format: Format,
     /// Which of the events; `None` for all.
     pub selection: Option<Arc<Selection>>,
+    /// Which members of the events; `None` for all.
+    pub fields: Option<Arc<Projection>>,
+}
+
+impl FeedKey {
+    /// The key of the feed that has all events, whole.
+    pub(super) fn base(&self) -> Self {
+        Self {
+            selection: None,
+            ..self.with_whole_events()
+        }
+    }
+
+    /// The key of the same events with all their members.
+    #[must_use]
+    pub fn with_whole_events(&self) -> Self {
+        Self {
+            fields: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// A ring of rendered frames, bounded in bytes, with the cursor after the newest of them.

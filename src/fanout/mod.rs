@@ -22,6 +22,7 @@
 //! * `replay_permits`: the bounded permits for replays from Kafka, and their queue.
 //! * `lookup_permits`: the bounded permits for look-ups in Kafka, and their queue.
 //! * `fair_queue`: the queue of both, served round-robin by client.
+//! * `projected`: the frames of a live subscriber that wants only some members of its events.
 //! * `progress`: what a filtered subscriber knows of the events that it does not get.
 //! * `scan_pace`: how fast filtered subscribers look at records while they catch up.
 //! * `upstream`: the requests to Kafka, over bounded queues.
@@ -49,6 +50,7 @@ mod partition;
 mod partition_buffer;
 mod partition_log;
 mod progress;
+mod projected;
 mod replay_permits;
 mod scan_pace;
 mod single_event;

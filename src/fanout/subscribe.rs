@@ -17,6 +17,7 @@ use crate::cursor::{
     self, Decision, IdEntry, LogAnswer, LogQuestion, MovedReason, Partition, Position, Requested,
     RequestedPosition, Target, TimestampMs,
 };
+use crate::event::Projection;
 use crate::event::frame::Format;
 use crate::filter::Selection;
 use crate::limits;
@@ -31,6 +32,8 @@ pub struct SubscribeRequest {
     pub format: Format,
     /// Which of the events; `None` for all.
     pub selection: Option<Arc<Selection>>,
+    /// Which members of the events; `None` for all.
+    pub fields: Option<Arc<Projection>>,
     /// The entries of its Last-Event-ID, for topics in `topics` only.
     pub last_event_id: Vec<IdEntry>,
     /// Where topics start that are not in the id.
@@ -54,6 +57,7 @@ impl SubscribeRequest {
             topics: topics.into(),
             format: self.format,
             selection: self.selection.clone(),
+            fields: self.fields.clone(),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::feed::{FeedKey, FeedRead, Handout, Tail};
 use super::hub::FeedMembership;
 use super::moved::Moved;
 use super::progress::{Counts, ReadProgress};
+use super::projected::project;
 use super::replay_permits::{ReplayWaiter, WaitOutcome};
 use crate::cursor::{Position, TimestampMs};
 use crate::event::frame::Format;
@@ -207,13 +208,18 @@ impl Subscription {
     }
 
     async fn next_live(&mut self, next: u64) -> Option<Batch> {
-        let mut handout = Handout::default();
+        let fields = self.member.key().fields.as_ref();
+        let mut handout = Handout::new(fields.is_some());
         match self
             .member
             .read(next, &mut self.cursor, &mut self.progress, &mut handout)
         {
             FeedRead::Frames { next, timestamp } => {
                 self.state = State::Live(next);
+                if let Some(fields) = fields {
+                    let format = self.member.key().format;
+                    project(&mut handout, format, fields, self.member.hub().memory());
+                }
                 return Some(Batch::Frames {
                     pieces: handout.pieces,
                     delivered: handout.delivered,

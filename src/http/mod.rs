@@ -5,7 +5,8 @@
 //! * `stream`: `GET /v2/stream/{streams}`. `stream_request`: such a request, parsed.
 //!   `stream_names`: the streams of a path.
 //! * `requested_bound`: where a stream ends.
-//! * `requested_filter`: which events a stream request asks for.
+//! * `requested_filter`: which events a stream request asks for. `requested_fields`: which of their
+//!   members.
 //! * `event`: `GET /v2/event/...`. `stream_list`: `GET /v2/streams`, with the `log_facts` in it.
 //! * `cacheable`: responses that a cache may keep.
 //! * `info`: the small routes. `spec`: the `OpenAPI` document and the page that shows it.
@@ -29,6 +30,7 @@ mod printable;
 mod query;
 mod request_rate;
 mod requested_bound;
+mod requested_fields;
 mod requested_filter;
 pub mod server;
 mod spec;

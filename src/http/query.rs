@@ -40,10 +40,11 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
         "patrolled",
         "canary",
         "max_event_bytes",
+        "fields",
         "compression",
     ],
     listed: "since, lastEventId, until, limit, filter, wiki, domain, namespace, type, user, title, \
-             bot, minor, patrolled, canary, max_event_bytes, compression",
+             bot, minor, patrolled, canary, max_event_bytes, fields, compression",
     repeatable: &["lastEventId"],
 };
 

@@ -108,7 +108,8 @@ fn take_filter_permit(
     if !request.chooses_events() {
         return Ok(None);
     }
-    let feed = request.subscribe.feed_key();
+    // The same filter with other fields is not another filter.
+    let feed = request.subscribe.feed_key().with_whole_events();
     Ok(app.filter_limit.take(client.or_peer(), &feed)?)
 }
 

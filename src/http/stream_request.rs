@@ -11,6 +11,7 @@ use super::client_address::ClientIp;
 use super::negotiation::{MediaType, coding, vary};
 use super::query::{Parameters, STREAM_PARAMETERS};
 use super::requested_bound::{requested_bound, requested_time};
+use super::requested_fields::requested_fields;
 use super::requested_filter::{FILTER, chooses_events, filter_header, requested_selection};
 use super::stream_names::requested_streams;
 use crate::cursor::{IdEntry, LastEventId};
@@ -113,6 +114,7 @@ fn subscribe_request(
         bound: requested_bound(parameters, since)?,
         format: media.format(),
         selection: None,
+        fields: requested_fields(parameters)?,
         last_event_id: entries,
         since,
         client: client.address,

@@ -19,6 +19,7 @@ use crate::support::server::{Settings, TestServer};
 use crate::support::sse::{Frame, FrameParser, record};
 use crate::support::wire::Request;
 
+mod fields;
 mod limits;
 mod progress;
 mod redaction;

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::CatchUp;
 use super::scan::Scan;
 use crate::cursor::Position;
-use crate::event::frame;
+use crate::event::{PublicEvent, frame};
 use crate::fanout::delivered::Delivered;
 use crate::fanout::feed::Tail;
 
@@ -58,7 +58,7 @@ impl CatchUp {
             let is_wanted = self.look_at(&entry, is_before_end);
             if let Some(event) = entry.event.as_ref().filter(|_| is_wanted) {
                 let before = bytes.len();
-                frame::append_to(&mut bytes, self.format, self.event_id.as_bytes(), event);
+                self.append_frame(&mut bytes, event);
                 Delivered::count(
                     &mut delivered,
                     &tail.slots[index].partition.topic,
@@ -75,6 +75,14 @@ impl CatchUp {
             bytes: bytes.freeze(),
             delivered,
             is_short,
+        }
+    }
+
+    fn append_frame(&self, bytes: &mut BytesMut, event: &PublicEvent) {
+        let id = self.event_id.as_bytes();
+        match &self.fields {
+            None => frame::append_to(bytes, self.format, id, event),
+            Some(fields) => frame::append_fields_to(bytes, self.format, id, event, fields),
         }
     }
 

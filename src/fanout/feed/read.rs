@@ -39,12 +39,22 @@ pub enum FeedRead {
 pub(in crate::fanout) struct Handout {
     pub(in crate::fanout) pieces: Vec<Bytes>,
     pub(in crate::fanout) delivered: Vec<Delivered>,
+    /// Whether each event is counted on its own.
+    counts_singly: bool,
     bytes: usize,
     count: u64,
     timestamp: Option<TimestampMs>,
 }
 
 impl Handout {
+    /// One in which `delivered` has an entry for each event, in order, if it `counts_singly`.
+    pub(in crate::fanout) fn new(counts_singly: bool) -> Self {
+        Self {
+            counts_singly,
+            ..Self::default()
+        }
+    }
+
     /// Whether a frame of this length fits into `bytes_max`. The first one always does.
     fn has_room(&self, length: usize, bytes_max: usize) -> bool {
         self.bytes == 0 || self.bytes + length <= bytes_max
@@ -61,7 +71,11 @@ impl Handout {
     fn add_frame(&mut self, frame: &FeedFrame, slots: &[Slot]) {
         if frame.timestamp.is_some() {
             let topic = &slots[frame.slot].partition.topic;
-            Delivered::count(&mut self.delivered, topic, frame.bytes.len() as u64);
+            if self.counts_singly {
+                self.delivered.push(Delivered::one(topic, 0));
+            } else {
+                Delivered::count(&mut self.delivered, topic, frame.bytes.len() as u64);
+            }
         }
         self.timestamp = frame.timestamp.or(self.timestamp);
         self.add(Some(frame.bytes.clone()));

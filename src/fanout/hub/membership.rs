@@ -140,10 +140,7 @@ impl Hub {
     /// Joins the feed of `key`. The first subscriber creates it.
     #[must_use]
     pub fn join(self: &Arc<Self>, key: &FeedKey) -> FeedMembership {
-        let base = FeedKey {
-            selection: None,
-            ..key.clone()
-        };
+        let base = key.base();
         let mut routes = self.routes.write();
         let entry = if let Some(entry) = routes.feeds.get(&base) {
             Arc::clone(entry)

@@ -153,6 +153,7 @@ impl Client {
             topics: self.topics.clone(),
             format: Format::Sse,
             selection: self.selection(),
+            fields: None,
             last_event_id: entries,
             since,
             client: None,

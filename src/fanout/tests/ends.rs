@@ -52,6 +52,7 @@ impl Client {
             topics: vec!["eqiad.a".into()],
             format: Format::Sse,
             selection: selection.map(Arc::new),
+            fields: None,
             last_event_id: self.id.clone(),
             since: Some(TimestampMs(TIME - 10_000)),
             bound: Bound {

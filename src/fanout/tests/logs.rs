@@ -36,6 +36,7 @@ fn request(position: Option<RequestedPosition>) -> SubscribeRequest {
         topics: vec!["eqiad.a".into()],
         format: Format::Sse,
         selection: None,
+        fields: None,
         last_event_id: position.map(entry).into_iter().collect(),
         since: None,
         client: None,

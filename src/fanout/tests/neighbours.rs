@@ -63,6 +63,7 @@ fn request() -> SubscribeRequest {
         topics,
         format: Format::Ndjson,
         selection: None,
+        fields: None,
         last_event_id,
         since: None,
         client: None,
@@ -83,6 +84,7 @@ fn a_feed_joins_and_leaves_while_an_event_is_rendered() {
             topics: [topic()].into(),
             format: Format::Ndjson,
             selection: None,
+            fields: None,
         }));
         done.send(()).expect("the test waits");
     });

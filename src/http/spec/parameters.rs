@@ -86,6 +86,13 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "Only events whose JSON has at most this number of bytes.",
     ),
     query(
+        "fields",
+        Kind::Texts,
+        "Only these members of each event, and always `meta` with stream, topic, partition, \
+         offset, dt and id. Dots separate the names of members inside each other: \
+         title,length.new.",
+    ),
+    query(
         "compression",
         Kind::OneOf(&["gzip", "zstd", "none"]),
         "For clients that cannot set Accept-Encoding.",

@@ -32,6 +32,9 @@ fn time_rows() -> Vec<Row> {
 fn query_rows() -> Vec<Row> {
     let valid = "Valid query parameters here: since, lastEventId, until,";
     let codings = "gzip, zstd or none";
+    let deep = format!("fields=a{}", ".a".repeat(16));
+    let many = format!("fields=a{}", ",a".repeat(64));
+    let long = format!("fields={}", "a".repeat(1025));
     vec![
         query("sinc=1", INVALID_QUERY, &["'sinc'", valid]),
         query("Since=1", INVALID_QUERY, &["'Since'", valid]),
@@ -50,6 +53,24 @@ fn query_rows() -> Vec<Row> {
             .detail("did you mean 'compression'?"),
         query("compression=br", INVALID_QUERY, &[codings]),
         query("compression=", INVALID_QUERY, &[codings]),
+        query(
+            "fields=",
+            INVALID_QUERY,
+            &["'fields' must be names of members"],
+        ),
+        query(
+            "fields=a,,b",
+            INVALID_QUERY,
+            &["'fields' must be names of members"],
+        ),
+        query(
+            "fields=a&fields=b",
+            INVALID_QUERY,
+            &["'fields' is given twice"],
+        ),
+        query(&deep, INVALID_QUERY, &["'fields'", "16 names"]),
+        query(&many, INVALID_QUERY, &["'fields'", "64 fields"]),
+        query(&long, INVALID_QUERY, &["'fields'", "1024 bytes"]),
         get("/?spek", INVALID_QUERY, &["'spek'", "spec, doc"]),
         // The first fault is reported, and no invalid query reaches Kafka.
         get("/v2/stream/nope?sinc=1", INVALID_QUERY, &["'sinc'"]),
