@@ -81,6 +81,32 @@ on_both_brokers!(
         );
     }
 
+    /// Kafka takes no records of a partition without a leader: all that it takes later are new.
+    async fn a_live_client_gets_what_a_new_leader_takes_before_it_is_read(faulty: FaultyCluster) {
+        let cluster = faulty.cluster.clone();
+        let (healthy, faulty_topic) = (unique("eqiad.healthy"), unique("eqiad.faulty"));
+        cluster.create_topic(&healthy, 1).await;
+        faulty.create_topic_on_second(&faulty_topic, 1).await;
+        cluster.produce(record(&faulty_topic, 0, TIME, 0)).await;
+        faulty.stop_second_node().await;
+        // The server looks late: the records below are there before it does.
+        let settings = Settings::default()
+            .key("metadata_refresh_ms", "5000")
+            .stream("both", &[&healthy, &faulty_topic]);
+        let server = TestServer::start_without_waiting(&cluster.brokers, &settings);
+        within("ready with the rest", server.wait_until_ready()).await;
+        let mut both = Request::get("/v2/stream/both")
+            .subscribe(server.address)
+            .await;
+        both.comment("unavailable").await;
+        let queued = now_ms();
+        faulty.restart_second_node().await;
+        for n in 1..4 {
+            cluster.produce(record(&faulty_topic, 0, queued, n)).await;
+        }
+        assert_eq!(numbers(&both.events(3).await), [1, 2, 3]);
+    }
+
     async fn an_unauthorized_topic_is_reported_and_joins_once_allowed(cluster: Cluster) {
         let (healthy, denied) = (unique("eqiad.healthy"), unique("eqiad.denied"));
         cluster.create_topic(&healthy, 1).await;

@@ -4,7 +4,7 @@
 //! a restart are served from memory. A partition that appears later is new: it is read from its
 //! first record.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::partitions::LivePartitions;
@@ -31,8 +31,9 @@ pub(super) struct UnreadPartitions {
     /// Where reading begins at start, in time.
     start_time: TimestampMs,
     /// Partitions that existed when their topic was seen first, and could not be read yet. Their
-    /// records are not new.
-    old: HashSet<TopicPartition>,
+    /// records are not new, but for those since the time at which the partition had no leader, if
+    /// it had none: Kafka took none before the leader was back.
+    old: HashMap<TopicPartition, Option<TimestampMs>>,
 }
 
 /// Partitions with a leader that are not read yet.
@@ -68,13 +69,13 @@ impl UnreadPartitions {
     pub(super) fn new(start_time: TimestampMs) -> Self {
         Self {
             start_time,
-            old: HashSet::new(),
+            old: HashMap::new(),
         }
     }
 
     /// The topics of partitions that existed at start and are not read yet.
     pub(super) fn old_topics(&self) -> impl Iterator<Item = &Topic> {
-        self.old.iter().map(|(topic, _)| topic)
+        self.old.keys().map(|(topic, _)| topic)
     }
 
     /// A partition is read now.
@@ -84,7 +85,7 @@ impl UnreadPartitions {
 
     /// Forgets partitions of topics that are not among `topics`.
     pub(super) fn retain(&mut self, topics: &BTreeSet<Topic>) {
-        self.old.retain(|(topic, _)| topics.contains(topic));
+        self.old.retain(|(topic, _), _| topics.contains(topic));
     }
 
     /// The partitions of these topics that are not read yet.
@@ -120,9 +121,12 @@ impl UnreadPartitions {
                 continue;
             }
             let is_new =
-                was_readable && (has_grown || absent_at.is_some()) && !self.old.contains(&key);
+                was_readable && (has_grown || absent_at.is_some()) && !self.old.contains_key(&key);
             if !is_new {
-                self.old.insert(key.clone());
+                let leaderless_since = self.old.entry(key.clone()).or_default();
+                if !has_leader {
+                    leaderless_since.get_or_insert_with(TimestampMs::now);
+                }
             }
             if *has_leader {
                 let unread = Unread {
@@ -197,23 +201,24 @@ impl UnreadPartitions {
         // before the start.
         let highs = offsets_at(questions, &keys, LOG_END);
         let lows = offsets_at(questions, &keys, LOG_START);
-        // A topic that stream configuration adds later is read from now on, as its subscribers come
-        // only now.
-        let start_time = if is_serving {
-            TimestampMs::now()
-        } else {
-            self.start_time
-        };
-        let mut starts = offsets_at(questions, &keys, start_time);
-        for (key, start) in &mut starts {
-            let Some(high) = highs.get(key) else { continue };
+        let start_times: Vec<_> = keys
+            .into_iter()
+            .map(|key| (key.clone(), self.start_time_of_old(&key, is_serving)))
+            .collect();
+        let mut starts = offsets_at_times(questions, &start_times);
+        for (key, start_time) in &start_times {
+            let (Some(start), Some(high)) = (starts.get_mut(key), highs.get(key)) else {
+                continue;
+            };
             if high.0 - start.0 > UNCHECKED_RECORDS {
-                let exact = prober.first_at_or_after(&key.0, key.1, *start, start_time);
+                let exact = prober.first_at_or_after(&key.0, key.1, *start, *start_time);
                 *start = exact.unwrap_or(*high);
             }
         }
+        let start_times: HashMap<_, _> = start_times.into_iter().collect();
         let beginning = |unread: Unread| {
             let (low, end) = (*lows.get(&unread.key)?, *highs.get(&unread.key)?);
+            let start_time = *start_times.get(&unread.key)?;
             let offset = starts.get(&unread.key).copied().unwrap_or(end).max(low);
             // Deleted records may be of any time until now.
             let floor = if offset == low {
@@ -234,6 +239,18 @@ impl UnreadPartitions {
             })
         };
         old.into_iter().filter_map(beginning).collect()
+    }
+
+    /// The time from which an old partition is read. While streams are served, it is read from now
+    /// on: a topic that stream configuration has just added has had no subscribers before. One that
+    /// had no leader has subscribers, who wait for what it takes once it has one. Producers kept
+    /// these records meanwhile, so their times may be as early as the outage.
+    fn start_time_of_old(&self, key: &TopicPartition, is_serving: bool) -> TimestampMs {
+        if !is_serving {
+            return self.start_time;
+        }
+        let leaderless_since = self.old.get(key).copied().flatten();
+        leaderless_since.unwrap_or_else(TimestampMs::now)
     }
 }
 

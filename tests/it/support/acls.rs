@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::admin::Cluster;
-use super::deadline::within;
+use super::deadline::{eventually, within};
 
 /// An operation on a topic, with its number in the Kafka protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,14 @@ impl Cluster {
                 "CreateAcls: {:?}",
                 result.error_message
             );
+        }
+        // Brokers apply ACLs a little later.
+        if operation == Operation::Describe {
+            eventually(format!("{topic} to be hidden"), async || {
+                let described = self.describe(&[topic]).await;
+                described[0].error.is_some().then_some(())
+            })
+            .await;
         }
     }
 

@@ -232,6 +232,12 @@ impl Subscriber {
 
     /// Waits for a comment that contains `wanted` and returns it.
     pub async fn comment(&mut self, wanted: &str) -> String {
+        // Heartbeats keep the stream busy while the comment does not come.
+        let what = format!("a comment with {wanted:?}");
+        within(&what, self.read_comment(wanted, &what)).await
+    }
+
+    async fn read_comment(&mut self, wanted: &str, what: &str) -> String {
         loop {
             self.parse();
             if let Some(comment) = self
@@ -241,9 +247,8 @@ impl Subscriber {
             {
                 return comment.clone();
             }
-            let what = format!("a comment with {wanted:?}");
             assert!(
-                self.response.read_more(&what).await,
+                self.response.read_more(what).await,
                 "the stream ended before {what}; {}",
                 self.response.received()
             );
