@@ -72,6 +72,8 @@ impl StreamRequest {
         headers.insert(header::CONTENT_TYPE, self.media.content_type());
         // Proxies that buffer (nginx) would hold events back.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        // The same for proxies that know Incremental HTTP Messages.
+        headers.insert("incremental", HeaderValue::from_static("?1"));
         headers.insert(header::VARY, vary(app.config.http.compression));
         if let Some(coding) = self.coding.name() {
             headers.insert(header::CONTENT_ENCODING, coding);

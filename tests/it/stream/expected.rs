@@ -18,7 +18,7 @@ pub(super) fn entry(topic: &str, partition: i32, offset: i64, timestamp: i64) ->
 }
 
 /// The headers of docs/protocol.md, with the values of the default configuration.
-pub(super) const HEADERS: [(&str, &str); 9] = [
+pub(super) const HEADERS: [(&str, &str); 10] = [
     ("content-type", "text/event-stream; charset=utf-8"),
     ("access-control-allow-origin", "*"),
     (
@@ -38,6 +38,7 @@ pub(super) const HEADERS: [(&str, &str); 9] = [
          frame-ancestors 'self'",
     ),
     ("x-accel-buffering", "no"),
+    ("incremental", "?1"),
 ];
 
 pub(super) fn assert_headers(response: &Response) {
