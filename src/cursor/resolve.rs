@@ -6,6 +6,7 @@
 //! | the entry's `log` | reading begins at |
 //! |---|---|
 //! | is this log | the offset, whatever surrounds it (holes, markers, compaction) |
+//! | is this log, cut below the offset | as where it is absent, but never later, with a notice |
 //! | is an older topic of this name and cluster | the start of the log, with a notice |
 //! | is another cluster's | the first record of the timestamp or later |
 //! | is absent | the offset, unless the record before it has another timestamp; then by timestamp |
@@ -32,6 +33,14 @@ pub enum Target {
     Time(TimestampMs),
     /// An offset that is valid if the record before it has this timestamp or is unavailable.
     Unverified {
+        /// The next offset to read.
+        next: Offset,
+        /// The timestamp of the record before it.
+        timestamp: TimestampMs,
+    },
+    /// An offset of this log, which has lost records below it: valid if the record before it has
+    /// this timestamp or is unavailable.
+    Doubtful {
         /// The next offset to read.
         next: Offset,
         /// The timestamp of the record before it.
@@ -80,6 +89,9 @@ impl Target {
             Self::Time(time)
             | Self::Unverified {
                 timestamp: time, ..
+            }
+            | Self::Doubtful {
+                timestamp: time, ..
             } => Some(time),
             Self::Offset { timestamp, .. } => timestamp,
             Self::Live | Self::Earliest | Self::Recreated { .. } => None,
@@ -104,10 +116,12 @@ impl Target {
                 time: Some(time),
                 ..question
             }),
-            Self::Unverified { next, timestamp } => Some(LogQuestion {
-                before: Some(next),
-                time: Some(timestamp),
-            }),
+            Self::Unverified { next, timestamp } | Self::Doubtful { next, timestamp } => {
+                Some(LogQuestion {
+                    before: Some(next),
+                    time: Some(timestamp),
+                })
+            }
         }
     }
 }
@@ -218,6 +232,17 @@ impl Decision {
         }
     }
 
+    /// For an offset whose record before is not the client's, because the log was cut: `first`, the
+    /// first record of the timestamp or later, unless it lies beyond the offset.
+    #[must_use]
+    pub fn behind_a_cut(next: Offset, timestamp: TimestampMs, first: Offset) -> Self {
+        if first < next {
+            Self::at(first, timestamp).moved(next, MovedReason::LogTruncated)
+        } else {
+            Self::at(next, timestamp)
+        }
+    }
+
     fn live(live: Position) -> Self {
         Self {
             position: live,
@@ -272,6 +297,15 @@ pub fn decide(target: Target, answer: &LogAnswer, live: Position) -> Decision {
         Target::Unverified { next, timestamp } => match answer.before {
             Some(before) if before != timestamp => by_time(timestamp, answer, live),
             _ => Decision::at(next, timestamp),
+        },
+        Target::Doubtful { next, timestamp } => match (answer.before, answer.by_time) {
+            (Some(before), Some(found)) if before != timestamp => {
+                Decision::behind_a_cut(next, timestamp, found.offset)
+            }
+            _ => {
+                let timestamp = Some(timestamp);
+                decide(Target::Offset { next, timestamp }, answer, live)
+            }
         },
     }
 }

@@ -215,18 +215,24 @@ impl PartitionLog {
     /// the record before it, if it exists, has another timestamp than the id.
     #[must_use]
     pub fn cut_below(&self, next: Offset, timestamp: TimestampMs) -> Option<Position> {
-        let cut = self
-            .cuts
-            .iter()
-            .find(|cut| cut.at < next && next <= cut.end)?;
+        let is_elsewhere = |cut: &&Cut| next <= cut.at || cut.end < next;
+        // A later cut may be below the one that took the records.
+        let cuts_since = self.cuts.iter().skip_while(is_elsewhere);
+        let at = cuts_since.map(|cut| cut.at).min()?;
         if self.record_before(next) == RecordBefore::Time(timestamp) {
             return None;
         }
-        let timestamp = self.timestamp_before(cut.at).unwrap_or(TimestampMs(0));
         Some(Position {
-            next: cut.at,
-            timestamp,
+            next: at,
+            timestamp: self.timestamp_before(at).unwrap_or(TimestampMs(0)),
         })
+    }
+
+    /// Whether Kafka lost records below `next` that had been read. Others may have been lost there
+    /// that had not been read here.
+    #[must_use]
+    pub fn was_cut_below(&self, next: Offset) -> bool {
+        self.cuts.iter().any(|cut| cut.at < next)
     }
 
     /// The start of Kafka's log, if it is known to be above `next`: the records between are lost.

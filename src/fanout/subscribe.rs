@@ -280,23 +280,15 @@ async fn resolve_slot(
     } else {
         Target::new(requested, slot.partition.log_id)
     };
-    if let Target::Offset {
-        next,
-        timestamp: Some(timestamp),
-    } = target
-        && let Some(position) = slot.partition.log.read().cut_below(next, timestamp)
-    {
-        let moved = Some((Requested::Offset(next), MovedReason::LogTruncated));
-        return Ok(Decision { position, moved });
-    }
+    let target = match judge_cuts(target, &slot.partition.log.read()) {
+        Ok(target) => target,
+        Err(decision) => return Ok(decision),
+    };
     let Some(question) = target.question() else {
         return Ok(Decision::at(live.next, live.timestamp));
     };
-    if let Some(position) = from_memory(target, &slot.partition.log.read(), live) {
-        return Ok(Decision {
-            position,
-            moved: None,
-        });
+    if let Some(decision) = from_memory(target, &slot.partition.log.read(), live) {
+        return Ok(decision);
     }
     let mut answer = look_up(hub, client, &slot.partition, question).await?;
     if let Target::Offset {
@@ -327,39 +319,63 @@ pub(super) async fn look_up(
     hub.upstream.lookup(client, topic, number, question).await
 }
 
-/// The position, if the memory log suffices to decide it.
-fn from_memory(target: Target, log: &PartitionLog, live: Position) -> Option<Position> {
+/// Compares an offset of a log with its cuts: the decision for an offset that lies in one, and
+/// doubt where records were lost below the offset that had not been read here.
+fn judge_cuts(target: Target, log: &PartitionLog) -> Result<Target, Decision> {
+    let Target::Offset {
+        next,
+        timestamp: Some(timestamp),
+    } = target
+    else {
+        return Ok(target);
+    };
+    if let Some(position) = log.cut_below(next, timestamp) {
+        let moved = Some((Requested::Offset(next), MovedReason::LogTruncated));
+        return Err(Decision { position, moved });
+    }
+    // An id names 0 where the timestamp was not known.
+    Ok(if timestamp.0 > 0 && log.was_cut_below(next) {
+        Target::Doubtful { next, timestamp }
+    } else {
+        target
+    })
+}
+
+/// The decision, if the memory log suffices for it.
+fn from_memory(target: Target, log: &PartitionLog, live: Position) -> Option<Decision> {
     let by_time = |time: TimestampMs| {
         let next = log.first_at_or_after(time)?;
         // No record is that late: live, with live's own timestamp.
         Some(if next >= live.next {
-            live
+            Decision::at(live.next, live.timestamp)
         } else {
-            Position {
-                next,
-                timestamp: time,
-            }
+            Decision::at(next, time)
         })
     };
     match target {
-        Target::Live => Some(live),
+        Target::Live => Some(Decision::at(live.next, live.timestamp)),
         Target::Earliest | Target::Recreated { .. } => None,
         Target::Offset {
             next,
             timestamp: Some(timestamp),
-        } => log.covers(next).then_some(Position { next, timestamp }),
+        } => log.covers(next).then_some(Decision::at(next, timestamp)),
         Target::Offset {
             next,
             timestamp: None,
-        } => {
-            let timestamp = log.timestamp_before(next)?;
-            Some(Position { next, timestamp })
-        }
+        } => Some(Decision::at(next, log.timestamp_before(next)?)),
         Target::Time(time) => by_time(time),
         Target::Unverified { next, timestamp } => match log.record_before(next) {
             RecordBefore::Unknown => None,
             RecordBefore::Time(time) if time != timestamp => by_time(timestamp),
-            RecordBefore::Time(_) | RecordBefore::Hole => Some(Position { next, timestamp }),
+            RecordBefore::Time(_) | RecordBefore::Hole => Some(Decision::at(next, timestamp)),
+        },
+        Target::Doubtful { next, timestamp } => match log.record_before(next) {
+            RecordBefore::Unknown => None,
+            RecordBefore::Time(time) if time != timestamp => {
+                let first = log.first_at_or_after(timestamp)?;
+                Some(Decision::behind_a_cut(next, timestamp, first))
+            }
+            RecordBefore::Time(_) | RecordBefore::Hole => Some(Decision::at(next, timestamp)),
         },
     }
 }

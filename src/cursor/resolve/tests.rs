@@ -71,6 +71,47 @@ fn in_the_same_log_the_offset_counts_whatever_surrounds_it() {
 }
 
 #[test]
+fn in_a_log_that_was_cut_the_record_before_decides() {
+    let doubtful = |next| Target::Doubtful {
+        next: Offset(next),
+        timestamp: TimestampMs(777),
+    };
+    let at = |next| Decision::at(Offset(next), TimestampMs(777));
+    let back = Decision {
+        moved: Some(moved(50, MovedReason::LogTruncated)),
+        ..at(30)
+    };
+    for (before, first, expected) in [
+        (Some(777), 30, at(50)),
+        (None, 30, at(50)),
+        (Some(778), 30, back),
+        (Some(776), 30, back),
+        // The id of a stream that began at this time.
+        (Some(776), 50, at(50)),
+        // It never skips a record.
+        (Some(776), 60, at(50)),
+    ] {
+        let answer = LogAnswer {
+            before: before.map(TimestampMs),
+            by_time: Some(found(first)),
+            ..answer()
+        };
+        assert_eq!(decide(doubtful(50), &answer, LIVE), expected);
+    }
+    for next in [9, 101] {
+        let answer = LogAnswer {
+            by_time: Some(found(30)),
+            ..answer()
+        };
+        assert_eq!(
+            decide(doubtful(next), &answer, LIVE),
+            decide(same(next, 777), &answer, LIVE),
+            "outside the log"
+        );
+    }
+}
+
+#[test]
 fn in_another_clusters_log_the_timestamp_counts_alone() {
     let target = target(both(50, 777, Some(log("there", 1))));
     assert_eq!(target, Target::Time(TimestampMs(777)));

@@ -254,6 +254,10 @@ fn a_truncated_log_continues_at_the_cut() {
     assert_eq!((cut(&log, 12, 101), cut(&log, 12, 103)), (Some(11), None));
     assert_eq!((cut(&log, 13, 102), cut(&log, 14, 102)), (Some(11), None));
     assert_eq!(cut(&log, 11, 100), None, "nothing below is lost");
+    assert_eq!(
+        [11, 12, 14].map(|next| log.was_cut_below(Offset(next))),
+        [false, true, true]
+    );
     log.truncate(Offset(5));
     let position = Position {
         next: Offset(5),
@@ -264,4 +268,5 @@ fn a_truncated_log_continues_at_the_cut() {
         (Offset(5), position),
         "its last record is unknown"
     );
+    assert_eq!(cut(&log, 13, 102), Some(5), "the later cut is below");
 }
