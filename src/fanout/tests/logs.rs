@@ -17,6 +17,9 @@ use crate::fanout::{
     Batch, Bound, Hub, HubPartition, LogStart, Moved, SubscribeRequest, Subscription, subscribe,
 };
 
+/// Far longer than any of these tests waits for a question to Kafka.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// What a subscriber received.
 #[derive(Debug, PartialEq, Eq)]
 enum Got {
@@ -291,10 +294,9 @@ async fn a_partition_without_a_leader_does_not_hold_up_the_others() {
             }
         ),
         async {
-            let lookup = requests
-                .lookups
-                .recv()
+            let lookup = timeout(LIMIT, requests.lookups.recv())
                 .await
+                .expect("it comes in time")
                 .expect("memory does not reach back so far");
             lookup
                 .reply
@@ -311,7 +313,10 @@ async fn a_partition_without_a_leader_does_not_hold_up_the_others() {
     );
     hub.set_available(&sick, true);
     let (got, ()) = tokio::join!(drain(&mut subscription), async {
-        let replay = requests.replays[0].recv().await.expect("reading continues");
+        let replay = timeout(LIMIT, requests.replays[0].recv())
+            .await
+            .expect("it comes in time")
+            .expect("reading continues");
         replay
             .reply
             .send(logs[0].replay(&replay.range, 100))
