@@ -2,7 +2,7 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use bytes::BytesMut;
-use eventstreams::cursor::{EventId, Offset, Partition, Position, TimestampMs};
+use eventstreams::cursor::{EventId, IdForm, Offset, Partition, Position, TimestampMs};
 use eventstreams::event::{
     Format, Projection, PublicEvent, Record, RedactionKind, RedactionRules, frame, prepare,
 };
@@ -76,6 +76,32 @@ fn a_frame_is_rendered_into_one_buffer_of_its_own_length() {
             (info.count_total, info.bytes_total),
             (1, frame.len() as u64)
         );
+    }
+}
+
+#[test]
+fn a_compact_id_is_rendered_into_the_memory_of_the_one_before() {
+    let mut id = EventId::of_form(IdForm::Compact);
+    let position = |number: i64| Position {
+        next: Offset((1 << 33) + number),
+        timestamp: TimestampMs(1_700_000_000_000 + number),
+    };
+    for partition in 0..600 {
+        let topic = Topic::from("eqiad.mediawiki.recentchange");
+        id.push_slot(topic, Partition(partition), None, position(0));
+    }
+    let mut advance = |number: i64| {
+        id.set(
+            usize::try_from(number % 600).expect("small"),
+            position(number),
+        );
+        id.as_bytes().len()
+    };
+    // The first round makes the memory large enough.
+    (1..600).for_each(|number| assert!(advance(number) > 4000));
+    for number in 600..1200 {
+        let (info, _) = allocated(|| advance(number));
+        assert_eq!(info.count_total, 0);
     }
 }
 

@@ -5,8 +5,8 @@
 #![no_main]
 
 use eventstreams::cursor::{
-    EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, LastEventId, LastEventIdError, LogId, Offset, Partition,
-    Position, RequestedPosition, TimestampMs,
+    EventId, ID_BYTES_MAX, ID_ENTRIES_MAX, IdEntry, IdForm, LastEventId, LastEventIdError, LogId,
+    Offset, Partition, Position, RequestedPosition, TimestampMs,
 };
 use eventstreams::stream::Topic;
 use libfuzzer_sys::fuzz_target;
@@ -19,6 +19,10 @@ fuzz_target!(|text: &str| {
     assert!(id.entries().len() <= ID_ENTRIES_MAX && text.trim_ascii().len() <= ID_BYTES_MAX);
     assert_eq!(id.is_empty(), id.entries().is_empty());
     let mut rendered = EventId::new();
+    let mut compact = EventId::of_form(IdForm::Compact);
+    // Kafka has no longer names.
+    let is_short = |entry: &IdEntry| entry.topic.as_str().len() < 250;
+    let is_kafkas = id.entries().iter().all(is_short);
     let mut positions = Vec::new();
     for (index, entry) in id.entries().iter().enumerate() {
         assert!(!entry.topic.as_str().is_empty());
@@ -50,9 +54,11 @@ fuzz_target!(|text: &str| {
             timestamp: TimestampMs(number.1),
         };
         rendered.push_slot(entry.topic.clone(), partition, log, position);
+        compact.push_slot(entry.topic.clone(), partition, log, position);
         positions.push((entry.topic.clone(), partition, log, position));
     }
-    check(&rendered, &positions);
+    check(&mut rendered, &positions);
+    check_compact(&mut compact, &positions, is_kafkas);
     // Numbers of other lengths, and slots that go.
     for (slot, (.., position)) in positions.iter_mut().enumerate() {
         *position = Position {
@@ -60,23 +66,36 @@ fuzz_target!(|text: &str| {
             timestamp: TimestampMs(position.timestamp.0.saturating_mul(3)),
         };
         rendered.set(slot, *position);
+        compact.set(slot, *position);
     }
-    check(&rendered, &positions);
+    check(&mut rendered, &positions);
+    check_compact(&mut compact, &positions, is_kafkas);
     let goes = |slot: usize| (slot + text.len()).is_multiple_of(3);
     (0..positions.len())
         .filter(|slot| goes(*slot))
-        .for_each(|slot| rendered.retire(slot));
+        .for_each(|slot| {
+            rendered.retire(slot);
+            compact.retire(slot);
+        });
     let left: Vec<_> = (0..)
         .zip(positions)
         .filter(|(slot, _)| !goes(*slot))
         .map(|(_, position)| position)
         .collect();
-    check(&rendered, &left);
+    check(&mut rendered, &left);
+    check_compact(&mut compact, &left, is_kafkas);
 });
 
 type Entry = (Topic, Partition, Option<LogId>, Position);
 
-fn check(rendered: &EventId, positions: &[Entry]) {
+/// A token has no form for an id without entries.
+fn check_compact(rendered: &mut EventId, positions: &[Entry], is_kafkas: bool) {
+    if is_kafkas && !positions.is_empty() {
+        check(rendered, positions);
+    }
+}
+
+fn check(rendered: &mut EventId, positions: &[Entry]) {
     let text = std::str::from_utf8(rendered.as_bytes()).expect("UTF-8");
     assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
     if positions.is_empty() {

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use eventstreams::cursor::{IdEntry, LogAnswer, Offset, Partition, RequestedPosition, TimestampMs};
+use eventstreams::cursor::{
+    IdEntry, IdForm, LogAnswer, Offset, Partition, RequestedPosition, TimestampMs,
+};
 use eventstreams::event::{self, Format, Record, RedactionKind, RedactionRules};
 use eventstreams::fanout::upstream::{UpstreamRequests, upstream};
 use eventstreams::fanout::{
@@ -105,6 +107,7 @@ async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Subscribed {
         format: Format::Ndjson,
         selection: None,
         fields: None,
+        ids: IdForm::Auto,
         last_event_id,
         since: None,
         client: None,

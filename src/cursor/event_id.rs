@@ -1,12 +1,27 @@
 //! The event id: a subscriber's cursor as the JSON array that SSE clients send back as
 //! `Last-Event-ID`.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::compact_id::{CompactSlot, CompactText};
 use super::{LogId, Partition, Position};
 use crate::stream::Topic;
 
-/// The id of one feed, always rendered, with a slot for every partition of every topic of its
+/// The longest JSON, in bytes, that is sent without being asked for. Many proxies accept 8 KiB of a
+/// request's head, and a URL needs half as much again.
+pub const JSON_ID_BYTES_MAX: usize = 4096;
+
+/// The form of an id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IdForm {
+    /// JSON; a token from the moment at which the JSON would be longer than [`JSON_ID_BYTES_MAX`].
+    #[default]
+    Auto,
+    /// A token.
+    Compact,
+}
+
+/// The id of one feed, with a slot for every partition of every topic of its
 /// streams (docs/protocol.md, "GET /v2/stream"):
 ///
 /// ```json
@@ -19,6 +34,7 @@ use crate::stream::Topic;
 ///
 /// Slots keep the order in which they were pushed. Moving one rewrites its two numbers in place
 /// (the rest is shifted when their length changes), so an id per event costs one copy of the text.
+/// A token is rendered when its text is asked for.
 ///
 /// [`super::LastEventId::parse`] of the text returns the same positions
 /// (`what_is_rendered_is_parsed_to_the_same_positions`).
@@ -27,21 +43,32 @@ pub struct EventId {
     /// `[` entry `,` entry ... `]`. Each entry owns the byte before it, `[` or `,`.
     text: Vec<u8>,
     slots: Vec<Slot>,
+    /// `Some` once the text is a token.
+    compact: Option<Box<Compact>>,
     /// Buffer in which a slot's numbers are rendered before they are put into the text.
     numbers: Vec<u8>,
+}
+
+/// What an id in compact form has to do before its text is read.
+#[derive(Clone, Debug, Default)]
+struct Compact {
+    token: CompactText,
+    has_other_slots: bool,
+    has_moved: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Slot {
     topic: Topic,
     partition: Partition,
+    log: Option<LogId>,
     position: Position,
     /// The slot's part of the text; `None` once it is retired.
     span: Option<TextSpan>,
 }
 
-/// Indices into the text.
-#[derive(Clone, Copy, Debug)]
+/// Indices into the text, if it is JSON.
+#[derive(Clone, Copy, Debug, Default)]
 struct TextSpan {
     /// The byte before the entry.
     start: usize,
@@ -59,8 +86,18 @@ impl EventId {
         Self {
             text: b"[]".to_vec(),
             slots: Vec::new(),
+            compact: None,
             numbers: Vec::new(),
         }
+    }
+
+    /// An id without slots, of this form.
+    pub fn of_form(form: IdForm) -> Self {
+        let mut id = Self::new();
+        if form == IdForm::Compact {
+            id.compact = Some(Box::default());
+        }
+        id
     }
 
     /// Adds a partition at the end and returns its slot: 0, 1, 2, ... The caller must not push a
@@ -72,6 +109,32 @@ impl EventId {
         log: Option<LogId>,
         position: Position,
     ) -> usize {
+        let span = match &mut self.compact {
+            None => self.push_json(&topic, partition, log, position),
+            Some(compact) => {
+                compact.has_other_slots = true;
+                TextSpan::default()
+            }
+        };
+        self.slots.push(Slot {
+            topic,
+            partition,
+            log,
+            position,
+            span: Some(span),
+        });
+        self.shorten();
+        self.slots.len() - 1
+    }
+
+    /// Appends an entry to the JSON.
+    fn push_json(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        log: Option<LogId>,
+        position: Position,
+    ) -> TextSpan {
         self.text.pop(); // ]
         let start = if self.text.len() == 1 {
             0
@@ -99,19 +162,23 @@ impl EventId {
         self.text.push(b'}');
         let end = self.text.len();
         self.text.push(b']');
-        let span = Some(TextSpan {
+        TextSpan {
             start,
             numbers,
             numbers_end,
             end,
-        });
-        self.slots.push(Slot {
-            topic,
-            partition,
-            position,
-            span,
-        });
-        self.slots.len() - 1
+        }
+    }
+
+    /// Changes to the compact form when the JSON is too long.
+    fn shorten(&mut self) {
+        if self.compact.is_none() && self.text.len() > JSON_ID_BYTES_MAX {
+            self.text = Vec::new();
+            self.compact = Some(Box::new(Compact {
+                has_other_slots: true,
+                ..Compact::default()
+            }));
+        }
     }
 
     /// Moves a slot. A retired one stays out of the text.
@@ -124,11 +191,16 @@ impl EventId {
         let Some(span) = self.slots[slot].span else {
             return;
         };
+        if let Some(compact) = &mut self.compact {
+            compact.has_moved = true;
+            return;
+        }
         self.render_numbers(position);
         if self.numbers.len() == span.numbers_end - span.numbers {
             self.text[span.numbers..span.numbers_end].copy_from_slice(&self.numbers);
         } else {
             self.replace(span.numbers, span.numbers_end);
+            self.shorten();
         }
     }
 
@@ -141,6 +213,10 @@ impl EventId {
         let Some(span) = self.slots[slot].span.take() else {
             return;
         };
+        if let Some(compact) = &mut self.compact {
+            compact.has_other_slots = true;
+            return;
+        }
         self.numbers.clear();
         self.replace(span.start, span.end);
         if self.text.len() == 1 {
@@ -165,18 +241,36 @@ impl EventId {
     }
 
     /// The id's text.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&mut self) -> &[u8] {
+        self.render();
         &self.text
     }
 
-    /// Appends the id's text to `out`.
-    pub fn render_into(&self, out: &mut BytesMut) {
-        out.put_slice(&self.text);
+    /// A copy of the id's text, as it is now.
+    pub fn to_bytes(&mut self) -> Bytes {
+        Bytes::copy_from_slice(self.as_bytes())
     }
 
-    /// A copy of the id's text, as it is now.
-    pub fn to_bytes(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.text)
+    /// Renders the token, if the text is one and something has changed.
+    fn render(&mut self) {
+        let Some(compact) = &mut self.compact else {
+            return;
+        };
+        let live = self.slots.iter().filter(|slot| slot.span.is_some());
+        if std::mem::take(&mut compact.has_other_slots) {
+            compact.has_moved = true;
+            compact
+                .token
+                .set_slots(live.clone().map(|slot| CompactSlot {
+                    topic: &slot.topic,
+                    partition: slot.partition,
+                    log: slot.log,
+                }));
+        }
+        if std::mem::take(&mut compact.has_moved) {
+            let positions = live.map(|slot| slot.position);
+            compact.token.render(positions, &mut self.text);
+        }
     }
 
     /// `{offset},"timestamp":{timestamp}`

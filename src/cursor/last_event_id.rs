@@ -7,59 +7,16 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::compact_id::{self, CompactIdError};
+use super::id_entry::{ID_BYTES_MAX, ID_ENTRIES_MAX, IdEntry, RequestedPosition};
 use super::{LogId, Offset, Partition, TimestampMs};
 use crate::stream::Topic;
-
-/// The longest id that is accepted, in bytes. An entry takes about 100 bytes: this is room for 600
-/// partitions. All public streams of Wikimedia together have some 70, and most servers and proxies
-/// accept less in one header.
-pub const ID_BYTES_MAX: usize = 64 * 1024;
-
-/// The most entries that an id may have. Only plain topic names are short enough to come near.
-pub const ID_ENTRIES_MAX: usize = 4096;
 
 /// What a client's id requests: a checked list of entries, at most one for each topic and
 /// partition. Whether the topics and partitions exist and may be read is not known here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastEventId {
     entries: Vec<IdEntry>,
-}
-
-/// What an id requests of one partition, or of a whole topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdEntry {
-    /// The topic: any string that is not empty.
-    pub topic: Topic,
-    /// The partition, not negative. `None` when only the topic is named; then `position` is
-    /// `Unset`.
-    pub partition: Option<Partition>,
-    /// Where to begin.
-    pub position: RequestedPosition,
-}
-
-/// Where an id requests to begin in a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestedPosition {
-    /// Named without a position: at `since` if that is given, else live.
-    Unset,
-    /// Live: records from now on (`offset: -1`).
-    Live,
-    /// At the start of the log (`offset: -2`).
-    Earliest,
-    /// At this offset: the next to read, not negative.
-    Offset(Offset),
-    /// At the first record whose timestamp is not earlier than this; not negative.
-    Timestamp(TimestampMs),
-    /// At the offset if the log is the one for which the id was written, else at the timestamp;
-    /// neither is negative.
-    Both {
-        /// The next offset to read.
-        next: Offset,
-        /// The time from which reading another log misses nothing.
-        timestamp: TimestampMs,
-        /// The log that the offset was counted in; `None` in ids that do not name it.
-        log: Option<LogId>,
-    },
 }
 
 /// Why an id is refused: the detail of the problem that the client gets (docs/protocol.md,
@@ -84,6 +41,9 @@ pub enum LastEventIdError {
          send the `id` of the last event unchanged, or an array like {EXAMPLE}"
     )]
     NotArray,
+    /// A token that is none of ours.
+    #[error("the id is not a valid token ({0}); send the `id` of the last event unchanged")]
+    Token(CompactIdError),
     /// An array without entries: no client ever gets such an id.
     #[error(
         "the id is an empty array; \
@@ -146,7 +106,7 @@ pub enum EntryError {
 impl LastEventId {
     /// Parses an id as a client sent it (docs/protocol.md, "Where a stream begins"): a JSON array
     /// of `{topic, partition, offset, timestamp}` with both positions, one or none, or of plain
-    /// topic names, in any mixture.
+    /// topic names, in any mixture; or a token, as [`super::EventId`] writes it in compact form.
     ///
     /// * Keys may have any order; unknown keys are ignored; `null` counts as absent.
     /// * Integers may be spelled as JSON allows (`42`, `42.0`, `4.2e1`): JSON libraries without
@@ -171,21 +131,34 @@ impl LastEventId {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let raws = parse_array(text)?;
-        if raws.is_empty() {
-            return Err(LastEventIdError::Empty);
-        }
-        if raws.len() > ID_ENTRIES_MAX {
-            return Err(LastEventIdError::TooManyEntries {
-                entries: raws.len(),
-            });
-        }
-        let mut entries: Vec<IdEntry> = Vec::with_capacity(raws.len());
+        let entries = if compact_id::is_token(text) {
+            let entries = compact_id::decode(text).map_err(LastEventIdError::Token)?;
+            Self::checked(entries.into_iter().map(Ok))?
+        } else {
+            let raws = parse_array(text)?;
+            if raws.is_empty() {
+                return Err(LastEventIdError::Empty);
+            }
+            if raws.len() > ID_ENTRIES_MAX {
+                return Err(LastEventIdError::TooManyEntries {
+                    entries: raws.len(),
+                });
+            }
+            Self::checked(raws.into_iter().map(|raw| parse_entry(raw.get())))?
+        };
+        Ok(Self { entries })
+    }
+
+    /// The entries, each partition once.
+    fn checked(
+        all: impl ExactSizeIterator<Item = Result<IdEntry, EntryError>>,
+    ) -> Result<Vec<IdEntry>, LastEventIdError> {
+        let mut entries: Vec<IdEntry> = Vec::with_capacity(all.len());
         let mut seen: HashMap<(Topic, Option<Partition>), (usize, RequestedPosition)> =
-            HashMap::with_capacity(raws.len());
-        for (index, raw) in raws.into_iter().enumerate() {
+            HashMap::with_capacity(all.len());
+        for (index, entry) in all.enumerate() {
             let at = |error| LastEventIdError::Entry { index, error };
-            let entry = parse_entry(raw.get()).map_err(at)?;
+            let entry = entry.map_err(at)?;
             match seen.get(&(entry.topic.clone(), entry.partition)) {
                 None => {
                     seen.insert(
@@ -198,7 +171,7 @@ impl LastEventId {
                 Some(&(first, _)) => return Err(at(EntryError::Conflict { first })),
             }
         }
-        Ok(Self { entries })
+        Ok(entries)
     }
 
     /// The entries in the order of the id.

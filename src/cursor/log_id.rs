@@ -59,6 +59,28 @@ impl LogId {
             .then_some(Self { text })
     }
 
+    /// The hashes of the cluster and of the topic, 24 bits each.
+    #[must_use]
+    pub(super) fn halves(self) -> [[u8; 3]; 2] {
+        let value = |digit: &u8| DIGITS.iter().position(|known| known == digit);
+        let half = |digits: &[u8]| {
+            let bits = digits.iter().fold(0, |bits, digit| {
+                bits << 6 | value(digit).unwrap_or_default()
+            });
+            [16, 8, 0].map(|shift| (bits >> shift).to_le_bytes()[0])
+        };
+        [half(&self.text[..4]), half(&self.text[4..])]
+    }
+
+    /// The id of these hashes.
+    #[must_use]
+    pub(super) fn of_halves([cluster, topic]: [[u8; 3]; 2]) -> Self {
+        let mut text = [0; 8];
+        text[..4].copy_from_slice(&digits_of(cluster));
+        text[4..].copy_from_slice(&digits_of(topic));
+        Self { text }
+    }
+
     /// The id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -90,6 +112,10 @@ pub enum TopicIdentity<'a> {
 /// The first 24 bits of a hash as four digits.
 fn digits(hash: Uuid) -> [u8; 4] {
     let [a, b, c, ..] = *hash.as_bytes();
+    digits_of([a, b, c])
+}
+
+fn digits_of([a, b, c]: [u8; 3]) -> [u8; 4] {
     let bits = u32::from_be_bytes([0, a, b, c]);
     [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 0x3f) as usize])
 }

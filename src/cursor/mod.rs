@@ -9,7 +9,9 @@
 //! * `position`: partition, offset and timestamp, and the pair that an event id carries for each
 //!   partition.
 //! * `event_id`: the id of a feed, always rendered.
-//! * `last_event_id`: the one parser of ids that clients send.
+//! * `compact_id`: its compact form. `varint`: the numbers in it.
+//! * `last_event_id`: the one parser of ids that clients send. `id_entry`: what an id requests of
+//!   each partition.
 //! * `log_id`: which log an offset was counted in.
 //! * `resolve`: where reading of a partition begins, from the request and what its log holds.
 //! * [`since`]: the time from which a client wants events.
@@ -25,18 +27,20 @@
 //!   Ten digits are seconds, and refused: `seconds_are_refused_with_the_milliseconds_they_mean`.
 //! * A space after a time is a `+`: `a_plus_that_was_decoded_to_a_space_is_a_plus`.
 
+mod compact_id;
 mod event_id;
+mod id_entry;
 mod last_event_id;
 mod log_id;
 mod position;
 mod resolve;
 pub mod since;
+mod varint;
 
-pub use event_id::EventId;
-pub use last_event_id::{
-    EntryError, ID_BYTES_MAX, ID_ENTRIES_MAX, IdEntry, LastEventId, LastEventIdError,
-    RequestedPosition,
-};
+pub use compact_id::{COMPACT_ENTRY_BYTES_MAX, COMPACT_TOPIC_BYTES_MAX, CompactIdError};
+pub use event_id::{EventId, IdForm, JSON_ID_BYTES_MAX};
+pub use id_entry::{ID_BYTES_MAX, ID_ENTRIES_MAX, IdEntry, RequestedPosition};
+pub use last_event_id::{EntryError, LastEventId, LastEventIdError};
 pub use log_id::{LogId, LogMatch, TopicIdentity};
 pub use position::{Offset, Partition, Position, TimestampMs};
 pub use resolve::{

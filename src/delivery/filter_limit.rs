@@ -212,6 +212,7 @@ impl Drop for FilterPermit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cursor::IdForm;
     use crate::event::Format;
     use crate::filter::Filter;
     use crate::stream::Topic;
@@ -232,6 +233,7 @@ mod tests {
             format: Format::Sse,
             selection: Selection::new(filter, None).map(Arc::new),
             fields: None,
+            ids: IdForm::Auto,
         }
     }
 

@@ -108,7 +108,7 @@ impl CatchUp {
             scan: Scan::new(key, pending, hub.step_limits()),
             end: End::new(bound),
             client,
-            event_id: EventId::default(),
+            event_id: EventId::of_form(key.ids),
             buffers: Vec::new(),
             permit: None,
             has_advanced: false,

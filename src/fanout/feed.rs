@@ -19,7 +19,7 @@ pub use self::slot::{Replaced, Replacement, Slot, Tail};
 use super::log_entry::LogEntry;
 use super::moved::Moved;
 use super::partition::HubPartition;
-use crate::cursor::{EventId, Position};
+use crate::cursor::{EventId, IdForm, Position};
 use crate::event::Projection;
 use crate::event::frame::{self, Format};
 use crate::filter::Selection;
@@ -44,6 +44,8 @@ pub struct FeedKey {
     pub selection: Option<Arc<Selection>>,
     /// Which members of the events; `None` for all.
     pub fields: Option<Arc<Projection>>,
+    /// The form of the ids. [`IdForm::Auto`] in NDJSON, which has none.
+    pub ids: IdForm,
 }
 
 impl FeedKey {
@@ -89,11 +91,11 @@ impl Feed {
     ) -> Self {
         let held = memory.hold(Use::Feeds, limits::FEED_BYTES);
         Self {
+            ring: Mutex::new(Ring::new(key.ids, held, counters)),
             key,
             bytes_max,
             memory,
             unfiltered: AtomicUsize::new(0),
-            ring: Mutex::new(Ring::new(held, counters)),
             wake: watch::Sender::new(0),
         }
     }
@@ -157,10 +159,12 @@ impl Feed {
             ring.forget(next + 1);
             return;
         }
-        let bytes = self.memory.keep(
-            Use::Feeds,
-            frame::render(self.key.format, ring.event_id.as_bytes(), event),
-        );
+        let id = match self.key.format {
+            Format::Sse => ring.event_id.as_bytes(),
+            Format::Ndjson => &[],
+        };
+        let bytes = frame::render(self.key.format, id, event);
+        let bytes = self.memory.keep(Use::Feeds, bytes);
         ring.bytes += bytes.len();
         ring.frames.push_back(FeedFrame {
             bytes,

@@ -43,7 +43,7 @@ impl ReadProgress {
 
 impl ProgressPoint {
     /// The place that an id names.
-    pub(super) fn of(id: &EventId) -> Self {
+    pub(super) fn of(id: &mut EventId) -> Self {
         let times = id.slots().map(|(.., position)| position.timestamp);
         Self {
             time: times.max().unwrap_or(TimestampMs(0)),

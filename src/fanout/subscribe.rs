@@ -14,8 +14,8 @@ use super::partition_log::{PartitionLog, RecordBefore};
 use super::subscription::Subscription;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{
-    self, Decision, IdEntry, LogAnswer, LogQuestion, MovedReason, Partition, Position, Requested,
-    RequestedPosition, Target, TimestampMs,
+    self, Decision, IdEntry, IdForm, LogAnswer, LogQuestion, MovedReason, Partition, Position,
+    Requested, RequestedPosition, Target, TimestampMs,
 };
 use crate::event::Projection;
 use crate::event::frame::Format;
@@ -34,6 +34,8 @@ pub struct SubscribeRequest {
     pub selection: Option<Arc<Selection>>,
     /// Which members of the events; `None` for all.
     pub fields: Option<Arc<Projection>>,
+    /// The form of the ids.
+    pub ids: IdForm,
     /// The entries of its Last-Event-ID, for topics in `topics` only.
     pub last_event_id: Vec<IdEntry>,
     /// Where topics start that are not in the id.
@@ -58,6 +60,10 @@ impl SubscribeRequest {
             format: self.format,
             selection: self.selection.clone(),
             fields: self.fields.clone(),
+            ids: match self.format {
+                Format::Sse => self.ids,
+                Format::Ndjson => IdForm::Auto,
+            },
         }
     }
 }

@@ -87,8 +87,9 @@ impl Subscription {
         bound: Bound,
     ) -> Self {
         let is_live = is_live && !bound.is_set();
-        let opening = sends_progress(member.key())
-            .then(|| progress_point(&tail.slots, &cursor).frame(Counts::default()));
+        let opening = sends_progress(member.key()).then(|| {
+            progress_point(member.key().ids, &tail.slots, &cursor).frame(Counts::default())
+        });
         let state = if is_live {
             State::Live(tail.next)
         } else {

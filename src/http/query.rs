@@ -41,10 +41,11 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
         "canary",
         "max_event_bytes",
         "fields",
+        "ids",
         "compression",
     ],
     listed: "since, lastEventId, until, limit, filter, wiki, domain, namespace, type, user, title, \
-             bot, minor, patrolled, canary, max_event_bytes, fields, compression",
+             bot, minor, patrolled, canary, max_event_bytes, fields, ids, compression",
     repeatable: &["lastEventId"],
 };
 

@@ -127,7 +127,7 @@ async fn check_available(app: &App, request: &StreamRequest) -> Result<(), Probl
     let subscribe = &request.subscribe;
     await_topics(app, &request.streams, &subscribe.last_event_id).await?;
     if subscribe.format == Format::Sse {
-        id_bound::check(app, subscribe.topics.iter())?;
+        id_bound::check(app, subscribe.topics.iter(), subscribe.ids)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::requested_bound::{requested_bound, requested_time};
 use super::requested_fields::requested_fields;
 use super::requested_filter::{FILTER, chooses_events, filter_header, requested_selection};
 use super::stream_names::requested_streams;
-use crate::cursor::{IdEntry, LastEventId};
+use crate::cursor::{IdEntry, IdForm, LastEventId};
 use crate::delivery::ContentCoding;
 use crate::fanout::SubscribeRequest;
 use crate::problem::Problem;
@@ -117,11 +117,24 @@ fn subscribe_request(
         format: media.format(),
         selection: None,
         fields: requested_fields(parameters)?,
+        ids: requested_ids(parameters)?,
         last_event_id: entries,
         since,
         client: client.address,
         lookup_client: Some(client.or_peer()),
     })
+}
+
+/// The form of the ids.
+fn requested_ids(parameters: &Parameters) -> Result<IdForm, Problem> {
+    match parameters.get("ids") {
+        None => Ok(IdForm::Auto),
+        Some("compact") => Ok(IdForm::Compact),
+        Some(_) => Err(Problem::InvalidValue {
+            name: "ids",
+            expected: "compact",
+        }),
+    }
 }
 
 /// The last `Last-Event-ID` header that is not empty.

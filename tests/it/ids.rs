@@ -182,55 +182,6 @@ on_both_brokers!(
         }
     }
 
-    /// With six hundred partitions the ids exceed the limits of a header and a URL.
-    async fn streams_whose_ids_would_be_too_long_are_refused(cluster: Cluster) {
-        let topics = [unique("eqiad.many"), unique("codfw.many")];
-        for topic in &topics {
-            cluster.create_topic(topic, 300).await;
-        }
-        let settings = Settings::default()
-            .stream("one", &[&topics[0]])
-            .stream("other", &[&topics[1]]);
-        let server = TestServer::start(&cluster, &settings).await;
-        for method in ["GET", "HEAD"] {
-            let refused = Request::new(method, "/v2/stream/one,other")
-                .send(server.address)
-                .await;
-            assert_eq!(refused.status, 400, "{method}");
-        }
-        let mut refused = Request::get("/v2/stream/one,other")
-            .send(server.address)
-            .await;
-        let body = refused.json().await;
-        assert_eq!(body["type"], "too_many_partitions", "{body}");
-        let detail = body["detail"].as_str().expect("text");
-        assert!(
-            detail.contains("600 partitions") && detail.contains("fewer streams"),
-            "{detail}"
-        );
-        Request::get("/v2/stream/one,other")
-            .subscribe_ndjson(server.address)
-            .await;
-        // The server accepts the ids that it sends, in the header and in the query.
-        let mut one = Request::get("/v2/stream/one")
-            .subscribe(server.address)
-            .await;
-        cluster
-            .produce_many("none", (0..2).map(|n| record(&topics[0], 299, TIME, n)))
-            .await;
-        let id = one.event().await.id.expect("an id");
-        let mut by_header = Request::get("/v2/stream/one")
-            .last_event_id(&id)
-            .subscribe(server.address)
-            .await;
-        assert_eq!(numbers(&by_header.events(1).await), [1]);
-        let encoded = percent_encode(id.as_bytes(), NON_ALPHANUMERIC);
-        let mut by_query = Request::get(format!("/v2/stream/one?lastEventId={encoded}"))
-            .subscribe(server.address)
-            .await;
-        assert_eq!(numbers(&by_query.events(1).await), [1]);
-    }
-
     async fn an_offset_above_the_end_falls_back_to_time_or_live(cluster: Cluster) {
         let (topic, server) = filled(&cluster, 10).await;
         let id = format!(

@@ -14,6 +14,7 @@ mod support;
 
 mod check_config;
 mod clusters;
+mod compact_ids;
 mod compression;
 mod connections;
 mod cut_logs;

@@ -180,13 +180,13 @@ impl CatchUp {
     }
 
     /// Ends the stream here.
-    pub(super) fn end_step(&self, reached: BoundReached) -> Step {
-        let own = &self.event_id;
-        let id = match reached {
+    pub(super) fn end_step(&mut self, reached: BoundReached) -> Step {
+        let own = &mut self.event_id;
+        let behind = match reached {
             BoundReached::Limit => None,
             BoundReached::Until => self.end.as_ref().and_then(|end| end.id_behind(own)),
         };
-        let id = id.as_ref().unwrap_or(own).to_bytes();
+        let id = behind.map_or_else(|| own.to_bytes(), |mut id| id.to_bytes());
         Step::End { reached, id }
     }
 }

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::CatchUp;
 use super::scan::Scan;
 use crate::cursor::Position;
-use crate::event::{PublicEvent, frame};
+use crate::event::{Format, PublicEvent, frame};
 use crate::fanout::delivered::Delivered;
 use crate::fanout::feed::Tail;
 
@@ -78,8 +78,11 @@ impl CatchUp {
         }
     }
 
-    fn append_frame(&self, bytes: &mut BytesMut, event: &PublicEvent) {
-        let id = self.event_id.as_bytes();
+    fn append_frame(&mut self, bytes: &mut BytesMut, event: &PublicEvent) {
+        let id = match self.format {
+            Format::Sse => self.event_id.as_bytes(),
+            Format::Ndjson => &[],
+        };
         match &self.fields {
             None => frame::append_to(bytes, self.format, id, event),
             Some(fields) => frame::append_fields_to(bytes, self.format, id, event, fields),

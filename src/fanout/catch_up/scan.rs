@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::CatchUp;
-use crate::cursor::{EventId, Position};
+use crate::cursor::{EventId, IdForm, Position};
 use crate::event::frame::Format;
 use crate::fanout::feed::{FeedKey, Slot};
 use crate::fanout::hub::StepLimits;
@@ -71,7 +71,7 @@ impl Scan {
         self.sends_progress && self.counts.scanned > 0 && (enough || late)
     }
 
-    fn report(&mut self, id: &EventId) -> Bytes {
+    fn report(&mut self, id: &mut EventId) -> Bytes {
         self.reported_at = Instant::now();
         ProgressPoint::of(id).frame(std::mem::take(&mut self.counts))
     }
@@ -99,7 +99,7 @@ impl CatchUp {
             return;
         }
         if let Some(scan) = self.scan.as_mut().filter(|scan| scan.is_due()) {
-            bytes.extend_from_slice(&scan.report(&self.event_id));
+            bytes.extend_from_slice(&scan.report(&mut self.event_id));
         }
     }
 
@@ -107,7 +107,7 @@ impl CatchUp {
     /// last one.
     pub(super) fn last_progress(&mut self) -> Option<Bytes> {
         let scan = self.scan.as_mut()?;
-        (scan.sends_progress && scan.counts.scanned > 0).then(|| scan.report(&self.event_id))
+        (scan.sends_progress && scan.counts.scanned > 0).then(|| scan.report(&mut self.event_id))
     }
 
     /// Whether the last step looked at records.
@@ -139,8 +139,12 @@ impl CatchUp {
 }
 
 /// The place of a cursor in the partitions of a feed.
-pub(in crate::fanout) fn progress_point(slots: &[Slot], cursor: &[Position]) -> ProgressPoint {
-    let mut id = EventId::default();
+pub(in crate::fanout) fn progress_point(
+    ids: IdForm,
+    slots: &[Slot],
+    cursor: &[Position],
+) -> ProgressPoint {
+    let mut id = EventId::of_form(ids);
     for (index, (slot, own)) in slots.iter().zip(cursor).enumerate() {
         let partition = &slot.partition;
         let topic = partition.topic.clone();
@@ -149,5 +153,5 @@ pub(in crate::fanout) fn progress_point(slots: &[Slot], cursor: &[Position]) -> 
             id.retire(index);
         }
     }
-    ProgressPoint::of(&id)
+    ProgressPoint::of(&mut id)
 }

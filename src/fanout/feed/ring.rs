@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::filtered::{FilterCounters, Views};
 use super::slot::{Replaced, Slot};
-use crate::cursor::{EventId, Position, TimestampMs};
+use crate::cursor::{EventId, IdForm, Position, TimestampMs};
 use crate::event::frame::{self, Format};
 use crate::fanout::moved::Moved;
 use crate::fanout::partition::HubPartition;
@@ -43,10 +43,10 @@ pub(super) struct FeedFrame {
 }
 
 impl Ring {
-    pub(super) fn new(held: Held, counters: FilterCounters) -> Self {
+    pub(super) fn new(ids: IdForm, held: Held, counters: FilterCounters) -> Self {
         Self {
             slots: Vec::new(),
-            event_id: EventId::default(),
+            event_id: EventId::of_form(ids),
             frames: VecDeque::new(),
             first: 0,
             bytes: 0,
@@ -131,8 +131,8 @@ impl Ring {
     }
 
     /// The place after the newest record.
-    pub(super) fn progress_point(&self) -> ProgressPoint {
-        ProgressPoint::of(&self.event_id)
+    pub(super) fn progress_point(&mut self) -> ProgressPoint {
+        ProgressPoint::of(&mut self.event_id)
     }
 
     pub(super) fn slot_of(&self, partition: &Arc<HubPartition>) -> Option<usize> {

@@ -16,7 +16,7 @@ use tokio::task::spawn_local;
 use self::connection::{Connection, Item, read};
 use super::cluster::{KINDS, Log};
 use super::server::Server;
-use crate::cursor::{IdEntry, LastEventId, RequestedPosition, TimestampMs};
+use crate::cursor::{IdEntry, IdForm, LastEventId, RequestedPosition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::{Bound, SubscribeRequest};
 use crate::filter::{Filter, Selection};
@@ -154,6 +154,7 @@ impl Client {
             format: Format::Sse,
             selection: self.selection(),
             fields: None,
+            ids: IdForm::Auto,
             last_event_id: entries,
             since,
             client: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::cursor::{IdEntry, LastEventId, TimestampMs};
+use crate::cursor::{IdEntry, IdForm, LastEventId, TimestampMs};
 use crate::event::Format;
 use crate::fanout::{Batch, Bound, BoundReached, Hub, SubscribeRequest, subscribe};
 use crate::filter::{Filter, Selection};
@@ -53,6 +53,7 @@ impl Client {
             format: Format::Sse,
             selection: selection.map(Arc::new),
             fields: None,
+            ids: IdForm::Auto,
             last_event_id: self.id.clone(),
             since: Some(TimestampMs(TIME - 10_000)),
             bound: Bound {

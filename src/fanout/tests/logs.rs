@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use super::cluster::{Log, LogRecord};
 use super::together::{TIME, hub, hub_that_keeps, log, publish};
 use crate::cursor::{
-    IdEntry, LogId, MovedReason, Offset, Partition, Requested, RequestedPosition, TimestampMs,
-    TopicIdentity,
+    IdEntry, IdForm, LogId, MovedReason, Offset, Partition, Requested, RequestedPosition,
+    TimestampMs, TopicIdentity,
 };
 use crate::event::Format;
 use crate::fanout::{
@@ -40,6 +40,7 @@ fn request(position: Option<RequestedPosition>) -> SubscribeRequest {
         format: Format::Sse,
         selection: None,
         fields: None,
+        ids: IdForm::Auto,
         last_event_id: position.map(entry).into_iter().collect(),
         since: None,
         client: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::cursor::{Offset, Partition, TimestampMs};
+use crate::cursor::{IdForm, Offset, Partition, TimestampMs};
 use crate::event::Format;
 use crate::fanout::upstream::upstream;
 use crate::fanout::{
@@ -64,6 +64,7 @@ fn request() -> SubscribeRequest {
         format: Format::Ndjson,
         selection: None,
         fields: None,
+        ids: IdForm::Auto,
         last_event_id,
         since: None,
         client: None,
@@ -85,6 +86,7 @@ fn a_feed_joins_and_leaves_while_an_event_is_rendered() {
             format: Format::Ndjson,
             selection: None,
             fields: None,
+            ids: IdForm::Auto,
         }));
         done.send(()).expect("the test waits");
     });

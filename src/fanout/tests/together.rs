@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::cursor::{IdEntry, Offset, Partition, Requested, RequestedPosition, TimestampMs};
+use crate::cursor::{
+    IdEntry, IdForm, Offset, Partition, Requested, RequestedPosition, TimestampMs,
+};
 use crate::event::Format;
 use crate::fanout::upstream::{UpstreamRequests, upstream};
 use crate::fanout::{
@@ -80,6 +82,7 @@ pub(super) fn from_offset_0() -> SubscribeRequest {
         format: Format::Sse,
         selection: None,
         fields: None,
+        ids: IdForm::Auto,
         last_event_id: id,
         since: None,
         client: None,
@@ -182,6 +185,7 @@ async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
         format: Format::Sse,
         selection: None,
         fields: None,
+        ids: IdForm::Auto,
         last_event_id: Vec::new(),
         since: None,
         client: None,

@@ -93,6 +93,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
          title,length.new.",
     ),
     query(
+        "ids",
+        Kind::OneOf(&["compact"]),
+        "Ids as one short opaque text instead of JSON. It is accepted wherever an id is. Streams \
+         whose ids would be long as JSON have it without this parameter.",
+    ),
+    query(
         "compression",
         Kind::OneOf(&["gzip", "zstd", "none"]),
         "For clients that cannot set Accept-Encoding.",
@@ -169,6 +175,7 @@ mod tests {
             ("bot", json!({"type": "boolean"})),
             ("limit", json!({"type": "integer", "minimum": 1})),
             ("max_event_bytes", json!({"type": "integer", "minimum": 1})),
+            ("ids", json!({"type": "string", "enum": ["compact"]})),
             ("filter", json!({"type": "string", "maxLength": 1024})),
         ] {
             assert_eq!(definition(name)["schema"], schema, "{name}");

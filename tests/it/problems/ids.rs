@@ -15,6 +15,8 @@ fn invalid_ids(topic: &str) -> Vec<(String, &'static str)> {
     vec![
         ("last week".to_owned(), "not JSON"),
         ("[".to_owned(), "not JSON"),
+        ("c1.AAAA.AAAA".to_owned(), "not a valid token"),
+        ("c9.AAAA.AAAA".to_owned(), "version is not known"),
         ("{}".to_owned(), "not a JSON array"),
         ("[]".to_owned(), "empty array"),
         (" [ ] ".to_owned(), "empty array"),

@@ -71,6 +71,7 @@ fn query_rows() -> Vec<Row> {
         query(&deep, INVALID_QUERY, &["'fields'", "16 names"]),
         query(&many, INVALID_QUERY, &["'fields'", "64 fields"]),
         query(&long, INVALID_QUERY, &["'fields'", "1024 bytes"]),
+        query("ids=json", INVALID_QUERY, &["'ids' must be compact"]),
         get("/?spek", INVALID_QUERY, &["'spek'", "spec, doc"]),
         // The first fault is reported, and no invalid query reaches Kafka.
         get("/v2/stream/nope?sinc=1", INVALID_QUERY, &["'sinc'"]),
