@@ -1,7 +1,11 @@
-//! `eventstreams dev`: runs a server on an embedded broker with sample events.
+//! `eventstreams dev`: runs a server on an embedded broker, with sample events or those of another
+//! server.
 //!
-//! * `sample_feed`: fills the broker.
+//! * `sample_feed`: fills the broker with sample events.
+//! * `remote_feed`: fills it with the events of another server. `remote_source`: which these are.
 
+mod remote_feed;
+mod remote_source;
 mod sample_feed;
 
 use std::fmt::Write as _;
@@ -12,8 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Args;
 use dev_broker::{BrokerConfig, DevBroker, TopicSpec};
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use self::remote_feed::RemoteFeed;
+use self::remote_source::RemoteSource;
 use self::sample_feed::{SampleFeed, parse_rate};
 use super::error::CliError;
 use super::overrides::Overrides;
@@ -34,6 +41,11 @@ pub struct DevArgs {
     /// The seed of the sample events: the same seed gives the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Serve the events of another server instead of sample events, from now on. The URL may name
+    /// streams and have parameters: `https://server/v2/stream/a,b?since=2026-11-28`. With --data,
+    /// reading goes on where it stopped
+    #[arg(long, value_name = "URL", conflicts_with_all = ["rate", "seed", "brokers"])]
+    from: Option<String>,
     /// Keep the topics of the embedded broker in this folder: 8 MiB of each partition
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -48,6 +60,9 @@ const CONFIG: &str = include_str!("../../config/dev.yaml");
 /// Bytes of records in each of the 22 partitions of the samples: 176 MiB in all, and some minutes
 /// of the busiest partition at 30 events a second.
 const RETENTION_BYTES_PER_PARTITION: u64 = 8 << 20;
+
+/// The stream of the example, where there is one of this alias.
+const EXAMPLE: &str = "recentchange";
 
 /// How long a shutdown may take. The operating system cleans up what is left.
 const SHUTDOWN_MAX: Duration = Duration::from_millis(800);
@@ -72,21 +87,43 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> Result<(), CliError> {
     let mut config =
         Config::parse(CONFIG, std::env::vars()).context("config/dev.yaml and the environment")?;
     args.overrides.apply(&mut config);
-    config.streams.defaults = stream_settings();
     logs::start(&config.logging, &config.service_name);
+    let remote = match &args.from {
+        Some(url) => Some(RemoteSource::of_url(url).await?),
+        None => None,
+    };
+    config.streams.defaults = match &remote {
+        Some(remote) => remote.settings(),
+        None => sample_settings(),
+    };
     let listeners = Listeners::bind(&config)?;
     let broker = match args.overrides.brokers {
         Some(_) => None,
-        None => Some(start_broker(&args).await?),
+        None => Some(start_broker(&args, remote.as_ref()).await?),
     };
     let mut feed = None;
     if let Some(broker) = &broker {
         config.kafka.set_brokers(&broker.address().to_string());
-        let samples = SampleFeed::new(Arc::clone(broker), args.seed, args.rate);
-        feed = Some(start_feed(samples, shutdown.clone())?);
+        let broker = Arc::clone(broker);
+        feed = Some(match remote {
+            Some(remote) => {
+                let feed = RemoteFeed::new(broker, remote, args.data.clone())?;
+                start_remote_feed(feed, shutdown.clone())
+            }
+            None => start_sample_feed(
+                SampleFeed::new(broker, args.seed, args.rate),
+                shutdown.clone(),
+            )?,
+        });
     }
     let brokers = config.kafka.brokers().unwrap_or_default();
-    let greeting = greeting(&listeners, brokers, broker.is_some());
+    let kind = match (&args.from, &broker) {
+        (Some(url), _) => format!("embedded Kafka broker with the events of {url}"),
+        (None, Some(_)) => "embedded Kafka broker with sample events".to_owned(),
+        (None, None) => "Kafka".to_owned(),
+    };
+    let source = format!("{kind}: {brokers}");
+    let greeting = greeting(&listeners, &source, &config.streams.defaults);
     let server = Server::start(config, None, shutdown).await?;
     let mut ready = server.watch_ready();
     tokio::spawn(async move {
@@ -96,7 +133,7 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> Result<(), CliError> {
     });
     server.serve(listeners).await?;
     if let Some(feed) = feed {
-        feed.await.context("the samples")??;
+        feed.await.context("the events")??;
     }
     if let Some(broker) = broker.and_then(Arc::into_inner) {
         broker.stop().await;
@@ -104,8 +141,18 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Fills the broker in a task. The receiver gets its result.
+fn start_remote_feed(
+    feed: RemoteFeed,
+    shutdown: Shutdown,
+) -> oneshot::Receiver<anyhow::Result<()>> {
+    let (sender, result) = oneshot::channel();
+    tokio::spawn(async move { drop(sender.send(feed.run(&shutdown).await)) });
+    result
+}
+
 /// Fills the broker on a thread of its own. The receiver gets the result of the thread.
-fn start_feed(
+fn start_sample_feed(
     feed: SampleFeed,
     shutdown: Shutdown,
 ) -> anyhow::Result<oneshot::Receiver<anyhow::Result<()>>> {
@@ -119,21 +166,27 @@ fn start_feed(
 }
 
 /// The stream configuration of the samples.
-fn stream_settings() -> serde_json::Map<String, serde_json::Value> {
+fn sample_settings() -> Map<String, Value> {
     match sample_events::stream_config() {
-        serde_json::Value::Object(mut document) => match document.remove("streams") {
-            Some(serde_json::Value::Object(streams)) => streams,
-            _ => serde_json::Map::new(),
+        Value::Object(mut document) => match document.remove("streams") {
+            Some(Value::Object(streams)) => streams,
+            _ => Map::new(),
         },
-        _ => serde_json::Map::new(),
+        _ => Map::new(),
     }
 }
 
-async fn start_broker(args: &DevArgs) -> anyhow::Result<Arc<DevBroker>> {
-    let topics = sample_events::topics()
-        .into_iter()
-        .map(|(name, partitions)| TopicSpec { name, partitions })
-        .collect();
+async fn start_broker(
+    args: &DevArgs,
+    remote: Option<&RemoteSource>,
+) -> anyhow::Result<Arc<DevBroker>> {
+    let samples = || {
+        let topics = sample_events::topics().into_iter();
+        topics
+            .map(|(name, partitions)| TopicSpec { name, partitions })
+            .collect()
+    };
+    let topics = remote.map_or_else(samples, RemoteSource::topics);
     let listen = ([127, 0, 0, 1], args.broker_port).into();
     let config = BrokerConfig {
         listen,
@@ -149,7 +202,7 @@ async fn start_broker(args: &DevArgs) -> anyhow::Result<Arc<DevBroker>> {
 }
 
 /// What `dev` prints on standard output: the addresses, the streams and an example.
-fn greeting(listeners: &Listeners, brokers: &str, embedded: bool) -> String {
+fn greeting(listeners: &Listeners, source: &str, streams: &Map<String, Value>) -> String {
     let port = |listeners: &[tokio::net::TcpListener]| {
         listeners
             .first()?
@@ -158,12 +211,7 @@ fn greeting(listeners: &Listeners, brokers: &str, embedded: bool) -> String {
             .map(|address| address.port())
     };
     let public = port(&listeners.public).unwrap_or_default();
-    let kind = if embedded {
-        "embedded Kafka broker with sample events"
-    } else {
-        "Kafka"
-    };
-    let mut text = format!("EventStreams on http://localhost:{public}  ({kind}: {brokers})\n");
+    let mut text = format!("EventStreams on http://localhost:{public}  ({source})\n");
     if let Some(admin) = port(&listeners.admin) {
         let _ = writeln!(
             text,
@@ -171,16 +219,22 @@ fn greeting(listeners: &Listeners, brokers: &str, embedded: bool) -> String {
         );
     }
     text += "\nStreams:\n";
-    for (name, settings) in &stream_settings() {
-        let aliases = settings
-            .get("stream_aliases")
-            .and_then(serde_json::Value::as_array);
+    for (name, settings) in streams {
+        let aliases = settings.get("stream_aliases").and_then(Value::as_array);
         let aliases: Vec<_> = aliases
             .into_iter()
             .flatten()
-            .filter_map(serde_json::Value::as_str)
+            .filter_map(Value::as_str)
             .collect();
         let _ = writeln!(text, "  {name:45} {}", aliases.join(", "));
     }
-    text + &format!("\nTry:\n  curl -N http://localhost:{public}/v2/stream/recentchange\n")
+    let has_alias = |settings: &Value| {
+        let aliases = settings["stream_aliases"].as_array();
+        aliases.is_some_and(|aliases| aliases.iter().any(|alias| alias == EXAMPLE))
+    };
+    let first = match streams.keys().next() {
+        Some(first) if !streams.values().any(has_alias) => first,
+        _ => EXAMPLE,
+    };
+    text + &format!("\nTry:\n  curl -N http://localhost:{public}/v2/stream/{first}\n")
 }

@@ -9,6 +9,7 @@ use reqwest::{Body, Client, Response, StatusCode};
 use sse_stream::{Sse, SseStream};
 use tokio::time::Instant;
 
+use super::describe;
 use super::pauses::Pauses;
 use super::refusal::Refusal;
 use super::request::StreamRequest;
@@ -280,15 +281,4 @@ fn in_iso_8601(date: &str) -> Option<String> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// The innermost cause: "connection refused", and not that a request could not be sent.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut cause = error.source();
-    let mut text = error.to_string();
-    while let Some(error) = cause {
-        text = error.to_string();
-        cause = error.source();
-    }
-    text
 }

@@ -29,13 +29,7 @@ impl Refusal {
         let retry_after = retry_after
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
-        let mut body = Vec::new();
-        // A body that breaks off has words as well.
-        while let Ok(Some(chunk)) = response.chunk().await
-            && body.len() < BODY_BYTES_MAX
-        {
-            body.extend_from_slice(&chunk);
-        }
+        let body = body(&mut response, BODY_BYTES_MAX).await;
         let text = String::from_utf8_lossy(&body);
         let detail = detail(&text).unwrap_or_else(|| beginning(&text, status));
         Self {
@@ -62,6 +56,17 @@ impl Refusal {
     pub(super) fn is_transient(&self) -> bool {
         self.status == 429 || self.status >= 500
     }
+}
+
+/// The first bytes of a body: at least `bytes_max` of them, or up to where it breaks off.
+pub(super) async fn body(response: &mut Response, bytes_max: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await
+        && body.len() < bytes_max
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body
 }
 
 fn detail(body: &str) -> Option<String> {

@@ -57,6 +57,45 @@ impl StreamRequest {
         })
     }
 
+    /// A request for a URL of the form `https://server/v2/stream/a,b?filter=...`. Without
+    /// `/v2/stream/...`, it names a server and no streams.
+    ///
+    /// # Errors
+    /// `url` is not an http(s) URL.
+    pub fn of_url(url: &str) -> Result<Self, UrlError> {
+        let mut request = Self::new(url, &[])?;
+        let query = request.base.query_pairs().into_owned();
+        request.query = query.collect();
+        request.base.set_query(None);
+        let path = request.base.path().to_owned();
+        if let Some((prefix, streams)) = path.split_once("/v2/stream/") {
+            request.base.set_path(prefix);
+            let streams = percent_encoding::percent_decode_str(streams.trim_end_matches('/'));
+            request.streams = streams.decode_utf8_lossy().into_owned();
+        }
+        Ok(request)
+    }
+
+    /// The names of the streams.
+    pub fn streams(&self) -> impl Iterator<Item = &str> {
+        self.streams.split(',').filter(|name| !name.is_empty())
+    }
+
+    /// Asks for these streams.
+    pub fn set_streams<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        let names: Vec<_> = names.into_iter().collect();
+        self.streams = names.join(",");
+    }
+
+    /// The URL of the list of streams of its server.
+    pub(super) fn list_url(&self) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["v2", "streams"]);
+        }
+        url
+    }
+
     /// Adds a query parameter.
     pub fn parameter(&mut self, name: &str, value: &str) {
         self.query.push((name.to_owned(), value.to_owned()));
@@ -123,6 +162,27 @@ mod tests {
         request.last_event_id = Some("[]".to_owned());
         let query = "?filter=event.n+%3E+1+%26%26+true&limit=3";
         assert!(url(&request).ends_with(query), "{}", url(&request));
+    }
+
+    #[test]
+    fn a_url_may_have_streams_and_parameters() {
+        let text = "https://x.example/p/v2/stream/a,b%20c?wiki=enwiki&since=5";
+        let request = StreamRequest::of_url(text).expect("a URL");
+        assert_eq!(request.streams().collect::<Vec<_>>(), ["a", "b c"]);
+        assert_eq!(request.url().to_string(), text);
+        let list = "https://x.example/p/v2/streams";
+        assert_eq!(request.list_url().to_string(), list);
+        let mut server = StreamRequest::of_url("http://localhost:8092").expect("a URL");
+        assert_eq!(server.streams().count(), 0);
+        assert_eq!(
+            server.list_url().to_string(),
+            "http://localhost:8092/v2/streams"
+        );
+        server.set_streams(["a", "b"]);
+        assert_eq!(
+            server.url().to_string(),
+            "http://localhost:8092/v2/stream/a,b"
+        );
     }
 
     #[test]
