@@ -13,6 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::client::Consumer;
 use crate::cursor::{LogId, Partition, TopicIdentity};
 use crate::limits;
+use crate::spelling;
 use crate::stream::Topic;
 use crate::telemetry::kafka_health::TopicTrouble;
 
@@ -133,9 +134,6 @@ pub(super) fn nearest_topic(consumer: &Consumer, topic: &Topic) -> Option<String
 
 /// The topic of `metadata` that is most like `topic`, if one is much like it.
 pub(super) fn nearest_name<'a>(metadata: &'a Metadata, topic: &Topic) -> Option<&'a str> {
-    let similarity = |name: &str| strsim::jaro_winkler(name, topic.as_str());
     let names = metadata.topics().iter().map(MetadataTopic::name);
-    names
-        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
-        .filter(|name| similarity(name) > 0.8)
+    spelling::similar(topic.as_str(), names)
 }

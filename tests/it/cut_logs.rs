@@ -9,7 +9,7 @@ use crate::support::wire::Request;
 on_both_brokers!(
     /// After the first cut the partition is read on, and no record follows it. Before anything is
     /// fetched after the second cut, the log is longer again than what was read.
-    async fn a_second_cut_that_the_log_outgrows_is_noticed(faulty: FaultyCluster) {
+    async fn a_second_cut_that_the_log_outgrows_is_noticed(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let topic = unique("eqiad.cut-twice");
         cluster.create_topic(&topic, 1).await;
@@ -41,7 +41,7 @@ on_both_brokers!(
 
     /// Its client comes from a server that had read two records more before they were lost. The log
     /// has outgrown their offsets.
-    async fn an_id_of_records_that_were_lost_unread_goes_on_at_the_cut(faulty: FaultyCluster) {
+    async fn an_id_of_records_that_were_lost_unread_goes_on_at_the_cut(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let topic = unique("eqiad.cut-unread");
         cluster.create_topic(&topic, 1).await;

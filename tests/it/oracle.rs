@@ -220,7 +220,7 @@ on_both_brokers! {
         play_runs(&[first, second], None, &troubles).await;
     }
 
-    async fn a_log_that_loses_its_end_goes_on_at_the_cut(faulty: FaultyCluster) {
+    async fn a_log_that_loses_its_end_goes_on_at_the_cut(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         play_runs(&[cluster], Some(&mut faulty), &[Trouble::Cut]).await;
     }

@@ -41,7 +41,7 @@ async fn wait_for_problem(server: &TestServer, stream: &str, reason: &str) {
 }
 
 on_both_brokers!(
-    async fn a_partition_without_a_leader_does_not_block_others(faulty: FaultyCluster) {
+    async fn a_partition_without_a_leader_does_not_block_others(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let (healthy, faulty_topic) = (unique("eqiad.healthy"), unique("eqiad.faulty"));
         cluster.create_topic(&healthy, 1).await;
@@ -82,7 +82,9 @@ on_both_brokers!(
     }
 
     /// Kafka takes no records of a partition without a leader: all that it takes later are new.
-    async fn a_live_client_gets_what_a_new_leader_takes_before_it_is_read(faulty: FaultyCluster) {
+    async fn a_live_client_gets_what_a_new_leader_takes_before_it_is_read(
+        mut faulty: FaultyCluster,
+    ) {
         let cluster = faulty.cluster.clone();
         let (healthy, faulty_topic) = (unique("eqiad.healthy"), unique("eqiad.faulty"));
         cluster.create_topic(&healthy, 1).await;
@@ -171,7 +173,7 @@ on_both_brokers!(
 
     /// The client reads from Kafka while Kafka loses the newest records: it still gets all before
     /// them.
-    async fn a_replay_loses_nothing_below_a_truncation(faulty: FaultyCluster) {
+    async fn a_replay_loses_nothing_below_a_truncation(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let topic = unique("eqiad.cut");
         cluster.create_topic(&topic, 1).await;
@@ -216,7 +218,7 @@ on_both_brokers!(
 
     /// Its partitions had elections, so librdkafka knows a higher leader epoch than that of the new
     /// topic.
-    async fn a_topic_recreated_after_elections_is_read(faulty: FaultyCluster) {
+    async fn a_topic_recreated_after_elections_is_read(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let (other, topic) = (unique("eqiad.other"), unique("eqiad.again"));
         cluster.create_topic(&other, 1).await;
@@ -252,7 +254,7 @@ on_both_brokers!(
     }
 
     /// What is no longer in Kafka cannot be compared with what was read.
-    async fn a_log_whose_records_were_deleted_is_not_a_cut_log(faulty: FaultyCluster) {
+    async fn a_log_whose_records_were_deleted_is_not_a_cut_log(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         let (emptied, cut) = (unique("eqiad.emptied"), unique("eqiad.cut"));
         let settings = settings().stream("both", &[&emptied, &cut]);

@@ -378,12 +378,15 @@ mod tests {
 
     #[test]
     fn what_is_there_may_be_mentioned() {
-        let good = "[a](a.md), [b](#two-words), [c](../src/http/stream.rs), [d](https://example.org/x)\n\
-                    `http/stream`, `src/http/`, mutants/*.patch, docs/a.md. `heartbeat_ms: 5`, `heartbeat_ms{x}`,\n\
-                    `http::PublicEvent`, `application/json`, `RUST_LOG`, `stream.rs`, `cargo run -- serve -c FILE`\n\n\
+        let good = "[a](a.md), [b](#two-words), [c](../src/http/stream.rs)\n\
+                    [d](https://example.org/x) `http/stream`, `src/http/`, mutants/*.patch, docs/a.md\n\
+                    `heartbeat_ms: 5`, `heartbeat_ms{x}`, `http::PublicEvent`, `application/json`\n\
+                    `RUST_LOG`, `stream.rs`, `cargo run -- serve -c FILE`\n\n\
                     ```yaml\nproxy_buffering: 1\n```\n`proxy_buffering`\n\n\
-                    ```sh\nA=1 cargo test --test it faults::\ncargo bench --bench fanout -- idle_20000\n\
-                    .ci/run format # and more\neventstreams serve -c FILE [--port N]\ncargo build --features tls-system\n```\n";
+                    ```sh\nA=1 cargo test --test it faults::\n\
+                    cargo bench --bench fanout -- idle_20000\n.ci/run format # and more\n\
+                    eventstreams serve -c FILE [--port N]\ncargo build --features tls-system\n\
+                    eventstreams tail a | jq -r .title\n```\n";
         assert_eq!(findings(good), Vec::<String>::new());
     }
 

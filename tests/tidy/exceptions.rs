@@ -4,10 +4,7 @@
 /// Where, by the beginning of the path, and what, by a part of the finding.
 pub type Exception = (&'static str, &'static str);
 
-pub const EXCEPTIONS: &[Exception] = &[
-    ("tests/it/oracle/subscribe.rs", "fn subscribe"),
-    ("tests/it/support/brokers.rs", "#[allow]"),
-];
+pub const EXCEPTIONS: &[Exception] = &[];
 
 /// Circles of files in `src` that are known.
 pub const CIRCLES: &[&[&str]] = &[

@@ -138,78 +138,102 @@ impl Plan {
     }
 }
 
+/// A subscriber between two connections.
+struct Subscriber {
+    plan: Plan,
+    world: Arc<World>,
+    /// Its last id, and the cluster that it is of.
+    last_id: Option<(String, usize)>,
+    connections: Vec<Connection>,
+}
+
 /// Connects, reads and is cut, again and again, until nothing more is published and everything was
 /// received.
 pub async fn subscribe(plan: Plan, world: Arc<World>) -> Account {
-    let Plan {
-        topics,
-        path,
-        since,
-        choice,
-        mut dice,
-    } = plan;
-    let mut account = Account {
-        topics,
-        choice,
+    let mut subscriber = Subscriber {
+        plan,
+        world,
+        last_id: None,
         connections: Vec::new(),
     };
-    // With the cluster that it is of.
-    let mut last_id: Option<(String, usize)> = None;
     let everything = timeout(TIMEOUT, async {
-        loop {
-            let (cluster, address) = world.any_server(&mut dice);
-            let acknowledged = world.acknowledged.read().expect("not poisoned").clone();
-            let request = request(&path, last_id.as_ref(), since);
-            // A server that restarts or has no place for a replay now says so, and is asked again.
-            let Some(mut response) = request
-                .try_send(address, 16 * 1024)
-                .await
-                .filter(|response| response.status == 200)
-            else {
-                sleep(Duration::from_millis(dice.random_range(5..100))).await;
-                continue;
-            };
-            let sent = world.sent.read().expect("not poisoned").clone();
-            let beginning = match last_id {
-                Some(_) => Beginning::Resumed,
-                None => Beginning::New {
-                    since,
-                    acknowledged,
-                    sent,
-                },
-            };
-            let mut connection = Connection {
-                cluster,
-                beginning,
-                choice,
-                frames: Vec::new(),
-            };
-            let complete = read(
-                &mut response,
-                &world,
-                &connection,
-                &account.topics,
-                last_id.as_ref(),
-                &mut dice,
-            )
-            .await;
-            connection.frames = whole_frames(&response.body);
-            let mut newest = connection.frames.iter().rev();
-            if let Some(id) = newest.find_map(|frame| frame.id.clone()) {
-                last_id = Some((id, cluster));
-            }
-            account.connections.push(connection);
-            if complete {
-                return;
-            }
-            sleep(Duration::from_millis(dice.random_range(0..40))).await;
+        while !subscriber.connect().await {
+            let pause = subscriber.plan.dice.random_range(0..40);
+            sleep(Duration::from_millis(pause)).await;
         }
     });
+    let has_everything = everything.await.is_ok();
+    let account = Account {
+        topics: subscriber.plan.topics,
+        choice: subscriber.plan.choice,
+        connections: subscriber.connections,
+    };
     assert!(
-        everything.await.is_ok(),
+        has_everything,
         "a subscriber has not got everything in {TIMEOUT:?}: {account:?}"
     );
     account
+}
+
+impl Subscriber {
+    /// One connection. Returns whether everything was received.
+    async fn connect(&mut self) -> bool {
+        let world = Arc::clone(&self.world);
+        let (cluster, mut response, beginning) = self.open().await;
+        let mut connection = Connection {
+            cluster,
+            beginning,
+            choice: self.plan.choice,
+            frames: Vec::new(),
+        };
+        let complete = read(
+            &mut response,
+            &world,
+            &connection,
+            &self.plan.topics,
+            self.last_id.as_ref(),
+            &mut self.plan.dice,
+        )
+        .await;
+        connection.frames = whole_frames(&response.body);
+        let mut newest = connection.frames.iter().rev();
+        if let Some(id) = newest.find_map(|frame| frame.id.clone()) {
+            self.last_id = Some((id, cluster));
+        }
+        self.connections.push(connection);
+        complete
+    }
+
+    /// Asks one server after the other. One that restarts or has no place for a replay now says so.
+    async fn open(&mut self) -> (usize, Response, Beginning) {
+        loop {
+            let Plan {
+                path, since, dice, ..
+            } = &mut self.plan;
+            let (cluster, address) = self.world.any_server(dice);
+            let acknowledged = self
+                .world
+                .acknowledged
+                .read()
+                .expect("not poisoned")
+                .clone();
+            let request = request(path, self.last_id.as_ref(), *since);
+            let response = request.try_send(address, 16 * 1024).await;
+            let Some(response) = response.filter(|response| response.status == 200) else {
+                sleep(Duration::from_millis(dice.random_range(5..100))).await;
+                continue;
+            };
+            let beginning = match self.last_id {
+                Some(_) => Beginning::Resumed,
+                None => Beginning::New {
+                    since: *since,
+                    acknowledged,
+                    sent: self.world.sent.read().expect("not poisoned").clone(),
+                },
+            };
+            return (cluster, response, beginning);
+        }
+    }
 }
 
 fn request(path: &str, last_id: Option<&(String, usize)>, since: Option<i64>) -> Request {

@@ -7,7 +7,7 @@ use crate::support::admin::NewRecord;
 
 on_both_brokers!(
     /// Other partitions of the cluster stay available.
-    async fn partitions_lose_their_leader_and_get_it_back(faulty: FaultyCluster) {
+    async fn partitions_lose_their_leader_and_get_it_back(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         cluster.create_topic("healthy", 1).await;
         faulty.create_topic_on_second("faulty", 2).await;
@@ -38,7 +38,7 @@ on_both_brokers!(
         assert_eq!(cluster.log("faulty").await.len(), 2);
     }
 
-    async fn a_log_loses_its_end_and_accepts_other_records(faulty: FaultyCluster) {
+    async fn a_log_loses_its_end_and_accepts_other_records(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         cluster.create_topic("truncated", 1).await;
         for n in 0..10 {
@@ -65,7 +65,7 @@ on_both_brokers!(
 
     /// A consumer after the truncation gets an error, although other records have taken the
     /// offsets.
-    async fn a_consumer_after_the_truncation_gets_an_error(faulty: FaultyCluster) {
+    async fn a_consumer_after_the_truncation_gets_an_error(mut faulty: FaultyCluster) {
         let cluster = faulty.cluster.clone();
         cluster.create_topic("truncated", 1).await;
         for n in 0..4 {

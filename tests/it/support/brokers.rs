@@ -23,7 +23,7 @@ const REQUIRE_KAFKA: &str = "EVENTSTREAMS_REQUIRE_KAFKA";
 /// on_both_brokers!(
 ///     async fn a_reconnecting_client_misses_nothing(cluster: Cluster) { ... }
 ///     async fn a_client_moves_to_the_other_cluster(first: Cluster, second: Cluster) { ... }
-///     async fn a_partition_without_a_leader_is_awaited(faulty: FaultyCluster) { ... }
+///     async fn a_partition_without_a_leader_is_awaited(mut faulty: FaultyCluster) { ... }
 /// );
 /// ```
 ///
@@ -34,23 +34,22 @@ const REQUIRE_KAFKA: &str = "EVENTSTREAMS_REQUIRE_KAFKA";
 macro_rules! on_both_brokers {
     ($(
         $(#[$meta:meta])*
-        async fn $name:ident($($cluster:ident: $kind:ident),+ $(,)?) $body:block
+        async fn $name:ident($($($cluster:ident)+: $kind:ident),+ $(,)?) $body:block
     )+) => {
         $($(#[$meta])*
-        #[allow(unused_mut, reason = "a faulty cluster changes")]
-        async fn $name($(mut $cluster: $crate::support::brokers::$kind),+) $body)+
+        async fn $name($($($cluster)+: $crate::support::brokers::$kind),+) $body)+
 
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::embedded();
-                $(let Some($cluster) = brokers
-                    .cluster::<$crate::support::brokers::$kind>()
-                    .await
-                else {
-                    return;
-                };)+
-                super::$name($($cluster),+).await;
+                super::$name($(
+                    match brokers.cluster::<$crate::support::brokers::$kind>().await {
+                        Some(cluster) => cluster,
+                        None => return,
+                    }
+                ),+)
+                .await;
             })+
         }
 
@@ -58,13 +57,13 @@ macro_rules! on_both_brokers {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let mut brokers = $crate::support::brokers::Brokers::kafka();
-                $(let Some($cluster) = brokers
-                    .cluster::<$crate::support::brokers::$kind>()
-                    .await
-                else {
-                    return;
-                };)+
-                super::$name($($cluster),+).await;
+                super::$name($(
+                    match brokers.cluster::<$crate::support::brokers::$kind>().await {
+                        Some(cluster) => cluster,
+                        None => return,
+                    }
+                ),+)
+                .await;
             })+
         }
     };
