@@ -11,6 +11,8 @@
 //! * [`fanout`]: the hub, feeds, memory log and subscriptions; knows no HTTP and no Kafka.
 //! * [`filter`]: which events a client wants: parses, normalises, evaluates and indexes filters
 //!   (pure).
+//! * [`schema`]: judges events by JSON Schemas, as AJV does, and fills in defaults (pure but for
+//!   its loader).
 //! * [`delivery`]: takes a subscription and writes its stream to a client.
 //! * [`http`]: routes, headers, limits, connections.
 //! * [`client`]: reads the streams of a server, as `eventstreams tail` does.
@@ -38,6 +40,7 @@ pub mod limits;
 pub mod memory;
 pub mod problem;
 pub mod reload;
+pub mod schema;
 pub mod server;
 pub mod shutdown;
 pub mod spelling;

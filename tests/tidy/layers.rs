@@ -35,7 +35,7 @@ const ONLY: &[Only] = &[
 
 const NEVER: &[Never] = &[
     Never {
-        places: &["event", "cursor", "stream", "filter"],
+        places: &["event", "cursor", "stream", "filter", "schema"],
         what: &[
             &["tokio"],
             &["tokio_stream"],
@@ -93,9 +93,9 @@ const NEVER: &[Never] = &[
     },
 ];
 
-/// Stream configuration is read from files and URLs here: the one place of the pure folders that
-/// does I/O.
-const NOT_PURE: &[&str] = &["stream::source", "stream::fetch"];
+/// Stream configuration and schemas are read from files and URLs here: the places of the pure
+/// folders that do I/O.
+const NOT_PURE: &[&str] = &["stream::source", "stream::fetch", "schema::loader"];
 
 /// Reports every name in the file that its place may not use.
 pub fn check(source: &Source) -> Vec<String> {
@@ -206,6 +206,8 @@ mod tests {
             "use crate::{config::Conf, fanout::Hub, event};",
         );
         accepts("src/stream/source.rs", "use tokio::fs;");
+        accepts("src/schema/loader/bases.rs", "use tokio::fs;");
+        refuses("src/schema/validate/mod.rs", "use tokio::fs;");
         refuses("src/stream/source.rs", "use rdkafka::ClientConfig;");
         accepts(
             "src/event/frame.rs",
