@@ -273,3 +273,7 @@ pub const KAFKA_FAULT_TTL: Duration = Duration::from_secs(45);
 
 /// Brokers whose faults are remembered.
 pub const KAFKA_FAULTS_MAX: usize = 16;
+
+/// Bytes of a schema document. The largest real ones, with all that they refer to written out, have
+/// a hundredth of this.
+pub const SCHEMA_BYTES_MAX: usize = 4 * 1024 * 1024;

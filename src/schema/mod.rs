@@ -18,6 +18,7 @@
 //! * `validate`: judges an event and fills in defaults. `filled`: the event with its defaults.
 //! * `pattern`: patterns of JavaScript. `formats`: the known formats. `names`: names and numbers as
 //!   JavaScript writes them.
+//! * `loader`: schemas by their URIs.
 //! * `error`: what is wrong with a schema or an event. `stack`: a stack that grows.
 
 mod compile;
@@ -25,6 +26,7 @@ mod error;
 mod filled;
 mod formats;
 mod json;
+mod loader;
 mod metaschema;
 mod names;
 mod node;
@@ -43,6 +45,7 @@ pub use compile::Documents;
 pub use error::{SchemaError, ValidationError, errors_text};
 pub use filled::{Filled, Insertion};
 pub use json::{Json, JsonError, JsonFault, Kind, Member, Members, Value};
+pub use loader::{BaseError, LoadError, LoaderConfig, SchemaLoader};
 pub use metaschema::check as check_metaschema;
 pub use secure::insecurities;
 pub use validate::Outcome;

@@ -22,10 +22,10 @@ const ONLY: &[Only] = &[
         what: &[&["rdkafka"], &["kafka_topic_ids"]],
         places: &["kafka"],
     },
-    // The tests of `stream` answer its requests themselves.
+    // The tests of `stream` and `schema` answer their requests themselves.
     Only {
         what: &[&["axum"], &["hyper"], &["hyper_util"]],
-        places: &["http", "problem", "stream::**::tests"],
+        places: &["http", "problem", "stream::**::tests", "schema::**::tests"],
     },
     Only {
         what: &[&["dev_broker"], &["sample_events"]],
