@@ -58,7 +58,8 @@ pub(super) fn wrap(router: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>>
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(SetResponseHeaderLayer::overriding(
+        // The page has a stricter one of its own.
+        .layer(SetResponseHeaderLayer::if_not_present(
             header::CONTENT_SECURITY_POLICY,
             policy,
         ))

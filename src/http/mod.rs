@@ -9,7 +9,8 @@
 //!   members.
 //! * `event`: `GET /v2/event/...`. `stream_list`: `GET /v2/streams`, with the `log_facts` in it.
 //! * `cacheable`: responses that a cache may keep.
-//! * `info`: the small routes. `spec`: the `OpenAPI` document and the page that shows it.
+//! * `ui`: the page for people, with its files. `info`: the small routes.
+//! * `spec`: the `OpenAPI` document and the page that shows it.
 //! * `admin`: metrics, health and readiness, on a port of their own.
 //! * `query`: query parameters. `negotiation`: media type and content coding.
 //! * `id_bound`: whether the server would accept the ids of a subscription back.
@@ -38,6 +39,7 @@ mod stream;
 mod stream_list;
 mod stream_names;
 mod stream_request;
+mod ui;
 
 use std::sync::Arc;
 
@@ -128,6 +130,9 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v2/streams", get(stream_list::streams))
         .route("/v2/streams/{name}", get(stream_list::stream))
         .route("/v2/event/{topic}/{partition}/{offset}", get(event::event))
+        .route("/v2/ui", get(ui::folder))
+        .route("/v2/ui/", get(ui::page))
+        .route("/v2/ui/{file}", get(ui::file))
         .fallback(page_not_found)
         .method_not_allowed_fallback(method_not_allowed);
     middleware::wrap(routes, app).with_state(Arc::clone(app))

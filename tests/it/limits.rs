@@ -158,11 +158,11 @@ async fn ten_thousand_streams_respect_limits_and_free_their_slots() {
     let cluster = brokers.next_cluster().await.expect("an embedded broker");
     let topic = unique("eqiad.s");
     cluster.create_topic(&topic, 1).await;
-    let file = stream_yaml(&cluster, &topic)
-        + &format!(
-            "client_ip_connection_limit: {STREAMS_PER_CLIENT}\nstreams_max: {streams}\n\
-             trusted_proxies: [127.0.0.1]\nheartbeat_ms: 3600000\n"
-        );
+    let file = format!(
+        "{}client_ip_connection_limit: {STREAMS_PER_CLIENT}\nstreams_max: {streams}\n\
+         trusted_proxies: [127.0.0.1]\nheartbeat_ms: 3600000\n",
+        stream_yaml(&cluster, &topic)
+    );
     let process = Program::start(&file, &[]).await;
     process.wait_until_ready().await;
 

@@ -33,6 +33,7 @@ mod memory;
 mod metrics;
 mod oracle;
 mod outage;
+mod page;
 mod problems;
 mod production;
 mod reload;

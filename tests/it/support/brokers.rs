@@ -182,6 +182,6 @@ async fn shared_kafka(index: usize) -> Option<Cluster> {
 }
 
 /// Prints a line that `cargo test` does not capture: it captures the print macros, not the stream.
-fn print_uncaptured(line: &str) {
+pub fn print_uncaptured(line: &str) {
     let _ = std::io::stderr().write_all(format!("\n{line}\n").as_bytes());
 }

@@ -67,7 +67,7 @@ impl Settings {
                 write!(yaml, "\n{key}: {value}").expect("a String");
             }
         }
-        yaml + &self.keys + "\n"
+        yaml + self.keys.as_str() + "\n"
     }
 }
 
