@@ -57,6 +57,15 @@ pub const FEED_RING_BYTES_MAX: usize = 1 << 20;
 /// estimate.
 pub const VIEW_BYTES: usize = 8 * 1024;
 
+/// The most events that a client can ask for with `tail`.
+pub const TAIL_EVENTS_MAX: usize = 10_000;
+
+/// Records that are looked at to find the last events of a client.
+pub const TAIL_RECORDS_MAX: u64 = 100_000;
+
+/// How long the last events of a client are looked for. It gets no byte before.
+pub const TAIL_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// How often it is checked in which views a progress frame is due.
 pub const PROGRESS_POLL_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -111,6 +111,7 @@ async fn begin(hub: &Arc<Hub>, last_event_id: Vec<IdEntry>) -> Subscribed {
         last_event_id,
         since: None,
         client: None,
+        last_events: None,
         bound: Bound::default(),
         lookup_client: None,
     };

@@ -11,7 +11,8 @@
 //! * `partition_log`: the memory log of one partition. `log_entry`: an entry of it.
 //! * `single_event`: one event by its position. `log_facts`: how old a log is, and how much is
 //!   written to it.
-//! * `subscribe`: where a subscription starts.
+//! * `subscribe`: where a subscription starts. `subscribe_request`: what its client requests.
+//! * `last_events`: where a subscription starts that wants the last events.
 //! * `subscription`: the loop that every subscriber polls.
 //! * `bound`: where a stream ends whose client asks for an end.
 //! * `over`: whether a stream with an end is over before it starts.
@@ -41,6 +42,7 @@ mod fair_queue;
 mod feed;
 mod followers;
 mod hub;
+mod last_events;
 mod log_entry;
 mod log_facts;
 mod lookup_permits;
@@ -55,6 +57,7 @@ mod replay_permits;
 mod scan_pace;
 mod single_event;
 mod subscribe;
+mod subscribe_request;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -71,5 +74,6 @@ pub use moved::Moved;
 pub use partition::{Arrival, HubPartition};
 pub use partition_log::LogStart;
 pub use single_event::{EventAt, EventAtError, event_at};
-pub use subscribe::{SubscribeError, SubscribeRequest, Subscribed, subscribe};
+pub use subscribe::{SubscribeError, Subscribed, subscribe};
+pub use subscribe_request::SubscribeRequest;
 pub use subscription::{Batch, Subscription};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::hub::{FUTURE_MIN, Hub};
-use super::subscribe::SubscribeRequest;
+use super::subscribe_request::SubscribeRequest;
 use crate::cursor::{IdEntry, Partition, RequestedPosition, TimestampMs};
 use crate::stream::Topic;
 

@@ -4,69 +4,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::bound::Bound;
 use super::fair_queue::Client;
-use super::feed::{FeedKey, Slot};
+use super::feed::Slot;
 use super::hub::Hub;
+use super::last_events::{SearchError, Wanted, rewind};
 use super::moved::Moved;
 use super::partition::HubPartition;
 use super::partition_log::{PartitionLog, RecordBefore};
+use super::subscribe_request::SubscribeRequest;
 use super::subscription::Subscription;
 use super::upstream::UpstreamUnavailable;
 use crate::cursor::{
-    self, Decision, IdEntry, IdForm, LogAnswer, LogQuestion, MovedReason, Partition, Position,
-    Requested, RequestedPosition, Target, TimestampMs,
+    self, Decision, IdEntry, LogAnswer, LogQuestion, MovedReason, Partition, Position, Requested,
+    RequestedPosition, Target, TimestampMs,
 };
-use crate::event::Projection;
-use crate::event::frame::Format;
-use crate::filter::Selection;
 use crate::limits;
 use crate::stream::Topic;
-
-/// The request of a client, with its streams resolved to topics.
-#[derive(Clone, Debug)]
-pub struct SubscribeRequest {
-    /// The topics, in any order and with any duplicates.
-    pub topics: Vec<Topic>,
-    /// SSE or NDJSON.
-    pub format: Format,
-    /// Which of the events; `None` for all.
-    pub selection: Option<Arc<Selection>>,
-    /// Which members of the events; `None` for all.
-    pub fields: Option<Arc<Projection>>,
-    /// The form of the ids.
-    pub ids: IdForm,
-    /// The entries of its Last-Event-ID, for topics in `topics` only.
-    pub last_event_id: Vec<IdEntry>,
-    /// Where topics start that are not in the id.
-    pub since: Option<TimestampMs>,
-    /// Where the stream ends.
-    pub bound: Bound,
-    /// The client for the permits of replays.
-    pub client: Client,
-    /// The client for the permits of look-ups: `client`, or the peer if that is unknown.
-    pub lookup_client: Client,
-}
-
-impl SubscribeRequest {
-    /// The feed of the subscription.
-    #[must_use]
-    pub fn feed_key(&self) -> FeedKey {
-        let mut topics = self.topics.clone();
-        topics.sort_unstable();
-        topics.dedup();
-        FeedKey {
-            topics: topics.into(),
-            format: self.format,
-            selection: self.selection.clone(),
-            fields: self.fields.clone(),
-            ids: match self.format {
-                Format::Sse => self.ids,
-                Format::Ndjson => IdForm::Auto,
-            },
-        }
-    }
-}
 
 /// Why a subscription cannot start. It is known before the first byte.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +41,15 @@ pub enum SubscribeError {
         /// The partition that it lacks.
         partition: Partition,
     },
+}
+
+impl From<SearchError> for SubscribeError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Refused => Self::ReplayRefused,
+            SearchError::Unavailable => Self::Upstream(UpstreamUnavailable),
+        }
+    }
 }
 
 /// A subscription, and the notices for its client.
@@ -115,7 +77,7 @@ pub async fn subscribe(
     let member = hub.join(&request.feed_key());
     // "Live" is the end of the feed before any look-up: what arrives meanwhile comes after it.
     let tail = member.tail();
-    let positions = StartPositions::new(&request.last_event_id, request.since);
+    let positions = StartPositions::new(&request.last_event_id, request.starts_at());
     let mut cursor = Vec::with_capacity(tail.slots.len());
     let mut moved = Vec::new();
     for (slot, decision) in tail
@@ -131,6 +93,14 @@ pub async fn subscribe(
             );
         }
         cursor.push(decision.position);
+    }
+    if let Some(count) = request.last_events {
+        let wanted = Wanted {
+            count,
+            selection: request.selection.as_deref(),
+            until: request.bound.until,
+        };
+        rewind(hub, client, wanted, &tail.slots, &mut cursor).await?;
     }
     if hub.replay_permits.would_refuse(client) && needs_kafka(&tail.slots, &cursor) {
         hub.metrics.replays_refused.increment(1);

@@ -26,6 +26,7 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
     names: &[
         "since",
         "lastEventId",
+        "tail",
         "until",
         "limit",
         "filter",
@@ -44,8 +45,8 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
         "ids",
         "compression",
     ],
-    listed: "since, lastEventId, until, limit, filter, wiki, domain, namespace, type, user, title, \
-             bot, minor, patrolled, canary, max_event_bytes, fields, ids, compression",
+    listed: "since, lastEventId, tail, until, limit, filter, wiki, domain, namespace, type, user, \
+             title, bot, minor, patrolled, canary, max_event_bytes, fields, ids, compression",
     repeatable: &["lastEventId"],
 };
 

@@ -1,9 +1,10 @@
 //! Where a stream ends, in events and in time: `limit` and `until` (docs/protocol.md, "Streams that
-//! end").
+//! end"). With how many of the last events it begins: `tail`.
 
 use super::query::Parameters;
 use crate::cursor::{TimestampMs, since};
 use crate::fanout::Bound;
+use crate::limits;
 use crate::problem::Problem;
 
 /// The end that a request asks for, whose stream begins at `since`.
@@ -35,6 +36,28 @@ pub(super) fn requested_time(
     let parse = |text| since::parse(text);
     let time = parameters.get(name).map(parse).transpose();
     time.map_err(|error| Problem::InvalidTimestamp { name, error })
+}
+
+/// How many of the last events a request asks for, whose stream begins at `since`.
+pub(super) fn requested_tail(
+    parameters: &Parameters,
+    since: Option<TimestampMs>,
+) -> Result<Option<usize>, Problem> {
+    let Some(value) = parameters.get("tail") else {
+        return Ok(None);
+    };
+    let invalid = |expected| Problem::InvalidValue {
+        name: "tail",
+        expected,
+    };
+    if since.is_some() {
+        return Err(invalid("given without 'since'"));
+    }
+    let count = value.parse().ok();
+    let count = count.filter(|count| (1..=limits::TAIL_EVENTS_MAX).contains(count));
+    count
+        .map(Some)
+        .ok_or(invalid("a whole number of events from 1 to 10000"))
 }
 
 fn limit(parameters: &Parameters) -> Result<Option<u64>, Problem> {
@@ -74,6 +97,27 @@ mod tests {
             ("since=6&until=6", "'until' must be later than 'since'"),
         ] {
             let problem = bound(query).expect_err(query).to_string();
+            assert!(problem.contains(part), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_tail_is_a_bounded_number_without_since() {
+        let tail = |query: &str| {
+            let parameters = Parameters::parse(Some(query), &STREAM_PARAMETERS)?;
+            requested_tail(&parameters, requested_time(&parameters, "since")?)
+        };
+        assert_eq!(tail("").expect("none"), None);
+        assert_eq!(tail("tail=1").expect("1"), Some(1));
+        assert_eq!(tail("tail=10000&until=5").expect("the most"), Some(10_000));
+        for (query, part) in [
+            ("tail=0", "'tail' must be a whole number"),
+            ("tail=10001", "from 1 to 10000"),
+            ("tail=", "'tail' must be a whole number"),
+            ("tail=-1", "'tail' must be a whole number"),
+            ("tail=5&since=5", "'tail' must be given without 'since'"),
+        ] {
+            let problem = tail(query).expect_err(query).to_string();
             assert!(problem.contains(part), "{problem}");
         }
     }

@@ -10,7 +10,7 @@ use super::App;
 use super::client_address::ClientIp;
 use super::negotiation::{MediaType, coding, vary};
 use super::query::{Parameters, STREAM_PARAMETERS};
-use super::requested_bound::{requested_bound, requested_time};
+use super::requested_bound::{requested_bound, requested_tail, requested_time};
 use super::requested_fields::requested_fields;
 use super::requested_filter::{FILTER, chooses_events, filter_header, requested_selection};
 use super::stream_names::requested_streams;
@@ -111,8 +111,11 @@ fn subscribe_request(
     let id = header.as_deref().or(parameters.get("lastEventId"));
     let id = id.map(LastEventId::parse).transpose()?;
     let entries = id.map(|id| id.entries().to_vec()).unwrap_or_default();
+    // A browser that reconnects sends both.
+    let last_events = requested_tail(parameters, since)?.filter(|_| entries.is_empty());
     Ok(SubscribeRequest {
         topics: topics(streams, &entries)?,
+        last_events,
         bound: requested_bound(parameters, since)?,
         format: media.format(),
         selection: None,

@@ -27,6 +27,7 @@ mod filters;
 mod hostile;
 mod http2;
 mod ids;
+mod last_events;
 mod limits;
 mod log;
 mod memory;

@@ -158,6 +158,7 @@ impl Client {
             last_event_id: entries,
             since,
             client: None,
+            last_events: None,
             bound: self.bound,
             lookup_client: None,
         };

@@ -56,6 +56,7 @@ impl Client {
             ids: IdForm::Auto,
             last_event_id: self.id.clone(),
             since: Some(TimestampMs(TIME - 10_000)),
+            last_events: None,
             bound: Bound {
                 events: None,
                 until: self.until,

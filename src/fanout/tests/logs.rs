@@ -44,6 +44,7 @@ fn request(position: Option<RequestedPosition>) -> SubscribeRequest {
         last_event_id: position.map(entry).into_iter().collect(),
         since: None,
         client: None,
+        last_events: None,
         bound: Bound::default(),
         lookup_client: None,
     }

@@ -68,6 +68,7 @@ fn request() -> SubscribeRequest {
         last_event_id,
         since: None,
         client: None,
+        last_events: None,
         bound: Bound::default(),
         lookup_client: None,
     }

@@ -86,6 +86,7 @@ pub(super) fn from_offset_0() -> SubscribeRequest {
         last_event_id: id,
         since: None,
         client: None,
+        last_events: None,
         bound: Bound::default(),
         lookup_client: None,
     }
@@ -189,6 +190,7 @@ async fn an_event_is_rendered_once_for_all_subscribers_of_a_feed() {
         last_event_id: Vec::new(),
         since: None,
         client: None,
+        last_events: None,
         bound: Bound::default(),
         lookup_client: None,
     };

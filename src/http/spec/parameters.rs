@@ -45,6 +45,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "The same for clients that cannot set the header.",
     ),
     query(
+        "tail",
+        Kind::Count,
+        "Start with this number of the last events, at most 10,000, in order of time. Not together \
+         with `since`. A request with an id goes on from that id.",
+    ),
+    query(
         "until",
         Kind::Text,
         "Only events before this time, in the forms of `since`. The stream ends behind them.",

@@ -30,7 +30,7 @@ fn time_rows() -> Vec<Row> {
 }
 
 fn query_rows() -> Vec<Row> {
-    let valid = "Valid query parameters here: since, lastEventId, until,";
+    let valid = "Valid query parameters here: since, lastEventId, tail,";
     let codings = "gzip, zstd or none";
     let deep = format!("fields=a{}", ".a".repeat(16));
     let many = format!("fields=a{}", ",a".repeat(64));
@@ -72,6 +72,12 @@ fn query_rows() -> Vec<Row> {
         query(&many, INVALID_QUERY, &["'fields'", "64 fields"]),
         query(&long, INVALID_QUERY, &["'fields'", "1024 bytes"]),
         query("ids=json", INVALID_QUERY, &["'ids' must be compact"]),
+        query("tail=0", INVALID_QUERY, &["'tail'", "from 1 to 10000"]),
+        query(
+            "tail=5&since=0",
+            INVALID_QUERY,
+            &["'tail'", "without 'since'"],
+        ),
         get("/?spek", INVALID_QUERY, &["'spek'", "spec, doc"]),
         // The first fault is reported, and no invalid query reaches Kafka.
         get("/v2/stream/nope?sinc=1", INVALID_QUERY, &["'sinc'"]),
