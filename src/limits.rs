@@ -90,6 +90,19 @@ pub const UNTIL_GRACE: Duration = Duration::from_secs(10);
 /// How often a stream that waits for `until` looks at the clock, which may be set.
 pub const CLOCK_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
+/// Bytes of the events of one page of the read protocol of Durable Streams: few requests for a long
+/// history, and little memory for each.
+pub const PAGE_BYTES: u64 = 512 * 1024;
+
+/// Records that one page looks at for a filter: a second or two of reading.
+pub const PAGE_RECORDS: u64 = 100_000;
+
+/// How long a page may take.
+pub const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// After how long a response of `live=sse` ends, so that a proxy can share the next one.
+pub const PAGE_STREAM: Duration = Duration::from_mins(1);
+
 /// Cost of one stream, in bytes: task, cursor, timers, and what the runtime and hyper keep. A high
 /// estimate.
 pub const STREAM_BYTES: usize = 8 * 1024;

@@ -1,10 +1,15 @@
 //! Errors before the first byte of a stream: one enum, and its responses as problem details (RFC
 //! 9457).
+//!
+//! * `durable`: those of the protocol of Durable Streams.
+
+mod durable;
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+pub use self::durable::DurableProblem;
 use crate::cursor::{LastEventIdError, Offset, Partition, SinceError};
 use crate::fanout::{EventAtError, SubscribeError};
 use crate::limits;
@@ -197,6 +202,9 @@ pub enum Problem {
     /// 410 `event_gone`: the record was deleted.
     #[error("The event was deleted: the log begins at offset {0} now")]
     EventGone(Offset),
+    /// See [`DurableProblem`].
+    #[error(transparent)]
+    Durable(#[from] DurableProblem),
     /// 404 `not_found`: no such page.
     #[error("There is no such page. See /?doc for the list of streams.")]
     PageNotFound,
@@ -235,6 +243,7 @@ impl Problem {
         match self {
             Self::StreamNotFound { .. } => kind(S::BAD_REQUEST, "not_found", "Stream Not Found"),
             Self::StreamGone(_) => kind(S::GONE, "stream_gone", "Stream Gone"),
+            Self::Durable(problem) => problem.kind(),
             Self::InvalidTimestamp { .. } => {
                 kind(S::BAD_REQUEST, "invalid_timestamp", "Invalid Timestamp")
             }
@@ -319,6 +328,7 @@ impl Problem {
     /// The response to the request that has the problem.
     #[must_use]
     pub fn response(&self, method: &Method, uri: &Uri) -> Response {
+        use StatusCode as S;
         let ProblemKind { status, name, .. } = self.kind();
         let mut body = self.body();
         body["method"] = method.as_str().into();
@@ -328,15 +338,10 @@ impl Problem {
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
         set(header::CONTENT_TYPE, "application/problem+json");
         set(header::CACHE_CONTROL, "no-cache");
-        if [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::SERVICE_UNAVAILABLE,
-        ]
-        .contains(&status)
-        {
+        if matches!(status, S::TOO_MANY_REQUESTS | S::SERVICE_UNAVAILABLE) {
             set(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
+        if status == S::METHOD_NOT_ALLOWED {
             set(header::ALLOW, "GET, HEAD, OPTIONS");
         }
         response.extensions_mut().insert(ProblemName(name));

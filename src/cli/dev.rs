@@ -3,7 +3,9 @@
 //!
 //! * `sample_feed`: fills the broker with sample events.
 //! * `remote_feed`: fills it with the events of another server. `remote_source`: which these are.
+//! * `http_streams`: streams that clients write over HTTP.
 
+mod http_streams;
 mod remote_feed;
 mod remote_source;
 mod sample_feed;
@@ -19,6 +21,7 @@ use dev_broker::{BrokerConfig, DevBroker, TopicSpec};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use self::http_streams::HttpStreams;
 use self::remote_feed::RemoteFeed;
 use self::remote_source::RemoteSource;
 use self::sample_feed::{SampleFeed, parse_rate};
@@ -125,6 +128,9 @@ async fn run_until(args: DevArgs, shutdown: Shutdown) -> Result<(), CliError> {
     let source = format!("{kind}: {brokers}");
     let greeting = greeting(&listeners, &source, &config.streams.defaults);
     let server = Server::start(config, None, shutdown).await?;
+    if let Some(broker) = &broker {
+        server.set_writable(Arc::new(HttpStreams::new(broker)));
+    }
     let mut ready = server.watch_ready();
     tokio::spawn(async move {
         if ready.wait_for(|ready| *ready).await.is_ok() {

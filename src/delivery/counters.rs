@@ -7,8 +7,9 @@ use metrics::Counter;
 
 use super::payload::Payload;
 use crate::cursor::TimestampMs;
+use crate::fanout::Delivered;
 use crate::limits;
-use crate::stream::Stream;
+use crate::stream::{Stream, Topic};
 use crate::telemetry::metrics::{Metrics, StreamLabel};
 
 /// Counts for all subscribers that receive the same bytes.
@@ -32,9 +33,11 @@ struct StreamCounters {
 
 /// Events and bytes that were delivered.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct DeliveryTotals {
-    pub(super) events: u64,
-    pub(super) bytes: u64,
+pub struct DeliveryTotals {
+    /// Events.
+    pub events: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
 }
 
 impl DeliveryCounters {
@@ -97,10 +100,8 @@ impl DeliveryCounters {
                 bytes: delivered.bytes,
             };
             let topic = &delivered.topic;
-            let is_of = |stream: &Stream| {
-                stream.topics.contains(topic) || stream.topics_allowed.contains(topic)
-            };
-            for known in self.streams.iter().filter(|known| is_of(&known.stream)) {
+            let of_topic = |known: &&StreamCounters| has_topic(&known.stream, topic);
+            for known in self.streams.iter().filter(of_topic) {
                 known.events.increment(delivered.events * known.subscribers);
                 known.bytes.increment(delivered.bytes * known.subscribers);
             }
@@ -123,6 +124,40 @@ impl DeliveryCounters {
         let delay = TimestampMs::now().as_secs_f64() - timestamp.as_secs_f64();
         self.metrics.delivery_seconds.record(delay.max(0.0));
     }
+}
+
+/// Counts what one subscriber of these streams received. Returns the totals.
+pub fn count_delivered(
+    metrics: &Metrics,
+    streams: &[Arc<Stream>],
+    delivered: &[Delivered],
+) -> DeliveryTotals {
+    let mut totals = DeliveryTotals::default();
+    for of_topic in delivered {
+        let (events, bytes) = (of_topic.events, of_topic.bytes);
+        totals += DeliveryTotals { events, bytes };
+        for stream in streams
+            .iter()
+            .filter(|known| has_topic(known, &of_topic.topic))
+        {
+            let label = StreamLabel {
+                stream: stream.name.to_string(),
+            };
+            metrics
+                .events_delivered
+                .get_or_create(&label)
+                .increment(events);
+            metrics
+                .bytes_delivered
+                .get_or_create(&label)
+                .increment(bytes);
+        }
+    }
+    totals
+}
+
+fn has_topic(stream: &Stream, topic: &Topic) -> bool {
+    stream.topics.contains(topic) || stream.topics_allowed.contains(topic)
 }
 
 impl std::ops::AddAssign for DeliveryTotals {

@@ -41,6 +41,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use compression::ContentCoding;
+pub use counters::{DeliveryTotals, count_delivered};
 pub use filter_limit::{FilterLimit, FilterLimitError, FilterLimits, FilterPermit};
 pub use sink::Sink;
 pub use stream_guard::{StreamClient, StreamGuard};

@@ -74,7 +74,7 @@ impl StreamGuard {
     }
 
     /// Adds what was delivered.
-    pub(super) fn count(&mut self, delivered: DeliveryTotals) {
+    pub fn count(&mut self, delivered: DeliveryTotals) {
         self.totals += delivered;
     }
 

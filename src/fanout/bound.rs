@@ -9,6 +9,28 @@ pub struct Bound {
     pub events: Option<u64>,
     /// The time before which the events are. The stream ends when every partition has passed it.
     pub until: Option<TimestampMs>,
+    /// The size of a page, for a client that reads page by page.
+    pub page: Option<PageBound>,
+}
+
+/// Where a page ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageBound {
+    /// Bytes of frames after which the page ends. The event that reaches them is in the page.
+    pub bytes: u64,
+    /// Records that are looked at, whether or not they match.
+    pub records: u64,
+    /// What happens where nothing more is to be read.
+    pub at_tail: AtTail,
+}
+
+/// What happens to a page where nothing more is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtTail {
+    /// The page ends.
+    End,
+    /// The page ends if it has an event. Otherwise it waits for one.
+    WaitForEvent,
 }
 
 /// Which part of a [`Bound`] was reached.
@@ -18,6 +40,10 @@ pub enum BoundReached {
     Limit,
     /// [`Bound::until`].
     Until,
+    /// [`PageBound::bytes`] or [`PageBound::records`].
+    PageFull,
+    /// The end of what there is to read: see [`PageBound::at_tail`].
+    Tail,
 }
 
 impl Bound {
@@ -26,15 +52,26 @@ impl Bound {
     pub fn is_set(self) -> bool {
         self != Self::default()
     }
+
+    /// The end of one page.
+    #[must_use]
+    pub fn page(page: PageBound) -> Self {
+        Self {
+            page: Some(page),
+            ..Self::default()
+        }
+    }
 }
 
 impl BoundReached {
-    /// Its name for clients: that of the query parameter.
+    /// Its name for clients: that of the query parameter, where there is one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Limit => "limit",
             Self::Until => "until",
+            Self::PageFull => "page_full",
+            Self::Tail => "tail",
         }
     }
 }

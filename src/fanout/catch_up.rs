@@ -150,8 +150,13 @@ impl CatchUp {
     }
 
     async fn step_aligned(&mut self, tail: &Tail, cursor: &mut [Position]) -> Step {
-        if self.is_spent() {
-            return self.end_step(BoundReached::Limit);
+        if let Some(spent) = self.spent() {
+            let is_at_tail = self.ends_at_tail() && has_reached(tail, cursor);
+            return self.end_step(if is_at_tail {
+                BoundReached::Tail
+            } else {
+                spent
+            });
         }
         match self.fetch(tail, cursor).await {
             Ok(None) => {}
@@ -180,9 +185,7 @@ impl CatchUp {
             self.release_permit(cursor);
             return Step::Unavailable;
         }
-        let has_reached =
-            |(slot, own): (&Slot, &Position)| slot.retired || own.next == slot.position.next;
-        if tail.slots.iter().zip(cursor.iter()).all(has_reached) {
+        if has_reached(tail, cursor) {
             return self.step_at_tail(tail);
         }
         let has_more = |(buffer, slot): (&PartitionBuffer, &Slot)| {
@@ -191,6 +194,8 @@ impl CatchUp {
         };
         if self.buffers.iter().zip(&tail.slots).any(has_more) {
             Step::Again
+        } else if self.ends_at_tail() {
+            self.end_step(BoundReached::Tail)
         } else {
             Step::Wait
         }
@@ -254,4 +259,10 @@ impl CatchUp {
             .map(|own| PartitionBuffer::new(own.next, self.hub.memory()))
             .collect();
     }
+}
+
+/// Whether a cursor is at the end of the feed in every partition.
+pub(super) fn has_reached(tail: &Tail, cursor: &[Position]) -> bool {
+    let mut slots = tail.slots.iter().zip(cursor);
+    slots.all(|(slot, own)| slot.retired || own.next == slot.position.next)
 }

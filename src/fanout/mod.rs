@@ -63,7 +63,7 @@ mod subscription;
 mod tests;
 pub mod upstream;
 
-pub use bound::{Bound, BoundReached};
+pub use bound::{AtTail, Bound, BoundReached, PageBound};
 pub use delivered::Delivered;
 pub use fair_queue::Client;
 pub use feed::FeedKey;
@@ -76,4 +76,4 @@ pub use partition_log::LogStart;
 pub use single_event::{EventAt, EventAtError, event_at};
 pub use subscribe::{SubscribeError, Subscribed, subscribe};
 pub use subscribe_request::SubscribeRequest;
-pub use subscription::{Batch, Subscription};
+pub use subscription::{Batch, Place, Subscription};

@@ -51,6 +51,11 @@ impl ProgressPoint {
         }
     }
 
+    /// The id there.
+    pub(super) fn into_id(self) -> Bytes {
+        self.id
+    }
+
     /// The frame for a subscriber whose last one lies `counts` before.
     pub(super) fn frame(&self, counts: Counts) -> Bytes {
         frame::progress(&self.id, self.time, counts.scanned, counts.matched)

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::bound::{Bound, BoundReached};
-use super::catch_up::{CatchUp, Step, progress_point};
+use super::catch_up::{CatchUp, Step, has_reached, progress_point};
 use super::delivered::Delivered;
 use super::fair_queue::Client;
 use super::feed::{FeedKey, FeedRead, Handout, Tail};
@@ -17,7 +17,7 @@ use super::moved::Moved;
 use super::progress::{Counts, ReadProgress};
 use super::projected::project;
 use super::replay_permits::{ReplayWaiter, WaitOutcome};
-use crate::cursor::{Position, TimestampMs};
+use crate::cursor::{IdForm, Position, TimestampMs};
 use crate::event::frame::Format;
 use crate::limits;
 
@@ -47,6 +47,15 @@ pub enum Batch {
         /// The id with which a client goes on behind it.
         id: Bytes,
     },
+}
+
+/// Where a subscription is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The id with which a client goes on here, in its compact form.
+    pub id: Bytes,
+    /// Whether nothing more is to be read now.
+    pub is_at_tail: bool,
 }
 
 /// A cursor and its state. It needs no thread, no Kafka consumer and no queue.
@@ -183,6 +192,27 @@ impl Subscription {
     #[must_use]
     pub fn client(&self) -> Client {
         self.client
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let tail = self.member.tail();
+        let is_at_tail = match self.state {
+            State::Live(next) => next == tail.next,
+            State::CatchingUp(..) => has_reached(&tail, &self.cursor),
+        };
+        Place {
+            id: progress_point(IdForm::Compact, &tail.slots, &self.cursor).into_id(),
+            is_at_tail,
+        }
+    }
+
+    /// Lets a subscription with an end, which it has reached, go on to another one.
+    pub fn go_on_to(&mut self, bound: Bound) {
+        if let State::CatchingUp(catch_up, _) = &mut self.state {
+            catch_up.set_bound(bound);
+        }
     }
 
     /// Whether the feed has moved since the last [`Subscription::next`].

@@ -29,7 +29,7 @@ pub(super) fn cacheable(
 }
 
 /// Whether `If-None-Match` names the tag: weakly, as RFC 9110, section 13.1.2, has it.
-fn has_tag(request: &HeaderMap, tag: &str) -> bool {
+pub(super) fn has_tag(request: &HeaderMap, tag: &str) -> bool {
     let values = request.get_all(header::IF_NONE_MATCH).iter();
     let mut tags = values
         .filter_map(|value| value.to_str().ok())

@@ -13,6 +13,7 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::App;
+use super::durable;
 use super::query::IGNORED;
 use super::requested_filter::FILTER;
 use crate::problem::{Problem, ProblemName};
@@ -27,7 +28,8 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const EXPOSED_HEADERS: &str = "etag, retry-after, x-request-id, x-eventstreams-moved";
 
 /// The headers that a page of another origin may send.
-const ALLOWED_HEADERS: &str = "accept, x-requested-with, content-type, last-event-id";
+const ALLOWED_HEADERS: &str =
+    "accept, x-requested-with, content-type, last-event-id, if-none-match";
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
@@ -137,8 +139,8 @@ async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
 
 fn add_cors_headers(headers: &mut HeaderMap, origin: HeaderValue) {
     let mut exposed = EXPOSED_HEADERS.to_owned();
-    for header in [IGNORED, FILTER] {
-        if headers.contains_key(&header) {
+    for header in [IGNORED, FILTER].iter().chain(&durable::HEADERS) {
+        if headers.contains_key(header) {
             exposed = format!("{exposed}, {header}");
         }
     }

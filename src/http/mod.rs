@@ -7,6 +7,7 @@
 //! * `requested_bound`: where a stream ends.
 //! * `requested_filter`: which events a stream request asks for. `requested_fields`: which of their
 //!   members.
+//! * `durable`: `GET /v1/stream/{streams}`, the read protocol of Durable Streams.
 //! * `event`: `GET /v2/event/...`. `stream_list`: `GET /v2/streams`, with the `log_facts` in it.
 //! * `cacheable`: responses that a cache may keep.
 //! * `ui`: the page for people, with its files. `info`: the small routes.
@@ -21,6 +22,7 @@
 pub mod admin;
 mod cacheable;
 mod client_address;
+mod durable;
 mod event;
 mod id_bound;
 mod info;
@@ -41,7 +43,8 @@ mod stream_names;
 mod stream_request;
 mod ui;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -52,6 +55,7 @@ use axum::routing::get;
 use tokio::sync::watch;
 
 pub use client_address::ClientAddresses;
+pub use durable::WritableStreams;
 pub(crate) use id_bound::warn_of_long_ids;
 pub use request_rate::RequestRate;
 pub use spec::Documents;
@@ -63,7 +67,7 @@ use crate::delivery::{Delivery, FilterLimit, StreamLimit};
 use crate::fanout::Hub;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
-use crate::stream::Catalog;
+use crate::stream::{Catalog, Topic};
 use crate::telemetry::kafka_health::KafkaHealth;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -78,6 +82,10 @@ pub struct App {
     pub config: Config,
     /// The public streams.
     pub catalog: Arc<watch::Sender<Arc<Catalog>>>,
+    /// The topics that are read from Kafka.
+    pub topics: Arc<ArcSwap<BTreeSet<Topic>>>,
+    /// Streams that clients may create and write: in `eventstreams dev` only.
+    pub writable: OnceLock<Arc<dyn WritableStreams>>,
     /// The operator's filters.
     pub filters: Arc<ArcSwap<NamedFilters>>,
     /// The source of subscriptions.
@@ -127,6 +135,12 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v2/stream/{*streams}", get(stream::stream))
         .route("/v2/stream", get(stream_missing))
         .route("/v2/stream/", get(stream_missing))
+        .route(
+            "/v1/stream/{*streams}",
+            get(durable::read)
+                .put(durable::create)
+                .post(durable::append),
+        )
         .route("/v2/streams", get(stream_list::streams))
         .route("/v2/streams/{name}", get(stream_list::stream))
         .route("/v2/event/{topic}/{partition}/{offset}", get(event::event))

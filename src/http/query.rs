@@ -50,6 +50,31 @@ pub(super) const STREAM_PARAMETERS: KnownParameters = KnownParameters {
     repeatable: &["lastEventId"],
 };
 
+/// The parameters of a read with the protocol of Durable Streams.
+pub(super) const READ_PARAMETERS: KnownParameters = KnownParameters {
+    names: &[
+        "offset",
+        "live",
+        "cursor",
+        "filter",
+        "wiki",
+        "domain",
+        "namespace",
+        "type",
+        "user",
+        "title",
+        "bot",
+        "minor",
+        "patrolled",
+        "canary",
+        "max_event_bytes",
+        "fields",
+    ],
+    listed: "offset, live, cursor, filter, wiki, domain, namespace, type, user, title, bot, minor, \
+             patrolled, canary, max_event_bytes, fields",
+    repeatable: &[],
+};
+
 /// The parameters of `/`.
 pub(super) const ROOT_PARAMETERS: KnownParameters = KnownParameters {
     names: &["spec", "doc"],
@@ -207,18 +232,19 @@ mod tests {
             "wiki=enwiki&wiki=dewiki",
         ] {
             let problem = parse(query).expect_err(query).to_string();
-            let valid = "Valid query parameters here: since, lastEventId, until,";
+            let valid = "Valid query parameters here: since, lastEventId, tail,";
             assert!(problem.contains(valid), "{problem}");
         }
     }
 
     #[test]
     fn the_list_in_a_problem_is_the_list_of_names() {
-        for known in [&STREAM_PARAMETERS, &ROOT_PARAMETERS] {
+        for known in [&STREAM_PARAMETERS, &READ_PARAMETERS, &ROOT_PARAMETERS] {
             assert_eq!(known.listed, known.names.join(", "));
         }
         for shorthand in Shorthand::ALL {
             assert!(STREAM_PARAMETERS.names.contains(&shorthand.name()));
+            assert!(READ_PARAMETERS.names.contains(&shorthand.name()));
         }
     }
 

@@ -25,6 +25,7 @@ pub(super) fn requested_bound(
     Ok(Bound {
         events: limit(parameters)?,
         until,
+        page: None,
     })
 }
 

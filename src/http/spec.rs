@@ -191,6 +191,7 @@ mod tests {
                 "/v2/stream/b",
                 "/v2/stream/c",
                 "/v2/stream/d",
+                "/v1/stream/{streams}",
                 "/v2/event/{topic}/{partition}/{offset}",
                 "/v2/streams",
                 "/v2/streams/{name}",

@@ -18,7 +18,7 @@ use super::stream_request::{StreamRequest, topics_of};
 use crate::cursor::IdEntry;
 use crate::delivery::{FilterPermit, StreamClient, StreamGuard, StreamOutput, StreamPermit};
 use crate::event::Format;
-use crate::fanout::{SubscribeError, Subscribed, subscribe};
+use crate::fanout::{Moved, SubscribeError, SubscribeRequest, subscribe};
 use crate::limits;
 use crate::memory::Use;
 use crate::problem::{Problem, or_problem};
@@ -42,7 +42,11 @@ pub(super) async fn stream(
         check_client(&app, &client, &headers)?;
         let request = StreamRequest::parse(&app, &uri, &headers, &client)?;
         let permit = take_permit(&app, &client)?;
-        check_available(&app, &request).await?;
+        check_available(&app, &request.streams, &request.subscribe).await?;
+        if request.subscribe.format == Format::Sse {
+            let subscribe = &request.subscribe;
+            id_bound::check(&app, subscribe.topics.iter(), subscribe.ids)?;
+        }
         if request.subscribe.is_over(&app.hub) {
             // A browser does not reconnect after it.
             return Ok(StatusCode::NO_CONTENT.into_response());
@@ -50,7 +54,8 @@ pub(super) async fn stream(
         if method == Method::HEAD {
             return Ok((StatusCode::OK, request.response_headers(&app)).into_response());
         }
-        let filter = take_filter_permit(&app, &client, &request)?;
+        let is_filtered = request.chooses_events();
+        let filter = take_filter_permit(&app, &client, is_filtered, &request.subscribe)?;
         let client = StreamClient {
             user_agent: user_agent(&headers),
             address: client
@@ -91,7 +96,8 @@ pub(super) fn check_client(
     Ok(())
 }
 
-fn take_permit(app: &App, client: &ClientIp) -> Result<StreamPermit, Problem> {
+/// Takes a stream of the client's limit, which it holds while it reads.
+pub(super) fn take_permit(app: &App, client: &ClientIp) -> Result<StreamPermit, Problem> {
     let address = if app.stream_limit.is_per_client() {
         client.required()?
     } else {
@@ -100,21 +106,27 @@ fn take_permit(app: &App, client: &ClientIp) -> Result<StreamPermit, Problem> {
     Ok(app.stream_limit.take(address)?)
 }
 
-fn take_filter_permit(
+/// Takes a filter of the client's limit, if the client chooses its events.
+pub(super) fn take_filter_permit(
     app: &App,
     client: &ClientIp,
-    request: &StreamRequest,
+    is_filtered: bool,
+    subscribe: &SubscribeRequest,
 ) -> Result<Option<FilterPermit>, Problem> {
-    if !request.chooses_events() {
+    if !is_filtered {
         return Ok(None);
     }
     // The same filter with other fields is not another filter.
-    let feed = request.subscribe.feed_key().with_whole_events();
+    let feed = subscribe.feed_key().with_whole_events();
     Ok(app.filter_limit.take(client.or_peer(), &feed)?)
 }
 
-/// Whether the streams can be read now, and their ids would be accepted back.
-async fn check_available(app: &App, request: &StreamRequest) -> Result<(), Problem> {
+/// Whether the streams can be read now.
+pub(super) async fn check_available(
+    app: &App,
+    streams: &[Arc<Stream>],
+    subscribe: &SubscribeRequest,
+) -> Result<(), Problem> {
     if !app.hub.is_ready() {
         return Err(SubscribeError::NotReady.into());
     }
@@ -124,12 +136,7 @@ async fn check_available(app: &App, request: &StreamRequest) -> Result<(), Probl
             "The server has no memory for another stream. Try again in a few seconds.",
         ));
     }
-    let subscribe = &request.subscribe;
-    await_topics(app, &request.streams, &subscribe.last_event_id).await?;
-    if subscribe.format == Format::Sse {
-        id_bound::check(app, subscribe.topics.iter(), subscribe.ids)?;
-    }
-    Ok(())
+    await_topics(app, streams, &subscribe.last_event_id).await
 }
 
 /// Of the topics that a stream reads, Kafka must have one at least.
@@ -181,7 +188,7 @@ async fn start(
     notes.extend(missing.map(|topic| format!("unavailable: topic {topic}")));
 
     let subscribed = subscribe(&app.hub, request.subscribe).await?;
-    add_moved_headers(&mut headers, &subscribed);
+    add_moved_headers(&mut headers, &subscribed.moved);
     let held = app.hub.memory().hold(Use::Streams, limits::STREAM_BYTES);
     let guard = StreamGuard::new(&app.metrics, &request.streams, client, held);
     let key = subscribed.subscription.feed_key();
@@ -193,8 +200,9 @@ async fn start(
     Ok((StatusCode::OK, headers, body).into_response())
 }
 
-fn add_moved_headers(headers: &mut HeaderMap, subscribed: &Subscribed) {
-    for moved in &subscribed.moved {
+/// Names each partition that begins at another position than the requested one.
+pub(super) fn add_moved_headers(headers: &mut HeaderMap, moved: &[Moved]) {
+    for moved in moved {
         if let Ok(value) = HeaderValue::try_from(moved.to_string()) {
             headers.append(MOVED, value);
         }
@@ -207,7 +215,7 @@ fn has_user_agent(headers: &HeaderMap) -> bool {
 }
 
 /// The user agent as it may stand in the log: a bounded part, whatever its bytes.
-fn user_agent(headers: &HeaderMap) -> String {
+pub(super) fn user_agent(headers: &HeaderMap) -> String {
     let value = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
     let text = String::from_utf8_lossy(value.unwrap_or_default());
     printable(&text, limits::LOGGED_HEADER_BYTES_MAX)

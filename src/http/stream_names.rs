@@ -9,8 +9,8 @@ use crate::problem::Problem;
 use crate::spelling::similar;
 use crate::stream::{Catalog, Stream, Topic};
 
-/// The path of a stream, before its names.
-const PATH: &str = "/v2/stream/";
+/// The paths of streams, before their names.
+const PATHS: [&str; 2] = ["/v2/stream/", "/v1/stream/"];
 
 /// Invalid names of one request that get a hint.
 const HINTS_MAX: usize = 3;
@@ -26,7 +26,8 @@ pub fn requested_streams(
     path: &str,
     max: usize,
 ) -> Result<Vec<Arc<Stream>>, Problem> {
-    let names = path.strip_prefix(PATH).unwrap_or("");
+    let mut names = PATHS.iter().filter_map(|known| path.strip_prefix(known));
+    let names = names.next().unwrap_or("");
     let names = percent_decode_str(names.strip_suffix('/').unwrap_or(names)).decode_utf8_lossy();
     let requested = names.split(',').count();
     if requested > max {

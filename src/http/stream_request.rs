@@ -152,7 +152,7 @@ fn id_header(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Problem> {
 }
 
 /// The topics of the subscription.
-fn topics(streams: &[Arc<Stream>], entries: &[IdEntry]) -> Result<Vec<Topic>, Problem> {
+pub(super) fn topics(streams: &[Arc<Stream>], entries: &[IdEntry]) -> Result<Vec<Topic>, Problem> {
     let is_available = |topic: &Topic| {
         let has = |stream: &Arc<Stream>| {
             stream.topics.contains(topic) || stream.topics_allowed.contains(topic)

@@ -7,7 +7,7 @@ mod admin_thread;
 mod listeners;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,7 +24,9 @@ use crate::event::{RedactionPolicy, RedactionRules};
 use crate::fanout::upstream::upstream;
 use crate::fanout::{Hub, HubLimits, StepLimits};
 use crate::http::server::{ConnectionLimits, ConnectionSlots, Port};
-use crate::http::{self, App, ClientAddresses, Documents, RequestRate, StreamList};
+use crate::http::{
+    self, App, ClientAddresses, Documents, RequestRate, StreamList, WritableStreams,
+};
 use crate::kafka::{EventPipeline, KafkaClient, KafkaClientError, KafkaReader, KafkaThreads};
 use crate::limits;
 use crate::memory;
@@ -110,6 +112,12 @@ impl Server {
     #[must_use]
     pub fn watch_ready(&self) -> watch::Receiver<bool> {
         self.app.hub.watch_ready()
+    }
+
+    /// Lets clients create and write streams.
+    pub fn set_writable(&self, streams: Arc<dyn WritableStreams>) {
+        // The first one counts.
+        let _ = self.app.writable.set(streams);
     }
 
     /// Serves until the shutdown, and returns when the last stream has ended.
@@ -231,6 +239,8 @@ fn app(
     let refresh = Duration::from_millis(config.kafka.metadata_refresh_ms);
     Ok(Arc::new(App {
         catalog: Arc::clone(&reloaded.catalog),
+        topics: Arc::clone(&reloaded.topics),
+        writable: OnceLock::new(),
         filters: Arc::clone(&reloaded.filters),
         hub: Arc::clone(&reloaded.hub),
         kafka_health: Arc::new(KafkaHealth::new(Arc::clone(metrics), refresh)),

@@ -255,6 +255,27 @@ impl Catalog {
         }
     }
 
+    /// This catalog, and a stream that has the topic of its own name.
+    ///
+    /// # Errors
+    /// The name cannot be that of a stream and of a topic.
+    pub fn with_stream_of_topic(&self, name: &str) -> Result<Self, StreamError> {
+        let stream = StreamName::from(name);
+        let stream = Stream::read(&stream, Map::new(), false).map_err(|problem| StreamError {
+            stream: name.to_owned(),
+            problem,
+        })?;
+        let mut catalog = self.clone();
+        for topic in &stream.topics_allowed {
+            let names = catalog.by_topic.entry(topic.clone()).or_default();
+            names.push(stream.name.clone());
+        }
+        catalog
+            .streams
+            .insert(stream.name.clone(), Arc::new(stream));
+        Ok(catalog)
+    }
+
     /// The public stream of this name or alias. A stream that this does not return does not exist
     /// for clients; nothing else decides that.
     pub fn resolve(&self, name_or_alias: &str) -> Option<&Arc<Stream>> {

@@ -21,6 +21,7 @@ mod cut_logs;
 mod deleted_segments;
 mod delivery;
 mod dev;
+mod durable;
 mod ends;
 mod faults;
 mod filters;

@@ -29,7 +29,7 @@ const ONLY: &[Only] = &[
     },
     Only {
         what: &[&["dev_broker"], &["sample_events"]],
-        places: &["cli::dev"],
+        places: &["cli::dev", "kafka::**::tests"],
     },
 ];
 

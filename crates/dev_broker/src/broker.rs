@@ -13,7 +13,7 @@ use crate::groups::Groups;
 use crate::log::PartitionLog;
 use crate::topics::{Refusal, Topic, Topics};
 use crate::transactions::Transactions;
-use crate::{BrokerError, NewRecord};
+use crate::{BrokerError, DevBroker, NewRecord};
 
 /// Bytes of keys and values in one batch of [`Broker::append`] before the next one begins. Fetches
 /// return whole batches, so large batches would make small fetches large.
@@ -31,6 +31,19 @@ pub(crate) struct Broker {
     /// Changes whenever any log does. One serves the whole broker: a fetch waits for dozens of
     /// partitions at once, and looking at logs that did not change costs microseconds.
     changed: watch::Sender<()>,
+}
+
+impl DevBroker {
+    /// Creates a topic without a client.
+    ///
+    /// # Errors
+    /// [`BrokerError::Topic`].
+    pub fn create_topic(&self, name: &str, partitions: i32) -> Result<(), BrokerError> {
+        let topics = &self.broker.topics;
+        let created = topics.create(name, partitions, [].into(), false);
+        created.map_err(|refusal| BrokerError::Topic(refusal.message))?;
+        Ok(())
+    }
 }
 
 impl Broker {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{CatchUp, Step};
 use crate::cursor::{EventId, Offset, Position, TimestampMs};
-use crate::fanout::bound::{Bound, BoundReached};
+use crate::fanout::bound::{AtTail, Bound, BoundReached, PageBound};
 use crate::fanout::feed::{Slot, Tail};
 use crate::fanout::hub::FUTURE_MIN;
 use crate::fanout::log_entry::LogEntry;
@@ -21,6 +21,9 @@ use crate::limits;
 pub(super) struct End {
     events_left: Option<u64>,
     until: Option<TimestampMs>,
+    page_left: Option<PageBound>,
+    /// Whether an event was delivered.
+    has_event: bool,
     /// One for each slot that has records of `until` or later.
     partitions: Vec<PartitionEnd>,
 }
@@ -39,6 +42,8 @@ impl End {
         bound.is_set().then_some(Self {
             events_left: bound.events,
             until: bound.until,
+            page_left: bound.page,
+            has_event: false,
             partitions: Vec::new(),
         })
     }
@@ -115,6 +120,7 @@ impl CatchUp {
         let left = self.end.as_ref().map(|end| Bound {
             events: end.events_left,
             until: end.until,
+            page: end.page_left,
         });
         left.unwrap_or_default()
     }
@@ -126,17 +132,47 @@ impl CatchUp {
         (!left.is_zero()).then(|| left.min(limits::CLOCK_CHECK_INTERVAL))
     }
 
-    /// Whether the subscriber has got all events of its limit.
-    pub(super) fn is_spent(&self) -> bool {
-        let end = self.end.as_ref();
-        end.is_some_and(|end| end.events_left == Some(0))
+    /// Replaces the end of a subscriber that has reached it: it goes on to the next one.
+    pub(in crate::fanout) fn set_bound(&mut self, bound: Bound) {
+        self.end = End::new(bound);
     }
 
-    /// Counts an event that is delivered.
-    pub(super) fn count_event(&mut self) {
-        if let Some(left) = self.end.as_mut().and_then(|end| end.events_left.as_mut()) {
+    /// Whether the subscriber has got all that it asked for.
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent().is_some()
+    }
+
+    /// What of its end the subscriber has used up.
+    pub(super) fn spent(&self) -> Option<BoundReached> {
+        let end = self.end.as_ref()?;
+        if end.events_left == Some(0) {
+            return Some(BoundReached::Limit);
+        }
+        let is_full = |page: PageBound| page.bytes == 0 || page.records == 0;
+        end.page_left
+            .is_some_and(is_full)
+            .then_some(BoundReached::PageFull)
+    }
+
+    /// Counts an event that is delivered in a frame of `bytes`.
+    pub(super) fn count_event(&mut self, bytes: usize) {
+        let Some(end) = &mut self.end else { return };
+        end.has_event = true;
+        if let Some(left) = &mut end.events_left {
             *left -= 1;
         }
+        if let Some(page) = &mut end.page_left {
+            page.bytes = page.bytes.saturating_sub(bytes as u64);
+        }
+    }
+
+    /// Whether the subscriber reads a page that ends where nothing more is to be read.
+    pub(super) fn ends_at_tail(&self) -> bool {
+        let Some(end) = &self.end else { return false };
+        end.page_left.is_some_and(|page| match page.at_tail {
+            AtTail::End => true,
+            AtTail::WaitForEvent => end.has_event,
+        })
     }
 
     /// Whether the record comes before the end of the stream. Reads no more of a partition that has
@@ -145,6 +181,9 @@ impl CatchUp {
         let Some(end) = &mut self.end else {
             return true;
         };
+        if let Some(page) = &mut end.page_left {
+            page.records = page.records.saturating_sub(1);
+        }
         let is_before = end.admits(slot, entry);
         if end.has_passed(slot) {
             let next = entry.position_after().next;
@@ -175,6 +214,7 @@ impl CatchUp {
         match &self.end {
             None => Step::Live(self.last_progress()),
             Some(end) if end.is_over(&tail.slots) => self.end_step(BoundReached::Until),
+            Some(_) if self.ends_at_tail() => self.end_step(BoundReached::Tail),
             Some(_) => Step::Wait,
         }
     }
@@ -183,7 +223,7 @@ impl CatchUp {
     pub(super) fn end_step(&mut self, reached: BoundReached) -> Step {
         let own = &mut self.event_id;
         let behind = match reached {
-            BoundReached::Limit => None,
+            BoundReached::Limit | BoundReached::PageFull | BoundReached::Tail => None,
             BoundReached::Until => self.end.as_ref().and_then(|end| end.id_behind(own)),
         };
         let id = behind.map_or_else(|| own.to_bytes(), |mut id| id.to_bytes());

@@ -59,12 +59,10 @@ impl CatchUp {
             if let Some(event) = entry.event.as_ref().filter(|_| is_wanted) {
                 let before = bytes.len();
                 self.append_frame(&mut bytes, event);
-                Delivered::count(
-                    &mut delivered,
-                    &tail.slots[index].partition.topic,
-                    (bytes.len() - before) as u64,
-                );
-                self.count_event();
+                let length = bytes.len() - before;
+                let topic = &tail.slots[index].partition.topic;
+                Delivered::count(&mut delivered, topic, length as u64);
+                self.count_event(length);
             }
         }
         if is_fetched {

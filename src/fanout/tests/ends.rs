@@ -60,6 +60,7 @@ impl Client {
             bound: Bound {
                 events: None,
                 until: self.until,
+                page: None,
             },
             client: None,
             lookup_client: None,

@@ -10,6 +10,7 @@
 //! * `client`: what a client gets, and what it should get.
 //! * `run`: one run.
 //! * `ends`: streams that end at a time.
+//! * `pages`: streams that are read page by page.
 //! * `logs`: logs that are recreated, truncated or unavailable.
 //! * `neighbours`: how the streams of one client affect other clients.
 //! * `together`: cases that random runs do not reach.
@@ -19,6 +20,7 @@ mod cluster;
 mod ends;
 mod logs;
 mod neighbours;
+mod pages;
 mod run;
 mod server;
 mod together;

@@ -170,6 +170,7 @@ impl Run {
             Bound {
                 events,
                 until: None,
+                page: None,
             },
         )
     }

@@ -60,6 +60,6 @@ pub(super) fn keep(share: Share) {
 }
 
 /// Resets the stream of the current task; `None` over HTTP/1.
-pub(super) fn reset() -> Option<CancellationToken> {
+pub(in crate::http) fn reset() -> Option<CancellationToken> {
     SCOPE.try_with(|scope| scope.reset.clone()).ok()
 }

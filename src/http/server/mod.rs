@@ -14,7 +14,7 @@ pub(super) mod body;
 mod connection;
 mod connection_slots;
 pub(super) mod hijack;
-mod http2;
+pub(super) mod http2;
 mod open_requests;
 mod socket;
 

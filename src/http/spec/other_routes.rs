@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::reference;
 
 /// Each path with its description.
-pub(super) fn paths() -> [(&'static str, Value); 3] {
+pub(super) fn paths() -> [(&'static str, Value); 4] {
     let name = path_parameter("name", "The name or an alias of a stream.", "string");
     let topic = path_parameter(
         "topic",
@@ -15,6 +15,7 @@ pub(super) fn paths() -> [(&'static str, Value); 3] {
     let partition = path_parameter("partition", "Its partition: `meta.partition`.", "integer");
     let offset = path_parameter("offset", "The event's offset: `meta.offset`.", "integer");
     [
+        ("/v1/stream/{streams}", pages()),
         (
             "/v2/event/{topic}/{partition}/{offset}",
             route("One event", "The event", &[topic, partition, offset]),
@@ -32,6 +33,40 @@ pub(super) fn paths() -> [(&'static str, Value); 3] {
             route("One public stream", "The stream", &[name]),
         ),
     ]
+}
+
+/// A page of the protocol of Durable Streams.
+fn pages() -> Value {
+    let streams = path_parameter(
+        "streams",
+        "Names of streams, separated by commas.",
+        "string",
+    );
+    let query = |name: &str, description: &str| {
+        json!({
+            "name": name,
+            "in": "query",
+            "description": description,
+            "schema": {"type": "string"},
+        })
+    };
+    let parameters = [
+        streams,
+        query("offset", "`-1`, `now`, or the last `Stream-Next-Offset`."),
+        query("live", "`long-poll` or `sse`; absent for a page at once."),
+        query("cursor", "The last `Stream-Cursor`."),
+    ];
+    let filters = ["filter", "fields"].map(|name| reference("parameters", name));
+    let parameters: Vec<Value> = parameters.into_iter().chain(filters).collect();
+    let mut pages = route(
+        "Events page by page (Durable Streams)",
+        "A page",
+        &parameters,
+    );
+    let responses = &mut pages["get"]["responses"];
+    responses["200"]["content"]["application/json"]["schema"] = json!({"type": "array"});
+    responses["204"] = json!({"description": "A long poll without an event"});
+    pages
 }
 
 fn path_parameter(name: &str, description: &str, kind: &str) -> Value {

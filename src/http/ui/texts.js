@@ -73,7 +73,7 @@ export const texts = {
   again: (ms) => ` Next attempt in ${Math.ceil(ms / 1000)} s.`,
   emptyTitle: "Events, as they happen",
   emptyText: "A stream sends a small JSON document for each event of its kind: an edit, a new "
-    + "page, a log entry. Choose streams, then narrow them down. The server does the filtering, and "
+    + "page, a log entry. Choose streams, then narrow them down. The server filters, and "
     + "this page shows the command that reads the same events.",
   begin: (name) => `Start with ${name}`,
   language: "Language of the example",
