@@ -1,9 +1,11 @@
-//! The command line: `dev` (also without a subcommand), `serve`, `check-config`, `tail`.
+//! The command line: `dev` (also without a subcommand), `serve`, `check-config`, `tail`,
+//! `schema`.
 //!
 //! * `dev`: runs a server on an embedded broker with sample events.
 //! * `serve`: runs a server with the operator's file.
 //! * `check_config`: shows how a file is understood; `config_report` writes the report.
 //! * `tail`: reads streams of a server, for people.
+//! * `schema`: judges events by their schemas.
 //! * `config_file`: the operator's file with everything that is wrong with it.
 //! * `overrides`: options that override the configuration.
 //! * `error`: why a command fails, and its exit code.
@@ -14,6 +16,7 @@ pub mod config_report;
 pub mod dev;
 mod error;
 mod overrides;
+mod schema;
 mod serve;
 mod tail;
 
@@ -24,6 +27,7 @@ use clap::{Parser, Subcommand};
 
 use self::check_config::CheckConfigArgs;
 use self::error::CliError;
+use self::schema::SchemaArgs;
 use self::serve::ServeArgs;
 use self::tail::TailArgs;
 use crate::telemetry::logs;
@@ -48,6 +52,8 @@ enum Command {
     CheckConfig(CheckConfigArgs),
     /// Read streams of a server: one line for each event, again after each cut where it stopped.
     Tail(TailArgs),
+    /// Check events by their JSON Schemas.
+    Schema(SchemaArgs),
 }
 
 /// Runs the command.
@@ -74,6 +80,7 @@ fn run_command(cli: Cli) -> Result<(), CliError> {
             Some(Command::Serve(args)) => serve::run(&args).await,
             Some(Command::CheckConfig(args)) => check_config::run(&args).await,
             Some(Command::Tail(args)) => tail::run(&args).await,
+            Some(Command::Schema(args)) => schema::run(&args).await,
         }
     });
     // Do not wait for what is left of the runtime, such as a look-up that Kafka never answers.

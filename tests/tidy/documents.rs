@@ -313,16 +313,18 @@ fn target(kind: &str, name: &str, project: &Project) -> bool {
 fn program(words: &[&str]) -> Vec<String> {
     let root = Cli::command();
     let mut command = &root;
-    let words = match words.split_first() {
-        Some((first, rest)) if !first.starts_with('-') => match command.find_subcommand(first) {
-            Some(subcommand) => {
-                command = subcommand;
-                rest
-            }
-            None => return vec![format!("the program has no subcommand {first}")],
-        },
-        _ => words,
-    };
+    let mut words = words;
+    // A subcommand may have subcommands itself.
+    while let Some((first, rest)) = words.split_first()
+        && command.has_subcommands()
+        && !first.starts_with('-')
+    {
+        let Some(subcommand) = command.find_subcommand(first) else {
+            return vec![format!("the program has no subcommand {first}")];
+        };
+        command = subcommand;
+        words = rest;
+    }
     let known = |option: &str| {
         let by_name = |arg: &clap::Arg| {
             arg.get_long()
@@ -386,7 +388,8 @@ mod tests {
                     ```sh\nA=1 cargo test --test it faults::\n\
                     cargo bench --bench fanout -- idle_20000\n.ci/run format # and more\n\
                     eventstreams serve -c FILE [--port N]\ncargo build --features tls-system\n\
-                    eventstreams tail a | jq -r .title\n```\n";
+                    eventstreams tail a | jq -r .title\n\
+                    eventstreams schema validate --schemas DIR\n```\n";
         assert_eq!(findings(good), Vec::<String>::new());
     }
 
