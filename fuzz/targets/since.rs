@@ -21,7 +21,9 @@ fuzz_target!(|text: &str| {
             // White space around it means nothing, and a plus that was not escaped is one all the
             // same where it stands behind a time.
             assert_eq!(since::parse(&format!(" {text}\t")), Ok(time));
-            let is_named = text.trim().starts_with(|first: char| first.is_ascii_alphabetic());
+            let is_named = text
+                .trim()
+                .starts_with(|first: char| first.is_ascii_alphabetic());
             let is_one_word = !text.contains(' ') && !is_named;
             if let Some(at) = text.find(['T', 't']).filter(|_| is_one_word) {
                 let decoded = format!("{}{}", &text[..at], text[at..].replace('+', " "));
