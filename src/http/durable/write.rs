@@ -5,12 +5,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::{sleep, timeout};
+use tokio_stream::StreamExt as _;
 
 use super::content::Content;
 use super::pages::Pages;
@@ -25,6 +26,9 @@ use crate::stream::Topic;
 
 /// Bytes of a body.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a body that are read although it is too long.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
 
 /// How long a write waits until it can be read.
 const READABLE_MAX: Duration = Duration::from_secs(5);
@@ -197,9 +201,25 @@ async fn written(
     Ok(response.into_response())
 }
 
+/// Reads a body. Of one that is too long the rest is read, too, within bounds: many clients read a
+/// response only after they have sent all.
 async fn read_body(body: Body) -> Result<Bytes, DurableProblem> {
-    let body = to_bytes(body, BODY_BYTES_MAX).await;
-    body.map_err(|_| DurableProblem::BodyTooLarge(BODY_BYTES_MAX))
+    let mut data = body.into_data_stream();
+    let mut kept = BytesMut::new();
+    let mut length = 0;
+    while let Some(piece) = data.next().await {
+        let piece = piece.map_err(|error| DurableProblem::InvalidBody(error.to_string()))?;
+        length += piece.len();
+        if length <= BODY_BYTES_MAX {
+            kept.extend_from_slice(&piece);
+        } else if length > DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+    if length > BODY_BYTES_MAX {
+        return Err(DurableProblem::BodyTooLarge(BODY_BYTES_MAX));
+    }
+    Ok(kept.freeze())
 }
 
 /// The media type of a write, without parameters.
