@@ -154,7 +154,7 @@ on_both_brokers!(
         cluster.create_topic(&many, 600).await;
         cluster.create_topic(&few, 1).await;
         let file = format!(
-            "kafka: {{metadata.broker.list: '{}'}}\n\
+            "kafka: {{metadata.broker.list: '{}'}}\nrequest_head_bytes_max: 8192\n\
              stream_config_defaults: {{many: {{topics: [{many}]}}, few: {{topics: [{few}]}}}}\n",
             cluster.brokers
         );
