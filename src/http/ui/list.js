@@ -62,7 +62,7 @@ export class List {
     setTimeout(() => requestAnimationFrame(() => {
       this.#isScheduled = false;
       this.#draw();
-    }), CALM.matches ? 1000 : 200);
+    }), CALM.matches ? 1000 : 400);
   }
 
   #draw() {
