@@ -52,7 +52,7 @@ fn page_rows() -> Vec<Row> {
         ),
         get("/v2/stream/", PAGE_NOT_FOUND, &missing),
         get("/v2/stream", PAGE_NOT_FOUND, &missing),
-        get("/v1/stream/known?x=y", PAGE_NOT_FOUND, &["/?doc"]),
+        get("/v3/stream/known?x=y", PAGE_NOT_FOUND, &["/?doc"]),
         get("/..%2f..%2fetc%2fpasswd", PAGE_NOT_FOUND, &[]),
     ]
 }
