@@ -28,8 +28,7 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const EXPOSED_HEADERS: &str = "etag, retry-after, x-request-id, x-eventstreams-moved";
 
 /// The headers that a page of another origin may send.
-const ALLOWED_HEADERS: &str =
-    "accept, x-requested-with, content-type, last-event-id, if-none-match";
+const ALLOWED_HEADERS: &str = "accept, x-requested-with, content-type, last-event-id";
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
